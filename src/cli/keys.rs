@@ -1,0 +1,150 @@
+//! `s3lo generate-key-pair` and `s3lo public-key`.
+
+use std::fs::Permissions;
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use secrecy::{ExposeSecret as _, SecretSlice};
+
+use super::args::{GenerateArgs, Output, PublicKeyArgs};
+use super::{Ending, Stop, json, plan};
+use crate::explain::Explained;
+use crate::key::file;
+use crate::key::private::PrivateKey;
+
+/// Makes a key pair: `PREFIX.key`, mode 0600, and `PREFIX.pub`, mode 0644.
+pub(super) fn generate(
+    args: &GenerateArgs,
+    output: Output,
+    out: &mut dyn Write,
+) -> Result<Ending, Stop> {
+    let prefix = &args.output_key_prefix;
+    let (private, public) = (format!("{prefix}.key"), format!("{prefix}.pub"));
+    if !args.force {
+        for path in [&private, &public] {
+            if Path::new(path).symlink_metadata().is_ok() {
+                return Err(exists(path).into());
+            }
+        }
+    }
+    let password = new_password()?;
+    let broken = |error| Explained {
+        code: "key_generation",
+        message: format!("no key could be made: {error}"),
+        help: "run it again".to_owned(),
+    };
+    let key = PrivateKey::generate().map_err(broken)?;
+    let sealed = key.seal(&password).map_err(broken)?;
+    write(&private, sealed.as_bytes(), 0o600, args.force)?;
+    write(&public, key.public().to_pem().as_bytes(), 0o644, args.force)?;
+    let key_id = key.public().id().to_string();
+    match output {
+        Output::Json => json::write(
+            out,
+            &json::KeyPair {
+                private_key: &private,
+                public_key: &public,
+                key_id,
+            },
+        )?,
+        Output::Text => {
+            writeln!(out, "Private key written to {private}")?;
+            writeln!(out, "Public key written to {public}")?;
+            writeln!(out, "Key ID: {key_id}")?;
+        }
+    }
+    Ok(Ending::Done)
+}
+
+/// Prints the public half of a key.
+pub(super) async fn public(
+    args: &PublicKeyArgs,
+    output: Output,
+    out: &mut dyn Write,
+) -> Result<Ending, Stop> {
+    let opening = file::open_public(plan::key(&args.key)?, plan::passwords());
+    let key = opening.await.map_err(|error| Explained::new(&error))?;
+    match output {
+        Output::Text => out.write_all(key.to_pem().as_bytes())?,
+        Output::Json => json::write(
+            out,
+            &json::Public {
+                public_key: key.to_pem(),
+                key_id: key.id().to_string(),
+                key_type: key.key_type().to_string(),
+            },
+        )?,
+    }
+    Ok(Ending::Done)
+}
+
+/// The password of a new key: COSIGN_PASSWORD, or asked for twice.
+fn new_password() -> Result<SecretSlice<u8>, Explained> {
+    if let Some(password) = plan::cosign_password() {
+        return Ok(password);
+    }
+    if !plan::at_terminal() {
+        return Err(Explained {
+            code: "password_missing",
+            message: "a new key needs a password, and COSIGN_PASSWORD is not set".to_owned(),
+            help: "set it, were it to the empty string: `COSIGN_PASSWORD=… s3lo generate-key-pair`"
+                .to_owned(),
+        });
+    }
+    let ask = |question| {
+        plan::prompt(question).map_err(|error| Explained {
+            code: "password_missing",
+            message: format!("no password could be asked for: {error}"),
+            help: "set COSIGN_PASSWORD".to_owned(),
+        })
+    };
+    let password = ask("Enter password for private key: ")?;
+    let again = ask("Enter password for private key again: ")?;
+    if password.expose_secret() != again.expose_secret() {
+        return Err(Explained {
+            code: "password_mismatch",
+            message: "the two passwords are not the same".to_owned(),
+            help: "run it again".to_owned(),
+        });
+    }
+    Ok(password)
+}
+
+/// Writes a file whole, or not at all.
+fn write(path: &str, contents: &[u8], mode: u32, force: bool) -> Result<(), Explained> {
+    let failed = |error: &io::Error| Explained {
+        code: "io",
+        message: format!("cannot write `{path}`: {error}"),
+        help: "check that the directory exists and may be written".to_owned(),
+    };
+    let folder = match Path::new(path).parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let mut draft = tempfile::Builder::new()
+        .permissions(Permissions::from_mode(mode))
+        .tempfile_in(folder)
+        .map_err(|error| failed(&error))?;
+    draft.write_all(contents).map_err(|error| failed(&error))?;
+    draft.as_file().sync_all().map_err(|error| failed(&error))?;
+    let placed = if force {
+        draft.persist(path)
+    } else {
+        draft.persist_noclobber(path)
+    };
+    match placed {
+        Ok(_) => Ok(()),
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Err(exists(path)),
+        Err(error) => Err(failed(&error.error)),
+    }
+}
+
+fn exists(path: &str) -> Explained {
+    Explained {
+        code: "file_exists",
+        message: format!("`{path}` exists already"),
+        help: "choose another name by `--output-key-prefix`, or overwrite it with `--force`"
+            .to_owned(),
+    }
+}

@@ -1,0 +1,187 @@
+//! The command line: what was typed → what it means → what is printed, and the exit code.
+
+mod args;
+mod json;
+mod keys;
+mod plan;
+mod progress;
+mod sign;
+mod text;
+mod verify;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser as _};
+use tokio::time::Instant;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use self::args::{Cli, Command, Output};
+use crate::explain::Explained;
+
+/// How a run ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// 0: done.
+    Done,
+    /// 1: a guard said no, or a signature is missing or invalid.
+    Refused,
+    /// 2: could not.
+    Failed,
+}
+
+/// Runs the program. Whatever is printed goes to `out` and `err`.
+pub fn run(arguments: Vec<OsString>, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
+    let json = args::wants_json(&arguments);
+    let ended = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => command(cli, out, err),
+        Err(error) => unparsed(&error, json, out, err),
+    };
+    let flushed = ended.and_then(|ending| out.flush().map(|()| ending));
+    match flushed {
+        Ok(Ending::Done) => ExitCode::SUCCESS,
+        Ok(Ending::Refused) => ExitCode::from(1),
+        Ok(Ending::Failed) => ExitCode::from(2),
+        Err(error) => {
+            // Nobody is left to read it if the pipe is broken; the exit code still tells.
+            let _ = writeln!(err, "error: cannot write the result: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn command(cli: Cli, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Ending> {
+    if cli.global.verbose {
+        log_to_stderr();
+    }
+    let output = cli.global.output;
+    let ended = match cli.command {
+        Command::Sign(args) => waiting(sign::run(&args, output, out, err)),
+        Command::Verify(args) => waiting(verify::run(&args, output, out, err)),
+        Command::GenerateKeyPair(args) => keys::generate(&args, output, out),
+        Command::PublicKey(args) => waiting(keys::public(&args, output, out)),
+        Command::Completions(args) => {
+            let mut script = Vec::new();
+            clap_complete::generate(args.shell, &mut Cli::command(), "s3lo", &mut script);
+            out.write_all(&script)?;
+            Ok(Ending::Done)
+        }
+    };
+    match ended {
+        Ok(ending) => Ok(ending),
+        Err(Stop::Explained(explained)) => failed(explained, output == Output::Json, out, err),
+        Err(Stop::Output(error)) => Err(error),
+    }
+}
+
+/// Why a command ends early.
+enum Stop {
+    Explained(Explained),
+    Output(io::Error),
+}
+
+impl From<Explained> for Stop {
+    fn from(explained: Explained) -> Self {
+        Self::Explained(explained)
+    }
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+/// One thread waits for everything; files and curves have threads of their own. One that is stuck,
+/// in a file system that does not answer, does not hold up the end.
+fn waiting<T>(work: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let result = runtime.block_on(work);
+    runtime.shutdown_background();
+    result
+}
+
+fn deadline(timeout: Duration) -> Instant {
+    let now = Instant::now();
+    // A day at most, as the arguments are bounded.
+    now.checked_add(timeout).unwrap_or(now)
+}
+
+fn unparsed(
+    error: &clap::Error,
+    json: bool,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> io::Result<Ending> {
+    let text = error.to_string();
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    ) {
+        out.write_all(text.as_bytes())?;
+        return Ok(Ending::Done);
+    }
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand && !json {
+        err.write_all(text.as_bytes())?;
+        return Ok(Ending::Failed);
+    }
+    failed(usage(&text), json, out, err)
+}
+
+/// clap's paragraphs, as one sentence and what to do: its tip, and the usage.
+fn usage(text: &str) -> Explained {
+    let text = text.strip_prefix("error: ").unwrap_or(text);
+    let mut paragraphs = text.split("\n\n").map(|paragraph| {
+        let lines: Vec<_> = paragraph.lines().map(str::trim).collect();
+        lines.join(" ")
+    });
+    let message = paragraphs.next().unwrap_or_default();
+    let rest =
+        paragraphs.filter(|line| !line.starts_with("For more information") && !line.is_empty());
+    let help: Vec<_> = rest
+        .map(|line| line.trim_start_matches("tip: ").to_owned())
+        .collect();
+    let help = if help.is_empty() {
+        "see `s3lo --help`".to_owned()
+    } else {
+        help.join("; ")
+    };
+    Explained::usage(message, help)
+}
+
+fn failed(
+    explained: Explained,
+    json: bool,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> io::Result<Ending> {
+    if json {
+        json::write(out, &json::Failed::from(explained))?;
+    } else {
+        text::error(err, &explained, &[])?;
+    }
+    Ok(Ending::Failed)
+}
+
+/// Our own events only: those of the SDK can hold the headers of a request.
+fn log_to_stderr() {
+    let ours = Targets::new().with_target("s3lo", LevelFilter::DEBUG);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(io::stderr)
+        .with_ansi(false)
+        .with_target(false)
+        .with_timer(tracing_subscriber::fmt::time::uptime());
+    // A second subscriber in the same process stays with the first.
+    let _ = tracing_subscriber::registry()
+        .with(ours)
+        .with(lines)
+        .try_init();
+}

@@ -1,0 +1,139 @@
+//! `s3lo sign`.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::args::{Output, SignArgs};
+use super::json::{self, Results, SignElement};
+use super::progress::{self, InOrder};
+use super::{Ending, Stop, deadline, plan, text};
+use crate::batch;
+use crate::explain::Explained;
+use crate::image::Image;
+use crate::key::{KeyRef, Signer, file};
+use crate::sign::{Error, Key, Options, Signed, sign};
+
+type Signatures = Vec<Result<Signed, Error>>;
+
+/// Signs every image with every key.
+pub(super) async fn run(
+    args: &SignArgs,
+    output: Output,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<Ending, Stop> {
+    let options = Options {
+        schema: args.schema_version,
+        if_signed: args.if_signed.into(),
+        deadline: deadline(args.images.timeout),
+        now: SystemTime::now,
+    };
+    let references = plan::keys(&args.keys)?;
+    let images = plan::images(&args.images).await?;
+    let passwords = plan::passwords();
+    let keys: Vec<_> = references
+        .iter()
+        .map(|reference| {
+            let opening = file::open_signer(reference.clone(), passwords.clone());
+            let opening = async move { Ok(Arc::new(opening.await?) as Arc<dyn Signer>) };
+            Key::new(reference.clone(), opening)
+        })
+        .collect();
+    let text = output == Output::Text;
+    let bar = progress::bar(images.len(), text);
+    let mut order = InOrder::new();
+    let mut printed = Ok(());
+    let work = |_, image: &Image| {
+        let (image, keys) = (image.clone(), keys.as_slice());
+        async move { sign(&image, keys, &options).await }
+    };
+    let results: Vec<Signatures> = batch::run(
+        &images,
+        args.images.concurrency,
+        work,
+        |number, results: &Signatures| match &bar {
+            Some(bar) => bar.inc(1),
+            None if text => {
+                for (image, results) in order.push(number, (images.get(number), results.clone())) {
+                    if let (Some(image), Ok(())) = (image, &printed) {
+                        printed = print(out, image, &references, &results);
+                    }
+                }
+            }
+            None => {}
+        },
+    )
+    .await;
+    printed?;
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+        for (image, results) in images.iter().zip(&results) {
+            print(out, image, &references, results)?;
+        }
+    }
+    if text {
+        errors(err, &images, &results)?;
+    } else {
+        let several = images.len() > 1 || references.len() > 1;
+        let elements = images.iter().zip(&results).flat_map(|(image, results)| {
+            references
+                .iter()
+                .zip(results)
+                .map(move |(key, result)| SignElement::new(image, key, result, several))
+        });
+        json::write(out, &Results::new(elements.collect(), several))?;
+    }
+    Ok(ending(&results))
+}
+
+fn print(
+    out: &mut dyn Write,
+    image: &Image,
+    keys: &[KeyRef],
+    results: &Signatures,
+) -> std::io::Result<()> {
+    for (key, result) in keys.iter().zip(results) {
+        if let Ok(signed) = result {
+            text::signed(out, image, key, signed)?;
+        }
+    }
+    Ok(())
+}
+
+/// Tells each error once, with the images that it befell: a wrong password befalls all of them.
+fn errors(err: &mut dyn Write, images: &[Image], results: &[Signatures]) -> std::io::Result<()> {
+    let mut told: Vec<(Explained, Vec<String>)> = Vec::new();
+    for (image, results) in images.iter().zip(results) {
+        for error in results.iter().filter_map(|result| result.as_ref().err()) {
+            let explained = Explained::new(error);
+            let name = image.reference.to_string();
+            match told.iter_mut().find(|(known, _)| *known == explained) {
+                Some((_, names)) if names.last() == Some(&name) => {}
+                Some((_, names)) => names.push(name),
+                None => told.push((explained, vec![name])),
+            }
+        }
+    }
+    for (explained, names) in &told {
+        let names: &[String] = if images.len() > 1 { names } else { &[] };
+        text::error(err, explained, names)?;
+    }
+    Ok(())
+}
+
+/// What could not be done outranks what a guard refused.
+fn ending(results: &[Signatures]) -> Ending {
+    let mut errors = results
+        .iter()
+        .flatten()
+        .filter_map(|result| result.as_ref().err())
+        .peekable();
+    if errors.peek().is_none() {
+        Ending::Done
+    } else if errors.all(Error::is_guard) {
+        Ending::Refused
+    } else {
+        Ending::Failed
+    }
+}

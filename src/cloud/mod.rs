@@ -1,0 +1,4 @@
+//! What all AWS services share.
+
+pub mod aws;
+mod http;

@@ -1,0 +1,91 @@
+//! What to do about a store that refuses or fails.
+
+use super::Explain;
+use crate::store::Error;
+
+impl Explain for Error {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Changed { .. } | Self::Exists { .. } => "conflict",
+            Self::ClockSkewed { .. } => "clock_skewed",
+            Self::Credentials { .. } => "credentials_refused",
+            Self::Denied { .. } => "access_denied",
+            Self::Full { .. } => "disk_full",
+            Self::Io { .. } => "io",
+            Self::NoBucket { .. } => "bucket_not_found",
+            Self::NoCredentials { .. } => "no_credentials",
+            Self::NotFound { .. } => "not_found",
+            Self::Oversized { .. } => "oversized",
+            Self::ReadOnly { .. } => "read_only",
+            Self::Service { .. } => "service_error",
+            Self::Symlink { .. } => "symbolic_link",
+            Self::Unreachable { .. } => "unreachable",
+            Self::WrongRegion { .. } => "wrong_region",
+        }
+    }
+
+    fn help(&self) -> String {
+        match self {
+            Self::Changed { .. } | Self::Exists { .. } => "run it again".to_owned(),
+            Self::ClockSkewed { .. } => {
+                "set this machine's clock, for example with `timedatectl set-ntp true`; S3 allows 15 minutes".to_owned()
+            }
+            Self::Credentials { answer } => match answer.code.as_deref() {
+                Some("ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired") => {
+                    "the session has expired; get new credentials, in CI by running the job again, at a desk by `aws sso login`".to_owned()
+                }
+                _ => "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, which must be of one set, or AWS_PROFILE".to_owned(),
+            },
+            Self::Denied { action, object, answer } => denied(action, object, answer.message.as_deref()),
+            Self::Full { .. } => "free some space and run it again; nothing was left half-written".to_owned(),
+            Self::Io { .. } => "check the directory and its disk, and run it again".to_owned(),
+            Self::NoBucket { .. } => {
+                "check the bucket's name, and the account or `--endpoint` that it belongs to".to_owned()
+            }
+            Self::NoCredentials { .. } => {
+                "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE after `aws sso login`".to_owned()
+            }
+            Self::NotFound { .. } => "check the reference".to_owned(),
+            Self::Oversized { .. } => "look at the object: it is not what s3lo or this program writes".to_owned(),
+            Self::ReadOnly { .. } => "mount the store writable, or sign where it is; verifying needs no writing".to_owned(),
+            Self::Service { answer, .. } => match answer.status {
+                Some(501) => "this S3 server does not know conditional writes (`If-None-Match`), which keep two signers from overwriting each other; use a newer version of it".to_owned(),
+                Some(429 | 500..) => "the service failed repeatedly; run it again later".to_owned(),
+                _ => "look the code up in the S3 API's list of errors, and quote the request ID to whoever runs the service".to_owned(),
+            },
+            Self::Symlink { .. } => {
+                "replace the link by the directory or file itself; a store may only be linked to at its root".to_owned()
+            }
+            Self::Unreachable { .. } => {
+                "check the network, HTTPS_PROXY and NO_PROXY, and the URL if you gave `--endpoint`".to_owned()
+            }
+            Self::WrongRegion { .. } => "name the bucket's region: `--region REGION` or AWS_REGION".to_owned(),
+        }
+    }
+}
+
+/// The IAM statement that is missing, or the file permission.
+fn denied(action: &str, object: &str, message: Option<&str>) -> String {
+    let Some(path) = object.strip_prefix("s3://") else {
+        return format!("let this user {action} it: `ls -l {object}` shows who may");
+    };
+    let bucket = path.split('/').next().unwrap_or(path);
+    let statement = match action {
+        "s3:ListBucket" => format!(
+            r#"{{"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::{bucket}", "Condition": {{"StringLike": {{"s3:prefix": "manifests/*"}}}}}}"#
+        ),
+        _ => format!(
+            r#"{{"Effect": "Allow", "Action": "{action}", "Resource": "arn:aws:s3:::{bucket}/manifests/*"}}"#
+        ),
+    };
+    let mut help = format!("add to the role's policy: `{statement}`");
+    // A bucket that is encrypted by a KMS key refuses in the name of S3.
+    if message.is_some_and(|message| message.contains("kms:")) {
+        help.push_str("; the bucket is encrypted by a KMS key, so kms:Decrypt (to read) and kms:GenerateDataKey (to write) on that key are needed as well");
+    } else if action == "s3:GetObject" {
+        help.push_str(
+            "; without s3:ListBucket S3 gives this answer for an image that does not exist, too",
+        );
+    }
+    help
+}

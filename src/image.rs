@@ -1,0 +1,112 @@
+//! An image in a store: the manifest that is read, and found to be unchanged.
+
+use std::sync::Arc;
+
+use crate::digest::Digest;
+use crate::manifest;
+use crate::reference::Reference;
+use crate::store::{self, Store, Version};
+use crate::verdict::Found;
+
+/// A reference and the store that it leads to.
+#[derive(Clone)]
+pub struct Image {
+    /// What the user named.
+    pub reference: Reference,
+    /// Where it lies.
+    pub store: Arc<dyn Store>,
+}
+
+/// What lay under a tag when it was read. No verdict yet on what it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Snapshot {
+    /// A manifest of an allowed size.
+    Read(store::Object),
+    /// More than a manifest may have.
+    Oversized,
+}
+
+impl Snapshot {
+    /// As the verifier takes it.
+    pub fn found(&self) -> Found<'_> {
+        match self {
+            Self::Read(object) => Found::Bytes(&object.bytes),
+            Self::Oversized => Found::Oversized,
+        }
+    }
+}
+
+impl Image {
+    /// Reads what lies under the tag.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if nothing does, or the store does not say.
+    pub async fn read_manifest(&self) -> Result<Snapshot, Error> {
+        let key = self.reference.manifest_key();
+        match self.store.read(&key, manifest::MAX_BYTES).await {
+            Ok(object) => Ok(Snapshot::Read(object)),
+            Err(store::Error::Oversized { .. }) => Ok(Snapshot::Oversized),
+            Err(store::Error::NotFound { .. }) => Err(Error::NotInStore {
+                reference: self.reference.clone(),
+                tags: self.store.list(&self.reference.tags_prefix()).await.ok(),
+            }),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether the tag still holds the manifest that was read as `version` with `digest`.
+    ///
+    /// # Errors
+    ///
+    /// [`store::Error`] if the store does not say.
+    pub async fn manifest_now(
+        &self,
+        version: &Version,
+        digest: Digest,
+    ) -> Result<Now, store::Error> {
+        let key = self.reference.manifest_key();
+        let again = self.store.read_unless(&key, manifest::MAX_BYTES, version);
+        match again.await {
+            Ok(None) => Ok(Now::Same),
+            // A store may answer in full although nothing changed.
+            Ok(Some(object)) => Ok(match Digest::of(&object.bytes) {
+                current if current == digest => Now::Same,
+                current => Now::Moved(current),
+            }),
+            Err(store::Error::NotFound { .. }) => Ok(Now::Gone),
+            Err(store::Error::Oversized { .. }) => Ok(Now::Oversized),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// What lies under a tag when it is looked at again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Now {
+    /// Nothing.
+    Gone,
+    /// Another manifest.
+    Moved(Digest),
+    /// More than a manifest may have.
+    Oversized,
+    /// The same manifest.
+    Same,
+}
+
+/// Why an image cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Nothing lies under the tag.
+    #[error("there is no image `{}` in the store `{}`", reference.name(), reference.root())]
+    NotInStore {
+        /// What was asked for.
+        reference: Reference,
+        /// The tags that the image has, where the store may be listed.
+        tags: Option<Vec<String>>,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}

@@ -1,0 +1,210 @@
+//! Keys: what `--key` means, and the trait that whatever signs implements.
+
+pub mod algorithm;
+pub mod armor;
+pub mod cosign;
+pub mod file;
+pub mod private;
+pub mod public;
+
+use std::fmt;
+use std::str::FromStr;
+
+use async_trait::async_trait;
+
+use self::public::PublicKey;
+
+/// Something that signs: a key in memory, or a service that holds one.
+#[async_trait]
+pub trait Signer: Send + Sync {
+    /// The public half, with which every signature is judged before it is stored.
+    fn public_key(&self) -> &PublicKey;
+
+    /// Signs the bytes of a payload.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if no signature came of it.
+    async fn sign(&self, payload: &[u8]) -> Result<Vec<u8>, Error>;
+}
+
+/// A parsed `--key`. It is stored in records and printed, so it holds no secret.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct KeyRef {
+    written: String,
+    source: Source,
+}
+
+/// Where a key is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Source {
+    /// PEM in an environment variable of this name.
+    Environment(String),
+    /// PEM in a file at this path.
+    File(String),
+}
+
+impl KeyRef {
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        &self.written
+    }
+
+    /// Where the key is.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+}
+
+impl fmt::Display for KeyRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.written)
+    }
+}
+
+impl FromStr for KeyRef {
+    type Err = RefError;
+
+    /// # Errors
+    ///
+    /// [`RefError`], which never quotes what could be a secret.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.contains("-----BEGIN") || text.contains(char::is_control) {
+            return Err(RefError::KeyMaterial);
+        }
+        let source = match text.split_once("://") {
+            None if text.is_empty() => return Err(RefError::Empty),
+            None if text.starts_with("pkcs11:") => return Err(RefError::scheme("pkcs11")),
+            None => Source::File(text.to_owned()),
+            Some(("env", name)) if is_variable(name) => Source::Environment(name.to_owned()),
+            Some(("env", _)) => return Err(RefError::VariableName),
+            Some((_, rest)) if carries_secret(rest) => return Err(RefError::Secret),
+            Some((scheme, _)) => return Err(RefError::scheme(scheme)),
+        };
+        Ok(Self {
+            written: text.to_owned(),
+            source,
+        })
+    }
+}
+
+/// Why a text is no key reference.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RefError {
+    /// Nothing was written.
+    #[error("the key reference is empty")]
+    Empty,
+    /// The key itself was written where its place belongs.
+    #[error("the key reference holds a key, not the place of one")]
+    KeyMaterial,
+    /// A key service that others support and this program does not yet.
+    #[error("{service} keys (`{scheme}:`) are not supported yet")]
+    NotBuilt {
+        /// The reference's scheme.
+        scheme: &'static str,
+        /// The service's name.
+        service: &'static str,
+    },
+    /// It carries a password or a PIN.
+    #[error("the key reference carries a secret, and it would be stored in the record")]
+    Secret,
+    /// A scheme that names no kind of key.
+    #[error("`{}` is not a kind of key", scheme.escape_debug())]
+    UnknownScheme {
+        /// What stands before `://`.
+        scheme: String,
+    },
+    /// What follows `env://` is not a variable's name.
+    #[error("`env://` is not followed by the name of a variable")]
+    VariableName,
+}
+
+impl RefError {
+    fn scheme(scheme: &str) -> Self {
+        let (scheme, service) = match scheme {
+            "awskms" => ("awskms", "AWS KMS"),
+            "azurekms" => ("azurekms", "Azure Key Vault"),
+            "gcpkms" => ("gcpkms", "Google Cloud KMS"),
+            "hashivault" => ("hashivault", "HashiCorp Vault"),
+            "openbao" => ("openbao", "OpenBao"),
+            "pkcs11" => ("pkcs11", "PKCS #11"),
+            other => {
+                return Self::UnknownScheme {
+                    scheme: other.to_owned(),
+                };
+            }
+        };
+        Self::NotBuilt { scheme, service }
+    }
+}
+
+/// Why a key cannot be opened or does not sign.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file or variable is not there.
+    #[error("there is no key at `{key}`")]
+    Missing {
+        /// The key's reference.
+        key: KeyRef,
+    },
+    /// The file is larger than a key file can be.
+    #[error("`{key}` is too large to be a key")]
+    Oversized {
+        /// The key's reference.
+        key: KeyRef,
+    },
+    /// The key is encrypted and no password was given.
+    #[error("the key `{key}` is encrypted, and COSIGN_PASSWORD is not set")]
+    PasswordMissing {
+        /// The key's reference.
+        key: KeyRef,
+    },
+    /// It is not a private key that can sign.
+    #[error("cannot use the key `{key}`")]
+    Private {
+        /// The key's reference.
+        key: KeyRef,
+        /// What is wrong with it.
+        source: private::Error,
+    },
+    /// It is not a public key that can verify.
+    #[error("cannot use the key `{key}`")]
+    Public {
+        /// The key's reference.
+        key: KeyRef,
+        /// What is wrong with it.
+        source: public::Error,
+    },
+    /// The file is there and cannot be read.
+    #[error("cannot read the key `{key}`: {reason}")]
+    Unreadable {
+        /// The key's reference.
+        key: KeyRef,
+        /// What the operating system says.
+        reason: String,
+    },
+    /// The password does not open the key.
+    #[error("the password does not open the key `{key}`")]
+    WrongPassword {
+        /// The key's reference.
+        key: KeyRef,
+    },
+}
+
+/// A URL's user part or a query can hold a password, a token or a PIN.
+fn carries_secret(rest: &str) -> bool {
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    let lower = rest.to_ascii_lowercase();
+    authority.contains('@')
+        || ["pin-value=", "pin=", "password=", "token=", "secret="]
+            .iter()
+            .any(|name| lower.contains(name))
+}
+
+fn is_variable(name: &str) -> bool {
+    let valid = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    !name.is_empty() && name.bytes().all(valid) && !name.starts_with(|c: char| c.is_ascii_digit())
+}

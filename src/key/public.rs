@@ -1,0 +1,371 @@
+//! Public keys: SPKI in, key ID and verdict on a signature out. All verification mathematics is here.
+//!
+//! A key is read only in its canonical DER encoding, so that the key ID of a file is the SHA-256 of
+//! what the file holds, whoever computes it.
+#![deny(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions
+)]
+
+use std::fmt;
+
+use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
+use ed25519_dalek::Signature as Ed25519Signature;
+use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
+use pkcs1::der::asn1::{AnyRef, BitStringRef, UintRef};
+use pkcs1::der::{Decode as _, Encode as _};
+use sha2::{Digest as _, Sha256, Sha512};
+use spki::{AlgorithmIdentifier, EncodePublicKey as _, ObjectIdentifier, SubjectPublicKeyInfoRef};
+
+use crate::key::algorithm::{Hash, KeyType};
+use crate::key::armor::{self, Block};
+
+/// A key that verifies.
+#[derive(Clone)]
+pub struct PublicKey {
+    key_type: KeyType,
+    id: KeyId,
+    spki: Vec<u8>,
+    mathematics: Mathematics,
+}
+
+#[derive(Clone)]
+enum Mathematics {
+    P256(p256::ecdsa::VerifyingKey),
+    P384(p384::ecdsa::VerifyingKey),
+    P521(p521::ecdsa::VerifyingKey),
+    /// PKCS #1 DER.
+    Rsa(Vec<u8>),
+    Ed25519(ed25519_dalek::VerifyingKey),
+}
+
+impl PublicKey {
+    /// Reads a PEM file: `PUBLIC KEY` (SPKI) or `RSA PUBLIC KEY` (PKCS #1).
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the file is not exactly one public key of a type in the table.
+    pub fn from_pem(text: &[u8]) -> Result<Self, Error> {
+        Self::from_block(&armor::block(text)?)
+    }
+
+    /// Reads a PEM block.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if it is not a public key of a type in the table.
+    pub fn from_block(block: &Block) -> Result<Self, Error> {
+        match block.label.as_str() {
+            "PUBLIC KEY" => Self::from_spki(&block.contents),
+            "RSA PUBLIC KEY" => Self::from_pkcs1(&block.contents),
+            "CERTIFICATE" => Err(Error::Certificate),
+            label => Err(Error::Label {
+                label: label.to_owned(),
+            }),
+        }
+    }
+
+    /// Reads SPKI DER ([RFC 5280 §4.1](https://www.rfc-editor.org/rfc/rfc5280#section-4.1)).
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if it is not the canonical encoding of a key of a type in the table.
+    pub fn from_spki(der: &[u8]) -> Result<Self, Error> {
+        let info = SubjectPublicKeyInfoRef::from_der(der).map_err(|_| Error::Encoding)?;
+        let oid = info.algorithm.oid;
+        let key = if oid == EC_PUBLIC_KEY {
+            let curve = info.algorithm.parameters_oid().map_err(|_| Error::Curve)?;
+            match curve {
+                P256 => Self::new(KeyType::P256, Mathematics::P256(convert(info)?)),
+                P384 => Self::new(KeyType::P384, Mathematics::P384(convert(info)?)),
+                P521 => Self::new(KeyType::P521, Mathematics::P521(convert(info)?)),
+                other => Err(Error::unsupported(other)),
+            }?
+        } else if oid == RSA_ENCRYPTION {
+            if info.algorithm.parameters != Some(AnyRef::NULL) {
+                return Err(Error::Encoding);
+            }
+            let pkcs1 = info.subject_public_key.as_bytes();
+            Self::from_pkcs1(pkcs1.ok_or(Error::Encoding)?)?
+        } else if oid == ED25519 {
+            Self::from_ed25519(convert(info)?)?
+        } else {
+            return Err(Error::unsupported(oid));
+        };
+        if key.spki != der {
+            return Err(Error::Encoding);
+        }
+        Ok(key)
+    }
+
+    /// Reads PKCS #1 DER ([RFC 8017 §A.1.1](https://www.rfc-editor.org/rfc/rfc8017#appendix-A.1.1)).
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if it is not an RSA key of 2048, 3072 or 4096 bits with the exponent 65537.
+    pub fn from_pkcs1(der: &[u8]) -> Result<Self, Error> {
+        let key = pkcs1::RsaPublicKey::<UintRef<'_>>::from_der(der).map_err(|_| Error::Encoding)?;
+        if key.public_exponent.as_bytes() != [1, 0, 1] {
+            return Err(Error::Exponent);
+        }
+        let modulus = key.modulus.as_bytes();
+        let bits = match modulus.first() {
+            Some(first) => modulus
+                .len()
+                .saturating_mul(8)
+                .saturating_sub(usize::try_from(first.leading_zeros()).unwrap_or(8)),
+            None => 0,
+        };
+        let key_type = KeyType::from_rsa_bits(bits).ok_or(Error::RsaSize { bits })?;
+        if modulus.last().is_some_and(|last| last % 2 == 0) {
+            return Err(Error::Encoding);
+        }
+        let pkcs1 = key.to_der().map_err(|_| Error::Encoding)?;
+        if pkcs1 != der {
+            return Err(Error::Encoding);
+        }
+        Self::new(key_type, Mathematics::Rsa(pkcs1))
+    }
+
+    /// Makes the public key of a P-256 signer.
+    pub(crate) fn from_p256(key: p256::ecdsa::VerifyingKey) -> Result<Self, Error> {
+        Self::new(KeyType::P256, Mathematics::P256(key))
+    }
+
+    /// Makes the public key of a P-384 signer.
+    pub(crate) fn from_p384(key: p384::ecdsa::VerifyingKey) -> Result<Self, Error> {
+        Self::new(KeyType::P384, Mathematics::P384(key))
+    }
+
+    /// Makes the public key of a P-521 signer.
+    pub(crate) fn from_p521(key: p521::ecdsa::VerifyingKey) -> Result<Self, Error> {
+        Self::new(KeyType::P521, Mathematics::P521(key))
+    }
+
+    /// Makes a key from 32 bytes. A key of small order verifies signatures that nobody made, so it
+    /// is refused.
+    pub(crate) fn from_ed25519(key: ed25519_dalek::VerifyingKey) -> Result<Self, Error> {
+        if key.is_weak() {
+            return Err(Error::WeakKey);
+        }
+        Self::new(KeyType::Ed25519, Mathematics::Ed25519(key))
+    }
+
+    fn new(key_type: KeyType, mathematics: Mathematics) -> Result<Self, Error> {
+        let spki = mathematics.spki()?;
+        Ok(Self {
+            key_type,
+            id: KeyId::of_spki(&spki),
+            spki,
+            mathematics,
+        })
+    }
+
+    /// The key's type.
+    pub fn key_type(&self) -> KeyType {
+        self.key_type
+    }
+
+    /// The key's ID.
+    pub fn id(&self) -> KeyId {
+        self.id
+    }
+
+    /// SPKI DER.
+    pub fn spki(&self) -> &[u8] {
+        &self.spki
+    }
+
+    /// The `PUBLIC KEY` PEM that cosign writes: lines of 64 characters, `\n` line ends.
+    pub fn to_pem(&self) -> String {
+        let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
+        pem::encode_config(&pem::Pem::new("PUBLIC KEY", self.spki.clone()), config)
+    }
+
+    /// Whether `signature` is one of this key over `payload`.
+    ///
+    /// By the key alone, never by a label. What others write is accepted too: s3lo and cosign sign
+    /// Ed25519 as Ed25519ph; Vault, asked by them, signs every curve over SHA-256. Both halves of an
+    /// ECDSA signature may be high: KMS and Vault emit either
+    /// ([FIPS 186-5 §6.4](https://csrc.nist.gov/pubs/fips/186-5/final) asks for no normalisation).
+    pub fn verifies(&self, payload: &[u8], signature: &[u8]) -> bool {
+        let hashes = match self.key_type.algorithm().hash() {
+            Some(Hash::Sha256) | None => vec![Hash::Sha256],
+            Some(own) => vec![own, Hash::Sha256],
+        };
+        let mut digests = hashes.into_iter().map(|hash| hash.digest(payload));
+        match &self.mathematics {
+            Mathematics::P256(key) => p256::ecdsa::Signature::from_der(signature)
+                .is_ok_and(|sig| digests.any(|digest| key.verify_prehash(&digest, &sig).is_ok())),
+            Mathematics::P384(key) => p384::ecdsa::Signature::from_der(signature)
+                .is_ok_and(|sig| digests.any(|digest| key.verify_prehash(&digest, &sig).is_ok())),
+            Mathematics::P521(key) => p521::ecdsa::Signature::from_der(signature)
+                .is_ok_and(|sig| digests.any(|digest| key.verify_prehash(&digest, &sig).is_ok())),
+            Mathematics::Rsa(pkcs1) => UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, pkcs1)
+                .verify(payload, signature)
+                .is_ok(),
+            Mathematics::Ed25519(key) => Ed25519Signature::from_slice(signature).is_ok_and(|sig| {
+                key.verify_strict(payload, &sig).is_ok()
+                    || key
+                        .verify_prehashed_strict(Sha512::new_with_prefix(payload), None, &sig)
+                        .is_ok()
+            }),
+        }
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PublicKey")
+            .field("key_type", &self.key_type)
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for PublicKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.spki == other.spki
+    }
+}
+
+impl Eq for PublicKey {}
+
+impl Mathematics {
+    fn spki(&self) -> Result<Vec<u8>, Error> {
+        let document = match self {
+            Self::P256(key) => key.to_public_key_der(),
+            Self::P384(key) => key.to_public_key_der(),
+            Self::P521(key) => key.to_public_key_der(),
+            Self::Ed25519(key) => key.to_public_key_der(),
+            Self::Rsa(pkcs1) => {
+                let info = SubjectPublicKeyInfoRef {
+                    algorithm: AlgorithmIdentifier {
+                        oid: RSA_ENCRYPTION,
+                        parameters: Some(AnyRef::NULL),
+                    },
+                    subject_public_key: BitStringRef::from_bytes(pkcs1)
+                        .map_err(|_| Error::Encoding)?,
+                };
+                return info.to_der().map_err(|_| Error::Encoding);
+            }
+        };
+        Ok(document.map_err(|_| Error::Encoding)?.into_vec())
+    }
+}
+
+/// The first 8 bytes of SHA-256 over a key's SPKI DER, written as 16 hex digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyId([u8; 8]);
+
+impl KeyId {
+    /// The ID of the key with this SPKI DER.
+    pub fn of_spki(der: &[u8]) -> Self {
+        let digest = Sha256::digest(der);
+        let mut id = [0; 8];
+        for (to, from) in id.iter_mut().zip(digest) {
+            *to = from;
+        }
+        Self(id)
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Why bytes are no public key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The PEM around it is wrong.
+    #[error(transparent)]
+    Armor(#[from] armor::Error),
+    /// An X.509 certificate, which this program does not half-check.
+    #[error("it is an X.509 certificate, not a public key")]
+    Certificate,
+    /// An EC key that does not name its curve.
+    #[error("it is an EC key that does not name its curve")]
+    Curve,
+    /// It is not the canonical DER of a key.
+    #[error("it is not the DER encoding of a public key")]
+    Encoding,
+    /// RSA with another exponent than 65537.
+    #[error("it is an RSA key with an exponent other than 65537")]
+    Exponent,
+    /// A PEM block that is not a public key.
+    #[error("its PEM block is `{}`, not a public key", label.escape_debug())]
+    Label {
+        /// The block's label.
+        label: String,
+    },
+    /// RSA of another size than 2048, 3072 or 4096 bits.
+    #[error("it is an RSA key of {bits} bits, where 2048, 3072 and 4096 are supported")]
+    RsaSize {
+        /// The modulus's size.
+        bits: usize,
+    },
+    /// A key type that is not in the table.
+    #[error("it is {name}, where EC P-256, P-384, P-521, RSA and Ed25519 are supported")]
+    Unsupported {
+        /// The type, by name where it is known.
+        name: String,
+    },
+    /// An Ed25519 key of small order.
+    #[error("it is an Ed25519 key of small order, for which anybody can make signatures")]
+    WeakKey,
+}
+
+impl Error {
+    /// The error for a key algorithm or curve that is not in the table.
+    pub(crate) fn unsupported(oid: ObjectIdentifier) -> Self {
+        let text = oid.to_string();
+        let name = match text.as_str() {
+            "1.2.840.10040.4.1" => "a DSA key",
+            "1.2.840.113549.1.1.10" => "an RSA key that is restricted to PSS",
+            "1.2.156.10197.1.301" => "an SM2 key",
+            "1.3.101.110" => "an X25519 key, which cannot sign",
+            "1.3.101.112" => "an Ed25519 key in a form that is not supported",
+            "1.3.101.113" => "an Ed448 key",
+            "1.3.132.0.10" => "an EC key on secp256k1",
+            "1.3.132.0.33" => "an EC key on P-224",
+            "2.16.840.1.101.3.4.3.17" | "2.16.840.1.101.3.4.3.18" | "2.16.840.1.101.3.4.3.19" => {
+                "an ML-DSA key"
+            }
+            other if other.starts_with("1.3.36.3.3.2.8") => "an EC key on a Brainpool curve",
+            other => {
+                return Self::Unsupported {
+                    name: format!("a key of an unknown type ({other})"),
+                };
+            }
+        };
+        Self::Unsupported {
+            name: name.to_owned(),
+        }
+    }
+}
+
+/// `id-ecPublicKey` ([RFC 5480 §2.1.1](https://www.rfc-editor.org/rfc/rfc5480#section-2.1.1)).
+pub(crate) const EC_PUBLIC_KEY: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+/// `secp256r1`.
+pub(crate) const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+/// `secp384r1`.
+pub(crate) const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+/// `secp521r1`.
+pub(crate) const P521: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
+/// `rsaEncryption` ([RFC 8017 §A](https://www.rfc-editor.org/rfc/rfc8017#appendix-A)).
+pub(crate) const RSA_ENCRYPTION: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+/// `id-Ed25519` ([RFC 8410 §3](https://www.rfc-editor.org/rfc/rfc8410#section-3)).
+pub(crate) const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+
+fn convert<'a, K>(info: SubjectPublicKeyInfoRef<'a>) -> Result<K, Error>
+where
+    K: TryFrom<SubjectPublicKeyInfoRef<'a>>,
+{
+    K::try_from(info).map_err(|_| Error::Encoding)
+}

@@ -1,0 +1,50 @@
+//! Signs container images that live in S3, and verifies them.
+//!
+//! # Data flow
+//!
+//! ```text
+//! what was typed ─ cli ─▶ Plan ─▶ sign ──▶ key::Signer   (file, environment)
+//!                                  │  ╲──▶ store::Store  (s3, local)
+//!                                  ▼
+//!                               verdict::judge ◀── verify
+//!                                  │
+//!            stdout, exit code ◀─ cli ◀─ explain
+//! ```
+//!
+//! # Rooms
+//!
+//! A room uses only rooms above it.
+//!
+//! | room | holds |
+//! |---|---|
+//! | [`digest`], [`reference`] | what names a manifest and where it lies |
+//! | [`manifest`], [`payload`], [`record`] | what is read, signed and stored |
+//! | [`key::algorithm`], [`key::armor`], [`key::public`], [`key::cosign`] | keys as bytes |
+//! | [`verdict`] | the one verifier |
+//! | [`cloud`] | one shared AWS configuration |
+//! | [`key::private`], [`key::file`] | what signs |
+//! | [`store`] | where objects lie |
+//! | [`sign`](mod@sign), [`verify`] | what runs at the same time, and what is checked before what is kept |
+//! | [`explain`] | errors in words, with what to do |
+//! | [`cli`] | what was typed, and what is printed |
+//!
+//! Down to [`verdict`] the rooms are pure: no file, environment, clock, randomness or network.
+#![forbid(unsafe_code)]
+
+pub mod batch;
+mod blocking;
+pub mod cli;
+pub mod cloud;
+pub mod digest;
+pub mod explain;
+pub mod image;
+mod json;
+pub mod key;
+pub mod manifest;
+pub mod payload;
+pub mod record;
+pub mod reference;
+pub mod sign;
+pub mod store;
+pub mod verdict;
+pub mod verify;

@@ -1,0 +1,218 @@
+//! The manifest whose digest is signed: its exact bytes, and the proof that they are a manifest.
+//!
+//! An OCI image [manifest][m] or [index][i], or a Docker schema 2 manifest or manifest list. A
+//! document that could be read as both an image and an index is refused (the confusion of
+//! [CVE-2021-41190][cve]).
+//!
+//! [m]: https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md
+//! [i]: https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md
+//! [cve]: https://github.com/opencontainers/image-spec/security/advisories/GHSA-77vh-xpmg-72qh
+#![deny(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions
+)]
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use crate::digest::Digest;
+use crate::json;
+
+/// The largest manifest that is read, in bytes.
+pub const MAX_BYTES: u64 = 4 * 1024 * 1024;
+
+/// A manifest's media type and digest; the bytes themselves are not needed again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Manifest {
+    media_type: MediaType,
+    digest: Digest,
+}
+
+impl Manifest {
+    /// Reads a manifest from the exact bytes that were stored.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if they are not one of the four kinds of manifest.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        let shape: Shape = json::object(bytes).map_err(|error| Error::Json {
+            reason: error.to_string(),
+        })?;
+        Ok(Self {
+            media_type: shape.media_type()?,
+            digest: Digest::of(bytes),
+        })
+    }
+
+    /// The SHA-256 of the bytes that were parsed.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// What kind of manifest it is.
+    pub fn media_type(&self) -> MediaType {
+        self.media_type
+    }
+}
+
+/// The manifests that can be signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MediaType {
+    /// `application/vnd.docker.distribution.manifest.v2+json`
+    DockerManifest,
+    /// `application/vnd.docker.distribution.manifest.list.v2+json`
+    DockerManifestList,
+    /// `application/vnd.oci.image.index.v1+json`
+    OciIndex,
+    /// `application/vnd.oci.image.manifest.v1+json`
+    OciManifest,
+}
+
+impl MediaType {
+    fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "application/vnd.docker.distribution.manifest.v2+json" => Self::DockerManifest,
+            "application/vnd.docker.distribution.manifest.list.v2+json" => Self::DockerManifestList,
+            "application/vnd.oci.image.index.v1+json" => Self::OciIndex,
+            "application/vnd.oci.image.manifest.v1+json" => Self::OciManifest,
+            _ => return None,
+        })
+    }
+
+    fn is_list(self) -> bool {
+        match self {
+            Self::DockerManifest | Self::OciManifest => false,
+            Self::DockerManifestList | Self::OciIndex => true,
+        }
+    }
+}
+
+/// Why bytes are no manifest.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// It has the fields of an image and those of an index.
+    #[error("it could be read as an image and as an index")]
+    Ambiguous,
+    /// It is not the JSON of a manifest.
+    #[error("it is not the JSON of an OCI or Docker manifest: {reason}")]
+    Json {
+        /// What the parser says.
+        reason: String,
+    },
+    /// It declares a media type that is not a manifest's.
+    #[error("its media type is `{}`, not that of an OCI or Docker manifest", name.escape_debug())]
+    MediaType {
+        /// The declared type.
+        name: String,
+    },
+    /// Its `schemaVersion` is not 2.
+    #[error("its schemaVersion is {version}, not 2")]
+    SchemaVersion {
+        /// The declared version.
+        version: u64,
+    },
+    /// It has neither `config` and `layers` nor `manifests`.
+    #[error("it has neither `config` and `layers` nor `manifests`")]
+    Shapeless,
+}
+
+/// The fields that tell an image from an index. Duplicates of them are an error to serde.
+#[derive(Deserialize)]
+struct Shape {
+    #[serde(rename = "schemaVersion")]
+    schema_version: u64,
+    #[serde(rename = "mediaType")]
+    media_type: Option<String>,
+    config: Option<IgnoredAny>,
+    layers: Option<Vec<IgnoredAny>>,
+    manifests: Option<Vec<IgnoredAny>>,
+}
+
+impl Shape {
+    fn media_type(self) -> Result<MediaType, Error> {
+        if self.schema_version != 2 {
+            return Err(Error::SchemaVersion {
+                version: self.schema_version,
+            });
+        }
+        let is_list = match (self.config, self.layers, self.manifests) {
+            (Some(_), Some(_), None) => false,
+            (None, None, Some(_)) => true,
+            (_, _, Some(_)) => return Err(Error::Ambiguous),
+            (_, _, None) => return Err(Error::Shapeless),
+        };
+        // OCI lets the media type be absent; the shape then decides.
+        let Some(name) = self.media_type else {
+            return Ok(if is_list {
+                MediaType::OciIndex
+            } else {
+                MediaType::OciManifest
+            });
+        };
+        match MediaType::from_name(&name) {
+            Some(media_type) if media_type.is_list() == is_list => Ok(media_type),
+            Some(_) => Err(Error::Ambiguous),
+            None => Err(Error::MediaType { name }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shape_decides_where_no_media_type_is_given() {
+        let image = br#"{"schemaVersion":2,"config":{},"layers":[]}"#;
+        let index = br#"{"schemaVersion":2,"manifests":[]}"#;
+        assert_eq!(
+            Manifest::parse(image).unwrap().media_type(),
+            MediaType::OciManifest
+        );
+        assert_eq!(
+            Manifest::parse(index).unwrap().media_type(),
+            MediaType::OciIndex
+        );
+    }
+
+    #[test]
+    fn the_digest_is_that_of_the_bytes_and_not_of_their_meaning() {
+        let spaced = br#"{ "schemaVersion": 2, "manifests": [] }"#;
+        let dense = br#"{"schemaVersion":2,"manifests":[]}"#;
+        assert_ne!(
+            Manifest::parse(spaced).unwrap().digest(),
+            Manifest::parse(dense).unwrap().digest()
+        );
+    }
+
+    #[test]
+    fn a_document_that_could_be_both_is_refused() {
+        for text in [
+            r#"{"schemaVersion":2,"config":{},"layers":[],"manifests":[]}"#,
+            r#"{"schemaVersion":2,"layers":[],"manifests":[]}"#,
+            r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","config":{},"layers":[]}"#,
+        ] {
+            assert_eq!(
+                Manifest::parse(text.as_bytes()),
+                Err(Error::Ambiguous),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn deep_nesting_is_an_error_and_not_a_crash() {
+        let deep = format!(
+            "{}{}",
+            r#"{"schemaVersion":2,"config":"#,
+            "[".repeat(100_000)
+        );
+        assert!(matches!(
+            Manifest::parse(deep.as_bytes()),
+            Err(Error::Json { .. })
+        ));
+    }
+}

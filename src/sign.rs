@@ -1,0 +1,485 @@
+//! How one image is signed: what runs at the same time, in what order, and what is checked before it
+//! is kept.
+//!
+//! 1. At the same time: read the manifest, open the keys, list the signatures. The list is a hint that
+//!    costs no wait: where our record is there already it is judged first, and a re-run signs nothing.
+//! 2. Sign the payload.
+//! 3. Judge the record that came of it with the verifier that `verify` uses. A signer that answers
+//!    nonsense stores nothing.
+//! 4. At the same time: create the record, or replace the version that was judged; and look whether
+//!    the tag still holds the manifest that was signed.
+//! 5. Where another signer was faster: look at manifest and record together, and go round again.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared, join, join_all};
+use tokio::time::{Instant, timeout_at};
+
+use crate::blocking::blocking;
+use crate::digest::Digest;
+use crate::image::{self, Image, Now, Snapshot};
+use crate::key::public::KeyId;
+use crate::key::{self, KeyRef, Signer};
+use crate::manifest::Manifest;
+use crate::payload::{Schema, payload};
+use crate::record::{self, Record, Timestamp};
+use crate::reference::Reference;
+use crate::store::{self, Object, Version};
+use crate::verdict::{self, Found, Policy, Reason, Verdict, Verified, judge};
+
+/// How often a signer goes round again after another one was faster.
+const ROUNDS: u32 = 16;
+
+/// A key to sign with, opened once for all images.
+#[derive(Clone)]
+pub struct Key {
+    /// As the user named it.
+    pub reference: KeyRef,
+    opening: Shared<BoxFuture<'static, Result<Arc<dyn Signer>, key::Error>>>,
+}
+
+impl Key {
+    /// A key that `opening` opens. It runs once, when first waited for.
+    pub fn new(
+        reference: KeyRef,
+        opening: impl Future<Output = Result<Arc<dyn Signer>, key::Error>> + Send + 'static,
+    ) -> Self {
+        Self {
+            reference,
+            opening: opening.boxed().shared(),
+        }
+    }
+}
+
+/// How to sign.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// The schema of new records.
+    pub schema: Schema,
+    /// What to do where a valid record exists.
+    pub if_signed: IfSigned,
+    /// When to give up.
+    pub deadline: Instant,
+    /// The clock from which records take their `signedAt`.
+    pub now: fn() -> SystemTime,
+}
+
+/// What to do with an image that the key has signed already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IfSigned {
+    /// Refuse.
+    Fail,
+    /// Keep a valid record, and make no new signature.
+    #[default]
+    Keep,
+    /// Sign anew.
+    Replace,
+}
+
+/// A record that stands in the store and is valid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed {
+    /// Whether this run made it.
+    pub status: Status,
+    /// The manifest's digest.
+    pub digest: Digest,
+    /// The key's ID.
+    pub key_id: KeyId,
+    /// When its signer says that it signed.
+    pub signed_at: Option<Timestamp>,
+    /// `<bucket or root>/<object key>`.
+    pub stored_path: String,
+    /// What it binds.
+    pub schema: Schema,
+}
+
+/// Where a record comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It was there.
+    Kept,
+    /// It was made now.
+    Signed,
+}
+
+/// Signs `image` with every key; a result for each, in their order.
+pub async fn sign(image: &Image, keys: &[Key], options: &Options) -> Vec<Result<Signed, Error>> {
+    let prefix = image.reference.records_prefix();
+    let manifest = join(image.read_manifest(), image.store.list(&prefix));
+    let signers = join_all(keys.iter().map(|key| key.opening.clone()));
+    let Ok(((snapshot, listing), signers)) =
+        timeout_at(options.deadline, join(manifest, signers)).await
+    else {
+        return vec![Err(Error::TimedOut); keys.len()];
+    };
+    let before = match Before::new(snapshot, &image.reference) {
+        Ok(before) => before,
+        Err(error) => return vec![Err(error); keys.len()],
+    };
+    let listing = listing.ok();
+    join_all(keys.iter().zip(signers).map(|(key, signer)| {
+        let (before, listing) = (&before, listing.as_deref());
+        async move {
+            let signing = Signing {
+                image,
+                signer: signer?,
+                key: &key.reference,
+                options,
+                before,
+            };
+            timeout_at(options.deadline, signing.run(listing))
+                .await
+                .unwrap_or(Err(Error::TimedOut))
+        }
+    }))
+    .await
+}
+
+/// The manifest that is going to be signed.
+struct Before {
+    manifest: Manifest,
+    version: Version,
+}
+
+impl Before {
+    fn new(snapshot: Result<Snapshot, image::Error>, reference: &Reference) -> Result<Self, Error> {
+        let snapshot = snapshot?;
+        let manifest =
+            verdict::read_manifest(snapshot.found()).map_err(|reason| Error::Manifest {
+                reference: reference.clone(),
+                reason,
+            })?;
+        let current = manifest.digest();
+        if let Some(pinned) = reference.pin().filter(|pinned| *pinned != current) {
+            return Err(Error::Pinned {
+                reference: reference.clone(),
+                pinned,
+                current,
+            });
+        }
+        match snapshot {
+            Snapshot::Read(Object { version, .. }) => Ok(Self { manifest, version }),
+            // `read_manifest` has refused it.
+            Snapshot::Oversized => Err(Error::Unsettled {
+                reference: reference.clone(),
+            }),
+        }
+    }
+}
+
+/// One image, one key.
+struct Signing<'a> {
+    image: &'a Image,
+    signer: Arc<dyn Signer>,
+    key: &'a KeyRef,
+    options: &'a Options,
+    before: &'a Before,
+}
+
+/// What to do about what lies where the record belongs.
+enum Step {
+    /// Nothing: this stands.
+    Done(Signed),
+    /// Create a record, or replace this version of it.
+    Put(Option<Version>),
+}
+
+impl Signing<'_> {
+    async fn run(&self, listing: Option<&[String]>) -> Result<Signed, Error> {
+        let reference = &self.image.reference;
+        let object_key = reference.record_key(&self.signer.public_key().id());
+        let name = object_key
+            .strip_prefix(&reference.records_prefix())
+            .unwrap_or_default();
+        let listed = listing.is_some_and(|names| names.iter().any(|listed| listed == name));
+        let mut replaced = None;
+        if listed {
+            match self.look(&object_key, None).await? {
+                Step::Done(signed) => return Ok(signed),
+                Step::Put(version) => replaced = version,
+            }
+        }
+        let (record, bytes) = self.record().await?;
+        for round in 1..=ROUNDS {
+            let (put, unmoved) = join(
+                self.put(&object_key, &bytes, replaced.as_ref()),
+                self.unmoved(),
+            )
+            .await;
+            unmoved?;
+            match put {
+                Ok(()) => return Ok(self.signed(Status::Signed, &object_key, &record)),
+                Err(store::Error::Exists { .. } | store::Error::Changed { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+            tracing::debug!(object_key, round, "another signer was faster");
+            let own = Some((&record, bytes.as_slice()));
+            let (unmoved, step) = join(self.unmoved(), self.look(&object_key, own)).await;
+            unmoved?;
+            match step? {
+                Step::Done(signed) => return Ok(signed),
+                Step::Put(version) => replaced = version,
+            }
+        }
+        Err(Error::Unsettled {
+            reference: reference.clone(),
+        })
+    }
+
+    /// Signs, and judges what came of it.
+    async fn record(&self) -> Result<(Record, Vec<u8>), Error> {
+        let (schema, manifest) = (self.options.schema, self.before.manifest);
+        let public = self.signer.public_key().clone();
+        let payload = payload(schema, &self.image.reference, manifest.digest());
+        let signature = self.signer.sign(&payload).await?;
+        let signed_at = Timestamp::from_system((self.options.now)()).ok_or(Error::Clock)?;
+        let record = Record::new(
+            schema,
+            manifest.digest(),
+            &payload,
+            &signature,
+            (
+                self.key.as_str(),
+                public.id(),
+                public.key_type().algorithm(),
+            ),
+            signed_at,
+        );
+        let (reference, key) = (self.image.reference.clone(), self.key.clone());
+        blocking(move || {
+            let bytes = record.to_bytes();
+            let key = verdict::Key {
+                reference: key.as_str(),
+                public: &public,
+            };
+            let policy = Policy { min_schema: schema };
+            match judge(&manifest, Found::Bytes(&bytes), &reference, key, policy) {
+                Verdict::Verified(_) => Ok((record, bytes)),
+                Verdict::Rejected(reason) => Err(Error::Nonsense {
+                    key: key.reference.to_owned(),
+                    reason,
+                }),
+            }
+        })
+        .await
+    }
+
+    async fn put(
+        &self,
+        object_key: &str,
+        bytes: &[u8],
+        replaced: Option<&Version>,
+    ) -> Result<(), store::Error> {
+        let store = &self.image.store;
+        match replaced {
+            Some(version) => store.replace(object_key, bytes, version).await,
+            None => store.create(object_key, bytes).await,
+        }
+    }
+
+    /// Fails unless the tag still holds what was signed.
+    async fn unmoved(&self) -> Result<(), Error> {
+        let from = self.before.manifest.digest();
+        let now = self.image.manifest_now(&self.before.version, from).await?;
+        let to = match now {
+            Now::Same => return Ok(()),
+            Now::Moved(digest) => digest.to_string(),
+            Now::Gone => "nothing".to_owned(),
+            Now::Oversized => "something larger than a manifest".to_owned(),
+        };
+        let reference = self.image.reference.clone();
+        Err(Error::Moved {
+            reference,
+            from,
+            to,
+        })
+    }
+
+    /// Judges the record that is there, and decides what becomes of it.
+    async fn look(&self, object_key: &str, own: Option<(&Record, &[u8])>) -> Result<Step, Error> {
+        let object = match self.image.store.read(object_key, record::MAX_BYTES).await {
+            Ok(object) => object,
+            Err(store::Error::NotFound { .. }) => return Ok(Step::Put(None)),
+            Err(store::Error::Oversized { version, .. }) => return Ok(Step::Put(Some(version))),
+            Err(error) => return Err(error.into()),
+        };
+        // A retried request may find the record that its first try has written.
+        if let Some((record, bytes)) = own
+            && object.bytes == bytes
+        {
+            return Ok(Step::Done(self.signed(Status::Signed, object_key, record)));
+        }
+        let manifest = self.before.manifest;
+        let public = self.signer.public_key().clone();
+        let (reference, key) = (self.image.reference.clone(), self.key.clone());
+        let Object { bytes, version } = object;
+        let verdict = blocking(move || {
+            let key = verdict::Key {
+                reference: key.as_str(),
+                public: &public,
+            };
+            judge(
+                &manifest,
+                Found::Bytes(&bytes),
+                &reference,
+                key,
+                Policy::default(),
+            )
+        });
+        match verdict.await {
+            Verdict::Rejected(_) => Ok(Step::Put(Some(version))),
+            Verdict::Verified(verified) => self.decide(object_key, version, verified),
+        }
+    }
+
+    fn decide(
+        &self,
+        object_key: &str,
+        version: Version,
+        verified: Verified,
+    ) -> Result<Step, Error> {
+        let (asked, there) = (self.options.schema, verified.schema);
+        let reference = || self.image.reference.clone();
+        match self.options.if_signed {
+            IfSigned::Fail => Err(Error::AlreadySigned {
+                reference: reference(),
+                key: self.key.as_str().to_owned(),
+            }),
+            IfSigned::Replace => Ok(Step::Put(Some(version))),
+            IfSigned::Keep if there < asked => Ok(Step::Put(Some(version))),
+            IfSigned::Keep if there > asked => Err(Error::HigherSchema {
+                reference: reference(),
+                there,
+                asked,
+            }),
+            IfSigned::Keep => Ok(Step::Done(Signed {
+                status: Status::Kept,
+                digest: self.before.manifest.digest(),
+                key_id: self.signer.public_key().id(),
+                signed_at: verified.signed_at,
+                stored_path: self.image.reference.stored_path(object_key),
+                schema: there,
+            })),
+        }
+    }
+
+    fn signed(&self, status: Status, object_key: &str, record: &Record) -> Signed {
+        Signed {
+            status,
+            digest: record.digest,
+            key_id: self.signer.public_key().id(),
+            signed_at: record.claims.signed_at,
+            stored_path: self.image.reference.stored_path(object_key),
+            schema: record.schema,
+        }
+    }
+}
+
+/// Why an image was not signed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// `--if-signed fail`, and it is signed.
+    #[error("`{}` is signed by the key `{key}` already", reference.name())]
+    AlreadySigned {
+        /// The image.
+        reference: Reference,
+        /// The key.
+        key: String,
+    },
+    /// The clock is beyond the years that a record can hold.
+    #[error("this machine's clock shows a year that a signature record cannot hold")]
+    Clock,
+    /// A record of a higher schema would be lowered.
+    #[error(
+        "`{}` has a valid signature of schema {}, which binds more than schema {}",
+        reference.name(),
+        there.version(),
+        asked.version()
+    )]
+    HigherSchema {
+        /// The image.
+        reference: Reference,
+        /// The record's schema.
+        there: Schema,
+        /// The schema that was asked for.
+        asked: Schema,
+    },
+    /// The image cannot be read.
+    #[error(transparent)]
+    Image(#[from] image::Error),
+    /// The key cannot be opened or does not sign.
+    #[error(transparent)]
+    Key(#[from] key::Error),
+    /// What lies under the tag is no manifest.
+    #[error("`{}` cannot be signed: {reason}", reference.name())]
+    Manifest {
+        /// The image.
+        reference: Reference,
+        /// What is wrong.
+        reason: Reason,
+    },
+    /// The tag was moved while it was being signed.
+    #[error("the tag `{}` moved from {from} to {to} while signing", reference.name())]
+    Moved {
+        /// The image.
+        reference: Reference,
+        /// What was signed.
+        from: Digest,
+        /// What lies there now.
+        to: String,
+    },
+    /// The signer's answer does not verify with its own key.
+    #[error("the key `{key}` answered with a signature that does not verify: {reason}")]
+    Nonsense {
+        /// The key.
+        key: String,
+        /// What the verifier says.
+        reason: Reason,
+    },
+    /// The tag does not hold what it is pinned to.
+    #[error("`{}` is pinned to {pinned}, and the tag holds {current}", reference.name())]
+    Pinned {
+        /// The image.
+        reference: Reference,
+        /// The pin.
+        pinned: Digest,
+        /// What lies there.
+        current: Digest,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The run's time is up.
+    #[error("the run's time was up before the image was signed")]
+    TimedOut,
+    /// Other signers were faster every time.
+    #[error("the signature of `{}` kept changing while it was being written", reference.name())]
+    Unsettled {
+        /// The image.
+        reference: Reference,
+    },
+}
+
+impl Error {
+    /// Whether a guard said no, as opposed to something that failed.
+    pub fn is_guard(&self) -> bool {
+        match self {
+            Self::AlreadySigned { .. }
+            | Self::HigherSchema { .. }
+            | Self::Moved { .. }
+            | Self::Pinned { .. } => true,
+            Self::Clock
+            | Self::Image(_)
+            | Self::Key(_)
+            | Self::Manifest { .. }
+            | Self::Nonsense { .. }
+            | Self::Store(_)
+            | Self::TimedOut
+            | Self::Unsettled { .. } => false,
+        }
+    }
+}

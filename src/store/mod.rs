@@ -1,0 +1,243 @@
+//! Where objects lie: the trait of a store, and errors by meaning.
+//!
+//! Every read is bounded by what is read, never by what a length claims. Writes are conditional:
+//! an object is created where there is none, or replaced in the version that was read.
+
+pub mod local;
+pub mod s3;
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+/// A bucket or a directory.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Names an object in errors: `s3://bucket/key`.
+    fn locate(&self, key: &str) -> String;
+
+    /// Reads an object of at most `limit` bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`]; [`Error::Oversized`] still tells the object's version.
+    async fn read(&self, key: &str, limit: u64) -> Result<Object, Error>;
+
+    /// Reads an object unless it still is `version`, which gives `None`.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    async fn read_unless(
+        &self,
+        key: &str,
+        limit: u64,
+        version: &Version,
+    ) -> Result<Option<Object>, Error>;
+
+    /// Writes an object where there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Exists`] if there is one.
+    async fn create(&self, key: &str, bytes: &[u8]) -> Result<(), Error>;
+
+    /// Writes an object in the place of `version`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Changed`] if it is another version or gone.
+    async fn replace(&self, key: &str, bytes: &[u8], version: &Version) -> Result<(), Error>;
+
+    /// The names directly below `prefix`, which ends in `/`: at most a thousand, sorted.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`]; nothing below the prefix is an empty list.
+    async fn list(&self, prefix: &str) -> Result<Vec<String>, Error>;
+}
+
+/// An object as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// All of it.
+    pub bytes: Vec<u8>,
+    /// Which version of it.
+    pub version: Version,
+}
+
+/// What tells one content of an object from another: an S3 ETag, or a local file's digest. It means
+/// nothing beyond the store that gave it, and is never taken for the content's digest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version(pub String);
+
+/// What a service said, kept word for word for the person who must find it again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: Option<u16>,
+    /// The service's error code.
+    pub code: Option<String>,
+    /// The service's message.
+    pub message: Option<String>,
+    /// The request's ID.
+    pub request_id: Option<String>,
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let code = self.code.as_deref();
+        match (code, self.status) {
+            (Some(code), Some(status)) => write!(f, "{code} ({status})")?,
+            (Some(code), None) => f.write_str(code)?,
+            (None, Some(status)) => write!(f, "status {status}")?,
+            (None, None) => f.write_str("no answer")?,
+        }
+        if let Some(message) = &self.message {
+            write!(f, ": {}", message.trim_end_matches('.'))?;
+        }
+        if let Some(id) = &self.request_id {
+            write!(f, ", request ID {id}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a store did not do what it was asked, by meaning.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The object is not the version that was to be replaced, or is gone.
+    #[error("`{object}` was changed by somebody else")]
+    Changed {
+        /// The object.
+        object: String,
+    },
+    /// The clock differs too much from the service's.
+    #[error("this machine's clock differs too much from the clock of S3{}", theirs(server_time.as_deref()))]
+    ClockSkewed {
+        /// The service's `Date`.
+        server_time: Option<String>,
+        /// What the service said.
+        answer: Answer,
+    },
+    /// The credentials are unknown, expired or malformed.
+    #[error("S3 refused the AWS credentials: {answer}")]
+    Credentials {
+        /// What the service said.
+        answer: Answer,
+    },
+    /// The caller may not do this.
+    #[error("permission to {action} `{object}` was refused: {answer}")]
+    Denied {
+        /// `s3:GetObject`, `s3:PutObject`, `s3:ListBucket`, or `read` and `write` of files.
+        action: &'static str,
+        /// The object.
+        object: String,
+        /// What the service or the operating system said.
+        answer: Answer,
+    },
+    /// There is an object already.
+    #[error("`{object}` exists already")]
+    Exists {
+        /// The object.
+        object: String,
+    },
+    /// The file system is full.
+    #[error("the disk is full: `{object}` was not written")]
+    Full {
+        /// The object.
+        object: String,
+    },
+    /// The file system failed.
+    #[error("cannot {action} `{object}`: {reason}")]
+    Io {
+        /// `read` or `write`.
+        action: &'static str,
+        /// The object.
+        object: String,
+        /// What the operating system said.
+        reason: String,
+    },
+    /// No credentials were found.
+    #[error("there are no AWS credentials: {reason}")]
+    NoCredentials {
+        /// What was tried.
+        reason: String,
+    },
+    /// The bucket does not exist.
+    #[error("the bucket `{bucket}` does not exist: {answer}")]
+    NoBucket {
+        /// The bucket.
+        bucket: String,
+        /// What the service said.
+        answer: Answer,
+    },
+    /// There is no such object.
+    #[error("`{object}` does not exist")]
+    NotFound {
+        /// The object.
+        object: String,
+    },
+    /// The object is larger than it may be.
+    #[error("`{object}` is larger than {limit} bytes")]
+    Oversized {
+        /// The object.
+        object: String,
+        /// The bound, in bytes.
+        limit: u64,
+        /// The object's version, by which it can be replaced.
+        version: Version,
+    },
+    /// The file system does not take writes.
+    #[error("the file system is read-only: `{object}` was not written")]
+    ReadOnly {
+        /// The object.
+        object: String,
+    },
+    /// A symbolic link stands where a directory or a file belongs.
+    #[error("`{object}` is reached through a symbolic link, which is not followed")]
+    Symlink {
+        /// The object.
+        object: String,
+    },
+    /// The service answered with an error that has no meaning of its own here.
+    #[error("S3 did not {action} `{object}`: {answer}")]
+    Service {
+        /// The action.
+        action: &'static str,
+        /// The object.
+        object: String,
+        /// What the service said.
+        answer: Answer,
+    },
+    /// The service could not be reached, or answered nothing that could be read.
+    #[error("cannot reach S3 for `{object}`: {reason}")]
+    Unreachable {
+        /// The object.
+        object: String,
+        /// What failed.
+        reason: String,
+    },
+    /// The bucket lies in another region, and the answer did not lead to it.
+    #[error("the bucket `{bucket}` is not in the region {region}: {answer}")]
+    WrongRegion {
+        /// The bucket.
+        bucket: String,
+        /// The region that was asked.
+        region: String,
+        /// What the service said.
+        answer: Answer,
+    },
+}
+
+impl Error {
+    /// Whether the object is not there, or was refused in a way that may mean so.
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Self::Denied { .. })
+    }
+}
+
+fn theirs(server_time: Option<&str>) -> String {
+    server_time.map_or_else(String::new, |time| format!(" (there it is {time})"))
+}

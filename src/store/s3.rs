@@ -1,0 +1,371 @@
+//! `s3://`: a bucket, on AWS or on whatever speaks its protocol.
+//!
+//! Observed of S3, and relied on here:
+//! - `If-None-Match: *` on an existing object answers 412; older MinIO answered 304
+//!   ([minio#19442](https://github.com/minio/minio/issues/19442)). A race answers 409, after which
+//!   the object has to be looked at anew.
+//! - `If-Match` on a missing object answers 404.
+//! - A bucket in another region answers 301 without a Location, or 400
+//!   `AuthorizationHeaderMalformed`; the SDK follows neither
+//!   ([aws-sdk-rust#1052](https://github.com/awslabs/aws-sdk-rust/issues/1052)).
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_config::{Region, SdkConfig};
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+
+use super::{Answer, Error, Object, Store, Version};
+
+/// How often a body that breaks off is asked for again. The SDK retries answers, not bodies.
+const BODY_ATTEMPTS: u32 = 4;
+
+/// A bucket.
+pub struct S3Store {
+    bucket: String,
+    /// Names the region in which the bucket was last asked for.
+    client: Mutex<Client>,
+}
+
+impl S3Store {
+    /// The store in `bucket`. An `endpoint` is for S3 alone: path style, and checksums only where
+    /// the protocol demands them, since not every server knows the newer ones.
+    pub fn new(config: &SdkConfig, bucket: &str, endpoint: Option<&str>) -> Self {
+        let mut s3 = aws_sdk_s3::config::Builder::from(config);
+        if let Some(endpoint) = endpoint {
+            s3 = s3
+                .endpoint_url(endpoint)
+                .force_path_style(true)
+                .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+                .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+        }
+        Self {
+            bucket: bucket.to_owned(),
+            client: Mutex::new(Client::from_conf(s3.build())),
+        }
+    }
+
+    fn client(&self) -> Client {
+        // Nothing panics while it holds the lock, and a client is whole at any time.
+        self.client
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Runs `call`, and once more if the first answer names another region for the bucket.
+    async fn ask<T, E, F>(&self, call: impl Fn(Client) -> F) -> Result<T, SdkError<E, HttpResponse>>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata,
+    {
+        let client = self.client();
+        let error = match call(client.clone()).await {
+            Ok(output) => return Ok(output),
+            Err(error) => error,
+        };
+        let asked = client.config().region().map(ToString::to_string);
+        let Some(region) = named_region(&error).filter(|region| Some(region) != asked.as_ref())
+        else {
+            return Err(error);
+        };
+        tracing::debug!(
+            bucket = self.bucket,
+            region,
+            "the bucket lies in another region"
+        );
+        let config = client.config().to_builder().region(Region::new(region));
+        let client = Client::from_conf(config.build());
+        *self.client.lock().unwrap_or_else(PoisonError::into_inner) = client.clone();
+        call(client).await
+    }
+
+    async fn get(
+        &self,
+        key: &str,
+        limit: u64,
+        unless: Option<&Version>,
+    ) -> Result<Option<Object>, Error> {
+        let mut attempt: u32 = 1;
+        loop {
+            let answer = self
+                .ask(|client| {
+                    client
+                        .get_object()
+                        .bucket(&self.bucket)
+                        .key(key)
+                        .set_if_none_match(unless.filter(|v| !v.0.is_empty()).map(|v| v.0.clone()))
+                        .send()
+                })
+                .await;
+            let output = match answer {
+                Err(error) if unless.is_some() && status(&error) == Some(304) => return Ok(None),
+                other => other.map_err(|error| self.failed("s3:GetObject", key, &error))?,
+            };
+            match self.collect(key, limit, output).await {
+                Err(Error::Unreachable { reason, .. }) if attempt < BODY_ATTEMPTS => {
+                    tracing::debug!(key, attempt, reason, "the answer broke off");
+                    tokio::time::sleep(Duration::from_millis(100 << attempt)).await;
+                    attempt = attempt.saturating_add(1);
+                }
+                other => return other.map(Some),
+            }
+        }
+    }
+
+    /// Counts what arrives; a Content-Length is not believed.
+    async fn collect(
+        &self,
+        key: &str,
+        limit: u64,
+        output: GetObjectOutput,
+    ) -> Result<Object, Error> {
+        let version = Version(output.e_tag.unwrap_or_default());
+        let mut body = output.body;
+        let mut bytes = Vec::new();
+        let most = usize::try_from(limit).unwrap_or(usize::MAX);
+        while let Some(chunk) = body.next().await {
+            let chunk = chunk.map_err(|error| Error::Unreachable {
+                object: self.locate(key),
+                reason: format!("the answer broke off: {}", innermost(&error)),
+            })?;
+            if chunk.len() > most.saturating_sub(bytes.len()) {
+                return Err(Error::Oversized {
+                    object: self.locate(key),
+                    limit,
+                    version,
+                });
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(Object { bytes, version })
+    }
+
+    fn failed<E>(&self, action: &'static str, key: &str, error: &SdkError<E, HttpResponse>) -> Error
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let object = self.locate(key);
+        let Some(response) = error.raw_response() else {
+            return match find_source::<CredentialsError>(error) {
+                Some(CredentialsError::CredentialsNotLoaded(_)) => Error::NoCredentials {
+                    reason: innermost(error),
+                },
+                Some(_) => Error::NoCredentials {
+                    reason: innermost(error),
+                },
+                None => Error::Unreachable {
+                    object,
+                    reason: innermost(error),
+                },
+            };
+        };
+        let text = |name| response.headers().get(name).map(str::to_owned);
+        let answer = Answer {
+            status: Some(response.status().as_u16()),
+            code: error.code().map(str::to_owned),
+            message: error.message().map(str::to_owned),
+            request_id: text("x-amz-request-id"),
+        };
+        let bucket = self.bucket.clone();
+        match (error.code().unwrap_or_default(), response.status().as_u16()) {
+            ("NoSuchBucket", _) => Error::NoBucket { bucket, answer },
+            ("NoSuchKey" | "NotFound", _) | ("", 404) => Error::NotFound { object },
+            ("RequestTimeTooSkewed", _) => Error::ClockSkewed {
+                server_time: text("date"),
+                answer,
+            },
+            (
+                "ExpiredToken"
+                | "InvalidAccessKeyId"
+                | "InvalidToken"
+                | "SignatureDoesNotMatch"
+                | "TokenRefreshRequired"
+                | "ExpiredTokenException"
+                | "UnrecognizedClientException",
+                _,
+            ) => Error::Credentials { answer },
+            (
+                "PermanentRedirect"
+                | "TemporaryRedirect"
+                | "AuthorizationHeaderMalformed"
+                | "IllegalLocationConstraintException",
+                _,
+            )
+            | (_, 301 | 307) => Error::WrongRegion {
+                region: self
+                    .client()
+                    .config()
+                    .region()
+                    .map(ToString::to_string)
+                    .unwrap_or_default(),
+                bucket,
+                answer,
+            },
+            (_, 401 | 403) => Error::Denied {
+                action,
+                object,
+                answer,
+            },
+            _ => Error::Service {
+                action,
+                object,
+                answer,
+            },
+        }
+    }
+}
+
+#[async_trait]
+impl Store for S3Store {
+    fn locate(&self, key: &str) -> String {
+        format!("s3://{}/{key}", self.bucket)
+    }
+
+    async fn read(&self, key: &str, limit: u64) -> Result<Object, Error> {
+        let object = self.get(key, limit, None).await?;
+        object.ok_or_else(|| Error::NotFound {
+            object: self.locate(key),
+        })
+    }
+
+    async fn read_unless(
+        &self,
+        key: &str,
+        limit: u64,
+        version: &Version,
+    ) -> Result<Option<Object>, Error> {
+        self.get(key, limit, Some(version)).await
+    }
+
+    async fn create(&self, key: &str, bytes: &[u8]) -> Result<(), Error> {
+        let put = self
+            .ask(|client| {
+                put(&client, &self.bucket, key, bytes)
+                    .if_none_match("*")
+                    .send()
+            })
+            .await;
+        match put {
+            Ok(_) => Ok(()),
+            Err(error) if matches!(status(&error), Some(304 | 409 | 412)) => Err(Error::Exists {
+                object: self.locate(key),
+            }),
+            Err(error) => Err(self.failed("s3:PutObject", key, &error)),
+        }
+    }
+
+    async fn replace(&self, key: &str, bytes: &[u8], version: &Version) -> Result<(), Error> {
+        let condition = Some(version.0.clone()).filter(|etag| !etag.is_empty());
+        let put = self
+            .ask(|client| {
+                put(&client, &self.bucket, key, bytes)
+                    .set_if_match(condition.clone())
+                    .send()
+            })
+            .await;
+        let error = match put {
+            Ok(_) => return Ok(()),
+            Err(error) => error,
+        };
+        let changed = Error::Changed {
+            object: self.locate(key),
+        };
+        match (status(&error), self.failed("s3:PutObject", key, &error)) {
+            (Some(304 | 409 | 412), _) | (_, Error::NotFound { .. }) => Err(changed),
+            (_, other) => Err(other),
+        }
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<String>, Error> {
+        let answer = self
+            .ask(|client| {
+                client
+                    .list_objects_v2()
+                    .bucket(&self.bucket)
+                    .prefix(prefix)
+                    .delimiter("/")
+                    .send()
+            })
+            .await;
+        let page = answer.map_err(|error| self.failed("s3:ListBucket", prefix, &error))?;
+        let objects = page.contents().iter().filter_map(|object| object.key());
+        let folders = page
+            .common_prefixes()
+            .iter()
+            .filter_map(|folder| folder.prefix());
+        let mut names: Vec<_> = objects
+            .chain(folders)
+            .filter_map(|key| key.strip_prefix(prefix))
+            .map(|name| name.trim_end_matches('/').to_owned())
+            .filter(|name| !name.is_empty())
+            .collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+}
+
+fn put(
+    client: &Client,
+    bucket: &str,
+    key: &str,
+    bytes: &[u8],
+) -> aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder {
+    client
+        .put_object()
+        .bucket(bucket)
+        .key(key)
+        .content_type("application/json")
+        .body(ByteStream::from(bytes.to_vec()))
+}
+
+fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
+    Some(error.raw_response()?.status().as_u16())
+}
+
+/// The region that a refusal names: in a header, or in the error's XML. It becomes part of a host
+/// name, so it is held to the alphabet of one.
+fn named_region<E>(error: &SdkError<E, HttpResponse>) -> Option<String> {
+    let response = error.raw_response()?;
+    if !matches!(response.status().as_u16(), 301 | 307 | 400) {
+        return None;
+    }
+    let header = response.headers().get("x-amz-bucket-region");
+    let region = header.or_else(|| {
+        let body = std::str::from_utf8(response.body().bytes()?).ok()?;
+        let (_, rest) = body.split_once("<Region>")?;
+        Some(rest.split_once("</Region>")?.0)
+    })?;
+    let valid = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (region.len() <= 32 && !region.is_empty() && region.bytes().all(valid))
+        .then(|| region.to_owned())
+}
+
+/// The last error in the chain, which says what happened; those before it say where.
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut last = error;
+    while let Some(source) = last.source() {
+        last = source;
+    }
+    last.to_string()
+}
+
+fn find_source<'a, T: std::error::Error + 'static>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> Option<&'a T> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}

@@ -1,0 +1,289 @@
+//! How one image is verified: its manifest and its records are read at the same time, and judged.
+
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared, join, join_all};
+use tokio::time::{Instant, timeout_at};
+
+use crate::blocking::blocking;
+use crate::digest::Digest;
+use crate::image::{self, Image};
+use crate::key::public::{KeyId, PublicKey};
+use crate::key::{self, KeyRef};
+use crate::record;
+use crate::store;
+use crate::verdict::{self, Found, Policy, Reason, Verdict, judge};
+
+/// A key to verify with, opened once for all images.
+#[derive(Clone)]
+pub struct Key {
+    /// As the user named it.
+    pub reference: KeyRef,
+    opening: Shared<BoxFuture<'static, Result<PublicKey, key::Error>>>,
+}
+
+impl Key {
+    /// A key that `opening` opens. It runs once, when first waited for.
+    pub fn new(
+        reference: KeyRef,
+        opening: impl Future<Output = Result<PublicKey, key::Error>> + Send + 'static,
+    ) -> Self {
+        Self {
+            reference,
+            opening: opening.boxed().shared(),
+        }
+    }
+}
+
+/// What is asked of an image.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// What a record must satisfy.
+    pub policy: Policy,
+    /// How many keys must have signed.
+    pub require: Require,
+    /// When to give up.
+    pub deadline: Instant,
+}
+
+/// How many of the keys must have a valid signature on the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Require {
+    /// Every one.
+    All,
+    /// This many distinct ones, at least one.
+    AtLeast(std::num::NonZeroUsize),
+}
+
+/// The answer for one image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The manifest's digest, where it is one.
+    pub digest: Option<Digest>,
+    /// Why the image fails whatever its keys say.
+    pub rejected: Option<Reason>,
+    /// What each key says, in their order.
+    pub keys: Vec<Result<KeyOutcome, Error>>,
+    /// The decision over all keys.
+    pub decision: Decision,
+}
+
+/// What one key says of an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyOutcome {
+    /// The key's ID.
+    pub key_id: KeyId,
+    /// Whether the key signed the image.
+    pub verdict: Verdict,
+}
+
+/// Whether an image passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Enough keys signed it.
+    Verified,
+    /// Too few did, whatever could not be found out.
+    Failed,
+    /// What could not be found out decides.
+    Undecided,
+}
+
+/// Verifies `image` by `keys`.
+///
+/// # Errors
+///
+/// [`Error`] if there is no image to give a verdict on.
+pub async fn verify(image: &Image, keys: &[Key], options: &Options) -> Result<Outcome, Error> {
+    let manifest = async {
+        let read = timeout_at(options.deadline, image.read_manifest());
+        Ok::<_, Error>(read.await.map_err(|_| Error::TimedOut)??)
+    };
+    // A time-out of one key must not hide what another one proves.
+    let records = join_all(keys.iter().map(|key| async move {
+        let read = timeout_at(options.deadline, read_record(image, key));
+        read.await.unwrap_or(Err(Error::TimedOut))
+    }));
+    let (snapshot, records) = join(manifest, records).await;
+    let snapshot = snapshot?;
+    let manifest = match verdict::read_manifest(snapshot.found()) {
+        Ok(manifest) => manifest,
+        Err(reason) => return Ok(Outcome::rejected(None, &reason, records)),
+    };
+    let current = manifest.digest();
+    if let Some(pinned) = image.reference.pin().filter(|pinned| *pinned != current) {
+        let reason = Reason::Pinned { pinned, current };
+        return Ok(Outcome::rejected(Some(current), &reason, records));
+    }
+    let judged = keys.iter().zip(records).map(|(key, record)| async move {
+        let (public, stored) = record?;
+        let (reference, name) = (image.reference.clone(), key.reference.clone());
+        let policy = options.policy;
+        let outcome = blocking(move || {
+            let key = verdict::Key {
+                reference: name.as_str(),
+                public: &public,
+            };
+            let verdict = judge(&manifest, stored.as_found(), &reference, key, policy);
+            KeyOutcome {
+                key_id: public.id(),
+                verdict,
+            }
+        });
+        Ok(outcome.await)
+    });
+    let outcomes = join_all(judged).await;
+    Ok(Outcome {
+        digest: Some(current),
+        rejected: None,
+        decision: decide(&outcomes, options.require),
+        keys: outcomes,
+    })
+}
+
+impl Outcome {
+    /// The image fails whatever its keys say.
+    fn rejected(
+        digest: Option<Digest>,
+        reason: &Reason,
+        records: Vec<Result<(PublicKey, Stored), Error>>,
+    ) -> Self {
+        let reject = |(public, _): (PublicKey, Stored)| KeyOutcome {
+            key_id: public.id(),
+            verdict: Verdict::Rejected(reason.clone()),
+        };
+        Self {
+            digest,
+            keys: records
+                .into_iter()
+                .map(|record| record.map(reject))
+                .collect(),
+            rejected: Some(reason.clone()),
+            decision: Decision::Failed,
+        }
+    }
+
+    /// The first key that is valid, by its place among the keys.
+    pub fn first_valid(&self) -> Option<(usize, &KeyOutcome)> {
+        self.first(|verdict| matches!(verdict, Verdict::Verified(_)))
+    }
+
+    /// The first key that is not, by its place among the keys.
+    pub fn first_rejected(&self) -> Option<(usize, &KeyOutcome)> {
+        self.first(|verdict| matches!(verdict, Verdict::Rejected(_)))
+    }
+
+    /// The first key about which nothing could be found out.
+    pub fn first_error(&self) -> Option<&Error> {
+        self.keys.iter().find_map(|key| key.as_ref().err())
+    }
+
+    /// Why the image is not verified.
+    pub fn reason(&self) -> String {
+        match (
+            &self.rejected,
+            self.first_rejected().map(|(_, key)| &key.verdict),
+        ) {
+            (Some(reason), _) | (None, Some(Verdict::Rejected(reason))) => reason.to_string(),
+            _ => "too few different keys have signed it".to_owned(),
+        }
+    }
+
+    fn first(&self, wanted: impl Fn(&Verdict) -> bool) -> Option<(usize, &KeyOutcome)> {
+        let known =
+            |key: &'_ Result<KeyOutcome, Error>| key.as_ref().is_ok_and(|key| wanted(&key.verdict));
+        let number = self.keys.iter().position(known)?;
+        Some((number, self.keys.get(number)?.as_ref().ok()?))
+    }
+}
+
+/// Keys count once, by their ID, however often and under whatever names they are given.
+fn decide(outcomes: &[Result<KeyOutcome, Error>], require: Require) -> Decision {
+    let mut valid = Vec::new();
+    let mut rejected = false;
+    let mut unknown: usize = 0;
+    for outcome in outcomes {
+        match outcome {
+            Ok(KeyOutcome {
+                key_id,
+                verdict: Verdict::Verified(_),
+            }) => {
+                if !valid.contains(key_id) {
+                    valid.push(*key_id);
+                }
+            }
+            Ok(KeyOutcome {
+                verdict: Verdict::Rejected(_),
+                ..
+            }) => rejected = true,
+            Err(_) => unknown = unknown.saturating_add(1),
+        }
+    }
+    match require {
+        Require::All if rejected || outcomes.is_empty() => Decision::Failed,
+        Require::All if unknown > 0 => Decision::Undecided,
+        Require::All => Decision::Verified,
+        Require::AtLeast(least) if valid.len() >= least.get() => Decision::Verified,
+        Require::AtLeast(least) if valid.len().saturating_add(unknown) >= least.get() => {
+            Decision::Undecided
+        }
+        Require::AtLeast(_) => Decision::Failed,
+    }
+}
+
+/// What the store held where the record belongs.
+enum Stored {
+    Absent,
+    Bytes(Vec<u8>),
+    Oversized,
+}
+
+impl Stored {
+    fn as_found(&self) -> Found<'_> {
+        match self {
+            Self::Absent => Found::Absent,
+            Self::Bytes(bytes) => Found::Bytes(bytes),
+            Self::Oversized => Found::Oversized,
+        }
+    }
+}
+
+async fn read_record(image: &Image, key: &Key) -> Result<(PublicKey, Stored), Error> {
+    let public = key.opening.clone().await?;
+    let key_id = public.id();
+    let object_key = image.reference.record_key(&key_id);
+    let stored = match image.store.read(&object_key, record::MAX_BYTES).await {
+        Ok(object) => Stored::Bytes(object.bytes),
+        Err(store::Error::NotFound { .. }) => Stored::Absent,
+        Err(store::Error::Oversized { .. }) => Stored::Oversized,
+        Err(denied) if denied.is_denied() => {
+            // To a caller who may not list, S3 answers 403 for what is not there. A caller who may
+            // list a prefix alone gets the same answer, and can find out.
+            let prefix = image.reference.records_prefix();
+            let name = format!("{key_id}.json");
+            match image.store.list(&prefix).await {
+                Ok(names) if !names.contains(&name) => Stored::Absent,
+                _ => return Err(denied.into()),
+            }
+        }
+        Err(error) => return Err(error.into()),
+    };
+    Ok((public, stored))
+}
+
+/// Why there is no verdict.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The image cannot be read.
+    #[error(transparent)]
+    Image(#[from] image::Error),
+    /// The key cannot be opened.
+    #[error(transparent)]
+    Key(#[from] key::Error),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The run's time is up.
+    #[error("the run's time was up before there was a verdict")]
+    TimedOut,
+}
