@@ -1,0 +1,20 @@
+//! The promises, one module each. Every test here either runs or fails: what it needs is started by
+//! the test itself, and `./test` installs it.
+
+mod attack_cases;
+mod bounds;
+mod commands;
+mod conformance;
+mod documentation;
+mod errors;
+mod forgeries;
+mod interop;
+mod local_store;
+mod many_at_once;
+mod properties;
+mod races;
+mod s3_store;
+mod secrets;
+mod support;
+mod vectors;
+mod wycheproof_vectors;
