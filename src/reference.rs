@@ -279,7 +279,7 @@ pub enum Error {
         source: digest::Error,
     },
     /// A part of the image or the tag could leave its place in the store.
-    #[error("`{}` cannot be part of a reference: {why}", segment.escape_debug())]
+    #[error("{}", unfit(segment, why))]
     Segment {
         /// The part.
         segment: String,
@@ -295,6 +295,13 @@ pub enum Error {
         /// What stands before `://`.
         scheme: String,
     },
+}
+
+fn unfit(segment: &str, why: &str) -> String {
+    if segment.is_empty() {
+        return "a part of the reference is empty".to_owned();
+    }
+    format!("`{}` cannot be part of a reference: {why}", segment.escape_debug())
 }
 
 /// Takes `@sha256:…` off the end. An `@` that introduces another algorithm's digest is refused

@@ -220,7 +220,7 @@ fn check(
     }
     let signature = BASE64
         .decode(&record.signature)
-        .map_err(|error| Reason::Encoding(error.to_string()))?;
+        .map_err(|error| Reason::Encoding(error.to_string().trim_end_matches('.').to_owned()))?;
     if !key.public.verifies(&payload, &signature) {
         return Err(Reason::InvalidSignature { key_id });
     }

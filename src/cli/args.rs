@@ -206,6 +206,11 @@ pub(super) fn wants_json(arguments: &[OsString]) -> bool {
         || arguments.windows(2).any(pair)
 }
 
+/// Whether somebody typed a key where its place belongs.
+pub(super) fn hold_a_key(arguments: &[OsString]) -> bool {
+    arguments.iter().any(|argument| argument.to_string_lossy().contains("-----BEGIN "))
+}
+
 fn schema(text: &str) -> Result<Schema, String> {
     let version = text.parse().ok();
     version

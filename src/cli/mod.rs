@@ -24,6 +24,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use self::args::{Cli, Command, Output};
 use crate::explain::Explained;
+use crate::key::RefError;
 
 /// How a run ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +39,13 @@ enum Ending {
 
 /// Runs the program. Whatever is printed goes to `out` and `err`.
 pub fn run(arguments: Vec<OsString>, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
+    let (out, err) = (&mut Patient(out), &mut Patient(err));
     let json = args::wants_json(&arguments);
     let ended = match Cli::try_parse_from(&arguments) {
+        // Whatever comes of the arguments, a message would quote them.
+        _ if args::hold_a_key(&arguments) => {
+            failed(Explained::new(&RefError::KeyMaterial), json, out, err)
+        }
         Ok(cli) => command(cli, out, err),
         Err(error) => unparsed(&error, json, out, err),
     };
@@ -49,9 +55,29 @@ pub fn run(arguments: Vec<OsString>, out: &mut dyn Write, err: &mut dyn Write) -
         Ok(Ending::Refused) => ExitCode::from(1),
         Ok(Ending::Failed) => ExitCode::from(2),
         Err(error) => {
-            // Nobody is left to read it if the pipe is broken; the exit code still tells.
+            // If that cannot be written either, the exit code still tells.
             let _ = writeln!(err, "error: cannot write the result: {error}");
             ExitCode::from(2)
+        }
+    }
+}
+
+/// A writer that does not mind a reader who has left: the exit code is the result, and it must not
+/// become another one because `grep -q` has seen enough.
+struct Patient<'a>(&'a mut dyn Write);
+
+impl Write for Patient<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.0.write(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(bytes.len()),
+            other => other,
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self.0.flush() {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            other => other,
         }
     }
 }
@@ -146,6 +172,8 @@ fn usage(text: &str) -> Explained {
     let message = paragraphs.next().unwrap_or_default();
     let rest =
         paragraphs.filter(|line| !line.starts_with("For more information") && !line.is_empty());
+    // A tip for a rare wish, where a misspelt flag is likelier.
+    let rest = rest.filter(|line| !line.contains("' as a value, use '-- "));
     let help: Vec<_> = rest
         .map(|line| line.trim_start_matches("tip: ").to_owned())
         .collect();

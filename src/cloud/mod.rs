@@ -2,3 +2,4 @@
 
 pub mod aws;
 mod http;
+pub mod retry;

@@ -18,16 +18,14 @@ impl Explain for Error {
 
     fn help(&self) -> String {
         match self {
-            Self::Missing { key } => format!(
-                "check the path or the variable; a new key pair is made by `s3lo generate-key-pair`, which writes cosign.key and cosign.pub (asked for: {key})"
-            ),
+            Self::Missing { .. } => "check the path, or the variable's name; `s3lo generate-key-pair` makes a new pair, cosign.key and cosign.pub".to_owned(),
             Self::Oversized { .. } => "give a PEM file of at most 64 KiB".to_owned(),
             Self::PasswordMissing { key } => {
                 format!("set it: `COSIGN_PASSWORD=… s3lo sign REF --key {key}`")
             }
             Self::Private { key, source } => private_help(key, source),
             Self::Public { key, source } => public_help(key, source),
-            Self::Unreadable { key, .. } => format!("make it readable for this user, for example `chmod u+r {key}`"),
+            Self::Unreadable { key, .. } => format!("check that it is a file that this user may read: `ls -l {key}`"),
             Self::WrongPassword { .. } => {
                 "set COSIGN_PASSWORD to the password that the key was made with; a trailing newline counts".to_owned()
             }

@@ -27,7 +27,7 @@ impl Explain for Error {
             Self::NoImage { .. } => {
                 "write bucket, image and tag, as in `s3://my-bucket/myapp:v1.0` or `local://./store/myapp:v1.0`".to_owned()
             }
-            Self::NoScheme { reference } => format!("write `s3://{reference}` for a bucket, or `local://{reference}` for a directory"),
+            Self::NoScheme { reference } => format!("write `s3://BUCKET/{reference}` or `local://DIRECTORY/{reference}`"),
             Self::NoTag { reference } => format!("name the tag: `{reference}:TAG`"),
             Self::NotBuilt { .. } | Self::UnknownScheme { .. } => {
                 "use `s3://BUCKET/IMAGE:TAG` or `local://DIRECTORY/IMAGE:TAG`".to_owned()

@@ -48,8 +48,8 @@ impl Explain for Error {
             Self::NotFound { .. } => "check the reference".to_owned(),
             Self::Oversized { .. } => "look at the object: it is not what s3lo or this program writes".to_owned(),
             Self::ReadOnly { .. } => "mount the store writable, or sign where it is; verifying needs no writing".to_owned(),
-            Self::Service { answer, .. } => match answer.status {
-                Some(501) => "this S3 server does not know conditional writes (`If-None-Match`), which keep two signers from overwriting each other; use a newer version of it".to_owned(),
+            Self::Service { action, answer, .. } => match answer.status {
+                Some(501) if *action == "s3:PutObject" => "this S3 server does not know conditional writes (`If-None-Match`), which keep two signers from overwriting each other; use a newer version of it".to_owned(),
                 Some(429 | 500..) => "the service failed repeatedly; run it again later".to_owned(),
                 _ => "look the code up in the S3 API's list of errors, and quote the request ID to whoever runs the service".to_owned(),
             },

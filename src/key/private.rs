@@ -69,7 +69,6 @@ impl Sealed {
             "RSA PRIVATE KEY" => PrivateKey::from_pkcs1(der).map(Self::Open),
             "ENCRYPTED PRIVATE KEY" => Err(Error::EncryptedPkcs8),
             "PUBLIC KEY" | "RSA PUBLIC KEY" => Err(Error::PublicKey),
-            "CERTIFICATE" => Err(public::Error::Certificate.into()),
             label => Err(Error::Label {
                 label: label.to_owned(),
             }),

@@ -87,19 +87,19 @@ pub struct Answer {
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let code = self.code.as_deref();
-        match (code, self.status) {
-            (Some(code), Some(status)) => write!(f, "{code} ({status})")?,
-            (Some(code), None) => f.write_str(code)?,
-            (None, Some(status)) => write!(f, "status {status}")?,
-            (None, None) => f.write_str("no answer")?,
+        let name = match (code, self.status) {
+            (Some(code), Some(status)) => Some(format!("{code} ({status})")),
+            (Some(code), None) => Some(code.to_owned()),
+            (None, Some(status)) => Some(format!("status {status}")),
+            (None, None) => None,
+        };
+        let message = self.message.as_deref().map(|message| message.trim_end_matches('.').to_owned());
+        let said: Vec<_> = name.into_iter().chain(message).collect();
+        f.write_str(&said.join(": "))?;
+        match &self.request_id {
+            Some(id) => write!(f, " (request ID {id})"),
+            None => Ok(()),
         }
-        if let Some(message) = &self.message {
-            write!(f, ": {}", message.trim_end_matches('.'))?;
-        }
-        if let Some(id) = &self.request_id {
-            write!(f, ", request ID {id}")?;
-        }
-        Ok(())
     }
 }
 
@@ -128,7 +128,7 @@ pub enum Error {
         answer: Answer,
     },
     /// The caller may not do this.
-    #[error("permission to {action} `{object}` was refused: {answer}")]
+    #[error("{action} on `{object}` was refused: {answer}")]
     Denied {
         /// `s3:GetObject`, `s3:PutObject`, `s3:ListBucket`, or `read` and `write` of files.
         action: &'static str,
@@ -202,7 +202,7 @@ pub enum Error {
         object: String,
     },
     /// The service answered with an error that has no meaning of its own here.
-    #[error("S3 did not {action} `{object}`: {answer}")]
+    #[error("{action} on `{object}` failed: {answer}")]
     Service {
         /// The action.
         action: &'static str,

@@ -23,6 +23,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use super::{Answer, Error, Object, Store, Version};
+use crate::cloud::retry::TooManyRequests;
 
 /// How often a body that breaks off is asked for again. The SDK retries answers, not bodies.
 const BODY_ATTEMPTS: u32 = 4;
@@ -38,7 +39,7 @@ impl S3Store {
     /// The store in `bucket`. An `endpoint` is for S3 alone: path style, and checksums only where
     /// the protocol demands them, since not every server knows the newer ones.
     pub fn new(config: &SdkConfig, bucket: &str, endpoint: Option<&str>) -> Self {
-        let mut s3 = aws_sdk_s3::config::Builder::from(config);
+        let mut s3 = aws_sdk_s3::config::Builder::from(config).retry_classifier(TooManyRequests);
         if let Some(endpoint) = endpoint {
             s3 = s3
                 .endpoint_url(endpoint)
@@ -155,8 +156,11 @@ impl S3Store {
         let object = self.locate(key);
         let Some(response) = error.raw_response() else {
             return match find_source::<CredentialsError>(error) {
+                // The SDK's own words are a page about each provider that it tried.
                 Some(CredentialsError::CredentialsNotLoaded(_)) => Error::NoCredentials {
-                    reason: innermost(error),
+                    reason: "none in environment, profile, web identity token file, container or \
+                             instance"
+                        .to_owned(),
                 },
                 Some(_) => Error::NoCredentials {
                     reason: innermost(error),

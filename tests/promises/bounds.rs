@@ -1,0 +1,120 @@
+//! What hostile input may cost.
+
+use crate::support::minio;
+use crate::support::program::Desk;
+use crate::support::s3_server::{Reply, S3Server};
+use crate::support::{MANIFEST, files};
+
+const GIB: u64 = 1 << 30;
+
+/// The most memory that any hostile input may take, in MiB.
+const MOST: u64 = 64;
+
+fn desk() -> Desk {
+    let desk = Desk::with_image()
+        .with("AWS_ACCESS_KEY_ID", minio::USER)
+        .with("AWS_SECRET_ACCESS_KEY", minio::PASSWORD);
+    // A key without scrypt, whose own memory would hide what the input takes.
+    let plain = std::fs::read(crate::support::vectors().join("plain-keys/p256-pkcs8.key"));
+    desk.write("plain.key", plain.unwrap());
+    desk
+}
+
+#[test]
+fn a_gigabyte_from_a_server_takes_no_memory_whatever_length_it_claims() {
+    for length in [Some(GIB), Some(100), Some(1 << 50), None] {
+        for what in ["manifest.json", "signatures/"] {
+            let (desk, server) = (desk(), S3Server::start());
+            server.put("/bucket/manifests/myapp/v1.0/manifest.json", MANIFEST.as_bytes());
+            server.fault(move |request| request.path.contains(what).then_some(Reply::Flood { bytes: GIB, length }));
+            // A length that is too short ends the answer there: then it is torn instead of too large.
+            let line = format!("verify s3://bucket/myapp:v1.0 --key keys/cosign.pub --endpoint {}", server.endpoint);
+            desk.s3lo_within(MOST, &line).ends_with(1);
+        }
+    }
+}
+
+#[test]
+fn a_gigabyte_of_listing_or_of_error_takes_no_memory() {
+    for status in [200, 403, 500] {
+        let (desk, server) = (desk().with("AWS_MAX_ATTEMPTS", "1"), S3Server::start());
+        server.put("/bucket/manifests/myapp/v1.0/manifest.json", MANIFEST.as_bytes());
+        let huge = vec![b'<'; 100 << 20];
+        server.fault(move |request| {
+            let list = request.query.contains("list-type");
+            match status {
+                200 => list.then_some(Reply::Flood { bytes: GIB, length: None }),
+                _ => Some(Reply::Answer(status, Vec::new(), huge.clone())),
+            }
+        });
+        let line = format!("sign s3://bucket/myapp:v1.0 --key plain.key --endpoint {}", server.endpoint);
+        // The listing is a hint only: without it the image is signed all the same.
+        desk.s3lo_within(MOST, &line).ends_with(if status == 200 { 0 } else { 2 });
+    }
+}
+
+#[test]
+fn a_gigabyte_in_a_directory_takes_no_memory() {
+    for name in ["manifest.json", "signatures/d78a77d897aeffc7.json"] {
+        let desk = desk();
+        let path = desk.file(&format!("store/manifests/myapp/v1.0/{name}"));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::File::create(&path).unwrap().set_len(GIB).unwrap();
+        desk.s3lo_within(MOST, "verify local://./store/myapp:v1.0 --key keys/cosign.pub").ends_with(1);
+    }
+}
+
+#[test]
+fn a_directory_of_many_records_costs_no_more_than_one() {
+    let desk = desk();
+    for number in 0..20_000 {
+        desk.write(&format!("store/manifests/myapp/v1.0/signatures/{number:016x}.json"), "{}");
+    }
+    desk.s3lo_within(MOST, "verify local://./store/myapp:v1.0 --key keys/cosign.pub").ends_with(1);
+    desk.s3lo_within(MOST, "sign local://./store/myapp:v1.0 --key plain.key").ends_with(0);
+    assert_eq!(files(&desk.file("store/manifests/myapp/v1.0/signatures")).len(), 20_001);
+}
+
+/// The whole process, within 8 MiB: the 64 MiB of a real scrypt do not fit, let alone the gigabytes
+/// that are asked for. `./bench` measures the time.
+#[test]
+fn a_hostile_scrypt_cost_is_refused_before_it_costs_anything() {
+    const LITTLE: u64 = 8;
+    let desk = desk();
+    let cosign = std::fs::read_to_string(desk.file("keys/cosign.key")).unwrap();
+    let block = pem::parse(&cosign).unwrap();
+    let body = String::from_utf8(block.contents().to_vec()).unwrap();
+    let control = desk.s3lo_within(LITTLE, "public-key --key keys/cosign.key");
+    assert_eq!(control.code, None, "the limit must be felt: {}", control.err);
+    for params in [
+        r#""N":1073741824,"r":8,"p":1"#,
+        r#""N":65536,"r":1073741824,"p":1"#,
+        r#""N":65536,"r":8,"p":1073741824"#,
+        r#""N":16384,"r":8,"p":1"#,
+        r#""N":262144,"r":8,"p":1"#,
+        r#""N":0,"r":0,"p":0"#,
+        r#""N":18446744073709551615,"r":8,"p":1"#,
+    ] {
+        let hostile = body.replace(r#""N":65536,"r":8,"p":1"#, params);
+        assert_ne!(hostile, body);
+        desk.write("hostile.key", pem::encode(&pem::Pem::new(block.tag(), hostile)));
+        let run = desk.s3lo_within(LITTLE, "public-key --key hostile.key -o json").ends_with(2);
+        assert_eq!(run.json()["error"]["code"], "unsupported_scrypt_cost");
+    }
+}
+
+#[test]
+fn an_encrypted_key_is_opened_once_for_all_images() {
+    // scrypt takes 64 MiB, and the stacks of the threads for files are counted as well: one opening
+    // fits into 190 MiB, sixteen do not, and neither do those of four keys.
+    let mut line = "sign --key keys/cosign.key --concurrency 16".to_owned();
+    let desk = desk();
+    for number in 0..16 {
+        desk.push("myapp", &format!("t{number}"), MANIFEST);
+        line.push_str(&format!(" local://./store/myapp:t{number}"));
+    }
+    desk.s3lo_within(190, &line).ends_with(0);
+    let keys = "--key keys/p384.key --key keys/p521.key --key keys/rsa2048.key";
+    let several = desk.s3lo_within(190, &format!("{line} {keys}"));
+    assert_eq!(several.code, None, "the limit must be felt");
+}

@@ -1,0 +1,131 @@
+//! What every store does, in one suite that all of them pass.
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
+use s3lo::store::local::LocalStore;
+use s3lo::store::s3::S3Store;
+use s3lo::store::{Error, Store};
+use tempfile::TempDir;
+
+use crate::support::memory::MemoryStore;
+use crate::support::minio::{self, minio};
+use crate::support::s3_server::S3Server;
+
+/// Runs `work` as the program does, on one thread.
+pub(crate) fn wait_for<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(work)
+}
+
+/// A configuration with credentials that MinIO knows.
+pub(crate) fn config() -> SdkConfig {
+    let credentials = Credentials::new(minio::USER, minio::PASSWORD, None, None, "test");
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .sleep_impl(aws_sdk_s3::config::SharedAsyncSleep::new(
+            aws_smithy_async::rt::sleep::TokioSleep::new(),
+        ))
+        .build()
+}
+
+/// Makes a bucket on MinIO.
+pub(crate) async fn make_bucket(name: &str) {
+    let config = aws_sdk_s3::config::Builder::from(&config())
+        .endpoint_url(&minio().endpoint)
+        .force_path_style(true)
+        .build();
+    let client = aws_sdk_s3::Client::from_conf(config);
+    client.create_bucket().bucket(name).send().await.unwrap();
+}
+
+async fn conforms(store: &dyn Store) {
+    // What is not there.
+    let key = "manifests/app/v1/signatures/0123456789abcdef.json";
+    assert!(matches!(store.read(key, 100).await, Err(Error::NotFound { .. })));
+    assert_eq!(store.list("manifests/app/v1/signatures/").await, Ok(Vec::new()));
+
+    // What is created is read, whole and under a version.
+    store.create(key, b"first").await.unwrap();
+    let first = store.read(key, 100).await.unwrap();
+    assert_eq!(first.bytes, b"first");
+    assert_eq!(store.read_unless(key, 100, &first.version).await, Ok(None));
+
+    // It is created once.
+    assert!(matches!(store.create(key, b"second").await, Err(Error::Exists { .. })));
+    assert_eq!(store.read(key, 100).await.unwrap().bytes, b"first");
+
+    // It is replaced in the version that was read, and in no other.
+    store.replace(key, b"second", &first.version).await.unwrap();
+    let second = store.read(key, 100).await.unwrap();
+    assert_eq!(second.bytes, b"second");
+    assert_ne!(second.version, first.version);
+    let late = store.replace(key, b"third", &first.version).await;
+    assert!(matches!(late, Err(Error::Changed { .. })), "{late:?}");
+    assert_eq!(store.read(key, 100).await.unwrap(), second);
+    let again = store.read_unless(key, 100, &first.version).await.unwrap();
+    assert_eq!(again, Some(second.clone()));
+
+    // What is gone cannot be replaced.
+    let absent = "manifests/app/v1/signatures/ffffffffffffffff.json";
+    let gone = store.replace(absent, b"x", &first.version).await;
+    assert!(matches!(gone, Err(Error::Changed { .. } | Error::NotFound { .. })), "{gone:?}");
+    assert!(matches!(store.read(absent, 100).await, Err(Error::NotFound { .. })));
+
+    // A bound is kept to the byte, and an object beyond it can still be replaced.
+    assert_eq!(store.read(key, 6).await.unwrap().bytes, b"second");
+    let Err(Error::Oversized { version, limit: 5, .. }) = store.read(key, 5).await else {
+        panic!("6 bytes are more than 5");
+    };
+    store.replace(key, b"small", &version).await.unwrap();
+    assert_eq!(store.read(key, 5).await.unwrap().bytes, b"small");
+
+    // An empty object is an object.
+    store.create("manifests/app/v1/empty.json", b"").await.unwrap();
+    assert_eq!(store.read("manifests/app/v1/empty.json", 0).await.unwrap().bytes, b"");
+
+    // A listing gives the names directly below, folders as well, sorted.
+    store.create("manifests/app/v2/manifest.json", b"{}").await.unwrap();
+    store.create("manifests/apple/v1/manifest.json", b"{}").await.unwrap();
+    assert_eq!(store.list("manifests/app/").await.unwrap(), ["v1", "v2"]);
+    assert_eq!(store.list("manifests/app/v1/").await.unwrap(), ["empty.json", "signatures"]);
+    assert_eq!(store.list("manifests/app/v1/signatures/").await.unwrap(), ["0123456789abcdef.json"]);
+
+    // Names are taken as they are.
+    for name in ["a b", "a+b", "a%2Fb", "ü 🔑", "a&b<c>", "a=b?c#d", "~$'\"!*()"] {
+        let key = format!("manifests/{name}/v1/manifest.json");
+        store.create(&key, name.as_bytes()).await.unwrap();
+        assert_eq!(store.read(&key, 100).await.unwrap().bytes, name.as_bytes(), "{name}");
+        assert_eq!(store.list(&format!("manifests/{name}/")).await.unwrap(), ["v1"], "{name}");
+    }
+}
+
+#[test]
+fn the_store_in_memory_conforms() {
+    wait_for(conforms(&MemoryStore::default()));
+}
+
+#[test]
+fn a_directory_conforms() {
+    let folder = TempDir::new().unwrap();
+    let root = folder.path().join("made/on/demand");
+    wait_for(conforms(&LocalStore::new(root.to_str().unwrap())));
+}
+
+#[test]
+fn the_fault_server_conforms() {
+    let server = S3Server::start();
+    wait_for(conforms(&S3Store::new(&config(), "bucket", Some(&server.endpoint))));
+}
+
+#[test]
+fn minio_conforms() {
+    wait_for(async {
+        make_bucket("conformance").await;
+        conforms(&S3Store::new(&config(), "conformance", Some(&minio().endpoint))).await;
+    });
+}

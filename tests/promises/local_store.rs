@@ -1,0 +1,207 @@
+//! `local://`: no link leads out, nothing is torn, nothing is left behind.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::process::Command;
+
+use crate::support::program::{Desk, finish};
+use crate::support::{MANIFEST, files};
+
+const REF: &str = "local://./store/myapp:v1.0";
+const RECORDS: &str = "store/manifests/myapp/v1.0/signatures";
+const RECORD: &str = "store/manifests/myapp/v1.0/signatures/d78a77d897aeffc7.json";
+
+#[test]
+fn a_link_below_the_root_is_not_followed() {
+    for link in [
+        "store/manifests",
+        "store/manifests/myapp",
+        "store/manifests/myapp/v1.0",
+        "store/manifests/myapp/v1.0/manifest.json",
+    ] {
+        let desk = Desk::with_image();
+        let outside = desk.file("outside");
+        fs::rename(desk.file(link), &outside).unwrap();
+        symlink(&outside, desk.file(link)).unwrap();
+        for command in ["sign", "verify"] {
+            let json = desk.s3lo(&format!("{command} {REF} --key keys/cosign.key -o json")).ends_with(2).json();
+            assert_eq!(json["error"]["code"], "symbolic_link", "{link}");
+        }
+        assert!(!files(&outside).iter().any(|name| name.contains("signatures")));
+    }
+}
+
+#[test]
+fn a_linked_signatures_folder_or_record_is_not_followed() {
+    let desk = Desk::with_image();
+    fs::create_dir(desk.file("outside")).unwrap();
+    symlink(desk.file("outside"), desk.file(RECORDS)).unwrap();
+    desk.s3lo(&format!("sign {REF} --key keys/cosign.key")).ends_with(2);
+    assert_eq!(files(&desk.file("outside")), Vec::<String>::new());
+
+    let desk = Desk::with_image();
+    fs::create_dir(desk.file(RECORDS)).unwrap();
+    desk.write("outside.json", "untouched");
+    symlink(desk.file("outside.json"), desk.file(RECORD)).unwrap();
+    desk.s3lo(&format!("sign {REF} --key keys/cosign.key")).ends_with(2);
+    assert_eq!(fs::read_to_string(desk.file("outside.json")).unwrap(), "untouched");
+}
+
+#[test]
+fn the_root_itself_may_be_a_link() {
+    let desk = Desk::with_image();
+    symlink("store", desk.file("link")).unwrap();
+    desk.s3lo("sign local://./link/myapp:v1.0 --key keys/cosign.key").ends_with(0);
+    desk.s3lo(&format!("verify {REF} --key keys/cosign.pub")).ends_with(0);
+}
+
+#[test]
+fn what_is_not_a_file_is_not_read() {
+    for make in [
+        |path: &std::path::Path| fs::create_dir(path).unwrap(),
+        |path: &std::path::Path| {
+            assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+        },
+    ] {
+        let desk = Desk::with_image();
+        fs::create_dir(desk.file(RECORDS)).unwrap();
+        make(&desk.file(RECORD));
+        desk.s3lo(&format!("verify {REF} --key keys/cosign.pub")).ends_with(2);
+        let manifest = desk.file("store/manifests/myapp/v1.0/manifest.json");
+        fs::remove_file(&manifest).unwrap();
+        make(&manifest);
+        desk.s3lo(&format!("sign {REF} --key keys/cosign.key")).ends_with(2);
+    }
+}
+
+#[test]
+fn a_signature_leaves_one_file_and_nothing_else() {
+    let desk = Desk::with_image();
+    for mode in ["keep", "replace", "replace"] {
+        desk.s3lo(&format!("sign {REF} --key keys/cosign.key --if-signed {mode}")).ends_with(0);
+        assert_eq!(files(&desk.file(RECORDS)), ["d78a77d897aeffc7.json"]);
+    }
+}
+
+#[test]
+fn an_orphan_of_a_killed_signer_is_removed_by_the_next() {
+    let desk = Desk::with_image();
+    desk.write(&format!("{RECORDS}/.s3lo.tmp"), "half a rec");
+    desk.s3lo(&format!("sign {REF} --key keys/cosign.key")).ends_with(0);
+    assert_eq!(files(&desk.file(RECORDS)), ["d78a77d897aeffc7.json"]);
+}
+
+/// Kills signers ever later, so that death comes at every stage, the write included.
+#[test]
+fn a_signer_killed_at_any_moment_leaves_no_record_or_a_valid_one() {
+    let plain = |desk: &Desk| {
+        let key = fs::read_to_string(crate::support::vectors().join("plain-keys/p256-pkcs8.key")).unwrap();
+        desk.write("plain.key", key);
+        let run = desk.s3lo("public-key --key plain.key").ends_with(0);
+        desk.write("plain.pub", run.out);
+    };
+    let (mut none, mut valid) = (0, 0);
+    for mode in ["keep", "replace"] {
+        for step in 0..150_u32 {
+            let desk = Desk::with_image();
+            plain(&desk);
+            if mode == "replace" {
+                desk.s3lo(&format!("sign {REF} --key plain.key")).ends_with(0);
+            }
+            let mut child = desk.start(&["sign", REF, "--key", "plain.key", "--if-signed", mode]);
+            // A busy wait: a sleep is too coarse for a run of a few milliseconds.
+            let begun = std::time::Instant::now();
+            while begun.elapsed() < std::time::Duration::from_micros(u64::from(step) * 100) {}
+            child.kill().unwrap();
+            finish(child);
+            let records: Vec<_> = files(&desk.file(RECORDS)).into_iter().filter(|name| !name.starts_with('.')).collect();
+            match records.as_slice() {
+                [] if mode == "keep" => none += 1,
+                [_] => {
+                    desk.s3lo(&format!("verify {REF} --key plain.pub")).ends_with(0);
+                    valid += 1;
+                }
+                other => panic!("{mode}: {other:?}"),
+            }
+            desk.s3lo(&format!("sign {REF} --key plain.key")).ends_with(0);
+            assert_eq!(files(&desk.file(RECORDS)).len(), 1);
+        }
+    }
+    println!("killed 300 signers: {none} left no record, {valid} a valid one");
+    assert!(none > 0 && valid > 150, "the kills did not span the run");
+}
+
+/// Runs a script in a mount namespace of its own, where `$S3LO` is the program.
+fn in_own_namespace(desk: &Desk, script: &str) -> (i32, String) {
+    let output = Command::new("unshare")
+        .args(["--map-root-user", "--mount", "sh", "-euc", script])
+        .current_dir(desk.path())
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("S3LO", env!("CARGO_BIN_EXE_s3lo"))
+        .env("COSIGN_PASSWORD", "secret")
+        .output()
+        .expect("`unshare` is missing: it is part of util-linux");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    (output.status.code().unwrap(), text)
+}
+
+#[test]
+fn a_full_disk_leaves_nothing_half_written() {
+    let desk = Desk::with_image();
+    let (code, text) = in_own_namespace(
+        &desk,
+        "mkdir disk && mount -t tmpfs -o size=64k tmpfs disk
+         cp -r store/manifests disk/
+         mkdir disk/manifests/myapp/v1.0/signatures
+         dd if=/dev/zero of=disk/filler bs=1k 2>/dev/null || true
+         code=0; $S3LO sign local://./disk/myapp:v1.0 --key keys/cosign.key || code=$?
+         echo left: $(ls -A disk/manifests/myapp/v1.0/signatures)
+         rm disk/filler
+         $S3LO sign local://./disk/myapp:v1.0 --key keys/cosign.key >/dev/null
+         exit $code",
+    );
+    assert_eq!(code, 2, "{text}");
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_read_only_file_system_can_be_verified_and_not_signed_in() {
+    let desk = Desk::with_image();
+    desk.s3lo(&format!("sign {REF} --key keys/cosign.key")).ends_with(0);
+    let (code, text) = in_own_namespace(
+        &desk,
+        "mkdir disk && mount -t tmpfs tmpfs disk && cp -r store/manifests disk/
+         mount -o remount,ro disk
+         $S3LO verify local://./disk/myapp:v1.0 --key keys/cosign.pub >/dev/null
+         code=0; $S3LO sign local://./disk/myapp:v1.0 --key keys/p384.key || code=$?
+         exit $code",
+    );
+    assert_eq!(code, 2, "{text}");
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_file_system_without_unnamed_files_and_a_machine_without_proc_serve_as_well() {
+    let desk = Desk::with_image();
+    let (code, text) = in_own_namespace(
+        &desk,
+        "mount -t tmpfs tmpfs /proc
+         $S3LO sign local://./store/myapp:v1.0 --key keys/cosign.key >/dev/null
+         $S3LO sign local://./store/myapp:v1.0 --key keys/cosign.key --if-signed replace >/dev/null
+         $S3LO verify local://./store/myapp:v1.0 --key keys/cosign.pub >/dev/null
+         ls -A store/manifests/myapp/v1.0/signatures",
+    );
+    assert_eq!((code, text.as_str()), (0, "d78a77d897aeffc7.json\n"));
+}
+
+#[test]
+fn an_image_name_is_a_path_and_not_a_pattern() {
+    let desk = Desk::new();
+    for (image, tag) in [("a b/c", "v 1"), ("ünï/cödé", "🔑"), ("a*", "?"), ("-rf", "--")] {
+        desk.push(image, tag, MANIFEST);
+        let reference = format!("local://./store/{image}:{tag}");
+        desk.run(&["sign", &reference, "--key", "keys/cosign.key"]).ends_with(0);
+        desk.run(&["verify", &reference, "--key", "keys/cosign.pub"]).ends_with(0);
+    }
+}

@@ -1,0 +1,124 @@
+//! No secret comes out: not in output, logs, records or errors, however the run ends.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+
+use crate::support::program::{Desk, Run};
+use crate::support::s3_server::{Reply, S3Server};
+use crate::support::{MANIFEST, files, vectors};
+
+const PASSWORD: &str = "canary-password-7f3a";
+const SECRET_KEY: &str = "canary/aws+secret/9c41";
+const SESSION_TOKEN: &str = "canary-session-token-e25d";
+
+/// The secrets, in every form in which they could come out.
+struct Canaries(Vec<String>);
+
+impl Canaries {
+    fn new(pem: &str) -> Self {
+        let block = pem::parse(pem).unwrap();
+        let der = block.contents();
+        // The scalar alone as well: PKCS #8 of P-256 has it at this place.
+        let scalar = &der[36..68];
+        let mut forms = vec![PASSWORD.to_owned(), SECRET_KEY.to_owned(), SESSION_TOKEN.to_owned()];
+        for bytes in [PASSWORD.as_bytes(), SECRET_KEY.as_bytes(), SESSION_TOKEN.as_bytes(), der, scalar] {
+            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            forms.extend([hex.to_uppercase(), hex, STANDARD.encode(bytes), URL_SAFE.encode(bytes), format!("{bytes:?}")]);
+        }
+        forms.extend(pem.lines().filter(|line| !line.starts_with("-----")).map(str::to_owned));
+        Self(forms)
+    }
+
+    #[track_caller]
+    fn absent_from(&self, what: &str, text: &str) {
+        for canary in &self.0 {
+            assert!(!text.contains(canary.as_str()), "{canary} in {what}:\n{text}");
+        }
+    }
+}
+
+#[test]
+fn canary_secrets_appear_nowhere() {
+    let pem = std::fs::read_to_string(vectors().join("plain-keys/p256-pkcs8.key")).unwrap();
+    let canaries = Canaries::new(&pem);
+    let server = S3Server::start();
+    server.put("/bucket/manifests/myapp/v1.0/manifest.json", MANIFEST.as_bytes());
+    let desk = Desk::with_image()
+        .with("COSIGN_PASSWORD", PASSWORD)
+        .with("SIGNING_KEY", &pem)
+        .with("AWS_ACCESS_KEY_ID", "AKIDCANARY")
+        .with("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+        .with("AWS_SESSION_TOKEN", SESSION_TOKEN)
+        .with("AWS_MAX_ATTEMPTS", "2")
+        .with("RUST_LOG", "trace")
+        .with("RUST_BACKTRACE", "full");
+    desk.s3lo("generate-key-pair").ends_with(0);
+    desk.write("plain.key", &pem);
+    desk.write("broken.key", pem.replace("PRIVATE", "PUBLIC"));
+    desk.write("odd.key", pem.replace("-----END", "-----EN"));
+    desk.write("odder.key", pem.replace("PRIVATE KEY", "SECRET KEY"));
+    let local = "local://./store/myapp:v1.0";
+    let s3 = format!("s3://bucket/myapp:v1.0 --endpoint {}", server.endpoint);
+    let wrong = "local://./store/none:v1.0";
+    let mut lines = Vec::new();
+    for reference in [local, &s3, wrong, "s3://bucket/myapp", "s3://bucket/myapp:v1.0 --endpoint http://127.0.0.1:1"] {
+        for key in ["cosign.key", "plain.key", "env://SIGNING_KEY", "broken.key", "odd.key", "odder.key", "keys/cosign.key", "none.key"] {
+            lines.push(format!("sign {reference} --key {key} --if-signed replace"));
+            lines.push(format!("verify {reference} --key {key}"));
+        }
+    }
+    for key in ["cosign.key", "plain.key", "env://SIGNING_KEY", "broken.key"] {
+        lines.push(format!("public-key --key {key}"));
+    }
+    let (mut runs, mut bytes, mut succeeded) = (0, 0, 0);
+    let mut check = |line: &str, run: &Run| {
+        canaries.absent_from(line, &run.out);
+        canaries.absent_from(line, &run.err);
+        runs += 1;
+        bytes += run.out.len() + run.err.len();
+        succeeded += usize::from(run.code == Some(0));
+    };
+    for line in &lines {
+        for output in ["text", "json"] {
+            check(line, &desk.s3lo(&format!("{line} --verbose --output {output}")));
+        }
+    }
+    // The same while the server refuses everything.
+    server.fault(|_| Some(Reply::error(403, "AccessDenied", "Access Denied")));
+    for line in lines.iter().filter(|line| line.contains("s3://bucket")) {
+        check(line, &desk.s3lo(&format!("{line} --verbose")));
+    }
+    // A key given where its place belongs is not repeated.
+    for key in [pem.as_str(), &pem.replace('\n', " "), "https://user:canary-password-7f3a@host/key"] {
+        let run = desk.run(&["sign", local, "--key", key, "--verbose"]).ends_with(2);
+        check("a key as a reference", &run);
+    }
+    for name in files(&desk.file("store")) {
+        canaries.absent_from(&name, &std::fs::read_to_string(desk.file(&format!("store/{name}"))).unwrap());
+    }
+    let record = server.requests().iter().filter(|line| line.starts_with("PUT")).count();
+    assert!(record > 0 && succeeded > 20, "the sweep must see successes too");
+    println!("{runs} runs, {bytes} bytes searched for {} forms of the secrets, 0 found", canaries.0.len());
+}
+
+#[test]
+fn a_process_with_keys_leaves_no_core_file() {
+    let desk = Desk::with_image();
+    let script = r#"ulimit -c unlimited 2>/dev/null; "$0" verify local://./store/myapp:v1.0 --key /proc/self/limits; grep -c . /proc/self/limits >/dev/null"#;
+    let output = std::process::Command::new("sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_s3lo")])
+        .current_dir(desk.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    // A pipe as the key holds the program while its limits are read from outside.
+    let fifo = desk.file("fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let child = desk.start(&["verify", "local://./store/myapp:v1.0", "--key", "fifo"]);
+    let writer = std::fs::OpenOptions::new().write(true).open(&fifo).unwrap();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
+    drop(writer);
+    crate::support::program::finish(child);
+}

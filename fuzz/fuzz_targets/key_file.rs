@@ -1,0 +1,50 @@
+//! A private key that is taken has a public half that can be read back, and an encrypted one asks for
+//! an scrypt cost that cosign writes. scrypt itself never runs here.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use s3lo::key::cosign::EncryptedKey;
+use s3lo::key::private::{PrivateKey, Sealed};
+use s3lo::key::public::PublicKey;
+use serde::Deserialize;
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Ok(Sealed::Open(key)) = Sealed::from_pem(bytes) {
+        check(&key);
+    }
+    // DER as well: the fuzzer would seldom get past base64.
+    if let Ok(key) = PrivateKey::from_pkcs8(bytes) {
+        check(&key);
+    }
+    if EncryptedKey::parse(bytes).is_ok() {
+        let file: File = serde_json::from_slice(bytes).expect("it was JSON");
+        let Params { n, r, p } = file.kdf.params;
+        assert!([1 << 15, 1 << 16, 1 << 17].contains(&n), "N = {n}");
+        assert_eq!((r, p), (8, 1));
+    }
+});
+
+fn check(key: &PrivateKey) {
+    let public = key.public();
+    let read = PublicKey::from_spki(public.spki()).expect("its own public half");
+    assert_eq!((read.id(), &read), (public.id(), public));
+}
+
+/// The fields that decide how much memory scrypt takes.
+#[derive(Deserialize)]
+struct File {
+    kdf: Kdf,
+}
+
+#[derive(Deserialize)]
+struct Kdf {
+    params: Params,
+}
+
+#[derive(Deserialize)]
+struct Params {
+    #[serde(rename = "N")]
+    n: u64,
+    r: u64,
+    p: u64,
+}
