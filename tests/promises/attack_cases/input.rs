@@ -166,7 +166,12 @@ fn edited_cosign_key(edit: &CosignEdit) -> Vec<u8> {
     let text = fs::read(vectors().join("keys/cosign.key")).unwrap();
     let body: serde_json::Value =
         serde_json::from_slice(pem::parse(text).unwrap().contents()).unwrap();
-    let mut unused: BTreeSet<&str> = edit.set.keys().chain(&edit.remove).map(String::as_str).collect();
+    let mut unused: BTreeSet<&str> = edit
+        .set
+        .keys()
+        .chain(&edit.remove)
+        .map(String::as_str)
+        .collect();
     let mut field = |path: &str, value: String| {
         unused.remove(path);
         let value = edit.set.get(path).cloned().unwrap_or(value);
@@ -185,11 +190,18 @@ fn edited_cosign_key(edit: &CosignEdit) -> Vec<u8> {
     let kdf = field("kdf", object([kdf_name, params, salt], &[]));
     let cipher = field("cipher", object(cipher, &[]));
     assert!(unused.is_empty(), "no fields {unused:?}");
-    armored(&edit.label, object([kdf, cipher, ciphertext], &edit.last).as_bytes())
+    armored(
+        &edit.label,
+        object([kdf, cipher, ciphertext], &edit.last).as_bytes(),
+    )
 }
 
 fn object<const N: usize>(fields: [Option<String>; N], last: &[String]) -> String {
-    let fields: Vec<String> = fields.into_iter().flatten().chain(last.iter().cloned()).collect();
+    let fields: Vec<String> = fields
+        .into_iter()
+        .flatten()
+        .chain(last.iter().cloned())
+        .collect();
     format!("{{{}}}", fields.join(","))
 }
 
