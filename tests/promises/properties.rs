@@ -59,19 +59,25 @@ fn reference() -> impl Strategy<Value = Reference> {
 
 /// Texts that are nearly references: what a parser is most likely to read wrongly.
 fn nearly_a_reference() -> impl Strategy<Value = String> {
-    let scheme = prop_oneof![Just("s3://"), Just("local://"), Just("gs://"), Just("")];
+    let scheme = prop_oneof![
+        4 => Just("s3://b/"),
+        4 => Just("local://"),
+        1 => Just("s3://"),
+        1 => Just("gs://"),
+        1 => Just(""),
+    ];
     let piece = prop_oneof![
-        Just("a".to_owned()),
-        Just("/".to_owned()),
-        Just(":".to_owned()),
-        Just("@".to_owned()),
-        Just(".".to_owned()),
-        Just("..".to_owned()),
-        Just("\\".to_owned()),
-        Just("\n".to_owned()),
-        Just("sha256:".to_owned()),
-        digest().prop_map(|digest| digest.to_string()),
-        any::<char>().prop_map(String::from),
+        8 => Just("a".to_owned()),
+        4 => Just("/".to_owned()),
+        4 => Just(":".to_owned()),
+        2 => Just("@".to_owned()),
+        1 => Just(".".to_owned()),
+        1 => Just("..".to_owned()),
+        1 => Just("\\".to_owned()),
+        1 => Just("\n".to_owned()),
+        1 => Just("sha256:".to_owned()),
+        2 => digest().prop_map(|digest| format!("@{digest}")),
+        2 => any::<char>().prop_map(String::from),
     ];
     let pieces = proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat());
     (scheme, pieces).prop_map(|(scheme, rest)| format!("{scheme}{rest}"))
