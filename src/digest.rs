@@ -67,6 +67,9 @@ pub enum Error {
     /// It holds something other than `0-9a-f`.
     #[error("a digest holds only the digits 0-9 and a-f, in lower case")]
     Hex,
+    /// It stands before the end of a reference.
+    #[error("a digest stands at the end of a reference, once")]
+    NotLast,
     /// It has too few or too many digits.
     #[error("a sha256 digest has 64 hex digits")]
     Length,

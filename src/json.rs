@@ -8,7 +8,11 @@
     clippy::as_conversions
 )]
 
-use serde::de::{DeserializeOwned, Error as _};
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _, MapAccess, Visitor};
 
 /// Reads one JSON object with nothing behind it.
 ///
@@ -20,4 +24,29 @@ pub(crate) fn object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, serde_json:
         return Err(serde_json::Error::custom("not a JSON object"));
     }
     serde_json::from_slice(bytes)
+}
+
+/// The same for an object inside another: for `#[serde(deserialize_with)]`.
+///
+/// # Errors
+///
+/// Whatever the deserializer finds wrong, or that the value is not an object.
+pub(crate) fn inner<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    struct ObjectOnly<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectOnly<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a JSON object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(map))
+        }
+    }
+
+    deserializer.deserialize_map(ObjectOnly(PhantomData))
 }

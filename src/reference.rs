@@ -301,40 +301,43 @@ fn unfit(segment: &str, why: &str) -> String {
     if segment.is_empty() {
         return "a part of the reference is empty".to_owned();
     }
-    format!("`{}` cannot be part of a reference: {why}", segment.escape_debug())
+    format!(
+        "`{}` cannot be part of a reference: {why}",
+        segment.escape_debug()
+    )
 }
 
-/// Takes `@sha256:…` off the end. An `@` that introduces another algorithm's digest is refused
-/// rather than taken for part of the tag.
+/// Takes `@sha256:…` off the end. An `@` that introduces another algorithm's digest, or a second one,
+/// is refused rather than taken for part of the tag.
 fn split_pin<'a>(text: &str, rest: &'a str) -> Result<(&'a str, Option<Digest>), Error> {
-    let Some((before, pin)) = rest.rsplit_once('@') else {
-        return Ok((rest, None));
-    };
-    let looks_like_digest = pin.split_once(':').is_some_and(|(algorithm, hex)| {
-        let sha = algorithm
-            .get(..3)
-            .is_some_and(|start| start.eq_ignore_ascii_case("sha"));
-        sha || (hex.len() >= 32 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
-    });
-    if !looks_like_digest {
-        return Ok((rest, None));
-    }
-    let digest = pin.parse().map_err(|source| Error::Pin {
+    let wrong = |pin: &str, source| Error::Pin {
         reference: text.to_owned(),
         pin: pin.to_owned(),
         source,
-    })?;
-    if before.contains("@sha256:") {
-        return Err(Error::Pin {
-            reference: text.to_owned(),
-            pin: before
-                .rsplit_once('@')
-                .map_or(before, |(_, pin)| pin)
-                .to_owned(),
-            source: digest::Error::Length,
-        });
+    };
+    let (before, pin) = match rest.rsplit_once('@') {
+        Some((before, pin)) if looks_like_digest(pin) => {
+            let digest = pin.parse().map_err(|source| wrong(pin, source))?;
+            (before, Some(digest))
+        }
+        _ => (rest, None),
+    };
+    match before
+        .split('@')
+        .skip(1)
+        .find(|part| looks_like_digest(part))
+    {
+        Some(second) => Err(wrong(second, digest::Error::NotLast)),
+        None => Ok((before, pin)),
     }
-    Ok((before, Some(digest)))
+}
+
+fn looks_like_digest(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(algorithm, hex)| {
+        let start = algorithm.get(..3);
+        start.is_some_and(|start| start.eq_ignore_ascii_case("sha"))
+            || (hex.len() >= 32 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    })
 }
 
 /// Splits the bucket, or the one path component that is a local root, from the image.

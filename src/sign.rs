@@ -17,7 +17,6 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared, join, join_all};
 use tokio::time::{Instant, timeout_at};
 
-use crate::blocking::blocking;
 use crate::digest::Digest;
 use crate::image::{self, Image, Now, Snapshot};
 use crate::key::public::KeyId;
@@ -232,7 +231,7 @@ impl Signing<'_> {
     /// Signs, and judges what came of it.
     async fn record(&self) -> Result<(Record, Vec<u8>), Error> {
         let (schema, manifest) = (self.options.schema, self.before.manifest);
-        let public = self.signer.public_key().clone();
+        let public = self.signer.public_key();
         let payload = payload(schema, &self.image.reference, manifest.digest());
         let signature = self.signer.sign(&payload).await?;
         let signed_at = Timestamp::from_system((self.options.now)()).ok_or(Error::Clock)?;
@@ -248,23 +247,24 @@ impl Signing<'_> {
             ),
             signed_at,
         );
-        let (reference, key) = (self.image.reference.clone(), self.key.clone());
-        blocking(move || {
-            let bytes = record.to_bytes();
-            let key = verdict::Key {
-                reference: key.as_str(),
-                public: &public,
-            };
-            let policy = Policy { min_schema: schema };
-            match judge(&manifest, Found::Bytes(&bytes), &reference, key, policy) {
-                Verdict::Verified(_) => Ok((record, bytes)),
-                Verdict::Rejected(reason) => Err(Error::Nonsense {
-                    key: key.reference.to_owned(),
-                    reason,
-                }),
-            }
-        })
-        .await
+        let bytes = record.to_bytes();
+        let policy = Policy { min_schema: schema };
+        match self.judge(&bytes, policy) {
+            Verdict::Verified(_) => Ok((record, bytes)),
+            Verdict::Rejected(reason) => Err(Error::Nonsense {
+                key: self.key.as_str().to_owned(),
+                reason,
+            }),
+        }
+    }
+
+    fn judge(&self, record: &[u8], policy: Policy) -> Verdict {
+        let key = verdict::Key {
+            reference: self.key.as_str(),
+            public: self.signer.public_key(),
+        };
+        let (manifest, reference) = (&self.before.manifest, &self.image.reference);
+        judge(manifest, Found::Bytes(record), reference, key, policy)
     }
 
     async fn put(
@@ -312,24 +312,8 @@ impl Signing<'_> {
         {
             return Ok(Step::Done(self.signed(Status::Signed, object_key, record)));
         }
-        let manifest = self.before.manifest;
-        let public = self.signer.public_key().clone();
-        let (reference, key) = (self.image.reference.clone(), self.key.clone());
         let Object { bytes, version } = object;
-        let verdict = blocking(move || {
-            let key = verdict::Key {
-                reference: key.as_str(),
-                public: &public,
-            };
-            judge(
-                &manifest,
-                Found::Bytes(&bytes),
-                &reference,
-                key,
-                Policy::default(),
-            )
-        });
-        match verdict.await {
+        match self.judge(&bytes, Policy::default()) {
             Verdict::Rejected(_) => Ok(Step::Put(Some(version))),
             Verdict::Verified(verified) => self.decide(object_key, version, verified),
         }

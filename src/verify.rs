@@ -4,7 +4,6 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared, join, join_all};
 use tokio::time::{Instant, timeout_at};
 
-use crate::blocking::blocking;
 use crate::digest::Digest;
 use crate::image::{self, Image};
 use crate::key::public::{KeyId, PublicKey};
@@ -114,24 +113,18 @@ pub async fn verify(image: &Image, keys: &[Key], options: &Options) -> Result<Ou
         let reason = Reason::Pinned { pinned, current };
         return Ok(Outcome::rejected(Some(current), &reason, records));
     }
-    let judged = keys.iter().zip(records).map(|(key, record)| async move {
+    let judged = keys.iter().zip(records).map(|(key, record)| {
         let (public, stored) = record?;
-        let (reference, name) = (image.reference.clone(), key.reference.clone());
-        let policy = options.policy;
-        let outcome = blocking(move || {
-            let key = verdict::Key {
-                reference: name.as_str(),
-                public: &public,
-            };
-            let verdict = judge(&manifest, stored.as_found(), &reference, key, policy);
-            KeyOutcome {
-                key_id: public.id(),
-                verdict,
-            }
-        });
-        Ok(outcome.await)
+        let judged_by = verdict::Key {
+            reference: key.reference.as_str(),
+            public: &public,
+        };
+        let (found, reference) = (stored.as_found(), &image.reference);
+        let verdict = judge(&manifest, found, reference, judged_by, options.policy);
+        let key_id = public.id();
+        Ok(KeyOutcome { key_id, verdict })
     });
-    let outcomes = join_all(judged).await;
+    let outcomes: Vec<_> = judged.collect();
     Ok(Outcome {
         digest: Some(current),
         rejected: None,

@@ -208,7 +208,9 @@ pub(super) fn wants_json(arguments: &[OsString]) -> bool {
 
 /// Whether somebody typed a key where its place belongs.
 pub(super) fn hold_a_key(arguments: &[OsString]) -> bool {
-    arguments.iter().any(|argument| argument.to_string_lossy().contains("-----BEGIN "))
+    arguments
+        .iter()
+        .any(|argument| argument.to_string_lossy().contains("-----BEGIN "))
 }
 
 fn schema(text: &str) -> Result<Schema, String> {

@@ -230,7 +230,9 @@ pub enum Error {
 
 #[derive(Deserialize, Serialize)]
 struct File {
+    #[serde(deserialize_with = "json::inner")]
     kdf: Kdf,
+    #[serde(deserialize_with = "json::inner")]
     cipher: Cipher,
     ciphertext: String,
 }
@@ -238,6 +240,7 @@ struct File {
 #[derive(Deserialize, Serialize)]
 struct Kdf {
     name: String,
+    #[serde(deserialize_with = "json::inner")]
     params: Params,
     salt: String,
 }

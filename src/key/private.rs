@@ -4,17 +4,19 @@ use std::fmt;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa;
-use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, ECDSA_P521_SHA512_ASN1_SIGNING,
+    EcdsaKeyPair, EcdsaSigningAlgorithm, KeyPair as _, RSA_PKCS1_SHA256,
+};
 use ed25519_dalek::Signer as _;
-use p256::ecdsa::signature::hazmat::PrehashSigner as _;
 use pkcs8::der::Decode as _;
 use pkcs8::der::asn1::UintRef;
-use pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, PrivateKeyInfoRef};
+use pkcs8::{DecodePrivateKey as _, PrivateKeyInfoRef};
 use sec1::EcPrivateKey;
 use secrecy::SecretSlice;
 use zeroize::Zeroizing;
 
-use crate::key::algorithm::{Hash, KeyType};
+use crate::key::algorithm::KeyType;
 use crate::key::armor::{self, Block};
 use crate::key::cosign;
 use crate::key::public::{
@@ -28,9 +30,7 @@ pub struct PrivateKey {
 }
 
 enum Mathematics {
-    P256(p256::ecdsa::SigningKey),
-    P384(p384::ecdsa::SigningKey),
-    P521(p521::ecdsa::SigningKey),
+    Ecdsa(EcdsaKeyPair),
     Rsa(rsa::KeyPair),
     Ed25519(ed25519_dalek::SigningKey),
 }
@@ -88,7 +88,7 @@ impl PrivateKey {
             aws_lc_rs::rand::fill(scalar.as_mut_slice()).map_err(|_| Error::Random)?;
             // All but one in 2^32 draws are below the order of the curve.
             if let Ok(key) = p256::SecretKey::from_slice(scalar.as_slice()) {
-                return Self::from_p256(key.into());
+                return Self::from_p256(&key);
             }
         }
     }
@@ -104,9 +104,9 @@ impl PrivateKey {
         if oid == EC_PUBLIC_KEY {
             let curve = info.algorithm.parameters_oid();
             match curve.map_err(|_| public::Error::Curve)? {
-                P256 => Self::from_p256(convert(info)?),
-                P384 => Self::from_p384(convert(info)?),
-                P521 => Self::from_p521(convert(info)?),
+                P256 => Self::from_p256(&convert(info)?),
+                P384 => Self::from_p384(&convert(info)?),
+                P521 => Self::from_p521(&convert(info)?),
                 other => Err(public::Error::unsupported(other).into()),
             }
         } else if oid == RSA_ENCRYPTION {
@@ -128,27 +128,18 @@ impl PrivateKey {
         let curve = key
             .parameters
             .and_then(|parameters| parameters.named_curve());
+        let wrong = |_| Error::Encoding;
         match curve.ok_or(public::Error::Curve)? {
-            P256 => Self::from_p256(
-                p256::SecretKey::from_sec1_der(der)
-                    .or(Err(Error::Encoding))?
-                    .into(),
-            ),
-            P384 => Self::from_p384(
-                p384::SecretKey::from_sec1_der(der)
-                    .or(Err(Error::Encoding))?
-                    .into(),
-            ),
-            P521 => Self::from_p521(
-                p521::SecretKey::from_sec1_der(der)
-                    .or(Err(Error::Encoding))?
-                    .into(),
-            ),
+            P256 => Self::from_p256(&p256::SecretKey::from_sec1_der(der).map_err(wrong)?),
+            P384 => Self::from_p384(&p384::SecretKey::from_sec1_der(der).map_err(wrong)?),
+            P521 => Self::from_p521(&p521::SecretKey::from_sec1_der(der).map_err(wrong)?),
             other => Err(public::Error::unsupported(other).into()),
         }
     }
 
     fn from_pkcs1(der: &[u8]) -> Result<Self, Error> {
+        // aws-lc passes over what lies behind the key.
+        pkcs1::RsaPrivateKey::<UintRef<'_>>::from_der(der).map_err(|_| Error::Encoding)?;
         Self::from_rsa(rsa::KeyPair::from_der(der), der)
     }
 
@@ -161,7 +152,7 @@ impl PrivateKey {
         let Ok(key) = key else {
             let private = pkcs1::RsaPrivateKey::<UintRef<'_>>::from_der(pkcs1)
                 .map_err(|_| Error::Encoding)?;
-            let bits = private.modulus.as_bytes().len().saturating_mul(8);
+            let bits = public::bits(private.modulus.as_bytes());
             return Err(match KeyType::from_rsa_bits(bits) {
                 Some(_) => Error::Encoding,
                 None => public::Error::RsaSize { bits }.into(),
@@ -173,24 +164,34 @@ impl PrivateKey {
         })
     }
 
-    fn from_p256(key: p256::ecdsa::SigningKey) -> Result<Self, Error> {
-        Ok(Self {
-            public: PublicKey::from_p256(*key.verifying_key())?,
-            mathematics: Mathematics::P256(key),
-        })
+    fn from_p256(key: &p256::SecretKey) -> Result<Self, Error> {
+        let (scalar, point) = (Zeroizing::new(key.to_bytes()), key.public_key());
+        let (algorithm, sec1) = (&ECDSA_P256_SHA256_ASN1_SIGNING, point.to_sec1_bytes());
+        Self::ecdsa(algorithm, &scalar, &sec1, PublicKey::from_p256(&point)?)
     }
 
-    fn from_p384(key: p384::ecdsa::SigningKey) -> Result<Self, Error> {
-        Ok(Self {
-            public: PublicKey::from_p384(*key.verifying_key())?,
-            mathematics: Mathematics::P384(key),
-        })
+    fn from_p384(key: &p384::SecretKey) -> Result<Self, Error> {
+        let (scalar, point) = (Zeroizing::new(key.to_bytes()), key.public_key());
+        let (algorithm, sec1) = (&ECDSA_P384_SHA384_ASN1_SIGNING, point.to_sec1_bytes());
+        Self::ecdsa(algorithm, &scalar, &sec1, PublicKey::from_p384(&point)?)
     }
 
-    fn from_p521(key: p521::ecdsa::SigningKey) -> Result<Self, Error> {
+    fn from_p521(key: &p521::SecretKey) -> Result<Self, Error> {
+        let (scalar, point) = (Zeroizing::new(key.to_bytes()), key.public_key());
+        let (algorithm, sec1) = (&ECDSA_P521_SHA512_ASN1_SIGNING, point.to_sec1_bytes());
+        Self::ecdsa(algorithm, &scalar, &sec1, PublicKey::from_p521(&point)?)
+    }
+
+    fn ecdsa(
+        algorithm: &'static EcdsaSigningAlgorithm,
+        scalar: &[u8],
+        point: &[u8],
+        public: PublicKey,
+    ) -> Result<Self, Error> {
+        let pair = EcdsaKeyPair::from_private_key_and_public_key(algorithm, scalar, point);
         Ok(Self {
-            public: PublicKey::from_p521(*key.verifying_key())?,
-            mathematics: Mathematics::P521(key),
+            mathematics: Mathematics::Ecdsa(pair.map_err(|_| Error::Encoding)?),
+            public,
         })
     }
 
@@ -201,63 +202,42 @@ impl PrivateKey {
 
     /// Signs `payload`: DER for EC, the modulus's length for RSA, 64 bytes for Ed25519.
     ///
-    /// ECDSA nonces are those of [RFC 6979](https://www.rfc-editor.org/rfc/rfc6979).
-    ///
     /// # Errors
     ///
     /// [`Error::Signing`] if the library refuses, which no valid key makes it do.
     pub fn sign(&self, payload: &[u8]) -> Result<Vec<u8>, Error> {
-        let refused = |_| Error::Signing;
-        Ok(match &self.mathematics {
-            Mathematics::P256(key) => {
-                let signature: p256::ecdsa::Signature = key
-                    .sign_prehash(&Hash::Sha256.digest(payload))
-                    .map_err(refused)?;
-                signature.to_der().as_bytes().to_vec()
-            }
-            Mathematics::P384(key) => {
-                let signature: p384::ecdsa::Signature = key
-                    .sign_prehash(&Hash::Sha384.digest(payload))
-                    .map_err(refused)?;
-                signature.to_der().as_bytes().to_vec()
-            }
-            Mathematics::P521(key) => {
-                let signature: p521::ecdsa::Signature = key
-                    .sign_prehash(&Hash::Sha512.digest(payload))
-                    .map_err(refused)?;
-                signature.to_der().as_bytes().to_vec()
+        let random = SystemRandom::new();
+        match &self.mathematics {
+            Mathematics::Ecdsa(key) => {
+                let signature = key.sign(&random, payload).map_err(|_| Error::Signing)?;
+                Ok(signature.as_ref().to_vec())
             }
             Mathematics::Rsa(key) => {
                 let mut signature = vec![0; key.public_modulus_len()];
-                key.sign(
-                    &RSA_PKCS1_SHA256,
-                    &SystemRandom::new(),
-                    payload,
-                    &mut signature,
-                )
-                .map_err(|_| Error::Signing)?;
-                signature
+                key.sign(&RSA_PKCS1_SHA256, &random, payload, &mut signature)
+                    .map_err(|_| Error::Signing)?;
+                Ok(signature)
             }
-            Mathematics::Ed25519(key) => key.sign(payload).to_bytes().to_vec(),
-        })
+            Mathematics::Ed25519(key) => Ok(key.sign(payload).to_bytes().to_vec()),
+        }
     }
 
     /// The cosign key file for a generated key.
     ///
     /// # Errors
     ///
-    /// [`Error::Encoding`] for a key that is not P-256, [`Error::Random`] if the operating system
+    /// [`Error::Encoding`] for a key that is not EC, [`Error::Random`] if the operating system
     /// has no randomness to give.
     pub fn seal(&self, password: &SecretSlice<u8>) -> Result<Zeroizing<String>, Error> {
-        let Mathematics::P256(key) = &self.mathematics else {
+        let Mathematics::Ecdsa(key) = &self.mathematics else {
             return Err(Error::Encoding);
         };
-        let pkcs8 = key.to_pkcs8_der().map_err(|_| Error::Encoding)?;
+        let pkcs8 = key.to_pkcs8v1().map_err(|_| Error::Encoding)?;
         let (mut salt, mut nonce) = ([0; 32], [0; 24]);
         aws_lc_rs::rand::fill(&mut salt).map_err(|_| Error::Random)?;
         aws_lc_rs::rand::fill(&mut nonce).map_err(|_| Error::Random)?;
         Ok(Zeroizing::new(cosign::seal(
-            pkcs8.as_bytes(),
+            pkcs8.as_ref(),
             password,
             salt,
             nonce,

@@ -10,15 +10,17 @@
 
 use std::fmt;
 
-use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ECDSA_P521_SHA256_ASN1,
+    ECDSA_P521_SHA512_ASN1, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, VerificationAlgorithm,
+};
 use ed25519_dalek::Signature as Ed25519Signature;
-use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
 use pkcs1::der::asn1::{AnyRef, BitStringRef, UintRef};
 use pkcs1::der::{Decode as _, Encode as _};
 use sha2::{Digest as _, Sha256, Sha512};
 use spki::{AlgorithmIdentifier, EncodePublicKey as _, ObjectIdentifier, SubjectPublicKeyInfoRef};
 
-use crate::key::algorithm::{Hash, KeyType};
+use crate::key::algorithm::KeyType;
 use crate::key::armor::{self, Block};
 
 /// A key that verifies.
@@ -32,11 +34,8 @@ pub struct PublicKey {
 
 #[derive(Clone)]
 enum Mathematics {
-    P256(p256::ecdsa::VerifyingKey),
-    P384(p384::ecdsa::VerifyingKey),
-    P521(p521::ecdsa::VerifyingKey),
-    /// PKCS #1 DER.
-    Rsa(Vec<u8>),
+    /// ECDSA and RSA, once for each hash over which a signature may have been made.
+    AwsLc(Vec<ParsedPublicKey>),
     Ed25519(ed25519_dalek::VerifyingKey),
 }
 
@@ -77,11 +76,11 @@ impl PublicKey {
         let key = if oid == EC_PUBLIC_KEY {
             let curve = info.algorithm.parameters_oid().map_err(|_| Error::Curve)?;
             match curve {
-                P256 => Self::new(KeyType::P256, Mathematics::P256(convert(info)?)),
-                P384 => Self::new(KeyType::P384, Mathematics::P384(convert(info)?)),
-                P521 => Self::new(KeyType::P521, Mathematics::P521(convert(info)?)),
-                other => Err(Error::unsupported(other)),
-            }?
+                P256 => Self::from_p256(&convert(info)?)?,
+                P384 => Self::from_p384(&convert(info)?)?,
+                P521 => Self::from_p521(&convert(info)?)?,
+                other => return Err(Error::unsupported(other)),
+            }
         } else if oid == RSA_ENCRYPTION {
             if info.algorithm.parameters != Some(AnyRef::NULL) {
                 return Err(Error::Encoding);
@@ -110,13 +109,7 @@ impl PublicKey {
             return Err(Error::Exponent);
         }
         let modulus = key.modulus.as_bytes();
-        let bits = match modulus.first() {
-            Some(first) => modulus
-                .len()
-                .saturating_mul(8)
-                .saturating_sub(usize::try_from(first.leading_zeros()).unwrap_or(8)),
-            None => 0,
-        };
+        let bits = bits(modulus);
         let key_type = KeyType::from_rsa_bits(bits).ok_or(Error::RsaSize { bits })?;
         if modulus.last().is_some_and(|last| last % 2 == 0) {
             return Err(Error::Encoding);
@@ -125,41 +118,77 @@ impl PublicKey {
         if pkcs1 != der {
             return Err(Error::Encoding);
         }
-        Self::new(key_type, Mathematics::Rsa(pkcs1))
+        let info = SubjectPublicKeyInfoRef {
+            algorithm: AlgorithmIdentifier {
+                oid: RSA_ENCRYPTION,
+                parameters: Some(AnyRef::NULL),
+            },
+            subject_public_key: BitStringRef::from_bytes(&pkcs1).map_err(|_| Error::Encoding)?,
+        };
+        let spki = info.to_der().map_err(|_| Error::Encoding)?;
+        Self::aws_lc(key_type, &pkcs1, spki, &[&RSA_PKCS1_2048_8192_SHA256])
     }
 
-    /// Makes the public key of a P-256 signer.
-    pub(crate) fn from_p256(key: p256::ecdsa::VerifyingKey) -> Result<Self, Error> {
-        Self::new(KeyType::P256, Mathematics::P256(key))
+    /// Makes a key on P-256.
+    pub(crate) fn from_p256(key: &p256::PublicKey) -> Result<Self, Error> {
+        let spki = der(key.to_public_key_der())?;
+        Self::aws_lc(
+            KeyType::P256,
+            &key.to_sec1_bytes(),
+            spki,
+            &[&ECDSA_P256_SHA256_ASN1],
+        )
     }
 
-    /// Makes the public key of a P-384 signer.
-    pub(crate) fn from_p384(key: p384::ecdsa::VerifyingKey) -> Result<Self, Error> {
-        Self::new(KeyType::P384, Mathematics::P384(key))
+    /// Makes a key on P-384.
+    pub(crate) fn from_p384(key: &p384::PublicKey) -> Result<Self, Error> {
+        let spki = der(key.to_public_key_der())?;
+        let hashes: [&'static dyn VerificationAlgorithm; 2] =
+            [&ECDSA_P384_SHA384_ASN1, &ECDSA_P384_SHA256_ASN1];
+        Self::aws_lc(KeyType::P384, &key.to_sec1_bytes(), spki, &hashes)
     }
 
-    /// Makes the public key of a P-521 signer.
-    pub(crate) fn from_p521(key: p521::ecdsa::VerifyingKey) -> Result<Self, Error> {
-        Self::new(KeyType::P521, Mathematics::P521(key))
+    /// Makes a key on P-521.
+    pub(crate) fn from_p521(key: &p521::PublicKey) -> Result<Self, Error> {
+        let spki = der(key.to_public_key_der())?;
+        let hashes: [&'static dyn VerificationAlgorithm; 2] =
+            [&ECDSA_P521_SHA512_ASN1, &ECDSA_P521_SHA256_ASN1];
+        Self::aws_lc(KeyType::P521, &key.to_sec1_bytes(), spki, &hashes)
     }
 
-    /// Makes a key from 32 bytes. A key of small order verifies signatures that nobody made, so it
-    /// is refused.
+    /// Makes an Ed25519 key. One of small order verifies signatures that nobody made, and a point in
+    /// another encoding than its own would have a second key ID
+    /// ([RFC 8032 §5.1.3](https://www.rfc-editor.org/rfc/rfc8032#section-5.1.3)): both are refused.
     pub(crate) fn from_ed25519(key: ed25519_dalek::VerifyingKey) -> Result<Self, Error> {
         if key.is_weak() {
             return Err(Error::WeakKey);
         }
-        Self::new(KeyType::Ed25519, Mathematics::Ed25519(key))
+        if key.to_edwards().compress().as_bytes() != key.as_bytes() {
+            return Err(Error::Encoding);
+        }
+        let spki = der(key.to_public_key_der())?;
+        Ok(Self::new(KeyType::Ed25519, spki, Mathematics::Ed25519(key)))
     }
 
-    fn new(key_type: KeyType, mathematics: Mathematics) -> Result<Self, Error> {
-        let spki = mathematics.spki()?;
-        Ok(Self {
+    fn aws_lc(
+        key_type: KeyType,
+        key: &[u8],
+        spki: Vec<u8>,
+        algorithms: &[&'static dyn VerificationAlgorithm],
+    ) -> Result<Self, Error> {
+        let parse = |algorithm: &&'static _| ParsedPublicKey::new(*algorithm, key);
+        let parsed: Result<_, _> = algorithms.iter().map(parse).collect();
+        let mathematics = Mathematics::AwsLc(parsed.map_err(|_| Error::Encoding)?);
+        Ok(Self::new(key_type, spki, mathematics))
+    }
+
+    fn new(key_type: KeyType, spki: Vec<u8>, mathematics: Mathematics) -> Self {
+        Self {
             key_type,
             id: KeyId::of_spki(&spki),
             spki,
             mathematics,
-        })
+        }
     }
 
     /// The key's type.
@@ -190,21 +219,10 @@ impl PublicKey {
     /// ECDSA signature may be high: KMS and Vault emit either
     /// ([FIPS 186-5 §6.4](https://csrc.nist.gov/pubs/fips/186-5/final) asks for no normalisation).
     pub fn verifies(&self, payload: &[u8], signature: &[u8]) -> bool {
-        let hashes = match self.key_type.algorithm().hash() {
-            Some(Hash::Sha256) | None => vec![Hash::Sha256],
-            Some(own) => vec![own, Hash::Sha256],
-        };
-        let mut digests = hashes.into_iter().map(|hash| hash.digest(payload));
         match &self.mathematics {
-            Mathematics::P256(key) => p256::ecdsa::Signature::from_der(signature)
-                .is_ok_and(|sig| digests.any(|digest| key.verify_prehash(&digest, &sig).is_ok())),
-            Mathematics::P384(key) => p384::ecdsa::Signature::from_der(signature)
-                .is_ok_and(|sig| digests.any(|digest| key.verify_prehash(&digest, &sig).is_ok())),
-            Mathematics::P521(key) => p521::ecdsa::Signature::from_der(signature)
-                .is_ok_and(|sig| digests.any(|digest| key.verify_prehash(&digest, &sig).is_ok())),
-            Mathematics::Rsa(pkcs1) => UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, pkcs1)
-                .verify(payload, signature)
-                .is_ok(),
+            Mathematics::AwsLc(keys) => keys
+                .iter()
+                .any(|key| key.verify_sig(payload, signature).is_ok()),
             Mathematics::Ed25519(key) => Ed25519Signature::from_slice(signature).is_ok_and(|sig| {
                 key.verify_strict(payload, &sig).is_ok()
                     || key
@@ -231,29 +249,6 @@ impl PartialEq for PublicKey {
 }
 
 impl Eq for PublicKey {}
-
-impl Mathematics {
-    fn spki(&self) -> Result<Vec<u8>, Error> {
-        let document = match self {
-            Self::P256(key) => key.to_public_key_der(),
-            Self::P384(key) => key.to_public_key_der(),
-            Self::P521(key) => key.to_public_key_der(),
-            Self::Ed25519(key) => key.to_public_key_der(),
-            Self::Rsa(pkcs1) => {
-                let info = SubjectPublicKeyInfoRef {
-                    algorithm: AlgorithmIdentifier {
-                        oid: RSA_ENCRYPTION,
-                        parameters: Some(AnyRef::NULL),
-                    },
-                    subject_public_key: BitStringRef::from_bytes(pkcs1)
-                        .map_err(|_| Error::Encoding)?,
-                };
-                return info.to_der().map_err(|_| Error::Encoding);
-            }
-        };
-        Ok(document.map_err(|_| Error::Encoding)?.into_vec())
-    }
-}
 
 /// The first 8 bytes of SHA-256 over a key's SPKI DER, written as 16 hex digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -368,4 +363,17 @@ where
     K: TryFrom<SubjectPublicKeyInfoRef<'a>>,
 {
     K::try_from(info).map_err(|_| Error::Encoding)
+}
+
+fn der(document: spki::Result<spki::Document>) -> Result<Vec<u8>, Error> {
+    Ok(document.map_err(|_| Error::Encoding)?.into_vec())
+}
+
+/// The size of a modulus that has no leading zero bytes.
+pub(crate) fn bits(modulus: &[u8]) -> usize {
+    let unused = modulus.first().map_or(0, |first| first.leading_zeros());
+    modulus
+        .len()
+        .saturating_mul(8)
+        .saturating_sub(usize::try_from(unused).unwrap_or(0))
 }

@@ -4,7 +4,8 @@
 //! lies in it. A file system has no compare-and-swap, so a write is made whole and durable first,
 //! without a name where the file system can ([`O_TMPFILE`][tmp]), and is then linked or renamed into
 //! place under a lock on its directory. A process that is killed in between leaves the object as it
-//! was; what it may leave beside it is a temporary name, which the next writer removes.
+//! was; what it may leave beside it is a temporary name, which the next writer removes. A power cut
+//! may take back the name of the last seconds, and never leaves half an object under it.
 //!
 //! [tmp]: https://man7.org/linux/man-pages/man2/open.2.html
 
@@ -14,7 +15,7 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use rustix::fs::{self, AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, Stat};
+use rustix::fs::{self, AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
 use super::{Answer, Error, Object, Store, Version};
@@ -57,7 +58,7 @@ impl Store for LocalStore {
 
     async fn read(&self, key: &str, limit: u64) -> Result<Object, Error> {
         let place = self.at(key);
-        blocking(move || place.read(&place.folder()?, limit)).await
+        blocking(move || place.read_below(&place.root()?, &place.path(), limit)).await
     }
 
     async fn read_unless(
@@ -102,64 +103,70 @@ struct Place {
 }
 
 impl Place {
-    /// Opens the object's directory, one component at a time, following no link.
+    /// Opens the object's directory, following no link below the root.
     fn folder(&self) -> Result<OwnedFd, Error> {
-        self.walk(|_, _| Err(Errno::NOENT))
+        let root = self.root()?;
+        match beneath(&root, &self.folders, FOLDER) {
+            Ok(folder) => Ok(folder),
+            Err(error) => Err(self.refused(error)),
+        }
     }
 
     /// Opens the object's directory, making what is missing of it.
     fn made_folder(&self) -> Result<OwnedFd, Error> {
-        if let Err(error) = std::fs::create_dir_all(&self.root) {
-            return Err(self.failed("write", Errno::from_io_error(&error).unwrap_or(Errno::IO)));
+        if !self.root.is_dir() {
+            std::fs::create_dir_all(&self.root)
+                .map_err(|error| self.failed("write", errno(&error)))?;
         }
-        self.walk(|parent, name| {
-            match fs::mkdirat(parent, name, Mode::from_raw_mode(0o777)) {
-                Ok(()) => fs::fsync(parent)?,
-                Err(Errno::EXIST) => {}
-                Err(error) => return Err(error),
-            }
-            fs::openat(parent, name, FOLDER, Mode::empty())
-        })
+        self.make(&self.root()?, &self.folders)
     }
 
-    fn walk(
-        &self,
-        missing: impl Fn(&OwnedFd, &str) -> Result<OwnedFd, Errno>,
-    ) -> Result<OwnedFd, Error> {
-        // The root itself is the user's word: it may be a link.
-        let root = OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let mut folder = fs::openat(CWD, &self.root, root, Mode::empty())
-            .map_err(|error| self.failed("read", error))?;
-        for name in self.folders.split('/') {
-            folder = match fs::openat(&folder, name, FOLDER, Mode::empty()) {
-                Ok(child) => child,
-                Err(Errno::NOENT) => {
-                    missing(&folder, name).map_err(|error| self.failed("write", error))?
-                }
-                // What Linux says of a link that may not be followed depends on the flags.
-                Err(Errno::LOOP | Errno::NOTDIR) if is_link(&folder, name) => {
-                    return Err(Error::Symlink {
-                        object: self.object.clone(),
-                    });
-                }
-                Err(error) => return Err(self.failed("read", error)),
-            };
+    fn make(&self, root: &OwnedFd, path: &str) -> Result<OwnedFd, Error> {
+        match beneath(root, path, FOLDER) {
+            Err(Errno::NOENT) => {}
+            other => return other.map_err(|error| self.refused(error)),
         }
-        Ok(folder)
+        let (parent, name) = match path.rsplit_once('/') {
+            Some((above, name)) => (Some(self.make(root, above)?), name),
+            None => (None, path),
+        };
+        let parent = parent.as_ref().unwrap_or(root);
+        match fs::mkdirat(parent, name, Mode::from_raw_mode(0o777)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(self.failed("write", error)),
+        }
+        beneath(parent, name, FOLDER).map_err(|error| self.refused(error))
+    }
+
+    /// The root itself is the user's word: it may be a link.
+    fn root(&self) -> Result<OwnedFd, Error> {
+        let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
+        fs::openat(CWD, &self.root, flags, Mode::empty())
+            .map_err(|error| self.failed("read", error))
+    }
+
+    fn refused(&self, error: Errno) -> Error {
+        match error {
+            Errno::LOOP => Error::Symlink {
+                object: self.object.clone(),
+            },
+            other => self.failed("read", other),
+        }
+    }
+
+    fn path(&self) -> String {
+        format!("{}/{}", self.folders, self.name)
     }
 
     fn read(&self, folder: &OwnedFd, limit: u64) -> Result<Object, Error> {
+        self.read_below(folder, &self.name, limit)
+    }
+
+    fn read_below(&self, folder: &OwnedFd, path: &str, limit: u64) -> Result<Object, Error> {
         let failed = |error| self.failed("read", error);
         // Without NONBLOCK a FIFO of this name would hold us for ever.
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = match fs::openat(folder, self.name.as_str(), flags, Mode::empty()) {
-            Err(Errno::LOOP) => {
-                return Err(Error::Symlink {
-                    object: self.object.clone(),
-                });
-            }
-            other => other.map_err(failed)?,
-        };
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = beneath(folder, path, flags).map_err(|error| self.refused(error))?;
         let stat = fs::fstat(&file).map_err(failed)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(Error::Io {
@@ -172,7 +179,7 @@ impl Place {
         File::from(file)
             .take(limit.saturating_add(1))
             .read_to_end(&mut bytes)
-            .map_err(|error| failed(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
+            .map_err(|error| failed(errno(&error)))?;
         if u64::try_from(bytes.len()).is_ok_and(|length| length <= limit) {
             let version = Version(Digest::of(&bytes).to_string());
             return Ok(Object { bytes, version });
@@ -195,6 +202,7 @@ impl Place {
         let unnamed = unnamed(folder, bytes).map_err(failed)?;
         fs::flock(folder, FlockOperation::LockExclusive).map_err(failed)?;
         remove(folder, TEMPORARY).map_err(failed)?;
+        let name = self.name.as_str();
         let placed = match version {
             Some(version) if !self.is_still(folder, version)? => {
                 return Err(Error::Changed {
@@ -202,29 +210,25 @@ impl Place {
                 });
             }
             Some(_) => named(folder, unnamed.as_ref(), bytes)
-                .and_then(|()| fs::renameat(folder, TEMPORARY, folder, self.name.as_str())),
-            None => match unnamed.map(|file| link(&file, folder, &self.name)) {
+                .and_then(|()| fs::renameat(folder, TEMPORARY, folder, name)),
+            None => match unnamed.map(|file| link(&file, folder, name)) {
                 Some(Ok(())) => Ok(()),
                 Some(Err(error)) if error != Errno::NOENT => Err(error),
                 _ => named(folder, None, bytes).and_then(|()| {
-                    fs::linkat(
-                        folder,
-                        TEMPORARY,
-                        folder,
-                        self.name.as_str(),
-                        AtFlags::empty(),
-                    )
+                    let linked = fs::linkat(folder, TEMPORARY, folder, name, AtFlags::empty());
+                    remove(folder, TEMPORARY).and(linked)
                 }),
             },
         };
-        remove(folder, TEMPORARY).map_err(failed)?;
-        fs::flock(folder, FlockOperation::Unlock).map_err(failed)?;
+        if placed.is_err() {
+            remove(folder, TEMPORARY).map_err(failed)?;
+        }
+        // The lock ends with the directory's handle.
         match placed {
             Err(Errno::EXIST) => Err(Error::Exists {
                 object: self.object.clone(),
             }),
-            Err(error) => Err(failed(error)),
-            Ok(()) => fs::fsync(folder).map_err(failed),
+            other => other.map_err(failed),
         }
     }
 
@@ -304,6 +308,31 @@ fn large(stat: &Stat) -> Version {
     ))
 }
 
+/// Opens what lies below `folder` at `path`, following no link: `LOOP` if there is one.
+fn beneath(folder: &OwnedFd, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+    let no_links = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    match fs::openat2(folder, path, flags, Mode::empty(), no_links) {
+        // A kernel before 5.6, or a sandbox that does not know the call: one component at a time.
+        Err(Errno::NOSYS | Errno::PERM) => {}
+        other => return other,
+    }
+    let mut current = fs::openat(folder, ".", FOLDER, Mode::empty())?;
+    let mut names = path.split('/').peekable();
+    while let Some(name) = names.next() {
+        let flags = if names.peek().is_some() {
+            FOLDER
+        } else {
+            flags
+        };
+        current = match fs::openat(&current, name, flags | OFlags::NOFOLLOW, Mode::empty()) {
+            // What Linux says of a link that may not be followed depends on the flags.
+            Err(Errno::NOTDIR) if is_link(&current, name) => return Err(Errno::LOOP),
+            other => other?,
+        };
+    }
+    Ok(current)
+}
+
 fn is_link(folder: &OwnedFd, name: &str) -> bool {
     fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
         .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink)
@@ -336,7 +365,7 @@ fn named(folder: &OwnedFd, unnamed: Option<&File>, bytes: &[u8]) -> Result<(), E
 fn fill(mut file: &File, bytes: &[u8]) -> Result<(), Errno> {
     file.write_all(bytes)
         .and_then(|()| file.sync_all())
-        .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+        .map_err(|error| errno(&error))
 }
 
 /// Names an unnamed file. By way of /proc, for the direct way wants a capability on kernels before
@@ -344,6 +373,10 @@ fn fill(mut file: &File, bytes: &[u8]) -> Result<(), Errno> {
 fn link(file: &File, folder: &OwnedFd, name: &str) -> Result<(), Errno> {
     let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
     fs::linkat(CWD, unnamed, folder, name, AtFlags::SYMLINK_FOLLOW)
+}
+
+fn errno(error: &std::io::Error) -> Errno {
+    Errno::from_io_error(error).unwrap_or(Errno::IO)
 }
 
 fn remove(folder: &OwnedFd, name: &str) -> Result<(), Errno> {

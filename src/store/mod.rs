@@ -93,7 +93,10 @@ impl fmt::Display for Answer {
             (None, Some(status)) => Some(format!("status {status}")),
             (None, None) => None,
         };
-        let message = self.message.as_deref().map(|message| message.trim_end_matches('.').to_owned());
+        let message = self
+            .message
+            .as_deref()
+            .map(|message| message.trim_end_matches('.').to_owned());
         let said: Vec<_> = name.into_iter().chain(message).collect();
         f.write_str(&said.join(": "))?;
         match &self.request_id {

@@ -25,10 +25,21 @@ fn a_gigabyte_from_a_server_takes_no_memory_whatever_length_it_claims() {
     for length in [Some(GIB), Some(100), Some(1 << 50), None] {
         for what in ["manifest.json", "signatures/"] {
             let (desk, server) = (desk(), S3Server::start());
-            server.put("/bucket/manifests/myapp/v1.0/manifest.json", MANIFEST.as_bytes());
-            server.fault(move |request| request.path.contains(what).then_some(Reply::Flood { bytes: GIB, length }));
+            server.put(
+                "/bucket/manifests/myapp/v1.0/manifest.json",
+                MANIFEST.as_bytes(),
+            );
+            server.fault(move |request| {
+                request
+                    .path
+                    .contains(what)
+                    .then_some(Reply::Flood { bytes: GIB, length })
+            });
             // A length that is too short ends the answer there: then it is torn instead of too large.
-            let line = format!("verify s3://bucket/myapp:v1.0 --key keys/cosign.pub --endpoint {}", server.endpoint);
+            let line = format!(
+                "verify s3://bucket/myapp:v1.0 --key keys/cosign.pub --endpoint {}",
+                server.endpoint
+            );
             desk.s3lo_within(MOST, &line).ends_with(1);
         }
     }
@@ -38,18 +49,28 @@ fn a_gigabyte_from_a_server_takes_no_memory_whatever_length_it_claims() {
 fn a_gigabyte_of_listing_or_of_error_takes_no_memory() {
     for status in [200, 403, 500] {
         let (desk, server) = (desk().with("AWS_MAX_ATTEMPTS", "1"), S3Server::start());
-        server.put("/bucket/manifests/myapp/v1.0/manifest.json", MANIFEST.as_bytes());
+        server.put(
+            "/bucket/manifests/myapp/v1.0/manifest.json",
+            MANIFEST.as_bytes(),
+        );
         let huge = vec![b'<'; 100 << 20];
         server.fault(move |request| {
             let list = request.query.contains("list-type");
             match status {
-                200 => list.then_some(Reply::Flood { bytes: GIB, length: None }),
+                200 => list.then_some(Reply::Flood {
+                    bytes: GIB,
+                    length: None,
+                }),
                 _ => Some(Reply::Answer(status, Vec::new(), huge.clone())),
             }
         });
-        let line = format!("sign s3://bucket/myapp:v1.0 --key plain.key --endpoint {}", server.endpoint);
+        let line = format!(
+            "sign s3://bucket/myapp:v1.0 --key plain.key --endpoint {}",
+            server.endpoint
+        );
         // The listing is a hint only: without it the image is signed all the same.
-        desk.s3lo_within(MOST, &line).ends_with(if status == 200 { 0 } else { 2 });
+        desk.s3lo_within(MOST, &line)
+            .ends_with(if status == 200 { 0 } else { 2 });
     }
 }
 
@@ -60,7 +81,11 @@ fn a_gigabyte_in_a_directory_takes_no_memory() {
         let path = desk.file(&format!("store/manifests/myapp/v1.0/{name}"));
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::File::create(&path).unwrap().set_len(GIB).unwrap();
-        desk.s3lo_within(MOST, "verify local://./store/myapp:v1.0 --key keys/cosign.pub").ends_with(1);
+        desk.s3lo_within(
+            MOST,
+            "verify local://./store/myapp:v1.0 --key keys/cosign.pub",
+        )
+        .ends_with(1);
     }
 }
 
@@ -68,11 +93,22 @@ fn a_gigabyte_in_a_directory_takes_no_memory() {
 fn a_directory_of_many_records_costs_no_more_than_one() {
     let desk = desk();
     for number in 0..20_000 {
-        desk.write(&format!("store/manifests/myapp/v1.0/signatures/{number:016x}.json"), "{}");
+        desk.write(
+            &format!("store/manifests/myapp/v1.0/signatures/{number:016x}.json"),
+            "{}",
+        );
     }
-    desk.s3lo_within(MOST, "verify local://./store/myapp:v1.0 --key keys/cosign.pub").ends_with(1);
-    desk.s3lo_within(MOST, "sign local://./store/myapp:v1.0 --key plain.key").ends_with(0);
-    assert_eq!(files(&desk.file("store/manifests/myapp/v1.0/signatures")).len(), 20_001);
+    desk.s3lo_within(
+        MOST,
+        "verify local://./store/myapp:v1.0 --key keys/cosign.pub",
+    )
+    .ends_with(1);
+    desk.s3lo_within(MOST, "sign local://./store/myapp:v1.0 --key plain.key")
+        .ends_with(0);
+    assert_eq!(
+        files(&desk.file("store/manifests/myapp/v1.0/signatures")).len(),
+        20_001
+    );
 }
 
 /// The whole process, within 8 MiB: the 64 MiB of a real scrypt do not fit, let alone the gigabytes
@@ -85,7 +121,11 @@ fn a_hostile_scrypt_cost_is_refused_before_it_costs_anything() {
     let block = pem::parse(&cosign).unwrap();
     let body = String::from_utf8(block.contents().to_vec()).unwrap();
     let control = desk.s3lo_within(LITTLE, "public-key --key keys/cosign.key");
-    assert_eq!(control.code, None, "the limit must be felt: {}", control.err);
+    assert_eq!(
+        control.code, None,
+        "the limit must be felt: {}",
+        control.err
+    );
     for params in [
         r#""N":1073741824,"r":8,"p":1"#,
         r#""N":65536,"r":1073741824,"p":1"#,
@@ -97,8 +137,13 @@ fn a_hostile_scrypt_cost_is_refused_before_it_costs_anything() {
     ] {
         let hostile = body.replace(r#""N":65536,"r":8,"p":1"#, params);
         assert_ne!(hostile, body);
-        desk.write("hostile.key", pem::encode(&pem::Pem::new(block.tag(), hostile)));
-        let run = desk.s3lo_within(LITTLE, "public-key --key hostile.key -o json").ends_with(2);
+        desk.write(
+            "hostile.key",
+            pem::encode(&pem::Pem::new(block.tag(), hostile)),
+        );
+        let run = desk
+            .s3lo_within(LITTLE, "public-key --key hostile.key -o json")
+            .ends_with(2);
         assert_eq!(run.json()["error"]["code"], "unsupported_scrypt_cost");
     }
 }

@@ -11,14 +11,22 @@ const REF: &str = "local://./store/myapp:v1.0";
 /// Snapshots without what differs from run to run.
 fn settled(text: &str) -> String {
     let mut text = text.to_owned();
-    while let Some(at) = text.find("202").filter(|at| text[*at..].as_bytes().get(10) == Some(&b'T')) {
+    while let Some(at) = text
+        .find("202")
+        .filter(|at| text[*at..].as_bytes().get(10) == Some(&b'T'))
+    {
         text.replace_range(at..at + 20, "<TIME>");
     }
     text
 }
 
 fn both(run: &Run) -> String {
-    format!("exit {}\n--- stdout\n{}--- stderr\n{}", run.code.unwrap(), settled(&run.out), settled(&run.err))
+    format!(
+        "exit {}\n--- stdout\n{}--- stderr\n{}",
+        run.code.unwrap(),
+        settled(&run.out),
+        settled(&run.err)
+    )
 }
 
 #[test]
@@ -38,21 +46,26 @@ fn the_line_of_the_seed_page_runs_as_printed() {
     let desk = Desk::new();
     desk.write("local-s3/manifests/alpine/latest/manifest.json", MANIFEST);
     std::fs::copy(desk.file("keys/cosign.key"), desk.file("cosign.key")).unwrap();
-    desk.s3lo("sign local://./local-s3/alpine:latest --key cosign.key").ends_with(0);
+    desk.s3lo("sign local://./local-s3/alpine:latest --key cosign.key")
+        .ends_with(0);
     std::fs::copy(desk.file("keys/cosign.pub"), desk.file("cosign.pub")).unwrap();
-    desk.s3lo("verify local://./local-s3/alpine:latest --key cosign.pub").ends_with(0);
+    desk.s3lo("verify local://./local-s3/alpine:latest --key cosign.pub")
+        .ends_with(0);
 }
 
 #[test]
 fn a_second_run_keeps_the_signature() {
     let desk = Desk::with_image();
-    desk.s3lo(&format!("sign {REF} --key keys/cosign.key")).ends_with(0);
+    desk.s3lo(&format!("sign {REF} --key keys/cosign.key"))
+        .ends_with(0);
     let record = "store/manifests/myapp/v1.0/signatures/d78a77d897aeffc7.json";
     let first = std::fs::read(desk.file(record)).unwrap();
     let run = desk.s3lo(&format!("sign {REF} --key keys/cosign.key"));
     insta::assert_snapshot!(both(&run));
     assert_eq!(std::fs::read(desk.file(record)).unwrap(), first);
-    let json = desk.s3lo(&format!("sign {REF} --key keys/cosign.key -o json")).json();
+    let json = desk
+        .s3lo(&format!("sign {REF} --key keys/cosign.key -o json"))
+        .json();
     assert_eq!(json["status"], "kept");
 }
 
@@ -61,7 +74,8 @@ fn verify_prints_its_verdict() {
     let desk = Desk::with_image();
     let verify = format!("verify {REF} --key keys/cosign.pub");
     let unsigned = desk.s3lo(&verify);
-    desk.s3lo(&format!("sign {REF} --key keys/cosign.key")).ends_with(0);
+    desk.s3lo(&format!("sign {REF} --key keys/cosign.key"))
+        .ends_with(0);
     let signed = desk.s3lo(&verify);
     let json = desk.s3lo(&format!("{verify} --output json"));
     desk.push("myapp", "v1.0", &MANIFEST.replace("[]", "[ ]"));
@@ -74,16 +88,41 @@ fn verify_prints_its_verdict() {
 #[test]
 fn if_signed_decides_about_a_valid_signature() {
     let desk = Desk::with_image();
-    let sign = |rest: &str| desk.s3lo(&format!("sign {REF} --key keys/p256-sec1.key -o json {rest}"));
-    assert_eq!(sign("--if-signed fail").ends_with(0).json()["status"], "signed");
-    assert_eq!(sign("--if-signed fail").ends_with(1).json()["error"]["code"], "already_signed");
+    let sign = |rest: &str| {
+        desk.s3lo(&format!(
+            "sign {REF} --key keys/p256-sec1.key -o json {rest}"
+        ))
+    };
+    assert_eq!(
+        sign("--if-signed fail").ends_with(0).json()["status"],
+        "signed"
+    );
+    assert_eq!(
+        sign("--if-signed fail").ends_with(1).json()["error"]["code"],
+        "already_signed"
+    );
     assert_eq!(sign("").ends_with(0).json()["status"], "kept");
-    assert_eq!(sign("--if-signed replace").ends_with(0).json()["status"], "signed");
+    assert_eq!(
+        sign("--if-signed replace").ends_with(0).json()["status"],
+        "signed"
+    );
     // A lower schema gives way to a higher one, a higher one only when told.
-    assert_eq!(sign("--schema-version 2").ends_with(0).json()["status"], "signed");
-    assert_eq!(sign("--schema-version 2").ends_with(0).json()["status"], "kept");
-    assert_eq!(sign("").ends_with(1).json()["error"]["code"], "higher_schema");
-    assert_eq!(sign("--if-signed replace").ends_with(0).json()["schemaVersion"], 1);
+    assert_eq!(
+        sign("--schema-version 2").ends_with(0).json()["status"],
+        "signed"
+    );
+    assert_eq!(
+        sign("--schema-version 2").ends_with(0).json()["status"],
+        "kept"
+    );
+    assert_eq!(
+        sign("").ends_with(1).json()["error"]["code"],
+        "higher_schema"
+    );
+    assert_eq!(
+        sign("--if-signed replace").ends_with(0).json()["schemaVersion"],
+        1
+    );
 }
 
 #[test]
@@ -93,8 +132,12 @@ fn a_record_that_is_not_valid_is_replaced_in_every_mode() {
         let record = "store/manifests/myapp/v1.0/signatures/d78a77d897aeffc7.json";
         for torn in ["", "{", "[]", &"x".repeat(100_000)] {
             desk.write(record, torn);
-            desk.s3lo(&format!("sign {REF} --key keys/cosign.key --if-signed {mode}")).ends_with(0);
-            desk.s3lo(&format!("verify {REF} --key keys/cosign.pub")).ends_with(0);
+            desk.s3lo(&format!(
+                "sign {REF} --key keys/cosign.key --if-signed {mode}"
+            ))
+            .ends_with(0);
+            desk.s3lo(&format!("verify {REF} --key keys/cosign.pub"))
+                .ends_with(0);
         }
     }
 }
@@ -105,15 +148,32 @@ fn a_pin_is_a_guard() {
     let held = s3lo::digest::Digest::of(MANIFEST.as_bytes());
     let other = s3lo::digest::Digest::of(b"other");
     for command in ["sign", "verify"] {
-        let key = if command == "sign" { "keys/cosign.key" } else { "keys/cosign.pub" };
-        desk.s3lo(&format!("{command} {REF}@{held} --key {key}")).ends_with(0);
-        desk.s3lo(&format!("{command} {REF} --digest {held} --key {key}")).ends_with(0);
-        desk.s3lo(&format!("{command} {REF}@{held} --digest {held} --key {key}")).ends_with(0);
-        desk.s3lo(&format!("{command} {REF}@{other} --key {key}")).ends_with(1);
-        desk.s3lo(&format!("{command} {REF} --digest {other} --key {key}")).ends_with(1);
+        let key = if command == "sign" {
+            "keys/cosign.key"
+        } else {
+            "keys/cosign.pub"
+        };
+        desk.s3lo(&format!("{command} {REF}@{held} --key {key}"))
+            .ends_with(0);
+        desk.s3lo(&format!("{command} {REF} --digest {held} --key {key}"))
+            .ends_with(0);
+        desk.s3lo(&format!(
+            "{command} {REF}@{held} --digest {held} --key {key}"
+        ))
+        .ends_with(0);
+        desk.s3lo(&format!("{command} {REF}@{other} --key {key}"))
+            .ends_with(1);
+        desk.s3lo(&format!("{command} {REF} --digest {other} --key {key}"))
+            .ends_with(1);
         // Against a different pin, and with several references, it is a usage error.
-        desk.s3lo(&format!("{command} {REF}@{held} --digest {other} --key {key}")).ends_with(2);
-        desk.s3lo(&format!("{command} {REF} {REF} --digest {held} --key {key}")).ends_with(2);
+        desk.s3lo(&format!(
+            "{command} {REF}@{held} --digest {other} --key {key}"
+        ))
+        .ends_with(2);
+        desk.s3lo(&format!(
+            "{command} {REF} {REF} --digest {held} --key {key}"
+        ))
+        .ends_with(2);
     }
 }
 
@@ -121,21 +181,30 @@ fn a_pin_is_a_guard() {
 fn a_pinned_verify_that_fails_is_a_failure_even_where_the_key_cannot_be_opened() {
     let desk = Desk::with_image();
     let other = s3lo::digest::Digest::of(b"other");
-    desk.s3lo(&format!("verify {REF}@{other} --key nowhere.pub")).ends_with(1);
-    desk.s3lo(&format!("verify {REF} --key nowhere.pub")).ends_with(2);
+    desk.s3lo(&format!("verify {REF}@{other} --key nowhere.pub"))
+        .ends_with(1);
+    desk.s3lo(&format!("verify {REF} --key nowhere.pub"))
+        .ends_with(2);
     desk.push("myapp", "v1.0", "not a manifest");
-    desk.s3lo(&format!("verify {REF} --key nowhere.pub")).ends_with(1);
+    desk.s3lo(&format!("verify {REF} --key nowhere.pub"))
+        .ends_with(1);
 }
 
 #[test]
 fn one_of_several_keys_is_enough_unless_more_are_required() {
     let desk = Desk::with_image();
-    desk.s3lo(&format!("sign {REF} --key keys/cosign.key --key keys/p384.key")).ends_with(0);
+    desk.s3lo(&format!(
+        "sign {REF} --key keys/cosign.key --key keys/p384.key"
+    ))
+    .ends_with(0);
     let verify = |rest: &str, code| {
         desk.s3lo(&format!("verify {REF} {rest}")).ends_with(code);
     };
     verify("--key keys/rsa2048.pub --key keys/cosign.pub", 0);
-    verify("--key keys/rsa2048.pub --key keys/cosign.pub --require all", 1);
+    verify(
+        "--key keys/rsa2048.pub --key keys/cosign.pub --require all",
+        1,
+    );
     verify("--key keys/p384.pub --key keys/cosign.pub --require all", 0);
     verify("--key keys/p384.pub --key keys/cosign.pub --require 2", 0);
     verify("--key keys/p384.pub --key keys/rsa2048.pub --require 2", 1);
@@ -178,11 +247,16 @@ fn one_failure_does_not_stop_the_others_and_is_told_once() {
 fn in_verify_a_proven_failure_outranks_what_could_not_be_decided() {
     let desk = Desk::with_image();
     desk.push("myapp", "unsigned", MANIFEST);
-    desk.s3lo(&format!("sign {REF} --key keys/cosign.key")).ends_with(0);
+    desk.s3lo(&format!("sign {REF} --key keys/cosign.key"))
+        .ends_with(0);
     let verify = |references: &str, code| {
-        desk.s3lo(&format!("verify {references} --key keys/cosign.pub")).ends_with(code);
+        desk.s3lo(&format!("verify {references} --key keys/cosign.pub"))
+            .ends_with(code);
     };
-    let (unsigned, absent) = ("local://./store/myapp:unsigned", "local://./store/myapp:absent");
+    let (unsigned, absent) = (
+        "local://./store/myapp:unsigned",
+        "local://./store/myapp:absent",
+    );
     verify(&format!("{REF} {absent}"), 2);
     verify(&format!("{absent} {unsigned}"), 1);
     verify(&format!("{REF} {unsigned} {absent}"), 1);
@@ -193,25 +267,39 @@ fn in_sign_what_could_not_be_done_outranks_a_guard() {
     let desk = Desk::with_image();
     let other = s3lo::digest::Digest::of(b"other");
     let absent = "local://./store/myapp:absent";
-    desk.s3lo(&format!("sign {REF}@{other} --key keys/cosign.key")).ends_with(1);
-    desk.s3lo(&format!("sign {REF}@{other} {absent} --key keys/cosign.key")).ends_with(2);
+    desk.s3lo(&format!("sign {REF}@{other} --key keys/cosign.key"))
+        .ends_with(1);
+    desk.s3lo(&format!(
+        "sign {REF}@{other} {absent} --key keys/cosign.key"
+    ))
+    .ends_with(2);
 }
 
 #[test]
 fn a_generated_key_pair_signs_and_is_not_overwritten() {
     let desk = Desk::with_image();
     let run = desk.s3lo("generate-key-pair").ends_with(0);
-    assert!(run.out.contains("Private key written to cosign.key\nPublic key written to cosign.pub"), "{}", run.out);
+    assert!(
+        run.out
+            .contains("Private key written to cosign.key\nPublic key written to cosign.pub"),
+        "{}",
+        run.out
+    );
     let mode = |name: &str| desk.file(name).metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!((mode("cosign.key"), mode("cosign.pub")), (0o600, 0o644));
-    desk.s3lo(&format!("sign {REF} --key cosign.key")).ends_with(0);
-    desk.s3lo(&format!("verify {REF} --key cosign.pub")).ends_with(0);
+    desk.s3lo(&format!("sign {REF} --key cosign.key"))
+        .ends_with(0);
+    desk.s3lo(&format!("verify {REF} --key cosign.pub"))
+        .ends_with(0);
     let before = std::fs::read(desk.file("cosign.key")).unwrap();
     desk.s3lo("generate-key-pair").ends_with(2);
     assert_eq!(std::fs::read(desk.file("cosign.key")).unwrap(), before);
     desk.s3lo("generate-key-pair --force").ends_with(0);
     assert_ne!(std::fs::read(desk.file("cosign.key")).unwrap(), before);
-    let json = desk.s3lo("generate-key-pair --output-key-prefix release -o json").ends_with(0).json();
+    let json = desk
+        .s3lo("generate-key-pair --output-key-prefix release -o json")
+        .ends_with(0)
+        .json();
     assert_eq!(json["publicKey"], "release.pub");
 }
 
@@ -229,9 +317,13 @@ fn public_key_prints_what_cosign_wrote() {
     let desk = Desk::new();
     for key in ["cosign", "p384", "rsa2048", "ed25519"] {
         let pem = std::fs::read_to_string(desk.file(&format!("keys/{key}.pub"))).unwrap();
-        let run = desk.s3lo(&format!("public-key --key keys/{key}.key")).ends_with(0);
+        let run = desk
+            .s3lo(&format!("public-key --key keys/{key}.key"))
+            .ends_with(0);
         assert_eq!(run.out, pem);
-        let run = desk.s3lo(&format!("public-key --key keys/{key}.pub")).ends_with(0);
+        let run = desk
+            .s3lo(&format!("public-key --key keys/{key}.pub"))
+            .ends_with(0);
         assert_eq!(run.out, pem);
     }
 }
@@ -241,7 +333,9 @@ fn a_key_may_come_from_a_variable_or_a_pipe() {
     let desk = Desk::with_image();
     let pem = std::fs::read_to_string(desk.file("keys/cosign.key")).unwrap();
     let desk = desk.with("SIGNING_KEY", &pem);
-    let run = desk.s3lo(&format!("sign {REF} --key env://SIGNING_KEY -o json")).ends_with(0);
+    let run = desk
+        .s3lo(&format!("sign {REF} --key env://SIGNING_KEY -o json"))
+        .ends_with(0);
     assert_eq!(run.json()["keyRef"], "env://SIGNING_KEY");
     let mut shell = std::process::Command::new("sh");
     let line = r#"cat keys/cosign.pub | "$0" verify "$1" --key /dev/stdin"#;
@@ -255,12 +349,22 @@ fn a_key_may_come_from_a_variable_or_a_pipe() {
 #[test]
 fn help_shows_examples_and_exit_codes() {
     let desk = Desk::new();
-    for command in ["sign", "verify", "generate-key-pair", "public-key", "completions"] {
+    for command in [
+        "sign",
+        "verify",
+        "generate-key-pair",
+        "public-key",
+        "completions",
+    ] {
         let run = desk.s3lo(&format!("{command} --help")).ends_with(0);
         assert!(run.out.contains("Examples:\n"), "{}", run.out);
     }
     for command in ["sign", "verify"] {
-        assert!(desk.s3lo(&format!("{command} --help")).out.contains("Exit codes: 0"));
+        assert!(
+            desk.s3lo(&format!("{command} --help"))
+                .out
+                .contains("Exit codes: 0")
+        );
     }
     insta::assert_snapshot!(desk.s3lo("--help").ends_with(0).out);
 }
@@ -268,7 +372,9 @@ fn help_shows_examples_and_exit_codes() {
 #[test]
 fn completions_are_printed_for_every_shell() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
-        let run = Desk::new().s3lo(&format!("completions {shell}")).ends_with(0);
+        let run = Desk::new()
+            .s3lo(&format!("completions {shell}"))
+            .ends_with(0);
         assert!(run.out.contains("generate-key-pair"), "{shell}");
     }
 }
@@ -290,7 +396,11 @@ fn with_json_every_exit_prints_json() {
         let run = desk.s3lo(line).ends_with(2);
         let error = &run.json()["error"];
         for field in ["code", "message", "help"] {
-            assert!(error[field].as_str().is_some_and(|text| !text.is_empty()), "{line}: {}", run.out);
+            assert!(
+                error[field].as_str().is_some_and(|text| !text.is_empty()),
+                "{line}: {}",
+                run.out
+            );
         }
         assert_eq!(run.err, "", "{line}");
     }
@@ -299,7 +409,8 @@ fn with_json_every_exit_prints_json() {
 #[test]
 fn a_reader_that_leaves_early_changes_no_exit_code() {
     let desk = Desk::with_image();
-    desk.s3lo(&format!("sign {REF} --key keys/cosign.key")).ends_with(0);
+    desk.s3lo(&format!("sign {REF} --key keys/cosign.key"))
+        .ends_with(0);
     for (tag, code) in [("v1.0", 0), ("none", 2)] {
         let reference = format!("local://./store/myapp:{tag}");
         let mut child = desk.start(&["verify", &reference, "--key", "keys/cosign.pub"]);
@@ -311,9 +422,14 @@ fn a_reader_that_leaves_early_changes_no_exit_code() {
 #[test]
 fn a_result_that_cannot_be_written_is_an_error() {
     let desk = Desk::with_image();
-    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let full = std::fs::File::options()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
     let mut command = desk.command(&["public-key", "--key", "keys/cosign.pub"]);
     let output = command.stdout(full).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).starts_with("error: cannot write the result: "));
+    assert!(
+        String::from_utf8_lossy(&output.stderr).starts_with("error: cannot write the result: ")
+    );
 }

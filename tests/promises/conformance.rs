@@ -46,8 +46,14 @@ pub(crate) async fn make_bucket(name: &str) {
 async fn conforms(store: &dyn Store) {
     // What is not there.
     let key = "manifests/app/v1/signatures/0123456789abcdef.json";
-    assert!(matches!(store.read(key, 100).await, Err(Error::NotFound { .. })));
-    assert_eq!(store.list("manifests/app/v1/signatures/").await, Ok(Vec::new()));
+    assert!(matches!(
+        store.read(key, 100).await,
+        Err(Error::NotFound { .. })
+    ));
+    assert_eq!(
+        store.list("manifests/app/v1/signatures/").await,
+        Ok(Vec::new())
+    );
 
     // What is created is read, whole and under a version.
     store.create(key, b"first").await.unwrap();
@@ -56,7 +62,10 @@ async fn conforms(store: &dyn Store) {
     assert_eq!(store.read_unless(key, 100, &first.version).await, Ok(None));
 
     // It is created once.
-    assert!(matches!(store.create(key, b"second").await, Err(Error::Exists { .. })));
+    assert!(matches!(
+        store.create(key, b"second").await,
+        Err(Error::Exists { .. })
+    ));
     assert_eq!(store.read(key, 100).await.unwrap().bytes, b"first");
 
     // It is replaced in the version that was read, and in no other.
@@ -73,34 +82,81 @@ async fn conforms(store: &dyn Store) {
     // What is gone cannot be replaced.
     let absent = "manifests/app/v1/signatures/ffffffffffffffff.json";
     let gone = store.replace(absent, b"x", &first.version).await;
-    assert!(matches!(gone, Err(Error::Changed { .. } | Error::NotFound { .. })), "{gone:?}");
-    assert!(matches!(store.read(absent, 100).await, Err(Error::NotFound { .. })));
+    assert!(
+        matches!(gone, Err(Error::Changed { .. } | Error::NotFound { .. })),
+        "{gone:?}"
+    );
+    assert!(matches!(
+        store.read(absent, 100).await,
+        Err(Error::NotFound { .. })
+    ));
 
     // A bound is kept to the byte, and an object beyond it can still be replaced.
     assert_eq!(store.read(key, 6).await.unwrap().bytes, b"second");
-    let Err(Error::Oversized { version, limit: 5, .. }) = store.read(key, 5).await else {
+    let Err(Error::Oversized {
+        version, limit: 5, ..
+    }) = store.read(key, 5).await
+    else {
         panic!("6 bytes are more than 5");
     };
     store.replace(key, b"small", &version).await.unwrap();
     assert_eq!(store.read(key, 5).await.unwrap().bytes, b"small");
 
     // An empty object is an object.
-    store.create("manifests/app/v1/empty.json", b"").await.unwrap();
-    assert_eq!(store.read("manifests/app/v1/empty.json", 0).await.unwrap().bytes, b"");
+    store
+        .create("manifests/app/v1/empty.json", b"")
+        .await
+        .unwrap();
+    assert_eq!(
+        store
+            .read("manifests/app/v1/empty.json", 0)
+            .await
+            .unwrap()
+            .bytes,
+        b""
+    );
 
     // A listing gives the names directly below, folders as well, sorted.
-    store.create("manifests/app/v2/manifest.json", b"{}").await.unwrap();
-    store.create("manifests/apple/v1/manifest.json", b"{}").await.unwrap();
+    store
+        .create("manifests/app/v2/manifest.json", b"{}")
+        .await
+        .unwrap();
+    store
+        .create("manifests/apple/v1/manifest.json", b"{}")
+        .await
+        .unwrap();
     assert_eq!(store.list("manifests/app/").await.unwrap(), ["v1", "v2"]);
-    assert_eq!(store.list("manifests/app/v1/").await.unwrap(), ["empty.json", "signatures"]);
-    assert_eq!(store.list("manifests/app/v1/signatures/").await.unwrap(), ["0123456789abcdef.json"]);
+    assert_eq!(
+        store.list("manifests/app/v1/").await.unwrap(),
+        ["empty.json", "signatures"]
+    );
+    assert_eq!(
+        store.list("manifests/app/v1/signatures/").await.unwrap(),
+        ["0123456789abcdef.json"]
+    );
 
     // Names are taken as they are.
-    for name in ["a b", "a+b", "a%2Fb", "ü 🔑", "a&b<c>", "a=b?c#d", "~$'\"!*()"] {
+    for name in [
+        "a b",
+        "a+b",
+        "a%2Fb",
+        "ü 🔑",
+        "a&b<c>",
+        "a=b?c#d",
+        "~$'\"!*()",
+    ] {
         let key = format!("manifests/{name}/v1/manifest.json");
         store.create(&key, name.as_bytes()).await.unwrap();
-        assert_eq!(store.read(&key, 100).await.unwrap().bytes, name.as_bytes(), "{name}");
-        assert_eq!(store.list(&format!("manifests/{name}/")).await.unwrap(), ["v1"], "{name}");
+        assert_eq!(
+            store.read(&key, 100).await.unwrap().bytes,
+            name.as_bytes(),
+            "{name}"
+        );
+        assert_eq!(
+            store.list(&format!("manifests/{name}/")).await.unwrap(),
+            ["v1"],
+            "{name}"
+        );
     }
 }
 
@@ -119,13 +175,22 @@ fn a_directory_conforms() {
 #[test]
 fn the_fault_server_conforms() {
     let server = S3Server::start();
-    wait_for(conforms(&S3Store::new(&config(), "bucket", Some(&server.endpoint))));
+    wait_for(conforms(&S3Store::new(
+        &config(),
+        "bucket",
+        Some(&server.endpoint),
+    )));
 }
 
 #[test]
 fn minio_conforms() {
     wait_for(async {
         make_bucket("conformance").await;
-        conforms(&S3Store::new(&config(), "conformance", Some(&minio().endpoint))).await;
+        conforms(&S3Store::new(
+            &config(),
+            "conformance",
+            Some(&minio().endpoint),
+        ))
+        .await;
     });
 }

@@ -14,7 +14,10 @@ fn told(run: Run) -> String {
         None => run_text,
         Some(at) => {
             let port = at + "http://127.0.0.1:".len();
-            let digits = run_text[port..].chars().take_while(char::is_ascii_digit).count();
+            let digits = run_text[port..]
+                .chars()
+                .take_while(char::is_ascii_digit)
+                .count();
             format!("{}PORT{}", &run_text[..port], &run_text[port + digits..])
         }
     }
@@ -22,7 +25,9 @@ fn told(run: Run) -> String {
 
 /// One snapshot for all lines, each with what it gives.
 fn all(desk: &Desk, lines: &[String]) -> String {
-    let each = lines.iter().map(|line| format!("$ s3lo {line}\n{}", told(desk.s3lo(line))));
+    let each = lines
+        .iter()
+        .map(|line| format!("$ s3lo {line}\n{}", told(desk.s3lo(line))));
     each.collect::<Vec<_>>().join("\n")
 }
 
@@ -83,9 +88,18 @@ fn keys() {
     let block = pem::parse(&cosign).unwrap();
     let body = String::from_utf8(block.contents().to_vec()).unwrap();
     let costly = body.replace("65536", "1073741824");
-    desk.write("costly.key", pem::encode(&pem::Pem::new(block.tag(), costly)));
-    desk.write("openssl.key", cosign.replace("ENCRYPTED SIGSTORE PRIVATE KEY", "ENCRYPTED PRIVATE KEY"));
-    desk.write("cert.pem", cosign.replace("ENCRYPTED SIGSTORE PRIVATE KEY", "CERTIFICATE"));
+    desk.write(
+        "costly.key",
+        pem::encode(&pem::Pem::new(block.tag(), costly)),
+    );
+    desk.write(
+        "openssl.key",
+        cosign.replace("ENCRYPTED SIGSTORE PRIVATE KEY", "ENCRYPTED PRIVATE KEY"),
+    );
+    desk.write(
+        "cert.pem",
+        cosign.replace("ENCRYPTED SIGSTORE PRIVATE KEY", "CERTIFICATE"),
+    );
     let secp256k1 = "-----BEGIN PUBLIC KEY-----\nMFYwEAYHKoZIzj0CAQYFK4EEAAoDQgAEeb5mfvncu6xVoGKVzocLBwKb/NstzijZ\nWfKBWxb4F5hIOtp3JqPEZV2k+/wOEQio/Re0SKaFVBmcR9CP+xDUuA==\n-----END PUBLIC KEY-----\n";
     desk.write("secp256k1.pub", secp256k1);
     let mut lines: Vec<_> = [
@@ -110,7 +124,13 @@ fn keys() {
     ]
     .map(|key| format!("sign {REF} --key {key}"))
     .to_vec();
-    for key in ["secp256k1.pub", "cert.pem", "garbage.key", "two.key", "keys/nowhere.pub"] {
+    for key in [
+        "secp256k1.pub",
+        "cert.pem",
+        "garbage.key",
+        "two.key",
+        "keys/nowhere.pub",
+    ] {
         lines.push(format!("verify {REF} --key {key}"));
     }
     lines.push("public-key --key keys/nowhere.key".to_owned());
@@ -119,7 +139,10 @@ fn keys() {
 
 #[test]
 fn passwords() {
-    let lines = [format!("sign {REF} --key keys/cosign.key"), "generate-key-pair".to_owned()];
+    let lines = [
+        format!("sign {REF} --key keys/cosign.key"),
+        "generate-key-pair".to_owned(),
+    ];
     let unset = Desk::with_image().without("COSIGN_PASSWORD");
     let wrong = Desk::with_image().with("COSIGN_PASSWORD", "wrong");
     wrong.write("cosign.key", "there already");
@@ -134,13 +157,28 @@ fn images_that_are_not_there_or_no_images() {
         desk.push("myapp", &format!("v2.{number}"), MANIFEST);
     }
     desk.push("text", "v1", "hello");
-    desk.push("both", "v1", r#"{"schemaVersion":2,"config":{},"layers":[],"manifests":[]}"#);
+    desk.push(
+        "both",
+        "v1",
+        r#"{"schemaVersion":2,"config":{},"layers":[],"manifests":[]}"#,
+    );
     desk.push("old", "v1", r#"{"schemaVersion":1,"name":"old"}"#);
     desk.push("flood", "v1", &"x".repeat((4 << 20) + 1));
     let mut lines = Vec::new();
-    for image in ["myapp:v9", "nothing:v1", "text:v1", "both:v1", "old:v1", "flood:v1"] {
-        lines.push(format!("sign local://./store/{image} --key keys/cosign.key"));
-        lines.push(format!("verify local://./store/{image} --key keys/cosign.pub"));
+    for image in [
+        "myapp:v9",
+        "nothing:v1",
+        "text:v1",
+        "both:v1",
+        "old:v1",
+        "flood:v1",
+    ] {
+        lines.push(format!(
+            "sign local://./store/{image} --key keys/cosign.key"
+        ));
+        lines.push(format!(
+            "verify local://./store/{image} --key keys/cosign.pub"
+        ));
     }
     lines.push("sign local://./no-store/myapp:v1.0 --key keys/cosign.key".to_owned());
     insta::assert_snapshot!(all(&desk, &lines));
@@ -150,7 +188,10 @@ fn images_that_are_not_there_or_no_images() {
 fn guards() {
     let desk = Desk::with_image();
     let other = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-    desk.s3lo(&format!("sign {REF} --key keys/cosign.key --schema-version 2")).ends_with(0);
+    desk.s3lo(&format!(
+        "sign {REF} --key keys/cosign.key --schema-version 2"
+    ))
+    .ends_with(0);
     let lines = [
         format!("sign {REF}@{other} --key keys/cosign.key"),
         format!("sign {REF} --key keys/cosign.key --if-signed fail"),
@@ -162,31 +203,63 @@ fn guards() {
 #[test]
 fn records() {
     let desk = Desk::with_image();
-    desk.s3lo(&format!("sign {REF} --key keys/cosign.key --key keys/p384.key")).ends_with(0);
+    desk.s3lo(&format!(
+        "sign {REF} --key keys/cosign.key --key keys/p384.key"
+    ))
+    .ends_with(0);
     let record = std::fs::read_to_string(desk.file(RECORD)).unwrap();
-    let other = std::fs::read_to_string(desk.file("store/manifests/myapp/v1.0/signatures/e7ed2e63d0b80aac.json")).unwrap();
+    let other = std::fs::read_to_string(
+        desk.file("store/manifests/myapp/v1.0/signatures/e7ed2e63d0b80aac.json"),
+    )
+    .unwrap();
     let changed = |from: &str, to: &str| {
         assert!(record.contains(from), "{from} in {record}");
         record.replace(from, to)
     };
-    let signature = record.split("\"signature\":\"").nth(1).unwrap().split('"').next().unwrap();
+    let signature = record
+        .split("\"signature\":\"")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap();
     let cases = [
         ("of another key", other),
         ("torn", record[..record.len() / 2].to_owned()),
         ("empty", String::new()),
         ("oversized", "x".repeat(70_000)),
-        ("of a later schema", changed("\"schemaVersion\":1", "\"schemaVersion\":3")),
+        (
+            "of a later schema",
+            changed("\"schemaVersion\":1", "\"schemaVersion\":3"),
+        ),
         ("with a broken encoding", changed(signature, "not base64!")),
-        ("with another signature", changed(signature, "MEUCIQDppEP958pYs6n2p54iZYMfdkrNgYcRnEm0VnGcbZxPIAIgXnyXUlV8ZcjCuDUYHp1mwZFYwIPCX29T/PHzrvIn6AI=")),
-        ("with another payload", changed("\"payload\":\"", "\"payload\":\"AAAA")),
+        (
+            "with another signature",
+            changed(
+                signature,
+                "MEUCIQDppEP958pYs6n2p54iZYMfdkrNgYcRnEm0VnGcbZxPIAIgXnyXUlV8ZcjCuDUYHp1mwZFYwIPCX29T/PHzrvIn6AI=",
+            ),
+        ),
+        (
+            "with another payload",
+            changed("\"payload\":\"", "\"payload\":\"AAAA"),
+        ),
     ];
     let mut texts = Vec::new();
     for (name, contents) in cases {
         desk.write(RECORD, contents);
-        texts.push(format!("# a record {name}\n{}", told(desk.s3lo(&format!("verify {REF} --key keys/cosign.pub")))));
+        texts.push(format!(
+            "# a record {name}\n{}",
+            told(desk.s3lo(&format!("verify {REF} --key keys/cosign.pub")))
+        ));
     }
     desk.write(RECORD, &record);
-    texts.push(format!("# a record below the least schema\n{}", told(desk.s3lo(&format!("verify {REF} --key keys/cosign.pub --min-schema 2")))));
+    texts.push(format!(
+        "# a record below the least schema\n{}",
+        told(desk.s3lo(&format!(
+            "verify {REF} --key keys/cosign.pub --min-schema 2"
+        )))
+    ));
     insta::assert_snapshot!(texts.join("\n"));
 }
 
@@ -199,38 +272,119 @@ fn s3() {
         .with("AWS_EC2_METADATA_DISABLED", "true");
     type Case = (&'static str, fn() -> Reply);
     let cases: [Case; 12] = [
-        ("NoSuchBucket", || Reply::error(404, "NoSuchBucket", "The specified bucket does not exist")),
-        ("AccessDenied", || Reply::error(403, "AccessDenied", "User: arn:aws:iam::123456789012:role/ci is not authorized to perform: s3:GetObject")),
-        ("AccessDenied by KMS", || Reply::error(403, "AccessDenied", "User: arn:aws:iam::123456789012:role/ci is not authorized to perform: kms:Decrypt on this resource")),
-        ("PermanentRedirect", || Reply::error(301, "PermanentRedirect", "The bucket you are attempting to access must be addressed using the specified endpoint.")),
-        ("RequestTimeTooSkewed", || Reply::error(403, "RequestTimeTooSkewed", "The difference between the request time and the current time is too large.").header("date", "Sun, 12 Apr 2026 19:21:10 GMT")),
-        ("ExpiredToken", || Reply::error(400, "ExpiredToken", "The provided token has expired.")),
-        ("InvalidAccessKeyId", || Reply::error(403, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.")),
-        ("SignatureDoesNotMatch", || Reply::error(403, "SignatureDoesNotMatch", "The request signature we calculated does not match.")),
-        ("SlowDown", || Reply::error(503, "SlowDown", "Please reduce your request rate.")),
-        ("NotImplemented", || Reply::error(501, "NotImplemented", "A header you provided implies functionality that is not implemented.")),
-        ("hostile text", || Reply::error(400, "Odd", "&#27;[31mred\n::error::injected&#13;&#10;fake: line")),
+        ("NoSuchBucket", || {
+            Reply::error(404, "NoSuchBucket", "The specified bucket does not exist")
+        }),
+        ("AccessDenied", || {
+            Reply::error(
+                403,
+                "AccessDenied",
+                "User: arn:aws:iam::123456789012:role/ci is not authorized to perform: s3:GetObject",
+            )
+        }),
+        ("AccessDenied by KMS", || {
+            Reply::error(
+                403,
+                "AccessDenied",
+                "User: arn:aws:iam::123456789012:role/ci is not authorized to perform: kms:Decrypt on this resource",
+            )
+        }),
+        ("PermanentRedirect", || {
+            Reply::error(
+                301,
+                "PermanentRedirect",
+                "The bucket you are attempting to access must be addressed using the specified endpoint.",
+            )
+        }),
+        ("RequestTimeTooSkewed", || {
+            Reply::error(
+                403,
+                "RequestTimeTooSkewed",
+                "The difference between the request time and the current time is too large.",
+            )
+            .header("date", "Sun, 12 Apr 2026 19:21:10 GMT")
+        }),
+        ("ExpiredToken", || {
+            Reply::error(400, "ExpiredToken", "The provided token has expired.")
+        }),
+        ("InvalidAccessKeyId", || {
+            Reply::error(
+                403,
+                "InvalidAccessKeyId",
+                "The AWS Access Key Id you provided does not exist in our records.",
+            )
+        }),
+        ("SignatureDoesNotMatch", || {
+            Reply::error(
+                403,
+                "SignatureDoesNotMatch",
+                "The request signature we calculated does not match.",
+            )
+        }),
+        ("SlowDown", || {
+            Reply::error(503, "SlowDown", "Please reduce your request rate.")
+        }),
+        ("NotImplemented", || {
+            Reply::error(
+                501,
+                "NotImplemented",
+                "A header you provided implies functionality that is not implemented.",
+            )
+        }),
+        ("hostile text", || {
+            Reply::error(
+                400,
+                "Odd",
+                "&#27;[31mred\n::error::injected&#13;&#10;fake: line",
+            )
+        }),
         ("no S3 at all", || Reply::HangUp),
     ];
     let mut texts = Vec::new();
     for (name, reply) in cases {
         let server = S3Server::start();
         server.fault(move |_| Some(reply()));
-        let line = format!("sign s3://my-bucket/myapp:v1.0 --key keys/cosign.key --endpoint {}", server.endpoint);
+        let line = format!(
+            "sign s3://my-bucket/myapp:v1.0 --key keys/cosign.key --endpoint {}",
+            server.endpoint
+        );
         texts.push(format!("# {name}\n{}", told(desk.s3lo(&line))));
     }
     // The image is there, and the record may not be written.
     let server = S3Server::start();
-    server.put("/my-bucket/manifests/myapp/v1.0/manifest.json", MANIFEST.as_bytes());
-    server.fault(|request| (request.method == "PUT").then(|| Reply::error(403, "AccessDenied", "Access Denied")));
-    let line = format!("sign s3://my-bucket/myapp:v1.0 --key keys/cosign.key --endpoint {}", server.endpoint);
-    texts.push(format!("# AccessDenied on writing\n{}", told(desk.s3lo(&line))));
+    server.put(
+        "/my-bucket/manifests/myapp/v1.0/manifest.json",
+        MANIFEST.as_bytes(),
+    );
+    server.fault(|request| {
+        (request.method == "PUT").then(|| Reply::error(403, "AccessDenied", "Access Denied"))
+    });
+    let line = format!(
+        "sign s3://my-bucket/myapp:v1.0 --key keys/cosign.key --endpoint {}",
+        server.endpoint
+    );
+    texts.push(format!(
+        "# AccessDenied on writing\n{}",
+        told(desk.s3lo(&line))
+    ));
     // The image is not there, and the store may or may not be listed.
-    let line = line.replace("sign", "verify").replace("myapp:v1.0", "myapp:v2.0").replace(".key ", ".pub ");
+    let line = line
+        .replace("sign", "verify")
+        .replace("myapp:v1.0", "myapp:v2.0")
+        .replace(".key ", ".pub ");
     texts.push(format!("# no image\n{}", told(desk.s3lo(&line))));
-    server.fault(|request| request.query.contains("list-type").then(|| Reply::error(403, "AccessDenied", "Access Denied")));
-    texts.push(format!("# no image, and no listing\n{}", told(desk.s3lo(&line))));
-    let line = "verify s3://my-bucket/myapp:v1.0 --key keys/cosign.pub --endpoint http://127.0.0.1:1";
+    server.fault(|request| {
+        request
+            .query
+            .contains("list-type")
+            .then(|| Reply::error(403, "AccessDenied", "Access Denied"))
+    });
+    texts.push(format!(
+        "# no image, and no listing\n{}",
+        told(desk.s3lo(&line))
+    ));
+    let line =
+        "verify s3://my-bucket/myapp:v1.0 --key keys/cosign.pub --endpoint http://127.0.0.1:1";
     texts.push(format!("# nobody there\n{}", told(desk.s3lo(line))));
     let bare = Desk::new().with("AWS_EC2_METADATA_DISABLED", "true");
     texts.push(format!("# no credentials\n{}", told(bare.s3lo(line))));

@@ -14,23 +14,39 @@ const REF: &str = "local://./store/myapp:v1.0";
 
 /// Signs by a key; the payload and the signature as files.
 fn signed(desk: &Desk, key: &str, schema: u32) {
-    desk.s3lo(&format!("sign {REF} --key {key} --schema-version {schema} --if-signed replace")).ends_with(0);
+    desk.s3lo(&format!(
+        "sign {REF} --key {key} --schema-version {schema} --if-signed replace"
+    ))
+    .ends_with(0);
     let folder = desk.file("store/manifests/myapp/v1.0/signatures");
     let names = files(&folder);
-    let record: serde_json::Value = serde_json::from_slice(&std::fs::read(folder.join(&names[0])).unwrap()).unwrap();
+    let record: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(folder.join(&names[0])).unwrap()).unwrap();
     let payload = match schema {
-        1 => STANDARD.decode(record["payload"].as_str().unwrap()).unwrap(),
-        _ => format!("s3lo-signature-v2\n./store/myapp:v1.0\n{}\n", record["digest"].as_str().unwrap()).into_bytes(),
+        1 => STANDARD
+            .decode(record["payload"].as_str().unwrap())
+            .unwrap(),
+        _ => format!(
+            "s3lo-signature-v2\n./store/myapp:v1.0\n{}\n",
+            record["digest"].as_str().unwrap()
+        )
+        .into_bytes(),
     };
     desk.write("payload", payload);
-    desk.write("signature", STANDARD.decode(record["signature"].as_str().unwrap()).unwrap());
+    desk.write(
+        "signature",
+        STANDARD
+            .decode(record["signature"].as_str().unwrap())
+            .unwrap(),
+    );
     desk.write("signature.b64", record["signature"].as_str().unwrap());
     std::fs::remove_dir_all(folder).unwrap();
 }
 
 #[track_caller]
 fn accepted(output: &Output, what: &str) {
-    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{what}: {text}");
 }
 
@@ -39,8 +55,19 @@ fn verified_by_openssl(desk: &Desk, public: &Path, hash: Option<&str>) -> Output
     let (payload, signature) = (path("payload"), path("signature"));
     let public = public.to_str().unwrap();
     match hash {
-        Some(hash) => openssl(&["dgst", hash, "-verify", public, "-signature", &signature, &payload]),
-        None => openssl(&["pkeyutl", "-verify", "-rawin", "-pubin", "-inkey", public, "-in", &payload, "-sigfile", &signature]),
+        Some(hash) => openssl(&[
+            "dgst",
+            hash,
+            "-verify",
+            public,
+            "-signature",
+            &signature,
+            &payload,
+        ]),
+        None => openssl(&[
+            "pkeyutl", "-verify", "-rawin", "-pubin", "-inkey", public, "-in", &payload,
+            "-sigfile", &signature,
+        ]),
     }
 }
 
@@ -66,7 +93,11 @@ fn openssl_accepts_a_signature_of_every_key() {
         }
         // And refuses another payload, so that its yes means something.
         desk.write("payload", "another payload");
-        assert!(!verified_by_openssl(&desk, &public, hash(key)).status.success());
+        assert!(
+            !verified_by_openssl(&desk, &public, hash(key))
+                .status
+                .success()
+        );
     }
     println!("{accepted_by_openssl} signatures accepted by openssl");
     assert_eq!(accepted_by_openssl, 22);
@@ -75,7 +106,10 @@ fn openssl_accepts_a_signature_of_every_key() {
 #[test]
 fn openssl_accepts_a_signature_of_every_plain_key() {
     let folder = vectors().join("plain-keys");
-    let names: Vec<_> = files(&folder).into_iter().filter(|name| name.ends_with(".key")).collect();
+    let names: Vec<_> = files(&folder)
+        .into_iter()
+        .filter(|name| name.ends_with(".key"))
+        .collect();
     for name in &names {
         let desk = Desk::with_image();
         std::fs::copy(folder.join(name), desk.file("plain.key")).unwrap();
@@ -101,7 +135,8 @@ fn cosign(desk: &Desk, arguments: &[&str]) -> Output {
 #[test]
 fn cosign_reads_our_keys_and_accepts_our_signatures() {
     let desk = Desk::with_image();
-    desk.s3lo("generate-key-pair --output-key-prefix ours").ends_with(0);
+    desk.s3lo("generate-key-pair --output-key-prefix ours")
+        .ends_with(0);
     let public = cosign(&desk, &["public-key", "--key", "ours.key"]);
     accepted(&public, "cosign public-key");
     assert_eq!(public.stdout, std::fs::read(desk.file("ours.pub")).unwrap());
@@ -109,18 +144,40 @@ fn cosign_reads_our_keys_and_accepts_our_signatures() {
         signed(&desk, &format!("{key}.key"), 1);
         let public = format!("{key}.pub");
         let verify = |signature: &str| {
-            cosign(&desk, &["verify-blob", "--key", &public, "--signature", signature, "--insecure-ignore-tlog=true", "payload"])
+            cosign(
+                &desk,
+                &[
+                    "verify-blob",
+                    "--key",
+                    &public,
+                    "--signature",
+                    signature,
+                    "--insecure-ignore-tlog=true",
+                    "payload",
+                ],
+            )
         };
         accepted(&verify("signature.b64"), key);
         desk.write("payload", "another payload");
-        assert!(!verify("signature.b64").status.success(), "cosign must be able to say no");
+        assert!(
+            !verify("signature.b64").status.success(),
+            "cosign must be able to say no"
+        );
     }
 }
 
 #[test]
 fn a_key_that_cosign_generates_now_signs_here() {
     let desk = Desk::with_image();
-    accepted(&cosign(&desk, &["generate-key-pair", "--output-key-prefix", "theirs"]), "cosign generate-key-pair");
-    desk.s3lo(&format!("sign {REF} --key theirs.key")).ends_with(0);
-    desk.s3lo(&format!("verify {REF} --key theirs.pub")).ends_with(0);
+    accepted(
+        &cosign(
+            &desk,
+            &["generate-key-pair", "--output-key-prefix", "theirs"],
+        ),
+        "cosign generate-key-pair",
+    );
+    desk.s3lo(&format!("sign {REF} --key theirs.key"))
+        .ends_with(0);
+    desk.s3lo(&format!("verify {REF} --key theirs.pub"))
+        .ends_with(0);
 }

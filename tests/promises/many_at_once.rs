@@ -21,10 +21,17 @@ fn sixty_four_signers_of_one_image_leave_one_valid_record_in_a_directory() {
         let plain = std::fs::read(crate::support::vectors().join("plain-keys/p256-pkcs8.key"));
         desk.write("plain.key", plain.unwrap());
         let reference = "local://./store/myapp:v1.0";
-        let runs = sign_together(&desk, &["sign", reference, "--key", "plain.key", "--if-signed", mode]);
+        let runs = sign_together(
+            &desk,
+            &["sign", reference, "--key", "plain.key", "--if-signed", mode],
+        );
         assert_eq!(runs.len(), SIGNERS);
-        assert_eq!(files(&desk.file("store/manifests/myapp/v1.0/signatures")).len(), 1);
-        desk.s3lo(&format!("verify {reference} --key plain.key")).ends_with(0);
+        assert_eq!(
+            files(&desk.file("store/manifests/myapp/v1.0/signatures")).len(),
+            1
+        );
+        desk.s3lo(&format!("verify {reference} --key plain.key"))
+            .ends_with(0);
     }
 }
 
@@ -39,19 +46,39 @@ fn sixty_four_signers_of_one_image_leave_one_valid_record_on_minio() {
     let plain = std::fs::read(crate::support::vectors().join("plain-keys/p256-pkcs8.key"));
     desk.write("plain.key", plain.unwrap());
     let endpoint = &minio().endpoint;
-    let store = s3lo::store::s3::S3Store::new(&crate::conformance::config(), "together", Some(endpoint));
+    let store =
+        s3lo::store::s3::S3Store::new(&crate::conformance::config(), "together", Some(endpoint));
     wait_for(async {
         use s3lo::store::Store as _;
-        store.create("manifests/myapp/v1.0/manifest.json", MANIFEST.as_bytes()).await.unwrap();
+        store
+            .create("manifests/myapp/v1.0/manifest.json", MANIFEST.as_bytes())
+            .await
+            .unwrap();
     });
     let reference = "s3://together/myapp:v1.0";
-    sign_together(&desk, &["sign", reference, "--key", "plain.key", "--endpoint", endpoint]);
+    sign_together(
+        &desk,
+        &[
+            "sign",
+            reference,
+            "--key",
+            "plain.key",
+            "--endpoint",
+            endpoint,
+        ],
+    );
     let names = wait_for(async {
         use s3lo::store::Store as _;
-        store.list("manifests/myapp/v1.0/signatures/").await.unwrap()
+        store
+            .list("manifests/myapp/v1.0/signatures/")
+            .await
+            .unwrap()
     });
     assert_eq!(names.len(), 1, "{names:?}");
-    desk.s3lo(&format!("verify {reference} --key plain.key --endpoint {endpoint}")).ends_with(0);
+    desk.s3lo(&format!(
+        "verify {reference} --key plain.key --endpoint {endpoint}"
+    ))
+    .ends_with(0);
 }
 
 #[test]
@@ -60,8 +87,16 @@ fn under_fail_one_of_many_signers_wins_per_record() {
     let plain = std::fs::read(crate::support::vectors().join("plain-keys/p256-pkcs8.key"));
     desk.write("plain.key", plain.unwrap());
     let reference = "local://./store/myapp:v1.0";
-    desk.s3lo(&format!("sign {reference} --key plain.key")).ends_with(0);
-    let arguments = ["sign", reference, "--key", "plain.key", "--if-signed", "fail"];
+    desk.s3lo(&format!("sign {reference} --key plain.key"))
+        .ends_with(0);
+    let arguments = [
+        "sign",
+        reference,
+        "--key",
+        "plain.key",
+        "--if-signed",
+        "fail",
+    ];
     let children: Vec<_> = (0..SIGNERS).map(|_| desk.start(&arguments)).collect();
     for child in children {
         finish(child).ends_with(1);
@@ -76,26 +111,48 @@ fn three_hundred_images_are_signed_and_verified_in_one_run_in_their_order() {
         desk.push("myapp", tag, MANIFEST);
     }
     let mut arguments = vec!["sign".to_owned()];
-    arguments.extend(tags.iter().map(|tag| format!("local://./store/myapp:{tag}")));
+    arguments.extend(
+        tags.iter()
+            .map(|tag| format!("local://./store/myapp:{tag}")),
+    );
     arguments.extend(["--key", "keys/cosign.key", "-o", "json"].map(str::to_owned));
     let run = desk.run(&arguments).ends_with(0);
     let json = run.json();
-    let refs: Vec<_> = json.as_array().unwrap().iter().map(|element| element["ref"].as_str().unwrap()).collect();
-    assert!(refs.iter().zip(&tags).all(|(reference, tag)| reference.ends_with(tag.as_str())));
+    let refs: Vec<_> = json
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|element| element["ref"].as_str().unwrap())
+        .collect();
+    assert!(
+        refs.iter()
+            .zip(&tags)
+            .all(|(reference, tag)| reference.ends_with(tag.as_str()))
+    );
     assert_eq!(refs.len(), tags.len());
     arguments[0] = "verify".to_owned();
     desk.run(&arguments).ends_with(0);
     // As text, each image has its lines, in the order asked.
-    let text: Vec<_> = arguments.iter().filter(|argument| !["-o", "json"].contains(&argument.as_str())).collect();
+    let text: Vec<_> = arguments
+        .iter()
+        .filter(|argument| !["-o", "json"].contains(&argument.as_str()))
+        .collect();
     let run = desk.run(&text).ends_with(0);
-    let shown: Vec<_> = run.out.lines().filter_map(|line| line.strip_prefix("✓ Verified myapp:")).collect();
+    let shown: Vec<_> = run
+        .out
+        .lines()
+        .filter_map(|line| line.strip_prefix("✓ Verified myapp:"))
+        .collect();
     assert_eq!(shown, tags);
 }
 
 #[test]
 fn eleven_keys_sign_one_image_in_one_run() {
     let desk = Desk::with_image();
-    let keys: Vec<_> = KEYS.iter().filter(|key| password(key) == "secret").collect();
+    let keys: Vec<_> = KEYS
+        .iter()
+        .filter(|key| password(key) == "secret")
+        .collect();
     let arguments = |command: &str, ending: &str| {
         let mut line = format!("{command} local://./store/myapp:v1.0 -o json");
         for key in &keys {
@@ -105,6 +162,12 @@ fn eleven_keys_sign_one_image_in_one_run() {
     };
     let signed = desk.s3lo(&arguments("sign", "key")).ends_with(0).json();
     assert_eq!(signed.as_array().unwrap().len(), keys.len());
-    let verified = desk.s3lo(&(arguments("verify", "pub") + " --require all")).ends_with(0).json();
-    assert_eq!(verified[0]["signatures"].as_array().unwrap().len(), keys.len());
+    let verified = desk
+        .s3lo(&(arguments("verify", "pub") + " --require all"))
+        .ends_with(0)
+        .json();
+    assert_eq!(
+        verified[0]["signatures"].as_array().unwrap().len(),
+        keys.len()
+    );
 }

@@ -82,7 +82,10 @@ impl Scene {
         });
         let reference: KeyRef = "test.key".parse().unwrap();
         let keys = [Key::new(reference, async move { Ok(signer) })];
-        let image = Image { reference: reference_(), store: Arc::new(self.store.clone()) };
+        let image = Image {
+            reference: reference_(),
+            store: Arc::new(self.store.clone()),
+        };
         wait_for(sign(&image, &keys, options)).remove(0)
     }
 
@@ -92,10 +95,19 @@ impl Scene {
 
     /// A valid record, as another signer with the same key makes it.
     fn other_record(&self, schema: Schema) -> Vec<u8> {
-        let other = Self { store: MemoryStore::default(), made: Arc::default(), key: Arc::clone(&self.key), answer: |s| s };
+        let other = Self {
+            store: MemoryStore::default(),
+            made: Arc::default(),
+            key: Arc::clone(&self.key),
+            answer: |s| s,
+        };
         other.store.put(MANIFEST_KEY, MANIFEST.as_bytes());
         let earlier = || SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-        let options = Options { now: earlier, schema, ..Self::options(IfSigned::Keep) };
+        let options = Options {
+            now: earlier,
+            schema,
+            ..Self::options(IfSigned::Keep)
+        };
         other.sign_by(&options).unwrap();
         other.store.get(&self.record_key()).unwrap()
     }
@@ -105,8 +117,17 @@ impl Scene {
         let manifest = self.store.get(MANIFEST_KEY).unwrap();
         let manifest = read_manifest(Found::Bytes(&manifest)).unwrap();
         let record = self.store.get(&self.record_key()).unwrap();
-        let key = verdict::Key { reference: "test.key", public: self.key.public() };
-        let verdict = judge(&manifest, Found::Bytes(&record), &reference_(), key, Policy::default());
+        let key = verdict::Key {
+            reference: "test.key",
+            public: self.key.public(),
+        };
+        let verdict = judge(
+            &manifest,
+            Found::Bytes(&record),
+            &reference_(),
+            key,
+            Policy::default(),
+        );
         assert!(matches!(verdict, Verdict::Verified(_)), "{verdict:?}");
     }
 
@@ -120,7 +141,10 @@ fn reference_() -> Reference {
 }
 
 /// Runs `act` once, right before the first call of this kind.
-fn once(call: &'static str, act: impl Fn(&MemoryStore) + Send + 'static) -> impl FnMut(&MemoryStore, &str, &str) -> Result<(), store::Error> + Send {
+fn once(
+    call: &'static str,
+    act: impl Fn(&MemoryStore) + Send + 'static,
+) -> impl FnMut(&MemoryStore, &str, &str) -> Result<(), store::Error> + Send {
     let mut acted = false;
     move |store, now, _| {
         if now == call && !acted {
@@ -138,7 +162,12 @@ fn a_signature_takes_six_calls_in_three_rounds() {
     let record = format!("create {}.json", scene.key.public().id());
     assert_eq!(
         scene.store.calls(),
-        ["read manifest.json", "list signatures", record.as_str(), "read manifest.json"]
+        [
+            "read manifest.json",
+            "list signatures",
+            record.as_str(),
+            "read manifest.json"
+        ]
     );
     scene.record_is_valid();
 }
@@ -147,34 +176,55 @@ fn a_signature_takes_six_calls_in_three_rounds() {
 fn a_tag_that_moves_before_the_record_is_stored_is_noticed() {
     let scene = Scene::new();
     let moved = MANIFEST.replace("[]", "[ ]");
-    scene.store.before_each_call(once("create", move |store| store.put(MANIFEST_KEY, moved.as_bytes())));
+    scene.store.before_each_call(once("create", move |store| {
+        store.put(MANIFEST_KEY, moved.as_bytes())
+    }));
     let error = scene.sign(IfSigned::Keep).unwrap_err();
     assert!(matches!(error, Error::Moved { .. }), "{error:?}");
     assert!(error.is_guard());
     // The record stays, and proves nothing of what lies there now.
     let manifest = read_manifest(Found::Bytes(&scene.store.get(MANIFEST_KEY).unwrap())).unwrap();
     let record = scene.store.get(&scene.record_key()).unwrap();
-    let key = verdict::Key { reference: "test.key", public: scene.key.public() };
-    let verdict = judge(&manifest, Found::Bytes(&record), &reference_(), key, Policy::default());
-    assert!(matches!(verdict, Verdict::Rejected(verdict::Reason::ManifestChanged { .. })));
+    let key = verdict::Key {
+        reference: "test.key",
+        public: scene.key.public(),
+    };
+    let verdict = judge(
+        &manifest,
+        Found::Bytes(&record),
+        &reference_(),
+        key,
+        Policy::default(),
+    );
+    assert!(matches!(
+        verdict,
+        Verdict::Rejected(verdict::Reason::ManifestChanged { .. })
+    ));
 }
 
 #[test]
 fn a_tag_that_vanishes_or_becomes_a_flood_is_noticed() {
     for put in [None, Some(vec![b'x'; 5 << 20])] {
         let scene = Scene::new();
-        scene.store.before_each_call(once("create", move |store| match &put {
-            None => store.remove(MANIFEST_KEY),
-            Some(bytes) => store.put(MANIFEST_KEY, bytes),
-        }));
-        assert!(matches!(scene.sign(IfSigned::Keep), Err(Error::Moved { .. })));
+        scene
+            .store
+            .before_each_call(once("create", move |store| match &put {
+                None => store.remove(MANIFEST_KEY),
+                Some(bytes) => store.put(MANIFEST_KEY, bytes),
+            }));
+        assert!(matches!(
+            scene.sign(IfSigned::Keep),
+            Err(Error::Moved { .. })
+        ));
     }
 }
 
 #[test]
 fn the_same_manifest_pushed_again_is_no_move() {
     let scene = Scene::new();
-    scene.store.before_each_call(once("create", |store| store.put(MANIFEST_KEY, MANIFEST.as_bytes())));
+    scene.store.before_each_call(once("create", |store| {
+        store.put(MANIFEST_KEY, MANIFEST.as_bytes())
+    }));
     assert_eq!(scene.sign(IfSigned::Keep).unwrap().status, Status::Signed);
 }
 
@@ -183,10 +233,15 @@ fn a_valid_record_of_a_faster_signer_is_kept() {
     let scene = Scene::new();
     let (key, other) = (scene.record_key(), scene.other_record(Schema::V1));
     let theirs = other.clone();
-    scene.store.before_each_call(once("create", move |store| store.put(&key, &theirs)));
+    scene
+        .store
+        .before_each_call(once("create", move |store| store.put(&key, &theirs)));
     let signed = scene.sign(IfSigned::Keep).unwrap();
     assert_eq!(signed.status, Status::Kept);
-    assert_eq!(signed.signed_at.unwrap().to_string(), "2023-11-14T22:13:20Z");
+    assert_eq!(
+        signed.signed_at.unwrap().to_string(),
+        "2023-11-14T22:13:20Z"
+    );
     assert_eq!(scene.store.get(&scene.record_key()), Some(other));
 }
 
@@ -194,14 +249,24 @@ fn a_valid_record_of_a_faster_signer_is_kept() {
 fn a_faster_signer_is_refused_under_fail_and_replaced_under_replace() {
     let scene = Scene::new();
     let (key, other) = (scene.record_key(), scene.other_record(Schema::V1));
-    scene.store.before_each_call(once("create", move |store| store.put(&key, &other)));
-    assert!(matches!(scene.sign(IfSigned::Fail), Err(Error::AlreadySigned { .. })));
+    scene
+        .store
+        .before_each_call(once("create", move |store| store.put(&key, &other)));
+    assert!(matches!(
+        scene.sign(IfSigned::Fail),
+        Err(Error::AlreadySigned { .. })
+    ));
 
     let scene = Scene::new();
     let (key, other) = (scene.record_key(), scene.other_record(Schema::V1));
     let theirs = other.clone();
-    scene.store.before_each_call(once("create", move |store| store.put(&key, &theirs)));
-    assert_eq!(scene.sign(IfSigned::Replace).unwrap().status, Status::Signed);
+    scene
+        .store
+        .before_each_call(once("create", move |store| store.put(&key, &theirs)));
+    assert_eq!(
+        scene.sign(IfSigned::Replace).unwrap().status,
+        Status::Signed
+    );
     assert_ne!(scene.store.get(&scene.record_key()), Some(other));
     scene.record_is_valid();
 }
@@ -210,8 +275,13 @@ fn a_faster_signer_is_refused_under_fail_and_replaced_under_replace() {
 fn a_faster_signer_with_a_higher_schema_is_not_lowered() {
     let scene = Scene::new();
     let (key, other) = (scene.record_key(), scene.other_record(Schema::V2));
-    scene.store.before_each_call(once("create", move |store| store.put(&key, &other)));
-    assert!(matches!(scene.sign(IfSigned::Keep), Err(Error::HigherSchema { .. })));
+    scene
+        .store
+        .before_each_call(once("create", move |store| store.put(&key, &other)));
+    assert!(matches!(
+        scene.sign(IfSigned::Keep),
+        Err(Error::HigherSchema { .. })
+    ));
 }
 
 #[test]
@@ -219,7 +289,9 @@ fn an_invalid_record_that_appears_is_replaced_in_its_version() {
     for torn in [b"{".to_vec(), Vec::new(), vec![b'x'; 70_000]] {
         let scene = Scene::new();
         let key = scene.record_key();
-        scene.store.before_each_call(once("create", move |store| store.put(&key, &torn)));
+        scene
+            .store
+            .before_each_call(once("create", move |store| store.put(&key, &torn)));
         assert_eq!(scene.sign(IfSigned::Keep).unwrap().status, Status::Signed);
         scene.record_is_valid();
         assert_eq!(scene.made(), 1, "one signature serves both attempts");
@@ -232,7 +304,9 @@ fn a_record_that_vanishes_again_is_created_in_the_next_round() {
     let key = scene.record_key();
     scene.store.put(&key, b"{");
     let gone = key.clone();
-    scene.store.before_each_call(once("replace", move |store| store.remove(&gone)));
+    scene
+        .store
+        .before_each_call(once("replace", move |store| store.remove(&gone)));
     assert_eq!(scene.sign(IfSigned::Keep).unwrap().status, Status::Signed);
     scene.record_is_valid();
 }
@@ -244,7 +318,9 @@ fn a_record_that_changes_between_look_and_replace_is_looked_at_again() {
     scene.store.put(&key, b"{");
     let changed = key.clone();
     let theirs = other.clone();
-    scene.store.before_each_call(once("replace", move |store| store.put(&changed, &theirs)));
+    scene
+        .store
+        .before_each_call(once("replace", move |store| store.put(&changed, &theirs)));
     assert_eq!(scene.sign(IfSigned::Keep).unwrap().status, Status::Kept);
     assert_eq!(scene.store.get(&key), Some(other));
 }
@@ -259,7 +335,10 @@ fn a_tag_that_moves_while_a_race_is_settled_is_noticed() {
         store.put(&changed, b"{{");
         store.put(MANIFEST_KEY, MANIFEST.replace("[]", "[ ]").as_bytes());
     }));
-    assert!(matches!(scene.sign(IfSigned::Keep), Err(Error::Moved { .. })));
+    assert!(matches!(
+        scene.sign(IfSigned::Keep),
+        Err(Error::Moved { .. })
+    ));
 }
 
 #[test]
@@ -285,12 +364,17 @@ fn a_repeated_request_recognises_its_own_record() {
     // The very bytes that this signer would write, from a clock that stands still.
     let stopped = || SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
     let scene = Scene::new();
-    let options = Options { now: stopped, ..Scene::options(IfSigned::Fail) };
+    let options = Options {
+        now: stopped,
+        ..Scene::options(IfSigned::Fail)
+    };
     scene.sign_by(&options).unwrap();
     let written = scene.store.get(&scene.record_key()).unwrap();
     scene.store.remove(&scene.record_key());
     let key = scene.record_key();
-    scene.store.before_each_call(once("create", move |store| store.put(&key, &written)));
+    scene
+        .store
+        .before_each_call(once("create", move |store| store.put(&key, &written)));
     assert_eq!(scene.sign_by(&options).unwrap().status, Status::Signed);
 }
 
@@ -299,7 +383,9 @@ fn on_a_store_that_ignores_conditions_the_last_writer_wins_and_a_move_is_still_n
     let mut scene = Scene::new();
     scene.store.ignores_conditions = true;
     let (key, other) = (scene.record_key(), scene.other_record(Schema::V1));
-    scene.store.before_each_call(once("create", move |store| store.put(&key, &other)));
+    scene
+        .store
+        .before_each_call(once("create", move |store| store.put(&key, &other)));
     assert_eq!(scene.sign(IfSigned::Keep).unwrap().status, Status::Signed);
     scene.record_is_valid();
 
@@ -308,7 +394,10 @@ fn on_a_store_that_ignores_conditions_the_last_writer_wins_and_a_move_is_still_n
     scene.store.before_each_call(once("create", |store| {
         store.put(MANIFEST_KEY, MANIFEST.replace("[]", "[ ]").as_bytes());
     }));
-    assert!(matches!(scene.sign(IfSigned::Keep), Err(Error::Moved { .. })));
+    assert!(matches!(
+        scene.sign(IfSigned::Keep),
+        Err(Error::Moved { .. })
+    ));
 }
 
 #[test]
@@ -330,11 +419,20 @@ fn a_signer_that_answers_nonsense_stores_nothing() {
         |_| PrivateKey::generate().unwrap().sign(b"sha256:0\n").unwrap(),
     ];
     for answer in nonsense {
-        let scene = Scene { answer, ..Scene::new() };
+        let scene = Scene {
+            answer,
+            ..Scene::new()
+        };
         let error = scene.sign(IfSigned::Keep).unwrap_err();
         assert!(matches!(error, Error::Nonsense { .. }), "{error:?}");
         assert_eq!(scene.store.get(&scene.record_key()), None);
-        assert!(!scene.store.calls().iter().any(|call| call.starts_with("create")));
+        assert!(
+            !scene
+                .store
+                .calls()
+                .iter()
+                .any(|call| call.starts_with("create"))
+        );
     }
 }
 
@@ -359,8 +457,15 @@ fn a_store_that_may_not_be_listed_is_signed_in_all_the_same() {
     };
     scene.store.before_each_call(denied);
     let earlier = || SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-    let options = Options { now: earlier, ..Scene::options(IfSigned::Keep) };
+    let options = Options {
+        now: earlier,
+        ..Scene::options(IfSigned::Keep)
+    };
     assert_eq!(scene.sign_by(&options).unwrap().status, Status::Signed);
     assert_eq!(scene.sign(IfSigned::Keep).unwrap().status, Status::Kept);
-    assert_eq!(scene.made(), 2, "what is there is known only once the record is refused");
+    assert_eq!(
+        scene.made(),
+        2,
+        "what is there is known only once the record is refused"
+    );
 }

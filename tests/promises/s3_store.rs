@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::support::MANIFEST;
 use crate::support::minio;
 use crate::support::program::Desk;
 use crate::support::s3_server::{Reply, Request, S3Server};
-use crate::support::MANIFEST;
 
 const REF: &str = "s3://bucket/myapp:v1.0";
 const MANIFEST_PATH: &str = "/bucket/manifests/myapp/v1.0/manifest.json";
@@ -25,15 +25,25 @@ fn server() -> S3Server {
 }
 
 fn sign(server: &S3Server) -> String {
-    format!("sign {REF} --key keys/cosign.key --endpoint {} -o json", server.endpoint)
+    format!(
+        "sign {REF} --key keys/cosign.key --endpoint {} -o json",
+        server.endpoint
+    )
 }
 
 fn verify(server: &S3Server) -> String {
-    format!("verify {REF} --key keys/cosign.pub --endpoint {} -o json", server.endpoint)
+    format!(
+        "verify {REF} --key keys/cosign.pub --endpoint {} -o json",
+        server.endpoint
+    )
 }
 
 /// Answers the first `times` requests that `wanted` picks.
-fn first(times: u32, wanted: impl Fn(&Request) -> bool + Send + 'static, reply: impl Fn() -> Reply + Send + 'static) -> impl FnMut(&Request) -> Option<Reply> + Send {
+fn first(
+    times: u32,
+    wanted: impl Fn(&Request) -> bool + Send + 'static,
+    reply: impl Fn() -> Reply + Send + 'static,
+) -> impl FnMut(&Request) -> Option<Reply> + Send {
     let mut left = times;
     move |request| {
         (left > 0 && wanted(request)).then(|| {
@@ -51,7 +61,12 @@ fn a_bucket_is_signed_in_and_verified() {
     desk.s3lo(&verify(&server)).ends_with(0);
     // The manifest is asked for again by its ETag.
     let headers = server.headers();
-    assert!(headers.iter().any(|headers| headers.contains_key("if-none-match") && !headers.contains_key("content-type")));
+    assert!(
+        headers
+            .iter()
+            .any(|headers| headers.contains_key("if-none-match")
+                && !headers.contains_key("content-type"))
+    );
 }
 
 #[test]
@@ -59,16 +74,30 @@ fn an_endpoint_gets_no_checksum_that_it_may_not_know() {
     let (desk, server) = (desk(), server());
     desk.s3lo(&sign(&server)).ends_with(0);
     for headers in server.headers() {
-        assert!(!headers.keys().any(|name| name.starts_with("x-amz-checksum") || name == "x-amz-sdk-checksum-algorithm"), "{headers:?}");
+        assert!(
+            !headers
+                .keys()
+                .any(|name| name.starts_with("x-amz-checksum")
+                    || name == "x-amz-sdk-checksum-algorithm"),
+            "{headers:?}"
+        );
     }
 }
 
 #[test]
 fn transient_answers_are_retried() {
-    for (status, code) in [(503, "SlowDown"), (500, "InternalError"), (429, "TooManyRequests")] {
+    for (status, code) in [
+        (503, "SlowDown"),
+        (500, "InternalError"),
+        (429, "TooManyRequests"),
+    ] {
         for method in ["GET", "PUT"] {
             let (desk, server) = (desk(), server());
-            server.fault(first(2, move |request| request.method == method, move || Reply::error(status, code, "Please reduce your request rate.")));
+            server.fault(first(
+                2,
+                move |request| request.method == method,
+                move || Reply::error(status, code, "Please reduce your request rate."),
+            ));
             desk.s3lo(&sign(&server)).ends_with(0);
             desk.s3lo(&verify(&server)).ends_with(0);
         }
@@ -79,7 +108,11 @@ fn transient_answers_are_retried() {
 fn broken_connections_and_half_answers_are_retried() {
     for reply in [|| Reply::HangUp, || Reply::Half] {
         let (desk, server) = (desk(), server());
-        server.fault(first(2, |request| request.method == "GET" && request.query.contains("GetObject"), reply));
+        server.fault(first(
+            2,
+            |request| request.method == "GET" && request.query.contains("GetObject"),
+            reply,
+        ));
         desk.s3lo(&sign(&server)).ends_with(0);
     }
 }
@@ -106,7 +139,11 @@ fn a_write_whose_answer_is_lost_is_recognised_as_done() {
 
 #[test]
 fn what_stays_broken_is_exit_2_and_leaves_nothing() {
-    for reply in [|| Reply::error(503, "SlowDown", "Please reduce your request rate."), || Reply::HangUp, || Reply::Half] {
+    for reply in [
+        || Reply::error(503, "SlowDown", "Please reduce your request rate."),
+        || Reply::HangUp,
+        || Reply::Half,
+    ] {
         let (desk, server) = (desk().with("AWS_MAX_ATTEMPTS", "2"), server());
         server.fault(move |_| Some(reply()));
         desk.s3lo(&sign(&server)).ends_with(2);
@@ -120,7 +157,10 @@ fn silence_ends_with_the_time_of_the_run() {
     let (desk, server) = (desk(), server());
     server.fault(|_| Some(Reply::Silence));
     for line in [sign(&server), verify(&server)] {
-        let json = desk.s3lo(&format!("{line} --timeout 300ms")).ends_with(2).json();
+        let json = desk
+            .s3lo(&format!("{line} --timeout 300ms"))
+            .ends_with(2)
+            .json();
         assert_eq!(json["error"]["code"], "timed_out");
     }
 }
@@ -128,20 +168,37 @@ fn silence_ends_with_the_time_of_the_run() {
 #[test]
 fn a_proven_failure_is_not_hidden_behind_a_time_out() {
     let (desk, server) = (desk(), server());
-    server.fault(|request| request.path.contains("d78a77d897aeffc7").then_some(Reply::Silence));
+    server.fault(|request| {
+        request
+            .path
+            .contains("d78a77d897aeffc7")
+            .then_some(Reply::Silence)
+    });
     let json = desk
-        .s3lo(&format!("{} --key keys/p384.pub --require all --timeout 2s", verify(&server)))
+        .s3lo(&format!(
+            "{} --key keys/p384.pub --require all --timeout 2s",
+            verify(&server)
+        ))
         .ends_with(1)
         .json();
-    assert_eq!(json[0]["reason"], "no signature found for key keys/p384.pub");
+    assert_eq!(
+        json[0]["reason"],
+        "no signature found for key keys/p384.pub"
+    );
 }
 
 #[test]
 fn the_region_is_learned_from_the_answer_and_asked_once_more() {
     type Refusal = fn() -> Reply;
     let refusals: [Refusal; 3] = [
-        || Reply::error(301, "PermanentRedirect", "Use the specified endpoint.").header("x-amz-bucket-region", "eu-west-1"),
-        || Reply::error(307, "TemporaryRedirect", "Please re-send this request.").header("x-amz-bucket-region", "eu-west-1"),
+        || {
+            Reply::error(301, "PermanentRedirect", "Use the specified endpoint.")
+                .header("x-amz-bucket-region", "eu-west-1")
+        },
+        || {
+            Reply::error(307, "TemporaryRedirect", "Please re-send this request.")
+                .header("x-amz-bucket-region", "eu-west-1")
+        },
         || {
             let body = "<Error><Code>AuthorizationHeaderMalformed</Code><Message>the region 'us-east-1' is wrong; expecting 'eu-west-1'</Message><Region>eu-west-1</Region></Error>";
             Reply::Answer(400, Vec::new(), body.as_bytes().to_vec())
@@ -167,7 +224,10 @@ fn a_region_that_stays_wrong_is_asked_twice_and_no_more() {
         if request.path.contains("manifest.json") {
             count.fetch_add(1, Ordering::Relaxed);
         }
-        Some(Reply::error(301, "PermanentRedirect", "Use the specified endpoint.").header("x-amz-bucket-region", "eu-west-1"))
+        Some(
+            Reply::error(301, "PermanentRedirect", "Use the specified endpoint.")
+                .header("x-amz-bucket-region", "eu-west-1"),
+        )
     });
     let json = desk.s3lo(&verify(&server)).ends_with(2).json();
     assert_eq!(json["error"]["code"], "wrong_region");
@@ -179,9 +239,18 @@ fn a_region_that_is_no_region_never_becomes_part_of_a_host() {
     for region in ["evil.example/", "a@b", "EU", "", "a b", &"x".repeat(100)] {
         let (desk, server) = (desk(), server());
         let header = region.to_owned();
-        server.fault(move |_| Some(Reply::error(301, "PermanentRedirect", "x").header("x-amz-bucket-region", &header)));
+        server.fault(move |_| {
+            Some(Reply::error(301, "PermanentRedirect", "x").header("x-amz-bucket-region", &header))
+        });
         desk.s3lo(&verify(&server)).ends_with(2);
-        assert_eq!(server.requests().iter().filter(|line| line.contains("manifest.json")).count(), 1);
+        assert_eq!(
+            server
+                .requests()
+                .iter()
+                .filter(|line| line.contains("manifest.json"))
+                .count(),
+            1
+        );
     }
 }
 
@@ -189,23 +258,38 @@ fn a_region_that_is_no_region_never_becomes_part_of_a_host() {
 fn absence_of_a_record_is_a_failure_and_refusal_is_not() {
     // Who may not list gets 403 for what is not there; who may list can find out.
     let (desk, server) = (desk(), server());
-    server.fault(|request| request.path.contains("/signatures/d78").then(|| Reply::error(403, "AccessDenied", "Access Denied")));
+    server.fault(|request| {
+        request
+            .path
+            .contains("/signatures/d78")
+            .then(|| Reply::error(403, "AccessDenied", "Access Denied"))
+    });
     let json = desk.s3lo(&verify(&server)).ends_with(1).json();
     assert_eq!(json["reason"], "no signature found for key keys/cosign.pub");
     // The record is there, and refused.
     server.put(RECORD_PATH, b"{}");
     desk.s3lo(&verify(&server)).ends_with(2);
     // Neither may be known.
-    server.fault(|request| (request.path != MANIFEST_PATH).then(|| Reply::error(403, "AccessDenied", "Access Denied")));
+    server.fault(|request| {
+        (request.path != MANIFEST_PATH).then(|| Reply::error(403, "AccessDenied", "Access Denied"))
+    });
     desk.s3lo(&verify(&server)).ends_with(2);
 }
 
 #[test]
 fn a_race_that_s3_calls_a_conflict_is_looked_at_anew() {
     let (desk, server) = (desk(), server());
-    server.fault(first(1, |request| request.method == "PUT", || {
-        Reply::error(409, "ConditionalRequestConflict", "The conditional request cannot succeed due to a conflicting operation.")
-    }));
+    server.fault(first(
+        1,
+        |request| request.method == "PUT",
+        || {
+            Reply::error(
+                409,
+                "ConditionalRequestConflict",
+                "The conditional request cannot succeed due to a conflicting operation.",
+            )
+        },
+    ));
     desk.s3lo(&sign(&server)).ends_with(0);
     desk.s3lo(&verify(&server)).ends_with(0);
 }
@@ -222,7 +306,8 @@ fn an_answer_that_is_no_s3_is_an_error_and_never_a_verdict() {
         let (desk, server) = (desk().with("AWS_MAX_ATTEMPTS", "1"), server());
         server.fault(move |_| Some(reply()));
         // A manifest that is not one is a failed verification; everything else is not known.
-        desk.s3lo(&verify(&server)).ends_with(if number == 0 { 1 } else { 2 });
+        desk.s3lo(&verify(&server))
+            .ends_with(if number == 0 { 1 } else { 2 });
         desk.s3lo(&sign(&server)).ends_with(2);
     }
 }
@@ -230,10 +315,23 @@ fn an_answer_that_is_no_s3_is_an_error_and_never_a_verdict() {
 #[test]
 fn wrong_variables_are_errors_and_not_crashes() {
     let server = server();
-    for (name, value) in [("AWS_MAX_ATTEMPTS", "many"), ("AWS_MAX_ATTEMPTS", "0"), ("AWS_RETRY_MODE", "hope")] {
-        let json = desk().with(name, value).s3lo(&verify(&server)).ends_with(2).json();
+    for (name, value) in [
+        ("AWS_MAX_ATTEMPTS", "many"),
+        ("AWS_MAX_ATTEMPTS", "0"),
+        ("AWS_RETRY_MODE", "hope"),
+    ] {
+        let json = desk()
+            .with(name, value)
+            .s3lo(&verify(&server))
+            .ends_with(2)
+            .json();
         assert_eq!(json["error"]["code"], "configuration");
     }
-    let json = desk().with("AWS_MAX_ATTEMPTS", "").with("AWS_RETRY_MODE", "").s3lo(&verify(&server)).ends_with(1).json();
+    let json = desk()
+        .with("AWS_MAX_ATTEMPTS", "")
+        .with("AWS_RETRY_MODE", "")
+        .s3lo(&verify(&server))
+        .ends_with(1)
+        .json();
     assert_eq!(json["verified"], false);
 }

@@ -20,19 +20,42 @@ impl Canaries {
         let der = block.contents();
         // The scalar alone as well: PKCS #8 of P-256 has it at this place.
         let scalar = &der[36..68];
-        let mut forms = vec![PASSWORD.to_owned(), SECRET_KEY.to_owned(), SESSION_TOKEN.to_owned()];
-        for bytes in [PASSWORD.as_bytes(), SECRET_KEY.as_bytes(), SESSION_TOKEN.as_bytes(), der, scalar] {
+        let mut forms = vec![
+            PASSWORD.to_owned(),
+            SECRET_KEY.to_owned(),
+            SESSION_TOKEN.to_owned(),
+        ];
+        for bytes in [
+            PASSWORD.as_bytes(),
+            SECRET_KEY.as_bytes(),
+            SESSION_TOKEN.as_bytes(),
+            der,
+            scalar,
+        ] {
             let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-            forms.extend([hex.to_uppercase(), hex, STANDARD.encode(bytes), URL_SAFE.encode(bytes), format!("{bytes:?}")]);
+            forms.extend([
+                hex.to_uppercase(),
+                hex,
+                STANDARD.encode(bytes),
+                URL_SAFE.encode(bytes),
+                format!("{bytes:?}"),
+            ]);
         }
-        forms.extend(pem.lines().filter(|line| !line.starts_with("-----")).map(str::to_owned));
+        forms.extend(
+            pem.lines()
+                .filter(|line| !line.starts_with("-----"))
+                .map(str::to_owned),
+        );
         Self(forms)
     }
 
     #[track_caller]
     fn absent_from(&self, what: &str, text: &str) {
         for canary in &self.0 {
-            assert!(!text.contains(canary.as_str()), "{canary} in {what}:\n{text}");
+            assert!(
+                !text.contains(canary.as_str()),
+                "{canary} in {what}:\n{text}"
+            );
         }
     }
 }
@@ -42,7 +65,10 @@ fn canary_secrets_appear_nowhere() {
     let pem = std::fs::read_to_string(vectors().join("plain-keys/p256-pkcs8.key")).unwrap();
     let canaries = Canaries::new(&pem);
     let server = S3Server::start();
-    server.put("/bucket/manifests/myapp/v1.0/manifest.json", MANIFEST.as_bytes());
+    server.put(
+        "/bucket/manifests/myapp/v1.0/manifest.json",
+        MANIFEST.as_bytes(),
+    );
     let desk = Desk::with_image()
         .with("COSIGN_PASSWORD", PASSWORD)
         .with("SIGNING_KEY", &pem)
@@ -61,8 +87,23 @@ fn canary_secrets_appear_nowhere() {
     let s3 = format!("s3://bucket/myapp:v1.0 --endpoint {}", server.endpoint);
     let wrong = "local://./store/none:v1.0";
     let mut lines = Vec::new();
-    for reference in [local, &s3, wrong, "s3://bucket/myapp", "s3://bucket/myapp:v1.0 --endpoint http://127.0.0.1:1"] {
-        for key in ["cosign.key", "plain.key", "env://SIGNING_KEY", "broken.key", "odd.key", "odder.key", "keys/cosign.key", "none.key"] {
+    for reference in [
+        local,
+        &s3,
+        wrong,
+        "s3://bucket/myapp",
+        "s3://bucket/myapp:v1.0 --endpoint http://127.0.0.1:1",
+    ] {
+        for key in [
+            "cosign.key",
+            "plain.key",
+            "env://SIGNING_KEY",
+            "broken.key",
+            "odd.key",
+            "odder.key",
+            "keys/cosign.key",
+            "none.key",
+        ] {
             lines.push(format!("sign {reference} --key {key} --if-signed replace"));
             lines.push(format!("verify {reference} --key {key}"));
         }
@@ -80,7 +121,10 @@ fn canary_secrets_appear_nowhere() {
     };
     for line in &lines {
         for output in ["text", "json"] {
-            check(line, &desk.s3lo(&format!("{line} --verbose --output {output}")));
+            check(
+                line,
+                &desk.s3lo(&format!("{line} --verbose --output {output}")),
+            );
         }
     }
     // The same while the server refuses everything.
@@ -89,16 +133,35 @@ fn canary_secrets_appear_nowhere() {
         check(line, &desk.s3lo(&format!("{line} --verbose")));
     }
     // A key given where its place belongs is not repeated.
-    for key in [pem.as_str(), &pem.replace('\n', " "), "https://user:canary-password-7f3a@host/key"] {
-        let run = desk.run(&["sign", local, "--key", key, "--verbose"]).ends_with(2);
+    for key in [
+        pem.as_str(),
+        &pem.replace('\n', " "),
+        "https://user:canary-password-7f3a@host/key",
+    ] {
+        let run = desk
+            .run(&["sign", local, "--key", key, "--verbose"])
+            .ends_with(2);
         check("a key as a reference", &run);
     }
     for name in files(&desk.file("store")) {
-        canaries.absent_from(&name, &std::fs::read_to_string(desk.file(&format!("store/{name}"))).unwrap());
+        canaries.absent_from(
+            &name,
+            &std::fs::read_to_string(desk.file(&format!("store/{name}"))).unwrap(),
+        );
     }
-    let record = server.requests().iter().filter(|line| line.starts_with("PUT")).count();
-    assert!(record > 0 && succeeded > 20, "the sweep must see successes too");
-    println!("{runs} runs, {bytes} bytes searched for {} forms of the secrets, 0 found", canaries.0.len());
+    let record = server
+        .requests()
+        .iter()
+        .filter(|line| line.starts_with("PUT"))
+        .count();
+    assert!(
+        record > 0 && succeeded > 20,
+        "the sweep must see successes too"
+    );
+    println!(
+        "{runs} runs, {bytes} bytes searched for {} forms of the secrets, 0 found",
+        canaries.0.len()
+    );
 }
 
 #[test]
@@ -113,11 +176,20 @@ fn a_process_with_keys_leaves_no_core_file() {
     assert!(output.status.success());
     // A pipe as the key holds the program while its limits are read from outside.
     let fifo = desk.file("fifo");
-    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(&fifo)
+            .status()
+            .unwrap()
+            .success()
+    );
     let child = desk.start(&["verify", "local://./store/myapp:v1.0", "--key", "fifo"]);
     let writer = std::fs::OpenOptions::new().write(true).open(&fifo).unwrap();
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
-    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    let core = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"))
+        .unwrap();
     assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
     drop(writer);
     crate::support::program::finish(child);

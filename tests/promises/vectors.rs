@@ -18,8 +18,10 @@ fn every_record_of_s3lo_verifies_by_its_public_key() {
     for store in ["store-v1", "store-v2"] {
         for image in IMAGES {
             for key in KEYS {
-                desk.s3lo(&format!("verify local://./{store}/{image} --key keys/{key}.pub"))
-                    .ends_with(0);
+                desk.s3lo(&format!(
+                    "verify local://./{store}/{image} --key keys/{key}.pub"
+                ))
+                .ends_with(0);
                 verified += 1;
             }
         }
@@ -65,7 +67,9 @@ fn results_agree_with_those_of_s3lo() {
                 let theirs: serde_json::Value =
                     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
                 let ours = desk
-                    .s3lo(&format!("verify local://./{store}/{image} --key keys/{key}.pub -o json"))
+                    .s3lo(&format!(
+                        "verify local://./{store}/{image} --key keys/{key}.pub -o json"
+                    ))
                     .ends_with(0)
                     .json();
                 for field in ["digest", "keyRef", "keyID", "signedAt"] {

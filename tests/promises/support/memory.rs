@@ -31,11 +31,18 @@ impl MemoryStore {
     pub(crate) fn put(&self, key: &str, bytes: &[u8]) {
         let mut version = self.versions.lock().unwrap();
         *version += 1;
-        self.objects.lock().unwrap().insert(key.to_owned(), (bytes.to_vec(), *version));
+        self.objects
+            .lock()
+            .unwrap()
+            .insert(key.to_owned(), (bytes.to_vec(), *version));
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<Vec<u8>> {
-        self.objects.lock().unwrap().get(key).map(|(bytes, _)| bytes.clone())
+        self.objects
+            .lock()
+            .unwrap()
+            .get(key)
+            .map(|(bytes, _)| bytes.clone())
     }
 
     pub(crate) fn remove(&self, key: &str) {
@@ -48,7 +55,11 @@ impl MemoryStore {
     }
 
     fn begin(&self, call: &str, key: &str) -> Result<(), Error> {
-        let name = key.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+        let name = key
+            .trim_end_matches('/')
+            .rsplit('/')
+            .next()
+            .unwrap_or_default();
         self.calls.lock().unwrap().push(format!("{call} {name}"));
         // Taken out while it runs, for it may call the store itself.
         let Some(mut step) = self.step.lock().unwrap().take() else {
@@ -69,15 +80,29 @@ impl Store for MemoryStore {
     async fn read(&self, key: &str, limit: u64) -> Result<Object, Error> {
         self.begin("read", key)?;
         let objects = self.objects.lock().unwrap();
-        let (bytes, version) = objects.get(key).ok_or_else(|| Error::NotFound { object: key.to_owned() })?;
+        let (bytes, version) = objects.get(key).ok_or_else(|| Error::NotFound {
+            object: key.to_owned(),
+        })?;
         let version = Version(version.to_string());
         if bytes.len() as u64 > limit {
-            return Err(Error::Oversized { object: key.to_owned(), limit, version });
+            return Err(Error::Oversized {
+                object: key.to_owned(),
+                limit,
+                version,
+            });
         }
-        Ok(Object { bytes: bytes.clone(), version })
+        Ok(Object {
+            bytes: bytes.clone(),
+            version,
+        })
     }
 
-    async fn read_unless(&self, key: &str, limit: u64, version: &Version) -> Result<Option<Object>, Error> {
+    async fn read_unless(
+        &self,
+        key: &str,
+        limit: u64,
+        version: &Version,
+    ) -> Result<Option<Object>, Error> {
         let object = self.read(key, limit).await?;
         Ok((object.version != *version).then_some(object))
     }
@@ -85,7 +110,9 @@ impl Store for MemoryStore {
     async fn create(&self, key: &str, bytes: &[u8]) -> Result<(), Error> {
         self.begin("create", key)?;
         if self.get(key).is_some() && !self.ignores_conditions {
-            return Err(Error::Exists { object: key.to_owned() });
+            return Err(Error::Exists {
+                object: key.to_owned(),
+            });
         }
         self.put(key, bytes);
         Ok(())
@@ -93,9 +120,16 @@ impl Store for MemoryStore {
 
     async fn replace(&self, key: &str, bytes: &[u8], version: &Version) -> Result<(), Error> {
         self.begin("replace", key)?;
-        let current = self.objects.lock().unwrap().get(key).map(|(_, version)| version.to_string());
+        let current = self
+            .objects
+            .lock()
+            .unwrap()
+            .get(key)
+            .map(|(_, version)| version.to_string());
         if current.as_deref() != Some(version.0.as_str()) && !self.ignores_conditions {
-            return Err(Error::Changed { object: key.to_owned() });
+            return Err(Error::Changed {
+                object: key.to_owned(),
+            });
         }
         self.put(key, bytes);
         Ok(())

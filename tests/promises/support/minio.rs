@@ -30,7 +30,11 @@ pub(crate) fn minio() -> &'static MinIo {
 
 fn start() -> MinIo {
     let folder = TempDir::new().unwrap();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let address = format!("127.0.0.1:{port}");
     // Statics are never dropped, so a shell waits for our end of the pipe to close, and then stops
     // the server and removes its data.
@@ -50,7 +54,10 @@ fn start() -> MinIo {
     let lifeline = shell.stdin.take().unwrap();
     let patience = Instant::now() + Duration::from_secs(60);
     while !is_ready(&address) {
-        assert!(Instant::now() < patience, "MinIO did not start on {address}");
+        assert!(
+            Instant::now() < patience,
+            "MinIO did not start on {address}"
+        );
         std::thread::yield_now();
     }
     MinIo {
@@ -64,7 +71,8 @@ fn is_ready(address: &str) -> bool {
     let Ok(mut stream) = TcpStream::connect(address) else {
         return false;
     };
-    let request = format!("GET /minio/health/ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let request =
+        format!("GET /minio/health/ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     let mut answer = String::new();
     stream.write_all(request.as_bytes()).is_ok()
         && stream.read_to_string(&mut answer).is_ok()

@@ -68,7 +68,10 @@ impl Desk {
 
     /// Puts a manifest into `./store`.
     pub(crate) fn push(&self, image: &str, tag: &str, manifest: &str) {
-        self.write(&format!("store/manifests/{image}/{tag}/manifest.json"), manifest);
+        self.write(
+            &format!("store/manifests/{image}/{tag}/manifest.json"),
+            manifest,
+        );
     }
 
     pub(crate) fn command(&self, arguments: &[impl AsRef<OsStr>]) -> Command {
@@ -142,7 +145,13 @@ fn read_aside(mut stream: impl std::io::Read + Send + 'static) -> std::thread::J
 impl Run {
     #[track_caller]
     pub(crate) fn ends_with(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.out, self.err);
+        assert_eq!(
+            self.code,
+            Some(code),
+            "stdout:\n{}\nstderr:\n{}",
+            self.out,
+            self.err
+        );
         self
     }
 

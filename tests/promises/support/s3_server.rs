@@ -98,7 +98,9 @@ impl S3Server {
         let mut state = self.state.lock().unwrap();
         state.writes += 1;
         let version = state.writes;
-        state.objects.insert(path.to_owned(), (bytes.to_vec(), version));
+        state
+            .objects
+            .insert(path.to_owned(), (bytes.to_vec(), version));
     }
 
     pub(crate) fn get(&self, path: &str) -> Option<Vec<u8>> {
@@ -115,7 +117,11 @@ impl S3Server {
     /// The headers of every request.
     pub(crate) fn headers(&self) -> Vec<HashMap<String, String>> {
         let state = self.state.lock().unwrap();
-        state.requests.iter().map(|request| request.headers.clone()).collect()
+        state
+            .requests
+            .iter()
+            .map(|request| request.headers.clone())
+            .collect()
     }
 
     fn serve(&self, stream: TcpStream) {
@@ -142,11 +148,21 @@ impl S3Server {
             let written = match due {
                 Reply::Answer(status, headers, body) => {
                     let length = Some(body.len() as u64);
-                    let body = if request.method == "HEAD" { Vec::new() } else { body };
-                    write_head(&mut stream, status, &headers, length).and_then(|()| stream.write_all(&body))
+                    let body = if request.method == "HEAD" {
+                        Vec::new()
+                    } else {
+                        body
+                    };
+                    write_head(&mut stream, status, &headers, length)
+                        .and_then(|()| stream.write_all(&body))
                 }
                 Reply::Flood { bytes, length } => {
-                    let _ = write_head(&mut stream, 200, &[("etag".to_owned(), "\"flood\"".to_owned())], length);
+                    let _ = write_head(
+                        &mut stream,
+                        200,
+                        &[("etag".to_owned(), "\"flood\"".to_owned())],
+                        length,
+                    );
                     let _ = flood(&mut stream, bytes);
                     return;
                 }
@@ -176,26 +192,41 @@ impl State {
                 Some((_, version)) if header("if-none-match") == Some(&etag(*version)) => {
                     Reply::Answer(304, Vec::new(), Vec::new())
                 }
-                Some((bytes, version)) => {
-                    Reply::Answer(200, vec![("etag".to_owned(), etag(*version))], bytes.clone())
-                }
+                Some((bytes, version)) => Reply::Answer(
+                    200,
+                    vec![("etag".to_owned(), etag(*version))],
+                    bytes.clone(),
+                ),
             },
             "PUT" => {
                 if header("if-none-match") == Some("*") && known.is_some() {
-                    return Reply::error(412, "PreconditionFailed", "At least one of the preconditions failed.");
+                    return Reply::error(
+                        412,
+                        "PreconditionFailed",
+                        "At least one of the preconditions failed.",
+                    );
                 }
                 match (header("if-match"), known) {
                     (Some(_), None) => {
                         return Reply::error(404, "NoSuchKey", "The specified key does not exist.");
                     }
                     (Some(wanted), Some((_, version))) if wanted != etag(*version) => {
-                        return Reply::error(412, "PreconditionFailed", "At least one of the preconditions failed.");
+                        return Reply::error(
+                            412,
+                            "PreconditionFailed",
+                            "At least one of the preconditions failed.",
+                        );
                     }
                     _ => {}
                 }
                 self.writes += 1;
-                self.objects.insert(request.path.clone(), (request.body.clone(), self.writes));
-                Reply::Answer(200, vec![("etag".to_owned(), etag(self.writes))], Vec::new())
+                self.objects
+                    .insert(request.path.clone(), (request.body.clone(), self.writes));
+                Reply::Answer(
+                    200,
+                    vec![("etag".to_owned(), etag(self.writes))],
+                    Vec::new(),
+                )
             }
             _ => Reply::error(405, "MethodNotAllowed", "The method is not allowed."),
         }
@@ -212,19 +243,28 @@ impl State {
         let mut names = String::new();
         let mut last_folder = String::new();
         for path in self.objects.keys() {
-            let Some(key) = path.strip_prefix(&bucket) else { continue };
-            let Some(rest) = key.strip_prefix(&prefix) else { continue };
+            let Some(key) = path.strip_prefix(&bucket) else {
+                continue;
+            };
+            let Some(rest) = key.strip_prefix(&prefix) else {
+                continue;
+            };
             match rest.split_once('/') {
-                None => names.push_str(&format!("<Contents><Key>{}</Key></Contents>", escaped(key))),
+                None => {
+                    names.push_str(&format!("<Contents><Key>{}</Key></Contents>", escaped(key)))
+                }
                 Some((folder, _)) if folder != last_folder => {
                     last_folder = folder.to_owned();
                     let prefix = escaped(&format!("{prefix}{folder}/"));
-                    names.push_str(&format!("<CommonPrefixes><Prefix>{prefix}</Prefix></CommonPrefixes>"));
+                    names.push_str(&format!(
+                        "<CommonPrefixes><Prefix>{prefix}</Prefix></CommonPrefixes>"
+                    ));
                 }
                 Some(_) => {}
             }
         }
-        let body = format!("<ListBucketResult><IsTruncated>false</IsTruncated>{names}</ListBucketResult>");
+        let body =
+            format!("<ListBucketResult><IsTruncated>false</IsTruncated>{names}</ListBucketResult>");
         Reply::Answer(200, Vec::new(), body.into_bytes())
     }
 }
@@ -251,10 +291,18 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Request> {
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()))
         .collect();
-    let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
+    let length = headers
+        .get("content-length")
+        .map_or(0, |length| length.parse().unwrap());
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    Some(Request { method, path: percent_decoded(path), query: query.to_owned(), headers, body })
+    Some(Request {
+        method,
+        path: percent_decoded(path),
+        query: query.to_owned(),
+        headers,
+        body,
+    })
 }
 
 fn write_head(
@@ -287,7 +335,9 @@ fn flood(stream: &mut TcpStream, bytes: u64) -> std::io::Result<()> {
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }
 
 fn percent_decoded(text: &str) -> String {

@@ -7,7 +7,9 @@ use std::process::{Command, Output, Stdio};
 pub(crate) fn tool(name: &str) -> PathBuf {
     let folder = std::env::var_os("S3LO_TEST_TOOLS").map_or_else(
         || {
-            let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
+            let home = std::env::var_os("HOME")
+                .map(PathBuf::from)
+                .unwrap_or_default();
             home.join(".cache/s3lo-test-tools")
         },
         PathBuf::from,
