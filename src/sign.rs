@@ -28,8 +28,9 @@ use crate::reference::Reference;
 use crate::store::{self, Object, Version};
 use crate::verdict::{self, Found, Policy, Reason, Verdict, Verified, judge};
 
-/// How often a signer goes round again after another one was faster.
-const ROUNDS: u32 = 16;
+/// How often a signer goes round again after another one was faster. Of those who replace the same
+/// record one is done with each round, so this many may do it at once.
+const ROUNDS: u32 = 100;
 
 /// A key to sign with, opened once for all images.
 #[derive(Clone)]

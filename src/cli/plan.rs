@@ -12,7 +12,7 @@ use crate::cloud::aws;
 use crate::explain::Explained;
 use crate::image::Image;
 use crate::key::KeyRef;
-use crate::key::file::Passwords;
+use crate::key::file::{Ask, Passwords};
 use crate::reference::{Reference, Scheme};
 use crate::store::Store;
 use crate::store::local::LocalStore;
@@ -84,7 +84,7 @@ pub(super) fn key(typed: &str) -> Result<KeyRef, Explained> {
 pub(super) fn passwords() -> Passwords {
     Passwords {
         variable: cosign_password(),
-        ask: at_terminal().then_some(ask as fn(&KeyRef) -> _),
+        ask: at_terminal().then_some(ask as Ask),
     }
 }
 

@@ -22,8 +22,11 @@ pub struct Passwords {
     /// COSIGN_PASSWORD. Unset and empty both mean the empty password, as they do to s3lo.
     pub variable: Option<SecretSlice<u8>>,
     /// Asks the person at the terminal, where there is one.
-    pub ask: Option<fn(&KeyRef) -> io::Result<SecretSlice<u8>>>,
+    pub ask: Option<Ask>,
 }
+
+/// Asks for the password of a key.
+pub type Ask = fn(&KeyRef) -> io::Result<SecretSlice<u8>>;
 
 /// A private key in memory.
 pub struct FileSigner {
@@ -102,7 +105,7 @@ pub async fn open_public(key: KeyRef, passwords: Passwords) -> Result<PublicKey,
 
 fn unseal(key: &KeyRef, sealed: Sealed, passwords: &Passwords) -> Result<PrivateKey, Error> {
     let encrypted = match sealed {
-        Sealed::Open(private) => return Ok(private),
+        Sealed::Open(private) => return Ok(*private),
         Sealed::Encrypted(encrypted) => encrypted,
     };
     let asked = match (&passwords.variable, passwords.ask) {

@@ -38,7 +38,7 @@ enum Mathematics {
 /// What a private key's PEM block holds.
 pub enum Sealed {
     /// A key in the open.
-    Open(PrivateKey),
+    Open(Box<PrivateKey>),
     /// cosign's encrypted form, for which a password is needed.
     Encrypted(cosign::EncryptedKey),
 }
@@ -64,9 +64,9 @@ impl Sealed {
             label if cosign::LABELS.contains(&label) => {
                 Ok(Self::Encrypted(cosign::EncryptedKey::parse(der)?))
             }
-            "PRIVATE KEY" => PrivateKey::from_pkcs8(der).map(Self::Open),
-            "EC PRIVATE KEY" => PrivateKey::from_sec1(der).map(Self::Open),
-            "RSA PRIVATE KEY" => PrivateKey::from_pkcs1(der).map(Self::Open),
+            "PRIVATE KEY" => PrivateKey::from_pkcs8(der).map(|key| Self::Open(Box::new(key))),
+            "EC PRIVATE KEY" => PrivateKey::from_sec1(der).map(|key| Self::Open(Box::new(key))),
+            "RSA PRIVATE KEY" => PrivateKey::from_pkcs1(der).map(|key| Self::Open(Box::new(key))),
             "ENCRYPTED PRIVATE KEY" => Err(Error::EncryptedPkcs8),
             "PUBLIC KEY" | "RSA PUBLIC KEY" => Err(Error::PublicKey),
             label => Err(Error::Label {

@@ -275,9 +275,8 @@ impl Store for S3Store {
                     .send()
             })
             .await;
-        let error = match put {
-            Ok(_) => return Ok(()),
-            Err(error) => error,
+        let Err(error) = put else {
+            return Ok(());
         };
         let changed = Error::Changed {
             object: self.locate(key),

@@ -232,7 +232,7 @@ impl Case for PrivateKeyCase {
 
 fn open(text: &[u8], password: &str) -> Result<PrivateKey, s3lo::key::private::Error> {
     match Sealed::from_pem(text)? {
-        Sealed::Open(key) => Ok(key),
+        Sealed::Open(key) => Ok(*key),
         Sealed::Encrypted(key) => {
             PrivateKey::from_pkcs8(&key.open(&password.as_bytes().to_vec().into())?)
         }

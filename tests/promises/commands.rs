@@ -13,7 +13,7 @@ fn settled(text: &str) -> String {
     let mut text = text.to_owned();
     while let Some(at) = text
         .find("202")
-        .filter(|at| text[*at..].as_bytes().get(10) == Some(&b'T'))
+        .filter(|at| text.as_bytes().get(*at + 10) == Some(&b'T'))
     {
         text.replace_range(at..at + 20, "<TIME>");
     }

@@ -1,6 +1,12 @@
 //! The promises, one module each. Every test here either runs or fails: what it needs is started by
 //! the test itself, and `./test` installs it.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(
+    clippy::print_stdout,
+    reason = "the counts of what was tried are part of the result"
+)]
+
 mod attack_cases;
 mod bounds;
 mod commands;
@@ -13,6 +19,7 @@ mod local_store;
 mod many_at_once;
 mod properties;
 mod races;
+mod rooms;
 mod s3_store;
 mod secrets;
 mod support;

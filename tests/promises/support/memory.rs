@@ -9,15 +9,20 @@ use s3lo::store::{Error, Object, Store, Version};
 /// What a test does before a call: it is told the call's name and the object key.
 type Step = Box<dyn FnMut(&MemoryStore, &str, &str) -> Result<(), Error> + Send>;
 
+/// Bytes and version, by key.
+type Objects = BTreeMap<String, (Vec<u8>, u64)>;
+
 /// Objects by their keys, each with a version that counts up.
 #[derive(Clone, Default)]
 pub(crate) struct MemoryStore {
-    objects: Arc<Mutex<BTreeMap<String, (Vec<u8>, u64)>>>,
+    objects: Arc<Mutex<Objects>>,
     versions: Arc<Mutex<u64>>,
     calls: Arc<Mutex<Vec<String>>>,
     step: Arc<Mutex<Option<Step>>>,
     /// A store that does not know conditions: the last writer wins.
     pub(crate) ignores_conditions: bool,
+    /// A store that writes, and is asked a second time because its first answer was lost.
+    pub(crate) loses_answers: bool,
 }
 
 impl MemoryStore {
@@ -115,6 +120,11 @@ impl Store for MemoryStore {
             });
         }
         self.put(key, bytes);
+        if self.loses_answers {
+            return Err(Error::Exists {
+                object: key.to_owned(),
+            });
+        }
         Ok(())
     }
 

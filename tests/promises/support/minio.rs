@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
@@ -13,9 +13,9 @@ use super::tools::tool;
 /// A MinIO that serves.
 pub(crate) struct MinIo {
     pub(crate) endpoint: String,
-    // Both end with the process: the folder, and the pipe whose end stops the server.
+    // All end with the process: the folder, and the shell that stops the server when its pipe ends.
     _folder: TempDir,
-    _lifeline: std::process::ChildStdin,
+    _shell: Child,
 }
 
 pub(crate) const USER: &str = "minio-test-user";
@@ -39,7 +39,7 @@ fn start() -> MinIo {
     // Statics are never dropped, so a shell waits for our end of the pipe to close, and then stops
     // the server and removes its data.
     let script = r#""$1" server --quiet --address "$2" "$3" >"$3.log" 2>&1 & read -r _; kill $!; wait; rm -rf "$3" "$3.log""#;
-    let mut shell = Command::new("sh")
+    let shell = Command::new("sh")
         .args(["-c", script, "minio"])
         .arg(tool("minio"))
         .arg(&address)
@@ -51,7 +51,6 @@ fn start() -> MinIo {
         .stdin(Stdio::piped())
         .spawn()
         .unwrap();
-    let lifeline = shell.stdin.take().unwrap();
     let patience = Instant::now() + Duration::from_secs(60);
     while !is_ready(&address) {
         assert!(
@@ -63,7 +62,7 @@ fn start() -> MinIo {
     MinIo {
         endpoint: format!("http://{address}"),
         _folder: folder,
-        _lifeline: lifeline,
+        _shell: shell,
     }
 }
 

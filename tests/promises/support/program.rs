@@ -52,6 +52,10 @@ impl Desk {
         self
     }
 
+    pub(crate) fn environment(&self) -> Vec<(String, String)> {
+        self.environment.clone()
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
