@@ -22,6 +22,8 @@ pub struct Image {
 pub enum Snapshot {
     /// A manifest of an allowed size.
     Read(store::Object),
+    /// Something that is no file of the store.
+    NotAFile,
     /// More than a manifest may have.
     Oversized,
 }
@@ -31,6 +33,7 @@ impl Snapshot {
     pub fn found(&self) -> Found<'_> {
         match self {
             Self::Read(object) => Found::Bytes(&object.bytes),
+            Self::NotAFile => Found::NotAFile,
             Self::Oversized => Found::Oversized,
         }
     }
@@ -47,12 +50,20 @@ impl Image {
         match self.store.read(&key, manifest::MAX_BYTES).await {
             Ok(object) => Ok(Snapshot::Read(object)),
             Err(store::Error::Oversized { .. }) => Ok(Snapshot::Oversized),
+            Err(store::Error::NotAFile { .. } | store::Error::Symlink { .. }) => {
+                Ok(Snapshot::NotAFile)
+            }
             Err(store::Error::NotFound { .. }) => Err(Error::NotInStore {
                 reference: self.reference.clone(),
-                tags: self.store.list(&self.reference.tags_prefix()).await.ok(),
+                tags: self.tags().await,
             }),
             Err(error) => Err(error.into()),
         }
+    }
+
+    async fn tags(&self) -> Option<Vec<String>> {
+        let listing = self.store.list(&self.reference.tags_prefix()).await;
+        Some(listing.ok()?.names)
     }
 
     /// Whether the tag still holds the manifest that was read as `version` with `digest`.
@@ -76,6 +87,7 @@ impl Image {
             }),
             Err(store::Error::NotFound { .. }) => Ok(Now::Gone),
             Err(store::Error::Oversized { .. }) => Ok(Now::Oversized),
+            Err(store::Error::NotAFile { .. } | store::Error::Symlink { .. }) => Ok(Now::Gone),
             Err(error) => Err(error),
         }
     }

@@ -17,7 +17,7 @@
 //!
 //! | room | holds |
 //! |---|---|
-//! | [`digest`], [`reference`] | what names a manifest and where it lies |
+//! | [`digest`], [`reference`], [`text`] | what names a manifest and where it lies |
 //! | [`manifest`], [`payload`], [`record`] | what is read, signed and stored |
 //! | [`key::algorithm`], [`key::armor`], [`key::public`], [`key::cosign`] | keys as bytes |
 //! | [`verdict`] | the one verifier |
@@ -46,5 +46,6 @@ pub mod record;
 pub mod reference;
 pub mod sign;
 pub mod store;
+pub mod text;
 pub mod verdict;
 pub mod verify;

@@ -13,11 +13,14 @@
     clippy::as_conversions
 )]
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use std::fmt;
+
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::digest::Digest;
 use crate::json;
+use crate::text::clipped;
 
 /// The largest manifest that is read, in bytes.
 pub const MAX_BYTES: u64 = 4 * 1024 * 1024;
@@ -37,7 +40,7 @@ impl Manifest {
     /// [`Error`] if they are not one of the four kinds of manifest.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
         let shape: Shape = json::object(bytes).map_err(|error| Error::Json {
-            reason: error.to_string(),
+            reason: clipped(&error.to_string()),
         })?;
         Ok(Self {
             media_type: shape.media_type()?,
@@ -119,44 +122,119 @@ pub enum Error {
     Shapeless,
 }
 
+impl Error {
+    fn json(reason: &str) -> Self {
+        Self::Json {
+            reason: reason.to_owned(),
+        }
+    }
+}
+
 /// The fields that tell an image from an index. Duplicates of them are an error to serde.
 #[derive(Deserialize)]
 struct Shape {
     #[serde(rename = "schemaVersion")]
-    schema_version: u64,
-    #[serde(rename = "mediaType")]
-    media_type: Option<String>,
-    config: Option<IgnoredAny>,
-    layers: Option<Vec<IgnoredAny>>,
-    manifests: Option<Vec<IgnoredAny>>,
+    schema_version: Kind,
+    #[serde(rename = "mediaType", default)]
+    media_type: Kind,
+    #[serde(default)]
+    config: Kind,
+    #[serde(default)]
+    layers: Kind,
+    #[serde(default)]
+    manifests: Kind,
 }
 
 impl Shape {
     fn media_type(self) -> Result<MediaType, Error> {
-        if self.schema_version != 2 {
-            return Err(Error::SchemaVersion {
-                version: self.schema_version,
-            });
+        match self.schema_version {
+            Kind::Integer(2) => {}
+            Kind::Integer(version) => return Err(Error::SchemaVersion { version }),
+            _ => return Err(Error::json("schemaVersion is not an integer")),
         }
         let is_list = match (self.config, self.layers, self.manifests) {
-            (Some(_), Some(_), None) => false,
-            (None, None, Some(_)) => true,
-            (_, _, Some(_)) => return Err(Error::Ambiguous),
-            (_, _, None) => return Err(Error::Shapeless),
+            (Kind::Null, Kind::Null, Kind::List) => true,
+            (_, _, Kind::List) => return Err(Error::Ambiguous),
+            (Kind::Object, Kind::List, Kind::Null) => false,
+            (_, _, Kind::Null) => return Err(Error::Shapeless),
+            _ => return Err(Error::json("manifests is not a list")),
         };
         // OCI lets the media type be absent; the shape then decides.
-        let Some(name) = self.media_type else {
-            return Ok(if is_list {
-                MediaType::OciIndex
-            } else {
-                MediaType::OciManifest
-            });
+        let name = match self.media_type {
+            Kind::Text(name) => name,
+            Kind::Null if is_list => return Ok(MediaType::OciIndex),
+            Kind::Null => return Ok(MediaType::OciManifest),
+            _ => return Err(Error::json("mediaType is not a string")),
         };
         match MediaType::from_name(&name) {
             Some(media_type) if media_type.is_list() == is_list => Ok(media_type),
             Some(_) => Err(Error::Ambiguous),
             None => Err(Error::MediaType { name }),
         }
+    }
+}
+
+/// What kind of value a field has. serde's own errors quote a value of the wrong type whole, and a
+/// manifest may hold megabytes of it.
+#[derive(Default)]
+enum Kind {
+    Integer(u64),
+    List,
+    #[default]
+    Null,
+    Object,
+    Other,
+    /// The beginning of it: no media type is longer.
+    Text(String),
+}
+
+impl<'de> Deserialize<'de> for Kind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(KindVisitor)
+    }
+}
+
+struct KindVisitor;
+
+impl<'de> Visitor<'de> for KindVisitor {
+    type Value = Kind;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Kind, E> {
+        Ok(Kind::Other)
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Kind, E> {
+        Ok(Kind::Integer(number))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Kind, E> {
+        Ok(Kind::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Kind, E> {
+        Ok(Kind::Other)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Kind, E> {
+        Ok(Kind::Text(clipped(text)))
+    }
+
+    fn visit_unit<E>(self) -> Result<Kind, E> {
+        Ok(Kind::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Kind, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Kind::List)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Kind, A::Error> {
+        while entries.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Kind::Object)
     }
 }
 

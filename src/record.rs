@@ -25,6 +25,7 @@ use crate::json;
 use crate::key::algorithm::Algorithm;
 use crate::key::public::KeyId;
 use crate::payload::Schema;
+use crate::text::clipped;
 
 /// The largest record that is read, in bytes.
 pub const MAX_BYTES: u64 = 64 * 1024;
@@ -178,9 +179,14 @@ impl Record {
 pub struct Timestamp(OffsetDateTime);
 
 impl Timestamp {
-    /// The second in which `time` lies. `None` beyond the year 9999, which RFC 3339 cannot write.
+    /// The second in which `time` lies. `None` before 1970, and beyond the year 9999,
+    /// which RFC 3339 cannot write.
     pub fn from_system(time: std::time::SystemTime) -> Option<Self> {
-        Self::whole_seconds(OffsetDateTime::from(time))
+        let since = time
+            .duration_since(std::time::SystemTime::UNIX_EPOCH)
+            .ok()?;
+        let seconds = i64::try_from(since.as_secs()).ok()?;
+        Self::whole_seconds(OffsetDateTime::from_unix_timestamp(seconds).ok()?)
     }
 
     fn whole_seconds(time: OffsetDateTime) -> Option<Self> {
@@ -231,7 +237,7 @@ impl Error {
 impl From<serde_json::Error> for Error {
     fn from(error: serde_json::Error) -> Self {
         Self::Malformed {
-            reason: error.to_string(),
+            reason: clipped(&error.to_string()),
         }
     }
 }

@@ -108,6 +108,12 @@ impl FromStr for Reference {
     ///
     /// [`Error`] for everything that does not name exactly one tag.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.is_empty() {
+            check_segment(text).map_err(|why| Error::Segment {
+                segment: text.to_owned(),
+                why,
+            })?;
+        }
         let (scheme, rest) = Scheme::split(text)?;
         let (rest, pin) = split_pin(text, rest)?;
         let (root, path) = split_root(scheme, rest).ok_or_else(|| Error::NoImage {
@@ -365,6 +371,8 @@ fn check_segment(segment: &str) -> Result<(), &'static str> {
         "." | ".." => Err("it would name another directory"),
         _ if segment.contains(['/', '\\']) => Err("it holds a slash or backslash"),
         _ if segment.contains(char::is_control) => Err("it holds a control character"),
+        // The name of a draft in a directory store.
+        ".s3lo.tmp" => Err("it is a name that this program uses itself"),
         _ if segment.len() > LONGEST_SEGMENT => Err("it is longer than 255 bytes"),
         _ => Ok(()),
     }

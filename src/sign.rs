@@ -11,11 +11,11 @@
 //! 5. Where another signer was faster: look at manifest and record together, and go round again.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared, join, join_all};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::digest::Digest;
 use crate::image::{self, Image, Now, Snapshot};
@@ -25,12 +25,15 @@ use crate::manifest::Manifest;
 use crate::payload::{Schema, payload};
 use crate::record::{self, Record, Timestamp};
 use crate::reference::Reference;
-use crate::store::{self, Object, Version};
+use crate::store::{self, Listing, Object, Version};
 use crate::verdict::{self, Found, Policy, Reason, Verdict, Verified, judge};
 
 /// How often a signer goes round again after another one was faster. Of those who replace the same
 /// record one is done with each round, so this many may do it at once.
 const ROUNDS: u32 = 100;
+
+/// How long the listing is waited for: it is a hint, and an image is signed without it.
+const HINT: Duration = Duration::from_secs(3);
 
 /// A key to sign with, opened once for all images.
 #[derive(Clone)]
@@ -50,6 +53,11 @@ impl Key {
             reference,
             opening: opening.boxed().shared(),
         }
+    }
+
+    /// Waits until the key is open, or cannot be opened.
+    pub async fn settled(self) {
+        let _ = self.opening.await;
     }
 }
 
@@ -108,7 +116,8 @@ pub enum Status {
 /// Signs `image` with every key; a result for each, in their order.
 pub async fn sign(image: &Image, keys: &[Key], options: &Options) -> Vec<Result<Signed, Error>> {
     let prefix = image.reference.records_prefix();
-    let manifest = join(image.read_manifest(), image.store.list(&prefix));
+    let hint = timeout(HINT, image.store.list(&prefix));
+    let manifest = join(image.read_manifest(), hint);
     let signers = join_all(keys.iter().map(|key| key.opening.clone()));
     let Ok(((snapshot, listing), signers)) =
         timeout_at(options.deadline, join(manifest, signers)).await
@@ -119,9 +128,14 @@ pub async fn sign(image: &Image, keys: &[Key], options: &Options) -> Vec<Result<
         Ok(before) => before,
         Err(error) => return vec![Err(error); keys.len()],
     };
-    let listing = listing.ok();
+    let listing = listing.ok().and_then(Result::ok);
+    let (image_name, digest) = (image.reference.to_string(), before.manifest.digest());
+    tracing::debug!(
+        "{image_name}: read {digest}; may be listed: {}",
+        listing.is_some()
+    );
     join_all(keys.iter().zip(signers).map(|(key, signer)| {
-        let (before, listing) = (&before, listing.as_deref());
+        let (before, listing) = (&before, listing.as_ref());
         async move {
             let signing = Signing {
                 image,
@@ -162,8 +176,8 @@ impl Before {
         }
         match snapshot {
             Snapshot::Read(Object { version, .. }) => Ok(Self { manifest, version }),
-            // `read_manifest` has refused it.
-            Snapshot::Oversized => Err(Error::Unsettled {
+            // `read_manifest` has refused them.
+            Snapshot::NotAFile | Snapshot::Oversized => Err(Error::Unsettled {
                 reference: reference.clone(),
             }),
         }
@@ -188,21 +202,24 @@ enum Step {
 }
 
 impl Signing<'_> {
-    async fn run(&self, listing: Option<&[String]>) -> Result<Signed, Error> {
+    async fn run(&self, listing: Option<&Listing>) -> Result<Signed, Error> {
         let reference = &self.image.reference;
         let object_key = reference.record_key(&self.signer.public_key().id());
         let name = object_key
             .strip_prefix(&reference.records_prefix())
             .unwrap_or_default();
-        let listed = listing.is_some_and(|names| names.iter().any(|listed| listed == name));
+        let listed = listing.is_some_and(|listing| listing.has(name));
         let mut replaced = None;
         if listed {
-            match self.look(&object_key, None).await? {
+            let (unmoved, step) = join(self.unmoved(), self.look(&object_key, None)).await;
+            unmoved?;
+            match step? {
                 Step::Done(signed) => return Ok(signed),
                 Step::Put(version) => replaced = version,
             }
         }
         let (record, bytes) = self.record().await?;
+        tracing::debug!("{reference}: signed by {}", self.key);
         for round in 1..=ROUNDS {
             let (put, unmoved) = join(
                 self.put(&object_key, &bytes, replaced.as_ref()),
@@ -260,12 +277,18 @@ impl Signing<'_> {
     }
 
     fn judge(&self, record: &[u8], policy: Policy) -> Verdict {
+        let oversized = u64::try_from(record.len()).is_ok_and(|length| length > record::MAX_BYTES);
+        let found = if oversized {
+            Found::Oversized
+        } else {
+            Found::Bytes(record)
+        };
         let key = verdict::Key {
             reference: self.key.as_str(),
             public: self.signer.public_key(),
         };
         let (manifest, reference) = (&self.before.manifest, &self.image.reference);
-        judge(manifest, Found::Bytes(record), reference, key, policy)
+        judge(manifest, found, reference, key, policy)
     }
 
     async fn put(

@@ -26,6 +26,8 @@ pub enum Found<'a> {
     Absent,
     /// This.
     Bytes(&'a [u8]),
+    /// Something that is no file of the store: a directory, a pipe, a link that is not followed.
+    NotAFile,
     /// More than such an object may have.
     Oversized,
 }
@@ -126,6 +128,8 @@ pub enum Reason {
     },
 }
 
+const NOT_A_FILE: &str = "it is not a regular file below the store's root";
+
 /// Reads the manifest that a verdict is about.
 ///
 /// # Errors
@@ -135,6 +139,7 @@ pub enum Reason {
 pub fn read_manifest(bytes: Found<'_>) -> Result<Manifest, Reason> {
     match bytes {
         Found::Absent => Err(Reason::MalformedManifest("it is gone".to_owned())),
+        Found::NotAFile => Err(Reason::MalformedManifest(NOT_A_FILE.to_owned())),
         Found::Oversized => Err(Reason::MalformedManifest(format!(
             "it is larger than {} bytes",
             manifest::MAX_BYTES
@@ -179,6 +184,7 @@ fn check(
                 key_ref: key.reference.to_owned(),
             });
         }
+        Found::NotAFile => return Err(Reason::MalformedRecord(NOT_A_FILE.to_owned())),
         Found::Oversized => {
             return Err(Reason::MalformedRecord(format!(
                 "it is larger than {} bytes",

@@ -31,6 +31,11 @@ impl Key {
             opening: opening.boxed().shared(),
         }
     }
+
+    /// Waits until the key is open, or cannot be opened.
+    pub async fn settled(self) {
+        let _ = self.opening.await;
+    }
 }
 
 /// What is asked of an image.
@@ -57,7 +62,7 @@ pub enum Require {
 /// The answer for one image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// The manifest's digest, where it is one.
+    /// The digest of what lies under the tag, where it could be read whole.
     pub digest: Option<Digest>,
     /// Why the image fails whatever its keys say.
     pub rejected: Option<Reason>,
@@ -104,9 +109,16 @@ pub async fn verify(image: &Image, keys: &[Key], options: &Options) -> Result<Ou
     }));
     let (snapshot, records) = join(manifest, records).await;
     let snapshot = snapshot?;
+    tracing::debug!("{}: manifest and records are read", image.reference);
     let manifest = match verdict::read_manifest(snapshot.found()) {
         Ok(manifest) => manifest,
-        Err(reason) => return Ok(Outcome::rejected(None, &reason, records)),
+        Err(reason) => {
+            let digest = match snapshot.found() {
+                Found::Bytes(bytes) => Some(Digest::of(bytes)),
+                Found::Absent | Found::NotAFile | Found::Oversized => None,
+            };
+            return Ok(Outcome::rejected(digest, &reason, records));
+        }
     };
     let current = manifest.digest();
     if let Some(pinned) = image.reference.pin().filter(|pinned| *pinned != current) {
@@ -227,6 +239,7 @@ fn decide(outcomes: &[Result<KeyOutcome, Error>], require: Require) -> Decision 
 enum Stored {
     Absent,
     Bytes(Vec<u8>),
+    NotAFile,
     Oversized,
 }
 
@@ -235,6 +248,7 @@ impl Stored {
         match self {
             Self::Absent => Found::Absent,
             Self::Bytes(bytes) => Found::Bytes(bytes),
+            Self::NotAFile => Found::NotAFile,
             Self::Oversized => Found::Oversized,
         }
     }
@@ -248,13 +262,14 @@ async fn read_record(image: &Image, key: &Key) -> Result<(PublicKey, Stored), Er
         Ok(object) => Stored::Bytes(object.bytes),
         Err(store::Error::NotFound { .. }) => Stored::Absent,
         Err(store::Error::Oversized { .. }) => Stored::Oversized,
+        Err(store::Error::NotAFile { .. } | store::Error::Symlink { .. }) => Stored::NotAFile,
         Err(denied) if denied.is_denied() => {
             // To a caller who may not list, S3 answers 403 for what is not there. A caller who may
             // list a prefix alone gets the same answer, and can find out.
             let prefix = image.reference.records_prefix();
             let name = format!("{key_id}.json");
             match image.store.list(&prefix).await {
-                Ok(names) if !names.contains(&name) => Stored::Absent,
+                Ok(listing) if listing.lacks(&name) => Stored::Absent,
                 _ => return Err(denied.into()),
             }
         }

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::digest::Digest;
+use crate::key::is_key_material;
 use crate::payload::Schema;
 use crate::sign::IfSigned;
 use crate::verify::Require;
@@ -195,22 +196,33 @@ impl From<IfSignedArg> for IfSigned {
 
 /// Whether JSON was asked for, in arguments that could not be parsed.
 pub(super) fn wants_json(arguments: &[OsString]) -> bool {
-    let joined = ["--output=json", "-ojson", "-o=json"];
-    let pair = |pair: &[OsString]| match pair {
-        [name, value] => (name == "--output" || name == "-o") && value == "json",
-        _ => false,
-    };
-    arguments
+    let texts: Vec<_> = arguments
         .iter()
-        .any(|argument| joined.iter().any(|text| argument == text))
-        || arguments.windows(2).any(pair)
+        .map(|argument| argument.to_string_lossy())
+        .collect();
+    // `-o` may come last in a cluster of short flags, with its value behind it or after it.
+    let short = |text: &str| text.starts_with('-') && !text.starts_with("--");
+    let one = |text: &str| {
+        text == "--output=json"
+            || (short(text) && (text.ends_with("ojson") || text.ends_with("o=json")))
+    };
+    let two = |name: &str| name == "--output" || (short(name) && name.ends_with('o'));
+    texts.iter().any(|text| one(text))
+        || texts
+            .windows(2)
+            .any(|pair| matches!(pair, [name, value] if two(name) && value == "json"))
 }
 
 /// Whether somebody typed a key where its place belongs.
 pub(super) fn hold_a_key(arguments: &[OsString]) -> bool {
-    arguments
+    let typed = arguments
         .iter()
-        .any(|argument| argument.to_string_lossy().contains("-----BEGIN "))
+        .skip(1)
+        .map(|argument| argument.to_string_lossy());
+    typed.into_iter().any(|argument| {
+        let value = argument.split_once('=').map_or("", |(_, value)| value);
+        is_key_material(&argument) || is_key_material(value)
+    })
 }
 
 fn schema(text: &str) -> Result<Schema, String> {

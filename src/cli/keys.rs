@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use secrecy::{ExposeSecret as _, SecretSlice};
+use tempfile::NamedTempFile;
 
 use super::args::{GenerateArgs, Output, PublicKeyArgs};
 use super::{Ending, Stop, json, plan};
@@ -20,12 +21,18 @@ pub(super) fn generate(
     out: &mut dyn Write,
 ) -> Result<Ending, Stop> {
     let prefix = &args.output_key_prefix;
+    if prefix.is_empty() || prefix.ends_with('/') || prefix.contains(char::is_control) {
+        return Err(Explained::usage(
+            "`--output-key-prefix` does not begin the name of a file",
+            "write the beginning of the files' names, as in `--output-key-prefix release`",
+        )
+        .into());
+    }
     let (private, public) = (format!("{prefix}.key"), format!("{prefix}.pub"));
-    if !args.force {
-        for path in [&private, &public] {
-            if Path::new(path).symlink_metadata().is_ok() {
-                return Err(exists(path).into());
-            }
+    for path in [&private, &public] {
+        match Path::new(path).symlink_metadata() {
+            Ok(there) if there.is_dir() || !args.force => return Err(exists(path).into()),
+            _ => {}
         }
     }
     let password = new_password()?;
@@ -36,8 +43,11 @@ pub(super) fn generate(
     };
     let key = PrivateKey::generate().map_err(broken)?;
     let sealed = key.seal(&password).map_err(broken)?;
-    write(&private, sealed.as_bytes(), 0o600, args.force)?;
-    write(&public, key.public().to_pem().as_bytes(), 0o644, args.force)?;
+    // Both are written before either takes its place, and the private key is the last to go.
+    let private_draft = draft(&private, sealed.as_bytes(), 0o600)?;
+    let public_draft = draft(&public, key.public().to_pem().as_bytes(), 0o644)?;
+    place(public_draft, &public, args.force)?;
+    place(private_draft, &private, args.force)?;
     let key_id = key.public().id().to_string();
     match output {
         Output::Json => json::write(
@@ -111,23 +121,26 @@ fn new_password() -> Result<SecretSlice<u8>, Explained> {
     Ok(password)
 }
 
-/// Writes a file whole, or not at all.
-fn write(path: &str, contents: &[u8], mode: u32, force: bool) -> Result<(), Explained> {
-    let failed = |error: &io::Error| Explained {
-        code: "io",
-        message: format!("cannot write `{path}`: {error}"),
-        help: "check that the directory exists and may be written".to_owned(),
-    };
+/// A file of `path`'s folder, written whole and without a name that anybody looks for.
+fn draft(path: &str, contents: &[u8], mode: u32) -> Result<NamedTempFile, Explained> {
     let folder = match Path::new(path).parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let mut draft = tempfile::Builder::new()
-        .permissions(Permissions::from_mode(mode))
-        .tempfile_in(folder)
-        .map_err(|error| failed(&error))?;
-    draft.write_all(contents).map_err(|error| failed(&error))?;
-    draft.as_file().sync_all().map_err(|error| failed(&error))?;
+    let write = || {
+        let mut draft = NamedTempFile::new_in(folder)?;
+        draft
+            .as_file()
+            .set_permissions(Permissions::from_mode(mode))?;
+        draft.write_all(contents)?;
+        draft.as_file().sync_all()?;
+        Ok(draft)
+    };
+    write().map_err(|error: io::Error| unwritten(path, &error))
+}
+
+/// Gives a draft its name.
+fn place(draft: NamedTempFile, path: &str, force: bool) -> Result<(), Explained> {
     let placed = if force {
         draft.persist(path)
     } else {
@@ -136,7 +149,15 @@ fn write(path: &str, contents: &[u8], mode: u32, force: bool) -> Result<(), Expl
     match placed {
         Ok(_) => Ok(()),
         Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Err(exists(path)),
-        Err(error) => Err(failed(&error.error)),
+        Err(error) => Err(unwritten(path, &error.error)),
+    }
+}
+
+fn unwritten(path: &str, error: &io::Error) -> Explained {
+    Explained {
+        code: "io",
+        message: format!("cannot write `{path}`: {}", error.kind()),
+        help: "check that the directory exists and may be written".to_owned(),
     }
 }
 

@@ -47,9 +47,12 @@ pub fn run(arguments: Vec<OsString>, out: &mut dyn Write, err: &mut dyn Write) -
             failed(Explained::new(&RefError::KeyMaterial), json, out, err)
         }
         Ok(cli) => command(cli, out, err),
-        Err(error) => unparsed(&error, json, out, err),
+        Err(error) => unparsed(&error, &arguments, json, out, err),
     };
-    let flushed = ended.and_then(|ending| out.flush().map(|()| ending));
+    let flushed = match (ended, out.flush()) {
+        (Ok(Ending::Refused), _) => Ok(Ending::Refused),
+        (ended, flushed) => ended.and_then(|ending| flushed.map(|()| ending)),
+    };
     match flushed {
         Ok(Ending::Done) => ExitCode::SUCCESS,
         Ok(Ending::Refused) => ExitCode::from(1),
@@ -143,11 +146,19 @@ fn deadline(timeout: Duration) -> Instant {
 
 fn unparsed(
     error: &clap::Error,
+    arguments: &[OsString],
     json: bool,
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> io::Result<Ending> {
     let text = error.to_string();
+    let known = Cli::command();
+    let named = known.get_subcommands().map(clap::Command::get_name);
+    let command = named
+        .filter(|name| arguments.iter().any(|argument| argument == name))
+        .map(|name| format!("{name} "))
+        .next()
+        .unwrap_or_default();
     if matches!(
         error.kind(),
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
@@ -159,11 +170,11 @@ fn unparsed(
         err.write_all(text.as_bytes())?;
         return Ok(Ending::Failed);
     }
-    failed(usage(&text), json, out, err)
+    failed(usage(&text, &command), json, out, err)
 }
 
 /// clap's paragraphs, as one sentence and what to do: its tip, and the usage.
-fn usage(text: &str) -> Explained {
+fn usage(text: &str, command: &str) -> Explained {
     let text = text.strip_prefix("error: ").unwrap_or(text);
     let mut paragraphs = text.split("\n\n").map(|paragraph| {
         let lines: Vec<_> = paragraph.lines().map(str::trim).collect();
@@ -178,7 +189,7 @@ fn usage(text: &str) -> Explained {
         .map(|line| line.trim_start_matches("tip: ").to_owned())
         .collect();
     let help = if help.is_empty() {
-        "see `s3lo --help`".to_owned()
+        format!("see `s3lo {command}--help`")
     } else {
         help.join("; ")
     };

@@ -32,14 +32,19 @@ pub(super) async fn run(
     let references = plan::keys(&args.keys)?;
     let images = plan::images(&args.images).await?;
     let passwords = plan::passwords();
-    let keys: Vec<_> = references
-        .iter()
-        .map(|reference| {
-            let opening = file::open_signer(reference.clone(), passwords.clone());
-            let opening = async move { Ok(Arc::new(opening.await?) as Arc<dyn Signer>) };
-            Key::new(reference.clone(), opening)
-        })
-        .collect();
+    let mut keys: Vec<Key> = Vec::with_capacity(references.len());
+    for reference in &references {
+        let opening = file::open_signer(reference.clone(), passwords.clone());
+        // A person is asked for one password after the other, in the order of the keys.
+        let before = keys.last().cloned().filter(|_| passwords.would_ask());
+        let opening = async move {
+            if let Some(before) = before {
+                before.settled().await;
+            }
+            Ok(Arc::new(opening.await?) as Arc<dyn Signer>)
+        };
+        keys.push(Key::new(reference.clone(), opening));
+    }
     let text = output == Output::Text;
     let bar = progress::bar(images.len(), text);
     let mut order = InOrder::new();
@@ -57,7 +62,7 @@ pub(super) async fn run(
             None if text => {
                 for (image, results) in order.push(number, (images.get(number), results.clone())) {
                     if let (Some(image), Ok(())) = (image, &printed) {
-                        printed = print(out, image, &references, &results);
+                        printed = print(out, image, &references, &results, images.len() > 1);
                     }
                 }
             }
@@ -69,7 +74,7 @@ pub(super) async fn run(
     if let Some(bar) = bar {
         bar.finish_and_clear();
         for (image, results) in images.iter().zip(&results) {
-            print(out, image, &references, results)?;
+            print(out, image, &references, results, true)?;
         }
     }
     if text {
@@ -92,10 +97,11 @@ fn print(
     image: &Image,
     keys: &[KeyRef],
     results: &Signatures,
+    several: bool,
 ) -> std::io::Result<()> {
     for (key, result) in keys.iter().zip(results) {
         if let Ok(signed) = result {
-            text::signed(out, image, key, signed)?;
+            text::signed(out, image, key, signed, several)?;
         }
     }
     Ok(())
@@ -115,9 +121,21 @@ fn errors(err: &mut dyn Write, images: &[Image], results: &[Signatures]) -> std:
             }
         }
     }
+    let failed = results
+        .iter()
+        .filter(|results| results.iter().any(Result::is_err))
+        .count();
     for (explained, names) in &told {
         let names: &[String] = if images.len() > 1 { names } else { &[] };
         text::error(err, explained, names)?;
+    }
+    if images.len() > 1 && failed > 0 {
+        let signed = images.len().saturating_sub(failed);
+        writeln!(
+            err,
+            "{signed} of {} images are signed by every key",
+            images.len()
+        )?;
     }
     Ok(())
 }

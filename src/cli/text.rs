@@ -2,12 +2,21 @@
 
 use std::io::{self, Write};
 
-use crate::explain::{Explained, printable};
+use crate::explain::Explained;
 use crate::image::Image;
 use crate::key::KeyRef;
 use crate::sign::{Signed, Status};
+use crate::text::printable;
 use crate::verdict::Verdict;
 use crate::verify::{KeyOutcome, Outcome};
+
+/// How an image is named: by its name, and in full where there are several.
+fn name(image: &Image, several: bool) -> String {
+    if several {
+        return printable(&image.reference.to_string());
+    }
+    printable(&image.reference.name())
+}
 
 /// A signed image.
 pub(super) fn signed(
@@ -15,12 +24,13 @@ pub(super) fn signed(
     image: &Image,
     key: &KeyRef,
     signed: &Signed,
+    several: bool,
 ) -> io::Result<()> {
     let done = match signed.status {
         Status::Kept => "Already signed",
         Status::Signed => "Signed",
     };
-    writeln!(out, "{done} {}", printable(&image.reference.name()))?;
+    writeln!(out, "{done} {}", name(image, several))?;
     writeln!(out, "  Digest:  {}", signed.digest)?;
     writeln!(out, "  Key:     {}", printable(key.as_str()))?;
     writeln!(out, "  Key ID:  {}", signed.key_id)?;
@@ -36,8 +46,9 @@ pub(super) fn verified(
     image: &Image,
     keys: &[KeyRef],
     outcome: &Outcome,
+    several: bool,
 ) -> io::Result<()> {
-    writeln!(out, "✓ Verified {}", printable(&image.reference.name()))?;
+    writeln!(out, "✓ Verified {}", name(image, several))?;
     if let Some(digest) = outcome.digest {
         writeln!(out, "  Digest:  {digest}")?;
     }
@@ -56,14 +67,33 @@ pub(super) fn verified(
     Ok(())
 }
 
-/// An image that is not.
-pub(super) fn not_verified(err: &mut dyn Write, image: &Image, reason: &str) -> io::Result<()> {
-    writeln!(
-        err,
-        "✗ Verification FAILED for {}",
-        printable(&image.reference.name())
-    )?;
-    writeln!(err, "  {}", printable(reason))
+/// An image that is not, with what each of several keys says.
+pub(super) fn not_verified(
+    err: &mut dyn Write,
+    image: &Image,
+    keys: &[KeyRef],
+    outcome: &Outcome,
+    several: bool,
+) -> io::Result<()> {
+    writeln!(err, "✗ Verification FAILED for {}", name(image, several))?;
+    writeln!(err, "  {}", printable(&outcome.reason()))?;
+    if keys.len() < 2 {
+        return Ok(());
+    }
+    for (key, outcome) in keys.iter().zip(&outcome.keys) {
+        let said = match outcome.as_ref().map(|key| &key.verdict) {
+            Ok(Verdict::Verified(_)) => "valid".to_owned(),
+            Ok(Verdict::Rejected(reason)) => reason.to_string(),
+            Err(_) => "not known, see below".to_owned(),
+        };
+        writeln!(
+            err,
+            "  Key:     {}: {}",
+            printable(key.as_str()),
+            printable(&said)
+        )?;
+    }
+    Ok(())
 }
 
 /// An error, and the images that it befell where there were several.

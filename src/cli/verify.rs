@@ -43,13 +43,19 @@ pub(super) async fn run(
     }
     let images = plan::images(&args.images).await?;
     let passwords = plan::passwords();
-    let keys: Vec<_> = references
-        .iter()
-        .map(|reference| {
-            let opening = file::open_public(reference.clone(), passwords.clone());
-            Key::new(reference.clone(), opening)
-        })
-        .collect();
+    let mut keys: Vec<Key> = Vec::with_capacity(references.len());
+    for reference in &references {
+        let opening = file::open_public(reference.clone(), passwords.clone());
+        // A person is asked for one password after the other, in the order of the keys.
+        let before = keys.last().cloned().filter(|_| passwords.would_ask());
+        let opening = async move {
+            if let Some(before) = before {
+                before.settled().await;
+            }
+            opening.await
+        };
+        keys.push(Key::new(reference.clone(), opening));
+    }
     let text = output == Output::Text;
     let bar = progress::bar(images.len(), text);
     let mut order = InOrder::new();
@@ -75,12 +81,14 @@ pub(super) async fn run(
         },
     )
     .await;
-    printed?;
     if let Some(bar) = bar {
         bar.finish_and_clear();
-        for (image, answer) in images.iter().zip(&answers) {
-            print(out, err, image, &references, answer, true)?;
-        }
+        let mut all = images.iter().zip(&answers);
+        printed =
+            all.try_for_each(|(image, answer)| print(out, err, image, &references, answer, true));
+    }
+    if text && images.len() > 1 {
+        printed = printed.and_then(|()| summary(err, &answers));
     }
     if !text {
         let several = images.len() > 1 || references.len() > 1;
@@ -88,9 +96,13 @@ pub(super) async fn run(
             .iter()
             .zip(&answers)
             .map(|(image, answer)| VerifyElement::new(image, &references, answer, several));
-        json::write(out, &Results::new(elements.collect(), several))?;
+        printed = json::write(out, &Results::new(elements.collect(), several));
     }
-    Ok(ending(&answers))
+    match (ending(&answers), printed) {
+        // A proven failure is not hidden by a disk that is full.
+        (Ending::Refused, _) => Ok(Ending::Refused),
+        (ending, printed) => printed.map(|()| ending).map_err(Stop::Output),
+    }
 }
 
 fn print(
@@ -110,8 +122,8 @@ fn print(
         Err(error) => text::error(err, &Explained::new(error), &names),
         Ok(outcome) => {
             match outcome.decision {
-                Decision::Verified => text::verified(out, image, keys, outcome)?,
-                Decision::Failed => text::not_verified(err, image, &outcome.reason())?,
+                Decision::Verified => text::verified(out, image, keys, outcome, several)?,
+                Decision::Failed => text::not_verified(err, image, keys, outcome, several)?,
                 Decision::Undecided => {}
             }
             // A key that could not be asked is told of, even where the others decided.
@@ -120,6 +132,19 @@ fn print(
             }
             Ok(())
         }
+    }
+}
+
+/// How many of several images passed, where not all did.
+fn summary(err: &mut dyn Write, answers: &[Answer]) -> std::io::Result<()> {
+    let passed = |answer: &&Answer| {
+        answer
+            .as_ref()
+            .is_ok_and(|outcome| outcome.decision == Decision::Verified)
+    };
+    match answers.iter().filter(passed).count() {
+        all if all == answers.len() => Ok(()),
+        some => writeln!(err, "{some} of {} images are verified", answers.len()),
     }
 }
 

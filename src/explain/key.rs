@@ -1,7 +1,7 @@
 //! What to do about a key that cannot be used.
 
 use super::Explain;
-use crate::key::{Error, KeyRef, RefError, armor, cosign, private, public};
+use crate::key::{Error, KeyRef, RefError, Source, armor, cosign, private, public};
 
 impl Explain for Error {
     fn code(&self) -> &'static str {
@@ -18,11 +18,12 @@ impl Explain for Error {
 
     fn help(&self) -> String {
         match self {
-            Self::Missing { .. } => "check the path, or the variable's name; `s3lo generate-key-pair` makes a new pair, cosign.key and cosign.pub".to_owned(),
+            Self::Missing { key } => match key.source() {
+                Source::Environment(name) => format!("put the key's PEM into the variable {name}: it is unset or empty"),
+                Source::File(_) => "check the path; `s3lo generate-key-pair` makes a new pair, cosign.key and cosign.pub".to_owned(),
+            },
             Self::Oversized { .. } => "give a PEM file of at most 64 KiB".to_owned(),
-            Self::PasswordMissing { key } => {
-                format!("set it: `COSIGN_PASSWORD=… s3lo sign REF --key {key}`")
-            }
+            Self::PasswordMissing { .. } => "set COSIGN_PASSWORD to the password that the key was made with".to_owned(),
             Self::Private { key, source } => private_help(key, source),
             Self::Public { key, source } => public_help(key, source),
             Self::Unreadable { key, .. } => format!("check that it is a file that this user may read: `ls -l {key}`"),
@@ -38,7 +39,7 @@ impl Explain for RefError {
         match self {
             Self::Secret | Self::KeyMaterial => "secret_in_key_reference",
             Self::NotBuilt { .. } | Self::UnknownScheme { .. } => "unknown_key_scheme",
-            Self::Empty | Self::VariableName => "bad_key_reference",
+            Self::Empty | Self::TooLong | Self::VariableName => "bad_key_reference",
         }
     }
 
@@ -49,6 +50,7 @@ impl Explain for RefError {
             Self::NotBuilt { .. } | Self::UnknownScheme { .. } => {
                 "use a key file (`--key cosign.key`) or a variable that holds one (`--key env://COSIGN_PRIVATE_KEY`)".to_owned()
             }
+            Self::TooLong => "name the file by a shorter path".to_owned(),
             Self::Secret => "take the password, token or PIN out of it and give it by an environment variable".to_owned(),
             Self::VariableName => "write `env://` and a name of letters, digits and underscores, as in `--key env://COSIGN_PRIVATE_KEY`".to_owned(),
         }

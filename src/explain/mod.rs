@@ -7,6 +7,7 @@ mod store;
 use std::error::Error;
 use std::fmt;
 
+use crate::text::printable;
 use crate::{cloud, image, sign, verify};
 
 /// An error as the user meets it.
@@ -23,17 +24,17 @@ pub struct Explained {
 impl Explained {
     /// Explains `error`: its sentence and those of its sources, without a `Debug` dump anywhere.
     pub fn new<E: Explain + Error + 'static>(error: &E) -> Self {
-        let mut message = printable(&error.to_string());
+        let mut message = shown(&error.to_string());
         let mut next = error.source();
         while let Some(source) = next {
             message.push_str(": ");
-            message.push_str(&printable(&source.to_string()));
+            message.push_str(&shown(&source.to_string()));
             next = source.source();
         }
         Self {
             code: error.code(),
             message,
-            help: error.help(),
+            help: shown(&error.help()),
         }
     }
 
@@ -41,20 +42,15 @@ impl Explained {
     pub fn usage(message: impl Into<String>, help: impl Into<String>) -> Self {
         Self {
             code: "usage",
-            message: printable(&message.into()),
-            help: help.into(),
+            message: shown(&message.into()),
+            help: shown(&help.into()),
         }
     }
 }
 
 impl fmt::Display for Explained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "error: {}\n  help: {}",
-            self.message,
-            self.help.replace('\n', "\n        ")
-        )
+        write!(f, "error: {}\n  help: {}", self.message, self.help)
     }
 }
 
@@ -65,22 +61,6 @@ pub trait Explain {
 
     /// What to do.
     fn help(&self) -> String;
-}
-
-/// `text` without what could move a terminal's cursor, start a line of its own, or turn the reading
-/// direction: servers and buckets have a say in messages.
-pub fn printable(text: &str) -> String {
-    let unprintable = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-    };
-    text.chars()
-        .flat_map(|c| {
-            let escaped = unprintable(c).then(|| c.escape_default());
-            let plain = (!unprintable(c)).then_some(c);
-            escaped.into_iter().flatten().chain(plain)
-        })
-        .collect()
 }
 
 impl Explain for sign::Error {
@@ -104,7 +84,7 @@ impl Explain for sign::Error {
     fn help(&self) -> String {
         match self {
             Self::AlreadySigned { .. } => {
-                "nothing to do; `--if-signed keep` accepts the signature that is there, `--if-signed replace` signs anew".to_owned()
+                "nothing to do; `--if-signed replace` signs anew".to_owned()
             }
             Self::Clock => "set this machine's clock, for example with `timedatectl set-ntp true`".to_owned(),
             Self::HigherSchema { there, .. } => format!(
@@ -193,6 +173,14 @@ impl Explain for cloud::aws::Error {
     fn help(&self) -> String {
         format!("set {} to {}, or unset it", self.variable, self.expected)
     }
+}
+
+/// The most characters of a sentence. What is longer quotes an argument that nobody will read.
+const LONGEST: usize = 2000;
+
+fn shown(text: &str) -> String {
+    let start: String = text.chars().take(LONGEST).collect();
+    printable(&start)
 }
 
 /// How many names a help line shows.

@@ -14,6 +14,7 @@ impl Explain for Error {
             Self::Io { .. } => "io",
             Self::NoBucket { .. } => "bucket_not_found",
             Self::NoCredentials { .. } => "no_credentials",
+            Self::NotAFile { .. } => "not_a_file",
             Self::NotFound { .. } => "not_found",
             Self::Oversized { .. } => "oversized",
             Self::ReadOnly { .. } => "read_only",
@@ -45,6 +46,7 @@ impl Explain for Error {
             Self::NoCredentials { .. } => {
                 "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE after `aws sso login`".to_owned()
             }
+            Self::NotAFile { .. } => "remove what stands there, and sign again".to_owned(),
             Self::NotFound { .. } => "check the reference".to_owned(),
             Self::Oversized { .. } => "look at the object: it is not what s3lo or this program writes".to_owned(),
             Self::ReadOnly { .. } => "mount the store writable, or sign where it is; verifying needs no writing".to_owned(),
@@ -67,7 +69,7 @@ impl Explain for Error {
 /// The IAM statement that is missing, or the file permission.
 fn denied(action: &str, object: &str, message: Option<&str>) -> String {
     let Some(path) = object.strip_prefix("s3://") else {
-        return format!("let this user {action} it: `ls -l {object}` shows who may");
+        return format!("let this user {action} it: `namei -l {object}` shows who may");
     };
     let bucket = path.split('/').next().unwrap_or(path);
     let statement = match action {

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::json;
+use crate::text::clipped;
 
 /// The label that cosign writes since 2.0, and the one that it wrote before.
 pub const LABELS: [&str; 2] = [
@@ -47,16 +48,16 @@ impl EncryptedKey {
     /// [`Error`] if it is not such a file, or asks for an scrypt cost that cosign never writes.
     pub fn parse(body: &[u8]) -> Result<Self, Error> {
         let file: File = json::object(body).map_err(|error| Error::Json {
-            reason: error.to_string(),
+            reason: clipped(&error.to_string()),
         })?;
         if file.kdf.name != "scrypt" {
             return Err(Error::Kdf {
-                name: file.kdf.name,
+                name: clipped(&file.kdf.name),
             });
         }
         if file.cipher.name != "nacl/secretbox" {
             return Err(Error::Cipher {
-                name: file.cipher.name,
+                name: clipped(&file.cipher.name),
             });
         }
         let cost = Cost::from_params(&file.kdf.params)?;

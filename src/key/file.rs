@@ -25,6 +25,13 @@ pub struct Passwords {
     pub ask: Option<Ask>,
 }
 
+impl Passwords {
+    /// Whether a person would be asked.
+    pub fn would_ask(&self) -> bool {
+        self.variable.is_none() && self.ask.is_some()
+    }
+}
+
 /// Asks for the password of a key.
 pub type Ask = fn(&KeyRef) -> io::Result<SecretSlice<u8>>;
 
@@ -70,6 +77,7 @@ pub async fn open_signer(key: KeyRef, passwords: Passwords) -> Result<FileSigner
             key: key.clone(),
             source,
         })?;
+        tracing::debug!("{key}: read");
         Ok(FileSigner {
             key: Arc::new(unseal(&key, sealed, &passwords)?),
             reference: key,

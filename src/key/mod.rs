@@ -70,12 +70,19 @@ impl FromStr for KeyRef {
     ///
     /// [`RefError`], which never quotes what could be a secret.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.contains("-----BEGIN") || text.contains(char::is_control) {
+        if is_key_material(text) || text.contains(char::is_control) {
             return Err(RefError::KeyMaterial);
         }
+        if text.len() > LONGEST {
+            return Err(RefError::TooLong);
+        }
+        let pkcs11 = text
+            .get(..7)
+            .is_some_and(|start| start.eq_ignore_ascii_case("pkcs11:"));
         let source = match text.split_once("://") {
             None if text.is_empty() => return Err(RefError::Empty),
-            None if text.starts_with("pkcs11:") => return Err(RefError::scheme("pkcs11")),
+            None if pkcs11 && carries_secret(text) => return Err(RefError::Secret),
+            None if pkcs11 => return Err(RefError::scheme("pkcs11")),
             None => Source::File(text.to_owned()),
             Some(("env", name)) if is_variable(name) => Source::Environment(name.to_owned()),
             Some(("env", _)) => return Err(RefError::VariableName),
@@ -110,6 +117,9 @@ pub enum RefError {
     /// It carries a password or a PIN.
     #[error("the key reference carries a secret, and it would be stored in the record")]
     Secret,
+    /// It is longer than any path.
+    #[error("the key reference is longer than {LONGEST} bytes")]
+    TooLong,
     /// A scheme that names no kind of key.
     #[error("`{}` is not a kind of key", scheme.escape_debug())]
     UnknownScheme {
@@ -192,6 +202,18 @@ pub enum Error {
         /// The key's reference.
         key: KeyRef,
     },
+}
+
+/// The longest key reference: that of the longest path. It becomes part of every record.
+const LONGEST: usize = 4096;
+
+/// Whether somebody typed a key where its place belongs: PEM, PEM in base64 as CI variables hold it,
+/// or a line of one. No path of this length is without a dot, a dash or a slash in front.
+pub(crate) fn is_key_material(text: &str) -> bool {
+    let base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
+    text.contains("-----BEGIN ")
+        || text.contains("LS0tLS1CRUdJTi")
+        || (text.len() >= 60 && !text.starts_with('/') && text.bytes().all(base64))
 }
 
 /// A URL's user part or a query can hold a password, a token or a PIN.

@@ -15,10 +15,12 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use rustix::fs::{self, AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, ResolveFlags, Stat};
+use rustix::fs::{
+    self, AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags, Stat,
+};
 use rustix::io::Errno;
 
-use super::{Answer, Error, Object, Store, Version};
+use super::{Answer, Error, Listing, Object, Store, Version};
 use crate::blocking::blocking;
 use crate::digest::Digest;
 use crate::manifest;
@@ -81,7 +83,7 @@ impl Store for LocalStore {
         blocking(move || place.write(&place.folder()?, &bytes, Some(&version))).await
     }
 
-    async fn list(&self, prefix: &str) -> Result<Vec<String>, Error> {
+    async fn list(&self, prefix: &str) -> Result<Listing, Error> {
         let place = self.at(prefix);
         blocking(move || place.list()).await
     }
@@ -169,10 +171,8 @@ impl Place {
         let file = beneath(folder, path, flags).map_err(|error| self.refused(error))?;
         let stat = fs::fstat(&file).map_err(failed)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(Error::Io {
-                action: "read",
+            return Err(Error::NotAFile {
                 object: self.object.clone(),
-                reason: "it is not a regular file".to_owned(),
             });
         }
         let mut bytes = Vec::new();
@@ -213,11 +213,8 @@ impl Place {
                 .and_then(|()| fs::renameat(folder, TEMPORARY, folder, name)),
             None => match unnamed.map(|file| link(&file, folder, name)) {
                 Some(Ok(())) => Ok(()),
-                Some(Err(error)) if error != Errno::NOENT => Err(error),
-                _ => named(folder, None, bytes).and_then(|()| {
-                    let linked = fs::linkat(folder, TEMPORARY, folder, name, AtFlags::empty());
-                    remove(folder, TEMPORARY).and(linked)
-                }),
+                Some(Err(error)) if !NO_LINKS.contains(&error) => Err(error),
+                _ => named(folder, None, bytes).and_then(|()| give_name(folder, name)),
             },
         };
         if placed.is_err() {
@@ -244,31 +241,37 @@ impl Place {
         }
     }
 
-    fn list(&self) -> Result<Vec<String>, Error> {
+    fn list(&self) -> Result<Listing, Error> {
+        let complete = Listing {
+            complete: true,
+            ..Listing::default()
+        };
         let folder = match self.folder() {
-            Err(Error::NotFound { .. }) => return Ok(Vec::new()),
+            Err(Error::NotFound { .. }) => return Ok(complete),
             other => other?,
         };
         let failed = |error| self.failed("read", error);
-        let mut names = Vec::new();
-        for entry in fs::Dir::new(folder).map_err(failed)? {
+        let mut listing = complete;
+        for (number, entry) in fs::Dir::new(folder).map_err(failed)?.enumerate() {
             let entry = entry.map_err(failed)?;
             match entry.file_name().to_str() {
-                Ok(name) if !name.starts_with('.') => names.push(name.to_owned()),
+                Ok(name) if !name.starts_with('.') => listing.names.push(name.to_owned()),
                 _ => {}
             }
-            if names.len() == MOST_NAMES {
+            if number >= MOST_NAMES {
+                listing.complete = false;
                 break;
             }
         }
-        names.sort_unstable();
-        Ok(names)
+        listing.names.sort_unstable();
+        Ok(listing)
     }
 
     fn failed(&self, action: &'static str, error: Errno) -> Error {
         let object = self.object.clone();
         match error {
-            Errno::NOENT => Error::NotFound { object },
+            // A file where a directory belongs: as in a bucket, nothing lies below it.
+            Errno::NOENT | Errno::NOTDIR => Error::NotFound { object },
             Errno::NOSPC | Errno::DQUOT => Error::Full { object },
             Errno::ROFS => Error::ReadOnly { object },
             Errno::ACCESS | Errno::PERM => Error::Denied {
@@ -349,11 +352,24 @@ fn unnamed(folder: &OwnedFd, bytes: &[u8]) -> Result<Option<File>, Errno> {
     Ok(Some(file))
 }
 
+/// What a file system without hard links says, or a machine without /proc.
+const NO_LINKS: [Errno; 3] = [Errno::NOENT, Errno::OPNOTSUPP, Errno::PERM];
+
+/// Gives the named draft its own name, unless something has it.
+fn give_name(folder: &OwnedFd, name: &str) -> Result<(), Errno> {
+    match fs::renameat_with(folder, TEMPORARY, folder, name, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS) => {}
+        other => return other,
+    }
+    let linked = fs::linkat(folder, TEMPORARY, folder, name, AtFlags::empty());
+    remove(folder, TEMPORARY).and(linked)
+}
+
 /// Gives a draft its temporary name: links the unnamed file, or writes one.
 fn named(folder: &OwnedFd, unnamed: Option<&File>, bytes: &[u8]) -> Result<(), Errno> {
     if let Some(file) = unnamed {
         match link(file, folder, TEMPORARY) {
-            Err(Errno::NOENT) => {}
+            Err(error) if NO_LINKS.contains(&error) => {}
             other => return other,
         }
     }

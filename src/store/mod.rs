@@ -49,12 +49,33 @@ pub trait Store: Send + Sync {
     /// [`Error::Changed`] if it is another version or gone.
     async fn replace(&self, key: &str, bytes: &[u8], version: &Version) -> Result<(), Error>;
 
-    /// The names directly below `prefix`, which ends in `/`: at most a thousand, sorted.
+    /// The names directly below `prefix`, which ends in `/`.
     ///
     /// # Errors
     ///
-    /// [`Error`]; nothing below the prefix is an empty list.
-    async fn list(&self, prefix: &str) -> Result<Vec<String>, Error>;
+    /// [`Error`]; nothing below the prefix is an empty listing.
+    async fn list(&self, prefix: &str) -> Result<Listing, Error>;
+}
+
+/// One page of names, sorted: what is not on it is absent only if the page is all there is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// The names, at most a thousand.
+    pub names: Vec<String>,
+    /// Whether there are no more.
+    pub complete: bool,
+}
+
+impl Listing {
+    /// Whether `name` is on the page.
+    pub fn has(&self, name: &str) -> bool {
+        self.names.iter().any(|listed| listed == name)
+    }
+
+    /// Whether `name` is known not to exist.
+    pub fn lacks(&self, name: &str) -> bool {
+        self.complete && !self.has(name)
+    }
 }
 
 /// An object as it was read.
@@ -175,6 +196,12 @@ pub enum Error {
         bucket: String,
         /// What the service said.
         answer: Answer,
+    },
+    /// What stands there is not a file.
+    #[error("`{object}` is not a regular file")]
+    NotAFile {
+        /// The object.
+        object: String,
     },
     /// There is no such object.
     #[error("`{object}` does not exist")]

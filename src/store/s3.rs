@@ -22,8 +22,9 @@ use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use super::{Answer, Error, Object, Store, Version};
+use super::{Answer, Error, Listing, Object, Store, Version};
 use crate::cloud::retry::TooManyRequests;
+use crate::text::clipped;
 
 /// How often a body that breaks off is asked for again. The SDK retries answers, not bodies.
 const BODY_ATTEMPTS: u32 = 4;
@@ -174,14 +175,18 @@ impl S3Store {
         let text = |name| response.headers().get(name).map(str::to_owned);
         let answer = Answer {
             status: Some(response.status().as_u16()),
-            code: error.code().map(str::to_owned),
-            message: error.message().map(str::to_owned),
-            request_id: text("x-amz-request-id"),
+            code: error.code().map(clipped),
+            message: error.message().map(clipped),
+            request_id: text("x-amz-request-id").as_deref().map(clipped),
         };
         let bucket = self.bucket.clone();
         match (error.code().unwrap_or_default(), response.status().as_u16()) {
             ("NoSuchBucket", _) => Error::NoBucket { bucket, answer },
-            ("NoSuchKey" | "NotFound", _) | ("", 404) => Error::NotFound { object },
+            ("NoSuchKey" | "NotFound", _) => Error::NotFound { object },
+            // Without a word of S3, a page of somebody in between is likelier than an absent object.
+            ("", 404) if response.body().bytes().is_some_and(<[u8]>::is_empty) => {
+                Error::NotFound { object }
+            }
             ("RequestTimeTooSkewed", _) => Error::ClockSkewed {
                 server_time: text("date"),
                 answer,
@@ -190,6 +195,7 @@ impl S3Store {
                 "ExpiredToken"
                 | "InvalidAccessKeyId"
                 | "InvalidToken"
+                | "InvalidTokenId"
                 | "SignatureDoesNotMatch"
                 | "TokenRefreshRequired"
                 | "ExpiredTokenException"
@@ -213,7 +219,7 @@ impl S3Store {
                 bucket,
                 answer,
             },
-            (_, 401 | 403) => Error::Denied {
+            (code, 401 | 403) if code != "InvalidObjectState" => Error::Denied {
                 action,
                 object,
                 answer,
@@ -267,7 +273,9 @@ impl Store for S3Store {
     }
 
     async fn replace(&self, key: &str, bytes: &[u8], version: &Version) -> Result<(), Error> {
-        let condition = Some(version.0.clone()).filter(|etag| !etag.is_empty());
+        // `If-Match` compares strongly: a weak ETag, as a proxy makes it, would never match.
+        let etag = version.0.trim_start_matches("W/").to_owned();
+        let condition = Some(etag).filter(|etag| !etag.is_empty());
         let put = self
             .ask(|client| {
                 put(&client, &self.bucket, key, bytes)
@@ -287,7 +295,7 @@ impl Store for S3Store {
         }
     }
 
-    async fn list(&self, prefix: &str) -> Result<Vec<String>, Error> {
+    async fn list(&self, prefix: &str) -> Result<Listing, Error> {
         let answer = self
             .ask(|client| {
                 client
@@ -311,7 +319,10 @@ impl Store for S3Store {
             .filter(|name| !name.is_empty())
             .collect();
         names.sort_unstable();
-        Ok(names)
+        Ok(Listing {
+            names,
+            complete: page.is_truncated() != Some(true),
+        })
     }
 }
 

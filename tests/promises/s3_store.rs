@@ -335,3 +335,63 @@ fn wrong_variables_are_errors_and_not_crashes() {
         .json();
     assert_eq!(json["verified"], false);
 }
+
+#[test]
+fn a_page_of_somebody_in_between_is_not_the_absence_of_a_record() {
+    let (desk, server) = (desk().with("AWS_MAX_ATTEMPTS", "1"), server());
+    server.fault(|request| {
+        let page = b"<html>not here</html>".to_vec();
+        request
+            .path
+            .contains("/signatures/d78")
+            .then(|| Reply::Answer(404, Vec::new(), page))
+    });
+    desk.s3lo(&verify(&server)).ends_with(2);
+}
+
+#[test]
+fn an_archived_record_is_not_an_absent_one() {
+    let (desk, server) = (desk(), server());
+    server.fault(|request| {
+        let archived = || {
+            Reply::error(
+                403,
+                "InvalidObjectState",
+                "The operation is not valid for the object's storage class",
+            )
+        };
+        request.path.contains("/signatures/d78").then(archived)
+    });
+    let json = desk.s3lo(&verify(&server)).ends_with(2).json();
+    assert_eq!(json["error"]["code"], "service_error");
+}
+
+#[test]
+fn a_listing_that_hangs_does_not_hold_up_a_signature() {
+    let (desk, server) = (desk(), server());
+    server.fault(|request| {
+        request
+            .query
+            .contains("list-type")
+            .then_some(Reply::Silence)
+    });
+    desk.s3lo(&format!("{} --timeout 30s", sign(&server)))
+        .ends_with(0);
+}
+
+#[test]
+fn verbose_tells_each_request_with_its_id() {
+    let (desk, server) = (desk(), server());
+    server.fault(|request| {
+        (request.method == "PUT").then(|| Reply::error(403, "AccessDenied", "Access Denied"))
+    });
+    let run = desk
+        .s3lo(&format!("{} --verbose", sign(&server)))
+        .ends_with(2);
+    assert!(
+        run.err.contains("PUT http://127.0.0.1:") && run.err.contains(": 403 after "),
+        "{}",
+        run.err
+    );
+    assert!(run.err.contains("request ID TESTREQUESTID"), "{}", run.err);
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use s3lo::store::{Error, Object, Store, Version};
+use s3lo::store::{Error, Listing, Object, Store, Version};
 
 /// What a test does before a call: it is told the call's name and the object key.
 type Step = Box<dyn FnMut(&MemoryStore, &str, &str) -> Result<(), Error> + Send>;
@@ -145,7 +145,7 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    async fn list(&self, prefix: &str) -> Result<Vec<String>, Error> {
+    async fn list(&self, prefix: &str) -> Result<Listing, Error> {
         self.begin("list", prefix)?;
         let objects = self.objects.lock().unwrap();
         let below = objects.keys().filter_map(|key| key.strip_prefix(prefix));
@@ -153,6 +153,9 @@ impl Store for MemoryStore {
             .map(|rest| rest.split('/').next().unwrap_or(rest).to_owned())
             .collect();
         names.dedup();
-        Ok(names)
+        Ok(Listing {
+            names,
+            complete: true,
+        })
     }
 }
