@@ -22,8 +22,9 @@
 //! | [`key::algorithm`], [`key::armor`], [`key::public`], [`key::cosign`] | keys as bytes |
 //! | [`verdict`] | the one verifier |
 //! | [`cloud`] | one shared AWS configuration |
-//! | [`key::private`], [`key::file`] | what signs |
+//! | [`key::private`], [`key::opening`], [`key::file`] | what signs |
 //! | [`store`] | where objects lie |
+//! | [`image`], [`batch`] | a reference in its store; many at once |
 //! | [`sign`](mod@sign), [`verify`] | what runs at the same time, and what is checked before what is kept |
 //! | [`explain`] | errors in words, with what to do |
 //! | [`cli`] | what was typed, and what is printed |

@@ -13,12 +13,12 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, Shared, join, join_all};
+use futures_util::future::{join, join_all};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::digest::Digest;
 use crate::image::{self, Image, Now, Snapshot};
+use crate::key::opening::Opening;
 use crate::key::public::KeyId;
 use crate::key::{self, KeyRef, Signer};
 use crate::manifest::Manifest;
@@ -36,30 +36,7 @@ const ROUNDS: u32 = 100;
 const HINT: Duration = Duration::from_secs(3);
 
 /// A key to sign with, opened once for all images.
-#[derive(Clone)]
-pub struct Key {
-    /// As the user named it.
-    pub reference: KeyRef,
-    opening: Shared<BoxFuture<'static, Result<Arc<dyn Signer>, key::Error>>>,
-}
-
-impl Key {
-    /// A key that `opening` opens. It runs once, when first waited for.
-    pub fn new(
-        reference: KeyRef,
-        opening: impl Future<Output = Result<Arc<dyn Signer>, key::Error>> + Send + 'static,
-    ) -> Self {
-        Self {
-            reference,
-            opening: opening.boxed().shared(),
-        }
-    }
-
-    /// Waits until the key is open, or cannot be opened.
-    pub async fn settled(self) {
-        let _ = self.opening.await;
-    }
-}
+pub type Key = Opening<Arc<dyn Signer>>;
 
 /// How to sign.
 #[derive(Clone, Copy, Debug)]
@@ -118,7 +95,7 @@ pub async fn sign(image: &Image, keys: &[Key], options: &Options) -> Vec<Result<
     let prefix = image.reference.records_prefix();
     let hint = timeout(HINT, image.store.list(&prefix));
     let manifest = join(image.read_manifest(), hint);
-    let signers = join_all(keys.iter().map(|key| key.opening.clone()));
+    let signers = join_all(keys.iter().map(Key::opened));
     let Ok(((snapshot, listing), signers)) =
         timeout_at(options.deadline, join(manifest, signers)).await
     else {

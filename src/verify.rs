@@ -1,42 +1,19 @@
 //! How one image is verified: its manifest and its records are read at the same time, and judged.
 
-use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, Shared, join, join_all};
+use futures_util::future::{join, join_all};
 use tokio::time::{Instant, timeout_at};
 
 use crate::digest::Digest;
 use crate::image::{self, Image};
+use crate::key;
+use crate::key::opening::Opening;
 use crate::key::public::{KeyId, PublicKey};
-use crate::key::{self, KeyRef};
 use crate::record;
 use crate::store;
 use crate::verdict::{self, Found, Policy, Reason, Verdict, judge};
 
 /// A key to verify with, opened once for all images.
-#[derive(Clone)]
-pub struct Key {
-    /// As the user named it.
-    pub reference: KeyRef,
-    opening: Shared<BoxFuture<'static, Result<PublicKey, key::Error>>>,
-}
-
-impl Key {
-    /// A key that `opening` opens. It runs once, when first waited for.
-    pub fn new(
-        reference: KeyRef,
-        opening: impl Future<Output = Result<PublicKey, key::Error>> + Send + 'static,
-    ) -> Self {
-        Self {
-            reference,
-            opening: opening.boxed().shared(),
-        }
-    }
-
-    /// Waits until the key is open, or cannot be opened.
-    pub async fn settled(self) {
-        let _ = self.opening.await;
-    }
-}
+pub type Key = Opening<PublicKey>;
 
 /// What is asked of an image.
 #[derive(Clone, Copy, Debug)]
@@ -255,7 +232,7 @@ impl Stored {
 }
 
 async fn read_record(image: &Image, key: &Key) -> Result<(PublicKey, Stored), Error> {
-    let public = key.opening.clone().await?;
+    let public = key.opened().await?;
     let key_id = public.id();
     let object_key = image.reference.record_key(&key_id);
     let stored = match image.store.read(&object_key, record::MAX_BYTES).await {

@@ -6,8 +6,44 @@ use std::io::{self, IsTerminal as _};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::batch;
+use crate::image::Image;
+
+/// Works on all images at once, and prints each result as text in the order asked: as soon as it is
+/// ready, or after the bar is gone. A failed print ends the printing, not the work.
+pub(super) async fn work_on<T: Clone, F: Future<Output = T>>(
+    images: &[Image],
+    concurrency: usize,
+    text: bool,
+    work: impl Fn(Image) -> F,
+    mut print: impl FnMut(&Image, &T) -> io::Result<()>,
+) -> (Vec<T>, io::Result<()>) {
+    let bar = bar(images.len(), text);
+    let mut order = InOrder::new();
+    let mut printed = Ok(());
+    let done = |number: usize, result: &T| {
+        if let Some(bar) = &bar {
+            bar.inc(1);
+        } else if text {
+            for (image, result) in order.push(number, (images.get(number), result.clone())) {
+                if let (Some(image), Ok(())) = (image, &printed) {
+                    printed = print(image, &result);
+                }
+            }
+        }
+    };
+    let work = |_, image: &Image| work(image.clone());
+    let results = batch::run(images, concurrency, work, done).await;
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+        let mut all = images.iter().zip(&results);
+        printed = all.try_for_each(|(image, result)| print(image, result));
+    }
+    (results, printed)
+}
+
 /// A bar of `length` steps, or none where nobody sees it.
-pub(super) fn bar(length: usize, wanted: bool) -> Option<ProgressBar> {
+fn bar(length: usize, wanted: bool) -> Option<ProgressBar> {
     if !wanted || length < 2 || !io::stderr().is_terminal() {
         return None;
     }
@@ -22,13 +58,13 @@ pub(super) fn bar(length: usize, wanted: bool) -> Option<ProgressBar> {
 
 /// Hands on what comes in any order in the order of its numbers.
 #[derive(Default)]
-pub(super) struct InOrder<T> {
+struct InOrder<T> {
     next: usize,
     waiting: BTreeMap<usize, T>,
 }
 
 impl<T> InOrder<T> {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         Self {
             next: 0,
             waiting: BTreeMap::new(),
@@ -36,7 +72,7 @@ impl<T> InOrder<T> {
     }
 
     /// Takes number `number`, and gives all that can go on now.
-    pub(super) fn push(&mut self, number: usize, item: T) -> Vec<T> {
+    fn push(&mut self, number: usize, item: T) -> Vec<T> {
         self.waiting.insert(number, item);
         let mut ready = Vec::new();
         while let Some(item) = self.waiting.remove(&self.next) {

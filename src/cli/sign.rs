@@ -6,9 +6,8 @@ use std::time::SystemTime;
 
 use super::args::{Output, SignArgs};
 use super::json::{self, Results, SignElement};
-use super::progress::{self, InOrder};
+use super::progress;
 use super::{Ending, Stop, deadline, plan, text};
-use crate::batch;
 use crate::explain::Explained;
 use crate::image::Image;
 use crate::key::{KeyRef, Signer, file};
@@ -32,51 +31,21 @@ pub(super) async fn run(
     let references = plan::keys(&args.keys)?;
     let images = plan::images(&args.images).await?;
     let passwords = plan::passwords();
-    let mut keys: Vec<Key> = Vec::with_capacity(references.len());
-    for reference in &references {
-        let opening = file::open_signer(reference.clone(), passwords.clone());
-        // A person is asked for one password after the other, in the order of the keys.
-        let before = keys.last().cloned().filter(|_| passwords.would_ask());
-        let opening = async move {
-            if let Some(before) = before {
-                before.settled().await;
-            }
-            Ok(Arc::new(opening.await?) as Arc<dyn Signer>)
-        };
-        keys.push(Key::new(reference.clone(), opening));
-    }
+    let keys = Key::several(&references, passwords.would_ask(), |reference| {
+        let opening = file::open_signer(reference, passwords.clone());
+        async move { Ok(Arc::new(opening.await?) as Arc<dyn Signer>) }
+    });
     let text = output == Output::Text;
-    let bar = progress::bar(images.len(), text);
-    let mut order = InOrder::new();
-    let mut printed = Ok(());
-    let work = |_, image: &Image| {
-        let (image, keys) = (image.clone(), keys.as_slice());
+    let work = |image: Image| {
+        let keys = keys.as_slice();
         async move { sign(&image, keys, &options).await }
     };
-    let results: Vec<Signatures> = batch::run(
-        &images,
-        args.images.concurrency,
-        work,
-        |number, results: &Signatures| match &bar {
-            Some(bar) => bar.inc(1),
-            None if text => {
-                for (image, results) in order.push(number, (images.get(number), results.clone())) {
-                    if let (Some(image), Ok(())) = (image, &printed) {
-                        printed = print(out, image, &references, &results, images.len() > 1);
-                    }
-                }
-            }
-            None => {}
-        },
-    )
-    .await;
+    let several = images.len() > 1;
+    let print =
+        |image: &Image, results: &Signatures| print(out, image, &references, results, several);
+    let (results, printed) =
+        progress::work_on(&images, args.images.concurrency, text, work, print).await;
     printed?;
-    if let Some(bar) = bar {
-        bar.finish_and_clear();
-        for (image, results) in images.iter().zip(&results) {
-            print(out, image, &references, results, true)?;
-        }
-    }
     if text {
         errors(err, &images, &results)?;
     } else {

@@ -4,9 +4,8 @@ use std::io::Write;
 
 use super::args::{Output, VerifyArgs};
 use super::json::{self, Results, VerifyElement};
-use super::progress::{self, InOrder};
+use super::progress;
 use super::{Ending, Stop, deadline, plan, text};
-use crate::batch;
 use crate::explain::Explained;
 use crate::image::Image;
 use crate::key::{KeyRef, file};
@@ -43,50 +42,19 @@ pub(super) async fn run(
     }
     let images = plan::images(&args.images).await?;
     let passwords = plan::passwords();
-    let mut keys: Vec<Key> = Vec::with_capacity(references.len());
-    for reference in &references {
-        let opening = file::open_public(reference.clone(), passwords.clone());
-        // A person is asked for one password after the other, in the order of the keys.
-        let before = keys.last().cloned().filter(|_| passwords.would_ask());
-        let opening = async move {
-            if let Some(before) = before {
-                before.settled().await;
-            }
-            opening.await
-        };
-        keys.push(Key::new(reference.clone(), opening));
-    }
+    let keys = Key::several(&references, passwords.would_ask(), |reference| {
+        file::open_public(reference, passwords.clone())
+    });
     let text = output == Output::Text;
-    let bar = progress::bar(images.len(), text);
-    let mut order = InOrder::new();
-    let mut printed = Ok(());
-    let work = |_, image: &Image| {
-        let (image, keys) = (image.clone(), keys.as_slice());
+    let work = |image: Image| {
+        let keys = keys.as_slice();
         async move { verify(&image, keys, &options).await }
     };
-    let answers: Vec<Answer> = batch::run(
-        &images,
-        args.images.concurrency,
-        work,
-        |number, answer: &Answer| match &bar {
-            Some(bar) => bar.inc(1),
-            None if text => {
-                for (image, answer) in order.push(number, (images.get(number), answer.clone())) {
-                    if let (Some(image), Ok(())) = (image, &printed) {
-                        printed = print(out, err, image, &references, &answer, images.len() > 1);
-                    }
-                }
-            }
-            None => {}
-        },
-    )
-    .await;
-    if let Some(bar) = bar {
-        bar.finish_and_clear();
-        let mut all = images.iter().zip(&answers);
-        printed =
-            all.try_for_each(|(image, answer)| print(out, err, image, &references, answer, true));
-    }
+    let several = images.len() > 1;
+    let print =
+        |image: &Image, answer: &Answer| print(out, err, image, &references, answer, several);
+    let (answers, mut printed) =
+        progress::work_on(&images, args.images.concurrency, text, work, print).await;
     if text && images.len() > 1 {
         printed = printed.and_then(|()| summary(err, &answers));
     }

@@ -4,6 +4,7 @@ pub mod algorithm;
 pub mod armor;
 pub mod cosign;
 pub mod file;
+pub mod opening;
 pub mod private;
 pub mod public;
 
