@@ -17,7 +17,7 @@
 //!
 //! | room | holds |
 //! |---|---|
-//! | [`digest`], [`reference`], [`text`] | what names a manifest and where it lies |
+//! | [`digest`], [`mod@reference`], [`text`] | what names a manifest and where it lies |
 //! | [`manifest`], [`payload`], [`record`] | what is read, signed and stored |
 //! | [`key::algorithm`], [`key::armor`], [`key::public`], [`key::cosign`] | keys as bytes |
 //! | [`verdict`] | the one verifier |
