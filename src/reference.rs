@@ -57,6 +57,11 @@ impl Reference {
         self.pin
     }
 
+    /// The pin, where a tag that holds `current` does not meet it.
+    pub fn unmet_pin(&self, current: Digest) -> Option<Digest> {
+        self.pin.filter(|pinned| *pinned != current)
+    }
+
     /// The same reference, pinned to `digest`.
     pub fn pinned(self, digest: Digest) -> Self {
         Self {

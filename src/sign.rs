@@ -106,9 +106,10 @@ pub async fn sign(image: &Image, keys: &[Key], options: &Options) -> Vec<Result<
         Err(error) => return vec![Err(error); keys.len()],
     };
     let listing = listing.ok().and_then(Result::ok);
-    let (image_name, digest) = (image.reference.to_string(), before.manifest.digest());
     tracing::debug!(
-        "{image_name}: read {digest}; may be listed: {}",
+        "{}: read {}; may be listed: {}",
+        image.reference,
+        before.manifest.digest(),
         listing.is_some()
     );
     join_all(keys.iter().zip(signers).map(|(key, signer)| {
@@ -144,7 +145,7 @@ impl Before {
                 reason,
             })?;
         let current = manifest.digest();
-        if let Some(pinned) = reference.pin().filter(|pinned| *pinned != current) {
+        if let Some(pinned) = reference.unmet_pin(current) {
             return Err(Error::Pinned {
                 reference: reference.clone(),
                 pinned,
@@ -188,9 +189,7 @@ impl Signing<'_> {
         let listed = listing.is_some_and(|listing| listing.has(name));
         let mut replaced = None;
         if listed {
-            let (unmoved, step) = join(self.unmoved(), self.look(&object_key, None)).await;
-            unmoved?;
-            match step? {
+            match self.look_at_both(&object_key, None).await? {
                 Step::Done(signed) => return Ok(signed),
                 Step::Put(version) => replaced = version,
             }
@@ -211,9 +210,7 @@ impl Signing<'_> {
             }
             tracing::debug!(object_key, round, "another signer was faster");
             let own = Some((&record, bytes.as_slice()));
-            let (unmoved, step) = join(self.unmoved(), self.look(&object_key, own)).await;
-            unmoved?;
-            match step? {
+            match self.look_at_both(&object_key, own).await? {
                 Step::Done(signed) => return Ok(signed),
                 Step::Put(version) => replaced = version,
             }
@@ -297,6 +294,18 @@ impl Signing<'_> {
             from,
             to,
         })
+    }
+
+    /// Looks at manifest and record at the same time: what is decided about the record holds for the
+    /// manifest that is there now.
+    async fn look_at_both(
+        &self,
+        object_key: &str,
+        own: Option<(&Record, &[u8])>,
+    ) -> Result<Step, Error> {
+        let (unmoved, step) = join(self.unmoved(), self.look(object_key, own)).await;
+        unmoved?;
+        step
     }
 
     /// Judges the record that is there, and decides what becomes of it.

@@ -175,7 +175,7 @@ fn check(
     policy: Policy,
 ) -> Result<Verified, Reason> {
     let current = manifest.digest();
-    if let Some(pinned) = reference.pin().filter(|pinned| *pinned != current) {
+    if let Some(pinned) = reference.unmet_pin(current) {
         return Err(Reason::Pinned { pinned, current });
     }
     let bytes = match found {

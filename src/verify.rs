@@ -98,7 +98,7 @@ pub async fn verify(image: &Image, keys: &[Key], options: &Options) -> Result<Ou
         }
     };
     let current = manifest.digest();
-    if let Some(pinned) = image.reference.pin().filter(|pinned| *pinned != current) {
+    if let Some(pinned) = image.reference.unmet_pin(current) {
         let reason = Reason::Pinned { pinned, current };
         return Ok(Outcome::rejected(Some(current), &reason, records));
     }

@@ -57,7 +57,6 @@ fn bar(length: usize, wanted: bool) -> Option<ProgressBar> {
 }
 
 /// Hands on what comes in any order in the order of its numbers.
-#[derive(Default)]
 struct InOrder<T> {
     next: usize,
     waiting: BTreeMap<usize, T>,

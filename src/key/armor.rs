@@ -56,6 +56,12 @@ pub fn block(text: &[u8]) -> Result<Block, Error> {
     })
 }
 
+/// Writes one block as cosign does: lines of 64 characters, `\n` line ends.
+pub fn encode(label: &str, contents: impl Into<Vec<u8>>) -> String {
+    let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
+    pem::encode_config(&pem::Pem::new(label, contents), config)
+}
+
 const BEGIN: &[u8] = b"-----BEGIN ";
 
 /// Why a text is not one PEM block.

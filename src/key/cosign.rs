@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::json;
+use crate::key::armor;
 use crate::text::clipped;
 
 /// The label that cosign writes since 2.0, and the one that it wrote before.
@@ -127,8 +128,7 @@ pub fn seal(
     let body = serde_json::to_vec(&file).map_err(|error| Error::Json {
         reason: error.to_string(),
     })?;
-    let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
-    Ok(pem::encode_config(&pem::Pem::new(LABELS[0], body), config))
+    Ok(armor::encode(LABELS[0], body))
 }
 
 /// The three scrypt costs that go-securesystemslib accepts. Anything else is refused before any
@@ -268,7 +268,6 @@ fn exactly<const N: usize>(field: &'static str, text: &str) -> Result<[u8; N], E
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::armor;
 
     fn password(text: &str) -> SecretSlice<u8> {
         text.as_bytes().to_vec().into()

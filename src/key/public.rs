@@ -206,10 +206,9 @@ impl PublicKey {
         &self.spki
     }
 
-    /// The `PUBLIC KEY` PEM that cosign writes: lines of 64 characters, `\n` line ends.
+    /// The `PUBLIC KEY` PEM that cosign writes.
     pub fn to_pem(&self) -> String {
-        let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
-        pem::encode_config(&pem::Pem::new("PUBLIC KEY", self.spki.clone()), config)
+        armor::encode("PUBLIC KEY", self.spki.as_slice())
     }
 
     /// Whether `signature` is one of this key over `payload`.

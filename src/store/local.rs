@@ -107,11 +107,7 @@ struct Place {
 impl Place {
     /// Opens the object's directory, following no link below the root.
     fn folder(&self) -> Result<OwnedFd, Error> {
-        let root = self.root()?;
-        match beneath(&root, &self.folders, FOLDER) {
-            Ok(folder) => Ok(folder),
-            Err(error) => Err(self.refused(error)),
-        }
+        beneath(&self.root()?, &self.folders, FOLDER).map_err(|error| self.refused(error))
     }
 
     /// Opens the object's directory, making what is missing of it.

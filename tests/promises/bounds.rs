@@ -15,8 +15,7 @@ fn desk() -> Desk {
         .with("AWS_ACCESS_KEY_ID", minio::USER)
         .with("AWS_SECRET_ACCESS_KEY", minio::PASSWORD);
     // A key without scrypt, whose own memory would hide what the input takes.
-    let plain = std::fs::read(crate::support::vectors().join("plain-keys/p256-pkcs8.key"));
-    desk.write("plain.key", plain.unwrap());
+    desk.write("plain.key", crate::support::plain_key());
     desk
 }
 

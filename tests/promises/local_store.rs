@@ -154,9 +154,7 @@ fn an_orphan_of_a_killed_signer_is_removed_by_the_next() {
 #[test]
 fn a_signer_killed_at_any_moment_leaves_no_record_or_a_valid_one() {
     let plain = |desk: &Desk| {
-        let key = fs::read_to_string(crate::support::vectors().join("plain-keys/p256-pkcs8.key"))
-            .unwrap();
-        desk.write("plain.key", key);
+        desk.write("plain.key", crate::support::plain_key());
         let run = desk.s3lo("public-key --key plain.key").ends_with(0);
         desk.write("plain.pub", run.out);
     };

@@ -18,8 +18,7 @@ fn sign_together(desk: &Desk, arguments: &[&str]) -> Vec<Run> {
 fn sixty_four_signers_of_one_image_leave_one_valid_record_in_a_directory() {
     for mode in ["keep", "replace"] {
         let desk = Desk::with_image();
-        let plain = std::fs::read(crate::support::vectors().join("plain-keys/p256-pkcs8.key"));
-        desk.write("plain.key", plain.unwrap());
+        desk.write("plain.key", crate::support::plain_key());
         let reference = "local://./store/myapp:v1.0";
         let runs = sign_together(
             &desk,
@@ -43,8 +42,7 @@ fn sixty_four_signers_of_one_image_leave_one_valid_record_on_minio() {
     let desk = Desk::new()
         .with("AWS_ACCESS_KEY_ID", minio::USER)
         .with("AWS_SECRET_ACCESS_KEY", minio::PASSWORD);
-    let plain = std::fs::read(crate::support::vectors().join("plain-keys/p256-pkcs8.key"));
-    desk.write("plain.key", plain.unwrap());
+    desk.write("plain.key", crate::support::plain_key());
     let endpoint = &minio().endpoint;
     let store =
         s3lo::store::s3::S3Store::new(&crate::conformance::config(), "together", Some(endpoint));
@@ -85,8 +83,7 @@ fn sixty_four_signers_of_one_image_leave_one_valid_record_on_minio() {
 #[test]
 fn under_fail_one_of_many_signers_wins() {
     let desk = Desk::with_image();
-    let plain = std::fs::read(crate::support::vectors().join("plain-keys/p256-pkcs8.key"));
-    desk.write("plain.key", plain.unwrap());
+    desk.write("plain.key", crate::support::plain_key());
     let reference = "local://./store/myapp:v1.0";
     let arguments = [
         "sign",

@@ -93,6 +93,13 @@ impl Scene {
         reference_().record_key(&self.key.public().id())
     }
 
+    /// Somebody else stores `record` right before ours is created.
+    fn overtaken_by(&self, record: Vec<u8>) {
+        let key = self.record_key();
+        let put = move |store: &MemoryStore| store.put(&key, &record);
+        self.store.before_each_call(once("create", put));
+    }
+
     /// A valid record, as another signer with the same key makes it.
     fn other_record(&self, schema: Schema) -> Vec<u8> {
         let other = Self {
@@ -246,11 +253,8 @@ fn the_same_manifest_pushed_again_is_no_move() {
 #[test]
 fn a_valid_record_of_a_faster_signer_is_kept() {
     let scene = Scene::new();
-    let (key, other) = (scene.record_key(), scene.other_record(Schema::V1));
-    let theirs = other.clone();
-    scene
-        .store
-        .before_each_call(once("create", move |store| store.put(&key, &theirs)));
+    let other = scene.other_record(Schema::V1);
+    scene.overtaken_by(other.clone());
     let signed = scene.sign(IfSigned::Keep).unwrap();
     assert_eq!(signed.status, Status::Kept);
     assert_eq!(
@@ -263,21 +267,16 @@ fn a_valid_record_of_a_faster_signer_is_kept() {
 #[test]
 fn a_faster_signer_is_refused_under_fail_and_replaced_under_replace() {
     let scene = Scene::new();
-    let (key, other) = (scene.record_key(), scene.other_record(Schema::V1));
-    scene
-        .store
-        .before_each_call(once("create", move |store| store.put(&key, &other)));
+    let other = scene.other_record(Schema::V1);
+    scene.overtaken_by(other);
     assert!(matches!(
         scene.sign(IfSigned::Fail),
         Err(Error::AlreadySigned { .. })
     ));
 
     let scene = Scene::new();
-    let (key, other) = (scene.record_key(), scene.other_record(Schema::V1));
-    let theirs = other.clone();
-    scene
-        .store
-        .before_each_call(once("create", move |store| store.put(&key, &theirs)));
+    let other = scene.other_record(Schema::V1);
+    scene.overtaken_by(other.clone());
     assert_eq!(
         scene.sign(IfSigned::Replace).unwrap().status,
         Status::Signed
@@ -289,10 +288,8 @@ fn a_faster_signer_is_refused_under_fail_and_replaced_under_replace() {
 #[test]
 fn a_faster_signer_with_a_higher_schema_is_not_lowered() {
     let scene = Scene::new();
-    let (key, other) = (scene.record_key(), scene.other_record(Schema::V2));
-    scene
-        .store
-        .before_each_call(once("create", move |store| store.put(&key, &other)));
+    let other = scene.other_record(Schema::V2);
+    scene.overtaken_by(other);
     assert!(matches!(
         scene.sign(IfSigned::Keep),
         Err(Error::HigherSchema { .. })
@@ -303,10 +300,7 @@ fn a_faster_signer_with_a_higher_schema_is_not_lowered() {
 fn an_invalid_record_that_appears_is_replaced_in_its_version() {
     for torn in [b"{".to_vec(), Vec::new(), vec![b'x'; 70_000]] {
         let scene = Scene::new();
-        let key = scene.record_key();
-        scene
-            .store
-            .before_each_call(once("create", move |store| store.put(&key, &torn)));
+        scene.overtaken_by(torn);
         assert_eq!(scene.sign(IfSigned::Keep).unwrap().status, Status::Signed);
         scene.record_is_valid();
         assert_eq!(scene.made(), 1, "one signature serves both attempts");
@@ -388,10 +382,8 @@ fn a_repeated_request_recognises_its_own_record() {
 fn on_a_store_that_ignores_conditions_the_last_writer_wins_and_a_move_is_still_noticed() {
     let mut scene = Scene::new();
     scene.store.ignores_conditions = true;
-    let (key, other) = (scene.record_key(), scene.other_record(Schema::V1));
-    scene
-        .store
-        .before_each_call(once("create", move |store| store.put(&key, &other)));
+    let other = scene.other_record(Schema::V1);
+    scene.overtaken_by(other);
     assert_eq!(scene.sign(IfSigned::Keep).unwrap().status, Status::Signed);
     scene.record_is_valid();
 

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 
 use crate::support::program::{Desk, Run};
 use crate::support::s3_server::{Reply, S3Server};
-use crate::support::{MANIFEST, files, vectors};
+use crate::support::{MANIFEST, files, plain_key};
 
 const PASSWORD: &str = "canary-password-7f3a";
 const SECRET_KEY: &str = "canary/aws+secret/9c41";
@@ -64,7 +64,7 @@ impl Canaries {
 
 #[test]
 fn canary_secrets_appear_nowhere() {
-    let pem = std::fs::read_to_string(vectors().join("plain-keys/p256-pkcs8.key")).unwrap();
+    let pem = plain_key();
     let canaries = Canaries::new(&pem);
     let server = S3Server::start();
     server.put(

@@ -40,6 +40,11 @@ pub(crate) fn password(key: &str) -> &'static str {
     }
 }
 
+/// A private key in the open, so that a run does not wait for scrypt.
+pub(crate) fn plain_key() -> String {
+    std::fs::read_to_string(vectors().join("plain-keys/p256-pkcs8.key")).unwrap()
+}
+
 /// A small manifest, as bytes.
 pub(crate) const MANIFEST: &str = r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{},"layers":[]}"#;
 
