@@ -3,8 +3,8 @@
 //! # Data flow
 //!
 //! ```text
-//! what was typed ─ cli ─▶ Plan ─▶ sign ──▶ key::Signer   (file, environment)
-//!                                  │  ╲──▶ store::Store  (s3, local)
+//! what was typed ─ cli ─▶ Plan ─▶ sign ──▶ key::Signer   (file, environment, AWS KMS)
+//!                                  │  ╲──▶ store::Store  (s3, local)     ◀─ cloud: credentials, HTTP
 //!                                  ▼
 //!                               verdict::judge ◀── verify
 //!                                  │
@@ -18,11 +18,13 @@
 //! | room | holds |
 //! |---|---|
 //! | [`digest`], [`mod@reference`], [`text`] | what names a manifest and where it lies |
+//! | [`environment`] | variables, where empty is unset |
 //! | [`manifest`], [`payload`], [`record`] | what is read, signed and stored |
 //! | [`key::algorithm`], [`key::armor`], [`key::public`], [`key::cosign`] | keys as bytes |
 //! | [`verdict`] | the one verifier |
-//! | [`cloud`] | one shared AWS configuration |
-//! | [`key::private`], [`key::opening`], [`key::file`] | what signs |
+//! | [`cloud`] | one shared AWS configuration: identity, role, HTTP client, retries |
+//! | [`key::awskms`] | how a key in KMS is named |
+//! | [`key::private`], [`key::opening`], [`key::file`], [`key::kms`] | what signs |
 //! | [`store`] | where objects lie |
 //! | [`image`], [`batch`] | a reference in its store; many at once |
 //! | [`sign`](mod@sign), [`verify`] | what runs at the same time, and what is checked before what is kept |
@@ -37,6 +39,7 @@ mod blocking;
 pub mod cli;
 pub mod cloud;
 pub mod digest;
+pub mod environment;
 pub mod explain;
 pub mod image;
 mod json;

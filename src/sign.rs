@@ -79,6 +79,8 @@ pub struct Signed {
     pub stored_path: String,
     /// What it binds.
     pub schema: Schema,
+    /// The ID of the request that made the signature, where a service did.
+    pub request_id: Option<String>,
 }
 
 /// Where a record comes from.
@@ -171,6 +173,13 @@ struct Signing<'a> {
     before: &'a Before,
 }
 
+/// A record that was made and judged, and is not stored yet.
+struct Draft {
+    record: Record,
+    bytes: Vec<u8>,
+    request_id: Option<String>,
+}
+
 /// What to do about what lies where the record belongs.
 enum Step {
     /// Nothing: this stands.
@@ -194,23 +203,22 @@ impl Signing<'_> {
                 Step::Put(version) => replaced = version,
             }
         }
-        let (record, bytes) = self.record().await?;
+        let draft = self.draft().await?;
         tracing::debug!("{reference}: signed by {}", self.key);
         for round in 1..=ROUNDS {
             let (put, unmoved) = join(
-                self.put(&object_key, &bytes, replaced.as_ref()),
+                self.put(&object_key, &draft.bytes, replaced.as_ref()),
                 self.unmoved(),
             )
             .await;
             unmoved?;
             match put {
-                Ok(()) => return Ok(self.signed(Status::Signed, &object_key, &record)),
+                Ok(()) => return Ok(self.signed(&object_key, &draft)),
                 Err(store::Error::Exists { .. } | store::Error::Changed { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
             tracing::debug!(object_key, round, "another signer was faster");
-            let own = Some((&record, bytes.as_slice()));
-            match self.look_at_both(&object_key, own).await? {
+            match self.look_at_both(&object_key, Some(&draft)).await? {
                 Step::Done(signed) => return Ok(signed),
                 Step::Put(version) => replaced = version,
             }
@@ -221,7 +229,7 @@ impl Signing<'_> {
     }
 
     /// Signs, and judges what came of it.
-    async fn record(&self) -> Result<(Record, Vec<u8>), Error> {
+    async fn draft(&self) -> Result<Draft, Error> {
         let (schema, manifest) = (self.options.schema, self.before.manifest);
         let public = self.signer.public_key();
         let payload = payload(schema, &self.image.reference, manifest.digest());
@@ -231,7 +239,7 @@ impl Signing<'_> {
             schema,
             manifest.digest(),
             &payload,
-            &signature,
+            &signature.bytes,
             (
                 self.key.as_str(),
                 public.id(),
@@ -242,7 +250,11 @@ impl Signing<'_> {
         let bytes = record.to_bytes();
         let policy = Policy { min_schema: schema };
         match self.judge(&bytes, policy) {
-            Verdict::Verified(_) => Ok((record, bytes)),
+            Verdict::Verified(_) => Ok(Draft {
+                record,
+                bytes,
+                request_id: signature.request_id,
+            }),
             Verdict::Rejected(reason) => Err(Error::Nonsense {
                 key: self.key.as_str().to_owned(),
                 reason,
@@ -298,18 +310,14 @@ impl Signing<'_> {
 
     /// Looks at manifest and record at the same time: what is decided about the record holds for the
     /// manifest that is there now.
-    async fn look_at_both(
-        &self,
-        object_key: &str,
-        own: Option<(&Record, &[u8])>,
-    ) -> Result<Step, Error> {
+    async fn look_at_both(&self, object_key: &str, own: Option<&Draft>) -> Result<Step, Error> {
         let (unmoved, step) = join(self.unmoved(), self.look(object_key, own)).await;
         unmoved?;
         step
     }
 
     /// Judges the record that is there, and decides what becomes of it.
-    async fn look(&self, object_key: &str, own: Option<(&Record, &[u8])>) -> Result<Step, Error> {
+    async fn look(&self, object_key: &str, own: Option<&Draft>) -> Result<Step, Error> {
         let object = match self.image.store.read(object_key, record::MAX_BYTES).await {
             Ok(object) => object,
             Err(store::Error::NotFound { .. }) => return Ok(Step::Put(None)),
@@ -317,10 +325,10 @@ impl Signing<'_> {
             Err(error) => return Err(error.into()),
         };
         // A retried request may find the record that its first try has written.
-        if let Some((record, bytes)) = own
-            && object.bytes == bytes
+        if let Some(draft) = own
+            && object.bytes == draft.bytes
         {
-            return Ok(Step::Done(self.signed(Status::Signed, object_key, record)));
+            return Ok(Step::Done(self.signed(object_key, draft)));
         }
         let Object { bytes, version } = object;
         match self.judge(&bytes, Policy::default()) {
@@ -356,18 +364,20 @@ impl Signing<'_> {
                 signed_at: verified.signed_at,
                 stored_path: self.image.reference.stored_path(object_key),
                 schema: there,
+                request_id: None,
             })),
         }
     }
 
-    fn signed(&self, status: Status, object_key: &str, record: &Record) -> Signed {
+    fn signed(&self, object_key: &str, draft: &Draft) -> Signed {
         Signed {
-            status,
-            digest: record.digest,
+            status: Status::Signed,
+            digest: draft.record.digest,
             key_id: self.signer.public_key().id(),
-            signed_at: record.claims.signed_at,
+            signed_at: draft.record.claims.signed_at,
             stored_path: self.image.reference.stored_path(object_key),
-            schema: record.schema,
+            schema: draft.record.schema,
+            request_id: draft.request_id.clone(),
         }
     }
 }

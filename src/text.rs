@@ -10,7 +10,12 @@ const MOST: usize = 300;
 
 /// The beginning of `text`. A bucket or a server may fill an error with megabytes.
 pub(crate) fn clipped(text: &str) -> String {
-    match text.char_indices().nth(MOST) {
+    clipped_to(text, MOST)
+}
+
+/// The first `most` characters of `text`.
+pub(crate) fn clipped_to(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
         None => text.to_owned(),
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
     }

@@ -4,9 +4,11 @@ use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::cloud::arn::{Account, Arn};
 use crate::digest::Digest;
 use crate::key::is_key_material;
 use crate::payload::Schema;
@@ -66,6 +68,7 @@ pub(super) enum Command {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
+  s3lo sign s3://my-bucket/myapp:v1.0 --key awskms:///alias/release-signer
   s3lo sign s3://my-bucket/myapp:v1.0 --key cosign.key
   s3lo sign s3://my-bucket/myapp:v1.0@sha256:2510… --key cosign.key
   s3lo sign local://./store/myapp:v1.0 --key env://COSIGN_PRIVATE_KEY --output json
@@ -77,7 +80,7 @@ Exit codes: 0 signed, 1 a guard said no, 2 could not.")]
 pub(super) struct SignArgs {
     #[command(flatten)]
     pub(super) images: ImageArgs,
-    /// The private key: a file or env://NAME; may be given several times
+    /// The private key: a file, env://NAME or awskms:///alias/NAME; may be given several times
     #[arg(long = "key", value_name = "KEY", required = true)]
     pub(super) keys: Vec<String>,
     /// What is signed: 1 binds the digest, 2 the image's name and tag as well
@@ -86,6 +89,8 @@ pub(super) struct SignArgs {
     /// What to do with an image that the key has signed already
     #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
     pub(super) if_signed: IfSignedArg,
+    #[command(flatten)]
+    pub(super) aws: AwsArgs,
 }
 
 /// Verify that images are signed
@@ -101,7 +106,8 @@ Exit codes: 0 verified, 1 a signature is missing or invalid, 2 could not decide.
 pub(super) struct VerifyArgs {
     #[command(flatten)]
     pub(super) images: ImageArgs,
-    /// The key: a public or private key file or env://NAME; may be given several times
+    /// The key: a public or private key file, env://NAME or awskms:///alias/NAME; may be given several
+    /// times
     #[arg(long = "key", value_name = "KEY", required = true)]
     pub(super) keys: Vec<String>,
     /// The least schema that counts: 2 refuses signatures that do not bind the tag
@@ -110,6 +116,8 @@ pub(super) struct VerifyArgs {
     /// How many of the keys must have signed: any, all, or a number
     #[arg(long, value_name = "HOW", default_value = "any", value_parser = require)]
     pub(super) require: Require,
+    #[command(flatten)]
+    pub(super) aws: AwsArgs,
 }
 
 /// What names images and their store.
@@ -124,15 +132,45 @@ pub(super) struct ImageArgs {
     /// The S3 server, for example http://127.0.0.1:9000 (path style)
     #[arg(long, value_name = "URL")]
     pub(super) endpoint: Option<String>,
-    /// The bucket's region; learned from S3 where it is another
-    #[arg(long, value_name = "REGION")]
-    pub(super) region: Option<String>,
+    /// The account that the bucket must belong to
+    #[arg(long, value_name = "ACCOUNT")]
+    pub(super) expected_bucket_owner: Option<Account>,
     /// When to give up, for the whole run
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = timeout)]
     pub(super) timeout: Duration,
     /// How many images at the same time
     #[arg(long, value_name = "N", default_value = "16", value_parser = concurrency)]
     pub(super) concurrency: usize,
+}
+
+/// Whose credentials ask AWS, and where.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "AWS")]
+pub(super) struct AwsArgs {
+    /// The region of bucket and KMS key; a key's ARN names its own, and S3 tells a bucket's
+    #[arg(long, value_name = "REGION", value_parser = region)]
+    pub(super) region: Option<String>,
+    /// The role to assume by the CI system's identity token
+    #[arg(long, value_name = "ARN", value_parser = role)]
+    pub(super) role_arn: Option<Arn>,
+    /// What CloudTrail calls the session [default: s3lo-REPOSITORY-RUN]
+    #[arg(long, value_name = "NAME", value_parser = session_name)]
+    pub(super) role_session_name: Option<String>,
+    /// How long the session lasts, from 15m to 12h [default: as --timeout, from 15m to 1h]
+    #[arg(long, value_name = "TIME", value_parser = session)]
+    pub(super) role_duration: Option<Duration>,
+    /// For whom the identity token is [default: sts.amazonaws.com]
+    #[arg(long, value_name = "AUDIENCE", value_parser = NonEmptyStringValueParser::new())]
+    pub(super) audience: Option<String>,
+    /// A file that holds the identity token
+    #[arg(long, value_name = "FILE", value_parser = NonEmptyStringValueParser::new())]
+    pub(super) web_identity_token_file: Option<String>,
+    /// A variable that holds the identity token
+    #[arg(long, value_name = "NAME", conflicts_with = "web_identity_token_file", value_parser = variable)]
+    pub(super) web_identity_token_env: Option<String>,
+    /// The account that role and KMS keys must belong to; may be given several times
+    #[arg(long = "allowed-account", value_name = "ACCOUNT")]
+    pub(super) allowed_accounts: Vec<Account>,
 }
 
 /// Make a cosign key pair (EC P-256)
@@ -156,11 +194,17 @@ pub(super) struct GenerateArgs {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  s3lo public-key --key cosign.key > cosign.pub")]
+  s3lo public-key --key cosign.key > cosign.pub
+  s3lo public-key --key awskms:///alias/release-signer > release-signer.pub")]
 pub(super) struct PublicKeyArgs {
-    /// The key: a file or env://NAME
+    /// The key: a file, env://NAME or awskms:///alias/NAME
     #[arg(long, value_name = "KEY")]
     pub(super) key: String,
+    /// When to give up
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = timeout)]
+    pub(super) timeout: Duration,
+    #[command(flatten)]
+    pub(super) aws: AwsArgs,
 }
 
 /// Print a completion script for a shell
@@ -251,6 +295,45 @@ fn timeout(text: &str) -> Result<Duration, String> {
 }
 
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// It becomes part of a host name.
+fn region(text: &str) -> Result<String, String> {
+    let valid = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if (1..=32).contains(&text.len()) && text.bytes().all(valid) {
+        return Ok(text.to_owned());
+    }
+    Err("write a region such as `eu-central-1`".to_owned())
+}
+
+fn role(text: &str) -> Result<Arn, String> {
+    match text.parse::<Arn>() {
+        Ok(arn) if arn.service == "iam" && arn.resource.starts_with("role/") => Ok(arn),
+        _ => Err("write `arn:aws:iam::ACCOUNT:role/NAME`".to_owned()),
+    }
+}
+
+fn session_name(text: &str) -> Result<String, String> {
+    let valid = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
+    if (2..=64).contains(&text.len()) && text.chars().all(valid) {
+        return Ok(text.to_owned());
+    }
+    Err("write 2 to 64 of the characters A-Z a-z 0-9 _ + = , . @ -".to_owned())
+}
+
+fn session(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(time) if (15 * 60..=12 * 60 * 60).contains(&time.as_secs()) => Ok(time),
+        _ => Err("write a time from 15m to 12h".to_owned()),
+    }
+}
+
+fn variable(text: &str) -> Result<String, String> {
+    let valid = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    if !text.is_empty() && text.bytes().all(valid) {
+        return Ok(text.to_owned());
+    }
+    Err("write the name of a variable, such as `GITLAB_OIDC_TOKEN`".to_owned())
+}
 
 fn concurrency(text: &str) -> Result<usize, String> {
     match text.parse() {

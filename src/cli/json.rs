@@ -98,6 +98,8 @@ enum SignResult {
         stored_path: String,
         status: &'static str,
         schema_version: u64,
+        #[serde(rename = "requestID", skip_serializing_if = "Option::is_none")]
+        request_id: Option<String>,
     },
     #[serde(rename_all = "camelCase")]
     Failed {
@@ -129,6 +131,7 @@ impl SignElement {
                         Status::Signed => "signed",
                     },
                     schema_version: signed.schema.version(),
+                    request_id: signed.request_id.clone(),
                 },
                 Err(error) => SignResult::Failed {
                     key_ref: several.then_some(key_ref),

@@ -9,9 +9,8 @@ use secrecy::{ExposeSecret as _, SecretSlice};
 use tempfile::NamedTempFile;
 
 use super::args::{GenerateArgs, Output, PublicKeyArgs};
-use super::{Ending, Stop, json, plan};
+use super::{Ending, Stop, deadline, json, password, plan};
 use crate::explain::Explained;
-use crate::key::file;
 use crate::key::private::PrivateKey;
 
 /// Makes a key pair: `PREFIX.key`, mode 0600, and `PREFIX.pub`, mode 0644.
@@ -73,8 +72,7 @@ pub(super) async fn public(
     output: Output,
     out: &mut dyn Write,
 ) -> Result<Ending, Stop> {
-    let opening = file::open_public(plan::key(&args.key)?, plan::passwords());
-    let key = opening.await.map_err(|error| Explained::new(&error))?;
+    let key = plan::public_key(&args.key, &args.aws, deadline(args.timeout)).await?;
     match output {
         Output::Text => out.write_all(key.to_pem().as_bytes())?,
         Output::Json => json::write(
@@ -91,10 +89,10 @@ pub(super) async fn public(
 
 /// The password of a new key: COSIGN_PASSWORD, or asked for twice.
 fn new_password() -> Result<SecretSlice<u8>, Explained> {
-    if let Some(password) = plan::cosign_password() {
+    if let Some(password) = password::cosign_password() {
         return Ok(password);
     }
-    if !plan::at_terminal() {
+    if !password::at_terminal() {
         return Err(Explained {
             code: "password_missing",
             message: "a new key needs a password, and COSIGN_PASSWORD is not set".to_owned(),
@@ -103,7 +101,7 @@ fn new_password() -> Result<SecretSlice<u8>, Explained> {
         });
     }
     let ask = |question| {
-        plan::prompt(question).map_err(|error| Explained {
+        password::prompt(question).map_err(|error| Explained {
             code: "password_missing",
             message: format!("no password could be asked for: {error}"),
             help: "set COSIGN_PASSWORD".to_owned(),

@@ -1,71 +1,177 @@
-//! What was typed → what it means: references, keys, stores.
+//! What was typed → what it means: references, keys, stores, and the credentials that they need.
 
 use std::collections::HashMap;
-use std::io;
-use std::os::unix::ffi::OsStringExt as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use secrecy::SecretSlice;
+use tokio::time::{Instant, timeout_at};
 
-use super::args::ImageArgs;
-use crate::cloud::aws;
+use super::args::{AwsArgs, ImageArgs};
+use super::password;
+use crate::cloud::aws::{Aws, RoleWishes, Wishes};
 use crate::explain::Explained;
 use crate::image::Image;
-use crate::key::KeyRef;
-use crate::key::file::{Ask, Passwords};
-use crate::reference::{Reference, Scheme};
+use crate::key::file::{self, Passwords};
+use crate::key::kms::Kms;
+use crate::key::opening::Opening;
+use crate::key::public::PublicKey;
+use crate::key::{Error, KeyRef, RefError, Signer, Source};
+use crate::reference::{self, Reference, Scheme};
 use crate::store::Store;
 use crate::store::local::LocalStore;
 use crate::store::s3::S3Store;
+use crate::{sign, verify};
 
-/// The images that were named, each in its store.
-pub(super) async fn images(args: &ImageArgs) -> Result<Vec<Image>, Explained> {
-    let references = references(args)?;
-    let mut stores: HashMap<(Scheme, String), Arc<dyn Store>> = HashMap::new();
-    if let Some(endpoint) = &args.endpoint {
-        check_endpoint(endpoint)?;
-        if references
-            .iter()
-            .any(|reference| reference.scheme() != Scheme::S3)
-        {
-            return Err(Explained::usage(
-                "`--endpoint` is for `s3://` references alone",
-                "leave it away, or name a bucket: `s3://BUCKET/IMAGE:TAG`",
-            ));
+/// A run: images in their stores, and keys, each where it is asked.
+pub(super) struct Plan {
+    /// The images, in the order typed.
+    pub(super) images: Vec<Image>,
+    /// The keys, in the order typed.
+    pub(super) keys: Keys,
+}
+
+impl Plan {
+    /// Makes stores and keys of what was typed, and gets the credentials that they need. Nothing is
+    /// asked of any service before all that was typed is understood.
+    pub(super) async fn new(
+        images: &ImageArgs,
+        keys: Vec<KeyRef>,
+        aws: &AwsArgs,
+        deadline: Instant,
+    ) -> Result<Self, Explained> {
+        let references = references(images)?;
+        let in_s3 = |reference: &Reference| reference.scheme() == Scheme::S3;
+        check_endpoint(images, references.iter().all(in_s3))?;
+        let in_cloud = references.iter().any(in_s3) || keys.iter().any(is_in_kms);
+        let cloud = configure(in_cloud, aws, &keys, deadline).await?;
+        let stores = Stores::new(&references, images, cloud.as_ref());
+        let keys = Keys::new(keys, cloud.as_ref())?;
+        if let Some(cloud) = &cloud {
+            if cloud.assumes_a_role() {
+                stores.warm();
+                keys.warm();
+            }
+            assume(cloud, deadline).await?;
+        }
+        let images = references.into_iter().filter_map(|reference| {
+            let store = stores.of(&reference)?;
+            Some(Image { reference, store })
+        });
+        Ok(Self {
+            images: images.collect(),
+            keys,
+        })
+    }
+}
+
+/// Keys, each where it is asked.
+pub(super) struct Keys {
+    /// As they were typed.
+    pub(super) references: Vec<KeyRef>,
+    kms: HashMap<KeyRef, Kms>,
+    passwords: Passwords,
+}
+
+impl Keys {
+    fn new(references: Vec<KeyRef>, cloud: Option<&Aws>) -> Result<Self, Explained> {
+        let mut kms = HashMap::new();
+        for reference in &references {
+            if let (Source::AwsKms(name), Some(cloud)) = (reference.source(), cloud) {
+                let key = Kms::new(cloud, reference, name);
+                kms.insert(
+                    reference.clone(),
+                    key.map_err(|error| Explained::new(&error))?,
+                );
+            }
+        }
+        Ok(Self {
+            references,
+            kms,
+            passwords: password::passwords(),
+        })
+    }
+
+    fn warm(&self) {
+        self.kms.values().for_each(Kms::warm);
+    }
+
+    /// To sign with.
+    pub(super) fn signers(&self) -> Vec<sign::Key> {
+        self.open(|reference| {
+            let (kms, passwords) = self.of(&reference);
+            async move {
+                let signer: Arc<dyn Signer> = match kms {
+                    Some(kms) => Arc::new(kms.open_signer().await?),
+                    None => Arc::new(file::open_signer(reference, passwords).await?),
+                };
+                Ok(signer)
+            }
+        })
+    }
+
+    /// To verify with.
+    pub(super) fn public(&self) -> Vec<verify::Key> {
+        self.open(|reference| {
+            let (kms, passwords) = self.of(&reference);
+            async move {
+                match kms {
+                    Some(kms) => kms.open_public().await,
+                    None => file::open_public(reference, passwords).await,
+                }
+            }
+        })
+    }
+
+    fn of(&self, reference: &KeyRef) -> (Option<Kms>, Passwords) {
+        (self.kms.get(reference).cloned(), self.passwords.clone())
+    }
+
+    fn open<T, F>(&self, open: impl Fn(KeyRef) -> F) -> Vec<Opening<T>>
+    where
+        T: Clone + Send + Sync + 'static,
+        F: Future<Output = Result<T, Error>> + Send + 'static,
+    {
+        Opening::several(&self.references, self.passwords.would_ask(), open)
+    }
+}
+
+/// The stores of all images, one for each place.
+struct Stores {
+    local: HashMap<String, Arc<LocalStore>>,
+    s3: HashMap<String, Arc<S3Store>>,
+}
+
+impl Stores {
+    fn new(references: &[Reference], args: &ImageArgs, cloud: Option<&Aws>) -> Self {
+        let (mut local, mut s3) = (HashMap::new(), HashMap::new());
+        let endpoint = args.endpoint.as_deref();
+        let owner = args.expected_bucket_owner.as_ref();
+        for reference in references {
+            let root = reference.root();
+            match (reference.scheme(), cloud) {
+                (Scheme::S3, Some(cloud)) if !s3.contains_key(root) => {
+                    let store = S3Store::new(cloud, root, endpoint, owner);
+                    s3.insert(root.to_owned(), Arc::new(store));
+                }
+                (Scheme::Local, _) if !local.contains_key(root) => {
+                    local.insert(root.to_owned(), Arc::new(LocalStore::new(root)));
+                }
+                _ => {}
+            }
+        }
+        Self { local, s3 }
+    }
+
+    fn of(&self, reference: &Reference) -> Option<Arc<dyn Store>> {
+        let root = reference.root();
+        match reference.scheme() {
+            Scheme::Local => Some(Arc::clone(self.local.get(root)?) as Arc<dyn Store>),
+            Scheme::S3 => Some(Arc::clone(self.s3.get(root)?) as Arc<dyn Store>),
         }
     }
-    let mut config = None;
-    let mut images = Vec::with_capacity(references.len());
-    for reference in references {
-        let place = (reference.scheme(), reference.root().to_owned());
-        let store = match stores.get(&place) {
-            Some(store) => Arc::clone(store),
-            None => {
-                let store: Arc<dyn Store> = match reference.scheme() {
-                    Scheme::Local => Arc::new(LocalStore::new(reference.root())),
-                    Scheme::S3 => {
-                        let config = match &mut config {
-                            Some(config) => config,
-                            unset => unset.insert(
-                                aws::config(args.region.as_deref())
-                                    .await
-                                    .map_err(|error| Explained::new(&error))?,
-                            ),
-                        };
-                        Arc::new(S3Store::new(
-                            config,
-                            reference.root(),
-                            args.endpoint.as_deref(),
-                        ))
-                    }
-                };
-                stores.insert(place, Arc::clone(&store));
-                store
-            }
-        };
-        images.push(Image { reference, store });
+
+    fn warm(&self) {
+        self.s3.values().for_each(|store| store.warm());
     }
-    Ok(images)
 }
 
 /// The keys that were named.
@@ -73,51 +179,90 @@ pub(super) fn keys(typed: &[String]) -> Result<Vec<KeyRef>, Explained> {
     typed.iter().map(|text| key(text)).collect()
 }
 
-/// A key that was named.
-pub(super) fn key(typed: &str) -> Result<KeyRef, Explained> {
-    typed
-        .parse()
-        .map_err(|error| Explained::new::<crate::key::RefError>(&error))
-}
-
-/// COSIGN_PASSWORD, and the person at the terminal where it is not set.
-pub(super) fn passwords() -> Passwords {
-    Passwords {
-        variable: cosign_password(),
-        ask: at_terminal().then_some(ask as Ask),
+/// A key alone, to ask for its public half.
+pub(super) async fn public_key(
+    typed: &str,
+    aws: &AwsArgs,
+    deadline: Instant,
+) -> Result<PublicKey, Explained> {
+    let references = vec![key(typed)?];
+    let in_kms = references.iter().any(is_in_kms);
+    let cloud = configure(in_kms, aws, &references, deadline).await?;
+    let keys = Keys::new(references, cloud.as_ref())?;
+    if let Some(cloud) = &cloud {
+        if cloud.assumes_a_role() {
+            keys.warm();
+        }
+        assume(cloud, deadline).await?;
+    }
+    let opened = match keys.public().first() {
+        Some(key) => timeout_at(deadline, key.opened()).await,
+        None => return Err(timed_out()),
+    };
+    match opened {
+        Ok(opened) => opened.map_err(|error| Explained::new(&error)),
+        Err(_) => Err(timed_out()),
     }
 }
 
-/// COSIGN_PASSWORD, as bytes.
-pub(super) fn cosign_password() -> Option<SecretSlice<u8>> {
-    Some(SecretSlice::from(
-        std::env::var_os("COSIGN_PASSWORD")?.into_vec(),
-    ))
+fn key(typed: &str) -> Result<KeyRef, Explained> {
+    typed
+        .parse()
+        .map_err(|error| Explained::new::<RefError>(&error))
 }
 
-/// Whether there is a person to ask.
-pub(super) fn at_terminal() -> bool {
-    use io::IsTerminal as _;
-    io::stdin().is_terminal() && io::stderr().is_terminal()
+fn is_in_kms(key: &KeyRef) -> bool {
+    matches!(key.source(), Source::AwsKms(_))
 }
 
-/// Asks for a password, without echo.
-pub(super) fn prompt(question: &str) -> io::Result<SecretSlice<u8>> {
-    Ok(SecretSlice::from(
-        rpassword::prompt_password(question)?.into_bytes(),
-    ))
+async fn configure(
+    needed: bool,
+    args: &AwsArgs,
+    keys: &[KeyRef],
+    deadline: Instant,
+) -> Result<Option<Aws>, Explained> {
+    if !needed {
+        return Ok(None);
+    }
+    let arns = keys.iter().filter_map(|key| match key.source() {
+        Source::AwsKms(name) => name.arn(),
+        _ => None,
+    });
+    let wishes = Wishes {
+        region: args.region.clone(),
+        key: arns.into_iter().next().cloned(),
+        role: RoleWishes {
+            arn: args.role_arn.clone(),
+            session_name: args.role_session_name.clone(),
+            duration: args.role_duration,
+            audience: args.audience.clone(),
+            token_file: args.web_identity_token_file.clone(),
+            token_variable: args.web_identity_token_env.clone(),
+        },
+        allowed_accounts: args.allowed_accounts.clone(),
+        deadline,
+    };
+    match Aws::configure(wishes).await {
+        Ok(cloud) => Ok(Some(cloud)),
+        Err(error) => Err(Explained::new(&error)),
+    }
 }
 
-fn ask(key: &KeyRef) -> io::Result<SecretSlice<u8>> {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    prompt(&format!("Enter password for private key {key}: "))
+async fn assume(cloud: &Aws, deadline: Instant) -> Result<(), Explained> {
+    match timeout_at(deadline, cloud.assume()).await {
+        Ok(assumed) => assumed.map_err(|error| Explained::new(&error)),
+        Err(_) => Err(timed_out()),
+    }
+}
+
+fn timed_out() -> Explained {
+    Explained::new(&sign::Error::TimedOut)
 }
 
 fn references(args: &ImageArgs) -> Result<Vec<Reference>, Explained> {
     let parse = |text: &String| {
         text.parse()
-            .map_err(|error| Explained::new::<crate::reference::Error>(&error))
+            .map_err(|error| Explained::new::<reference::Error>(&error))
     };
     let references: Vec<Reference> = args
         .references
@@ -143,21 +288,31 @@ fn references(args: &ImageArgs) -> Result<Vec<Reference>, Explained> {
 }
 
 /// The SDK takes any text for a URL, and fails much later.
-fn check_endpoint(endpoint: &str) -> Result<(), Explained> {
+fn check_endpoint(args: &ImageArgs, all_in_s3: bool) -> Result<(), Explained> {
+    let Some(endpoint) = &args.endpoint else {
+        return Ok(());
+    };
     let rest = endpoint
         .strip_prefix("https://")
         .or_else(|| endpoint.strip_prefix("http://"));
     let host = rest.map(|rest| rest.trim_end_matches('/'));
     let secret = endpoint.contains('@');
     match host {
-        Some(host) if !host.is_empty() && !secret && !host.contains(['/', '?', '#', ' ']) => Ok(()),
-        _ => Err(Explained::usage(
-            if secret {
-                "the URL of `--endpoint` carries a user or a password".to_owned()
-            } else {
-                format!("`{endpoint}` is not the URL of an S3 server")
-            },
-            "write scheme, host and port alone, as in `--endpoint https://minio.example:9000`",
-        )),
+        _ if secret => Err("the URL of `--endpoint` carries a user or a password".to_owned()),
+        Some(host) if !host.is_empty() && !host.contains(['/', '?', '#', ' ']) => Ok(()),
+        _ => Err(format!("`{endpoint}` is not the URL of an S3 server")),
     }
+    .map_err(|message| {
+        Explained::usage(
+            message,
+            "write scheme, host and port alone, as in `--endpoint https://minio.example:9000`",
+        )
+    })?;
+    if all_in_s3 {
+        return Ok(());
+    }
+    Err(Explained::usage(
+        "`--endpoint` is for `s3://` references alone",
+        "leave it away, or name a bucket: `s3://BUCKET/IMAGE:TAG`",
+    ))
 }

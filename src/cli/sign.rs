@@ -1,17 +1,17 @@
 //! `s3lo sign`.
 
 use std::io::Write;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::args::{Output, SignArgs};
 use super::json::{self, Results, SignElement};
+use super::plan::{self, Plan};
 use super::progress;
-use super::{Ending, Stop, deadline, plan, text};
+use super::{Ending, Stop, deadline, text};
 use crate::explain::Explained;
 use crate::image::Image;
-use crate::key::{KeyRef, Signer, file};
-use crate::sign::{Error, Key, Options, Signed, sign};
+use crate::key::KeyRef;
+use crate::sign::{Error, Options, Signed, sign};
 
 type Signatures = Vec<Result<Signed, Error>>;
 
@@ -29,12 +29,9 @@ pub(super) async fn run(
         now: SystemTime::now,
     };
     let references = plan::keys(&args.keys)?;
-    let images = plan::images(&args.images).await?;
-    let passwords = plan::passwords();
-    let keys = Key::several(&references, passwords.would_ask(), |reference| {
-        let opening = file::open_signer(reference, passwords.clone());
-        async move { Ok(Arc::new(opening.await?) as Arc<dyn Signer>) }
-    });
+    let Plan { images, keys } =
+        Plan::new(&args.images, references, &args.aws, options.deadline).await?;
+    let (references, keys) = (&keys.references, keys.signers());
     let text = output == Output::Text;
     let work = |image: Image| {
         let keys = keys.as_slice();
@@ -42,7 +39,7 @@ pub(super) async fn run(
     };
     let several = images.len() > 1;
     let print =
-        |image: &Image, results: &Signatures| print(out, image, &references, results, several);
+        |image: &Image, results: &Signatures| print(out, image, references, results, several);
     let (results, printed) =
         progress::work_on(&images, args.images.concurrency, text, work, print).await;
     printed?;

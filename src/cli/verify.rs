@@ -4,13 +4,14 @@ use std::io::Write;
 
 use super::args::{Output, VerifyArgs};
 use super::json::{self, Results, VerifyElement};
+use super::plan::{self, Plan};
 use super::progress;
-use super::{Ending, Stop, deadline, plan, text};
+use super::{Ending, Stop, deadline, text};
 use crate::explain::Explained;
 use crate::image::Image;
-use crate::key::{KeyRef, file};
+use crate::key::KeyRef;
 use crate::verdict::Policy;
-use crate::verify::{Decision, Error, Key, Options, Outcome, Require, verify};
+use crate::verify::{Decision, Error, Options, Outcome, Require, verify};
 
 type Answer = Result<Outcome, Error>;
 
@@ -40,11 +41,9 @@ pub(super) async fn run(
             "give `--key` for each key that may have signed",
         )));
     }
-    let images = plan::images(&args.images).await?;
-    let passwords = plan::passwords();
-    let keys = Key::several(&references, passwords.would_ask(), |reference| {
-        file::open_public(reference, passwords.clone())
-    });
+    let Plan { images, keys } =
+        Plan::new(&args.images, references, &args.aws, options.deadline).await?;
+    let (references, keys) = (&keys.references, keys.public());
     let text = output == Output::Text;
     let work = |image: Image| {
         let keys = keys.as_slice();
@@ -52,7 +51,7 @@ pub(super) async fn run(
     };
     let several = images.len() > 1;
     let print =
-        |image: &Image, answer: &Answer| print(out, err, image, &references, answer, several);
+        |image: &Image, answer: &Answer| print(out, err, image, references, answer, several);
     let (answers, mut printed) =
         progress::work_on(&images, args.images.concurrency, text, work, print).await;
     if text && images.len() > 1 {
@@ -63,7 +62,7 @@ pub(super) async fn run(
         let elements = images
             .iter()
             .zip(&answers)
-            .map(|(image, answer)| VerifyElement::new(image, &references, answer, several));
+            .map(|(image, answer)| VerifyElement::new(image, references, answer, several));
         printed = json::write(out, &Results::new(elements.collect(), several));
     }
     match (ending(&answers), printed) {

@@ -5,100 +5,330 @@ use std::time::Duration;
 use aws_config::environment::EnvironmentVariableRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::ProfileFileRegionProvider;
-use aws_config::retry::RetryConfig;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
+use tokio::time::Instant;
 
-use super::http;
+use super::arn::{Account, Arn};
+use super::ci::{self, Ci};
+use super::failure::{self, Failure};
+use super::oidc::{self, Source};
+use super::role::{self, Provider, Role};
+use super::{bundle, credentials, http, retry};
+use crate::environment::{self, variable};
+
+/// How long a connection may take.
+pub(super) const CONNECT: Duration = Duration::from_secs(5);
+
+/// How long an answer may take to begin.
+pub(super) const READ: Duration = Duration::from_secs(20);
+
+/// What a run asks for.
+#[derive(Clone, Debug)]
+pub struct Wishes {
+    /// The region, where the user names one.
+    pub region: Option<String>,
+    /// A key by its ARN, whose region stands in where none is named.
+    pub key: Option<Arn>,
+    /// The role to assume.
+    pub role: RoleWishes,
+    /// The accounts that role and keys may belong to; any, if none are named.
+    pub allowed_accounts: Vec<Account>,
+    /// When to give up.
+    pub deadline: Instant,
+}
+
+/// What a user says of the role. What is not said comes from the CI system.
+#[derive(Clone, Debug, Default)]
+pub struct RoleWishes {
+    /// The role.
+    pub arn: Option<Arn>,
+    /// The session's name.
+    pub session_name: Option<String>,
+    /// How long the session lasts.
+    pub duration: Option<Duration>,
+    /// For whom the token is.
+    pub audience: Option<String>,
+    /// The file that holds the token.
+    pub token_file: Option<String>,
+    /// The variable that holds the token.
+    pub token_variable: Option<String>,
+}
+
+/// What every client is made from.
+#[derive(Clone)]
+pub struct Aws {
+    /// For clients that ask.
+    pub config: SdkConfig,
+    /// For requests that nobody signs.
+    pub anonymous: SdkConfig,
+    /// The region that the user or the environment names. Where none is, S3 can tell; KMS cannot.
+    pub named_region: Option<String>,
+    /// The accounts that role and keys may belong to; any, if none are named.
+    pub allowed_accounts: Vec<Account>,
+    /// When to give up.
+    pub deadline: Instant,
+    role: Option<Provider>,
+}
+
+impl Aws {
+    /// Reads the configuration from environment and profile. Nothing is asked of any service yet.
+    ///
+    /// The region never comes from an instance's metadata service: where there is none, asking for it
+    /// takes seconds ([aws-sdk-rust#1276](https://github.com/awslabs/aws-sdk-rust/issues/1276)).
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] for what is set and means nothing.
+    pub async fn configure(wishes: Wishes) -> Result<Self, Error> {
+        let attempts = attempts()?;
+        check_retry_mode()?;
+        for name in ["AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"] {
+            credentials::flag(name)?;
+        }
+        check_endpoints()?;
+        let role = role(&wishes)?;
+        let http = http::client(bundle::from_environment()?);
+        let named = RegionProviderChain::first_try(wishes.region.clone().map(Region::new))
+            .or_else(EnvironmentVariableRegionProvider::new())
+            .or_else(ProfileFileRegionProvider::new())
+            .region()
+            .await;
+        let region = named.clone().unwrap_or_else(|| {
+            let of_key = wishes.key.as_ref().map(|key| key.region.clone());
+            let of_role = || role.as_ref().map(|role| role.arn.home_region().to_owned());
+            Region::new(
+                of_key
+                    .or_else(of_role)
+                    .unwrap_or_else(|| FALLBACK.to_owned()),
+            )
+        });
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT)
+            .read_timeout(READ)
+            .build();
+        let anonymous = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .http_client(http.clone())
+            .region(region.clone())
+            .retry_config(retry::config(attempts))
+            .timeout_config(timeouts)
+            .no_credentials()
+            .load()
+            .await;
+        let role = role.map(|role| Provider::new(role, &anonymous, http.clone(), wishes.deadline));
+        let provider = match &role {
+            Some(role) => SharedCredentialsProvider::new(role.clone()),
+            None => {
+                let config = ProviderConfig::without_region()
+                    .with_region(Some(region))
+                    .with_http_client(http)
+                    .with_use_fips(anonymous.use_fips())
+                    .with_use_dual_stack(anonymous.use_dual_stack());
+                SharedCredentialsProvider::new(credentials::chain(&config)?)
+            }
+        };
+        let config = anonymous
+            .clone()
+            .into_builder()
+            .credentials_provider(provider)
+            .build();
+        Ok(Self {
+            config,
+            anonymous,
+            named_region: named.map(|region| region.to_string()),
+            allowed_accounts: wishes.allowed_accounts,
+            deadline: wishes.deadline,
+            role,
+        })
+    }
+
+    /// With a configuration that brings its own credentials, for programs that use this as a library.
+    pub fn with(config: SdkConfig, deadline: Instant) -> Self {
+        Self {
+            named_region: config.region().map(ToString::to_string),
+            anonymous: config.clone(),
+            config,
+            allowed_accounts: Vec::new(),
+            deadline,
+            role: None,
+        }
+    }
+
+    /// Whether credentials have to be fetched, so that connections can be opened meanwhile.
+    pub fn assumes_a_role(&self) -> bool {
+        self.role.is_some()
+    }
+
+    /// Assumes the role, if there is one, and checks whose credentials these are, if that matters.
+    ///
+    /// # Errors
+    ///
+    /// [`role::Error`] if the role is refused, or belongs to an account that was not allowed.
+    pub async fn assume(&self) -> Result<(), role::Error> {
+        match &self.role {
+            Some(role) => role.assume().await,
+            None if self.allowed_accounts.is_empty() => Ok(()),
+            None => self.check_caller().await,
+        }
+    }
+
+    /// Asks STS, which tells without any permission.
+    async fn check_caller(&self) -> Result<(), role::Error> {
+        let client = aws_sdk_sts::Client::new(&self.config);
+        let caller = match client.get_caller_identity().send().await {
+            Ok(caller) => caller,
+            Err(error) => {
+                return Err(match Failure::of("STS", &error) {
+                    Failure::Common(error) => role::Error::Common(error),
+                    Failure::Denied(answer) | Failure::Refused(answer) => {
+                        role::Error::Common(failure::Error::Credentials {
+                            service: "STS",
+                            answer,
+                        })
+                    }
+                    Failure::Unreachable(reason) => role::Error::Unreachable { reason },
+                });
+            }
+        };
+        let arn = caller.arn.and_then(|arn| arn.parse().ok());
+        let arn = arn.ok_or(role::Error::Nonsense {
+            missing: "the ARN of the caller",
+        })?;
+        role::allowed(&self.allowed_accounts, &arn)
+    }
+}
 
 /// The region that is asked where none is named. S3 answers from there which one is right.
-const FALLBACK_REGION: &str = "us-east-1";
+const FALLBACK: &str = "us-east-1";
 
-/// How often a call is tried. The SDK's own three attempts end within seconds.
-const ATTEMPTS: u32 = 6;
+/// A session lasts at least this long, as STS has it.
+const SHORTEST_SESSION: Duration = Duration::from_secs(15 * 60);
 
-/// Reads the configuration from environment and profile.
-///
-/// The region never comes from an instance's metadata service: where there is none, asking for it
-/// takes seconds ([aws-sdk-rust#1276](https://github.com/awslabs/aws-sdk-rust/issues/1276)).
-///
-/// # Errors
-///
-/// [`Error`] for a variable on whose value the SDK would panic.
-pub async fn config(region: Option<&str>) -> Result<SdkConfig, Error> {
-    let attempts = match variable("AWS_MAX_ATTEMPTS")? {
-        None => ATTEMPTS,
-        Some(text) => match text.parse() {
-            Ok(attempts) if attempts > 0 => attempts,
-            _ => return Err(Error::new("AWS_MAX_ATTEMPTS", text, "a number from 1 on")),
+/// A role allows this much unless its maximum is raised.
+const USUAL_SESSION: Duration = Duration::from_secs(60 * 60);
+
+fn role(wishes: &Wishes) -> Result<Option<Role>, Error> {
+    let RoleWishes {
+        arn,
+        session_name,
+        duration,
+        audience,
+        token_file,
+        token_variable,
+    } = wishes.role.clone();
+    let ci = Ci::detect();
+    let by_flag = token_file.is_some() || token_variable.is_some();
+    let arn = match arn {
+        Some(arn) => arn,
+        // The variables of the SDKs, as Kubernetes sets them.
+        None => match (
+            variable("AWS_ROLE_ARN")?,
+            variable("AWS_WEB_IDENTITY_TOKEN_FILE")?,
+        ) {
+            (Some(text), file) if by_flag || (file.is_some() && !credentials::in_environment()) => {
+                let expected = "`arn:aws:iam::ACCOUNT:role/NAME`";
+                text.parse()
+                    .map_err(|_| environment::Error::new("AWS_ROLE_ARN", text, expected))?
+            }
+            _ if by_flag => return Err(Error::NoRole),
+            _ => return Ok(None),
         },
     };
+    let source = match (token_file, token_variable) {
+        (Some(path), _) => Source::File(path),
+        (None, Some(name)) => Source::Variable(name),
+        (None, None) => Source::detect(ci)?,
+    };
+    let session_name = match session_name {
+        Some(name) => name,
+        None => variable("AWS_ROLE_SESSION_NAME")?.unwrap_or_else(|| ci::session_name(ci)),
+    };
+    let left = wishes.deadline.saturating_duration_since(Instant::now());
+    let audience = audience.unwrap_or_else(|| match arn.partition.as_str() {
+        "aws-cn" => "sts.amazonaws.com.cn".to_owned(),
+        _ => "sts.amazonaws.com".to_owned(),
+    });
+    Ok(Some(Role {
+        arn,
+        session_name,
+        duration: duration.unwrap_or_else(|| left.clamp(SHORTEST_SESSION, USUAL_SESSION)),
+        audience,
+        source,
+        allowed_accounts: wishes.allowed_accounts.clone(),
+    }))
+}
+
+fn attempts() -> Result<u32, environment::Error> {
+    match variable("AWS_MAX_ATTEMPTS")? {
+        None => Ok(retry::ATTEMPTS),
+        Some(text) => match text.parse() {
+            Ok(attempts) if attempts > 0 => Ok(attempts),
+            _ => Err(environment::Error::new(
+                "AWS_MAX_ATTEMPTS",
+                text,
+                "a number from 1 on",
+            )),
+        },
+    }
+}
+
+fn check_retry_mode() -> Result<(), environment::Error> {
     match variable("AWS_RETRY_MODE")? {
         Some(mode)
             if !["standard", "adaptive", "legacy"].contains(&mode.to_lowercase().as_str()) =>
         {
-            return Err(Error::new(
+            Err(environment::Error::new(
                 "AWS_RETRY_MODE",
                 mode,
                 "`standard` or `adaptive`",
-            ));
+            ))
         }
-        _ => {}
-    }
-    let region =
-        RegionProviderChain::first_try(region.map(|region| Region::new(region.to_owned())))
-            .or_else(EnvironmentVariableRegionProvider::new())
-            .or_else(ProfileFileRegionProvider::new())
-            .or_else(FALLBACK_REGION);
-    let retries = RetryConfig::standard()
-        .with_max_attempts(attempts)
-        .with_initial_backoff(Duration::from_millis(100))
-        .with_max_backoff(Duration::from_secs(5));
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(5))
-        .read_timeout(Duration::from_secs(20))
-        .build();
-    Ok(aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .http_client(http::client())
-        .region(region)
-        .retry_config(retries)
-        .timeout_config(timeouts)
-        .load()
-        .await)
-}
-
-/// A variable, where empty is unset.
-fn variable(name: &'static str) -> Result<Option<String>, Error> {
-    match std::env::var(name) {
-        Ok(text) if text.is_empty() => Ok(None),
-        Ok(text) => Ok(Some(text)),
-        Err(std::env::VarError::NotPresent) => Ok(None),
-        Err(std::env::VarError::NotUnicode(_)) => Err(Error::new(
-            name,
-            "bytes that are not UTF-8".to_owned(),
-            "text",
-        )),
+        _ => Ok(()),
     }
 }
 
-/// A variable whose value means nothing.
+/// The SDK takes any text for a URL, and fails much later.
+fn check_endpoints() -> Result<(), environment::Error> {
+    for service in ["", "_KMS", "_S3", "_STS"] {
+        let name = format!("AWS_ENDPOINT_URL{service}");
+        match variable(&name)? {
+            Some(url) if url.contains('@') => {
+                let expected = "a URL without user and password";
+                return Err(environment::Error::new(&name, "…".to_owned(), expected));
+            }
+            Some(url) if !is_url(&url) => {
+                let expected = "the URL of a server, such as `https://minio.example:9000`";
+                return Err(environment::Error::new(&name, url, expected));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn is_url(url: &str) -> bool {
+    let rest = url
+        .strip_prefix("https://")
+        .or_else(|| url.strip_prefix("http://"));
+    rest.is_some_and(|rest| !rest.starts_with('/') && !rest.is_empty() && !rest.contains(' '))
+}
+
+/// What is set, and means nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{variable} is `{}`, where {expected} is expected", value.escape_debug())]
-pub struct Error {
-    /// The variable.
-    pub variable: &'static str,
-    /// Its value.
-    pub value: String,
-    /// What it should be.
-    pub expected: &'static str,
-}
-
-impl Error {
-    fn new(variable: &'static str, value: String, expected: &'static str) -> Self {
-        Self {
-            variable,
-            value,
-            expected,
-        }
-    }
+#[non_exhaustive]
+pub enum Error {
+    /// AWS_CA_BUNDLE cannot be used.
+    #[error(transparent)]
+    Bundle(#[from] bundle::Error),
+    /// A token is named, and no role to exchange it for.
+    #[error("an identity token is named, and no role to assume with it")]
+    NoRole,
+    /// There is no token to assume the role with.
+    #[error(transparent)]
+    Token(#[from] oidc::Error),
+    /// A variable.
+    #[error(transparent)]
+    Variable(#[from] environment::Error),
 }

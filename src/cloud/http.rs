@@ -4,41 +4,71 @@
 //! in its place, could send as much as memory holds; so every body ends in an error beyond
 //! [`MAX_ANSWER`].
 
+use std::fmt;
 use std::time::Instant;
 
 use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::{Builder, Connector};
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_http_client::{Builder, Connector, ConnectorBuilder};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
     SharedHttpConnector,
 };
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use http_body_util::Limited;
 
+use super::bundle::Bundle;
+use super::retry;
 use crate::text::clipped;
 
 /// The largest answer that is read, in bytes: a manifest and room to spare.
 pub(super) const MAX_ANSWER: usize = 8 * 1024 * 1024;
 
-/// The client. Proxies are those of HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.
-pub(super) fn client() -> SharedHttpClient {
-    let inner = Builder::new().build_with_connector_fn(|settings, components| {
-        let mut connector = Connector::builder().proxy_config(ProxyConfig::from_env());
-        connector.set_connector_settings(settings.cloned());
-        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
-        connector
-            .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-            .build()
+/// The client. Proxies are those of HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY; the certificates
+/// that are trusted are those of `bundle` alone, or else the system's.
+pub(super) fn client(bundle: Option<Bundle>) -> SharedHttpClient {
+    let trust = match bundle {
+        None => TrustStore::default(),
+        Some(bundle) => TrustStore::empty().with_pem_certificate(bundle.into_pem()),
+    };
+    let plain = Builder::new().build_with_connector_fn(|settings, components| {
+        connector(settings, components).build_http()
     });
-    SharedHttpClient::new(BoundedClient(inner))
+    let tls = Builder::new().build_with_connector_fn(move |settings, components| {
+        let mut connector =
+            connector(settings, components).tls_provider(Provider::Rustls(CryptoMode::AwsLc));
+        // A trust store is all there is to a context: building one does not fail.
+        if let Ok(context) = TlsContext::builder()
+            .with_trust_store(trust.clone())
+            .build()
+        {
+            connector.set_tls_context(context);
+        }
+        connector.build()
+    });
+    SharedHttpClient::new(BoundedClient { plain, tls })
 }
 
+fn connector(
+    settings: Option<&HttpConnectorSettings>,
+    components: Option<&RuntimeComponents>,
+) -> ConnectorBuilder {
+    let mut connector = Connector::builder().proxy_config(ProxyConfig::from_env());
+    connector.set_connector_settings(settings.cloned());
+    connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+    connector
+}
+
+/// One for each of the two schemes: to read the system's certificates takes milliseconds, which a
+/// server without TLS is spared.
 #[derive(Debug)]
-struct BoundedClient(SharedHttpClient);
+struct BoundedClient {
+    plain: SharedHttpClient,
+    tls: SharedHttpClient,
+}
 
 impl HttpClient for BoundedClient {
     fn http_connector(
@@ -46,38 +76,98 @@ impl HttpClient for BoundedClient {
         settings: &HttpConnectorSettings,
         components: &RuntimeComponents,
     ) -> SharedHttpConnector {
-        SharedHttpConnector::new(BoundedConnector(
-            self.0.http_connector(settings, components),
-        ))
+        SharedHttpConnector::new(BoundedConnector {
+            plain: self.plain.http_connector(settings, components),
+            tls: self.tls.clone(),
+            settings: settings.clone(),
+            components: components.clone(),
+        })
     }
 }
 
-#[derive(Debug)]
-struct BoundedConnector(SharedHttpConnector);
+struct BoundedConnector {
+    plain: SharedHttpConnector,
+    tls: SharedHttpClient,
+    settings: HttpConnectorSettings,
+    components: RuntimeComponents,
+}
+
+impl fmt::Debug for BoundedConnector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BoundedConnector").finish_non_exhaustive()
+    }
+}
 
 impl HttpConnector for BoundedConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        // Neither headers nor query: they can hold what signs the request.
-        let uri = request.uri().split('?').next().unwrap_or_default();
-        let asked = format!("{} {uri}", request.method());
-        let begun = Instant::now();
-        let answer = self.0.call(request);
+        let logged = tracing::enabled!(tracing::Level::DEBUG).then(|| Call::of(&request));
+        let answer = if request.uri().starts_with("http:") {
+            self.plain.call(request)
+        } else {
+            // The client keeps what it has made for these settings.
+            let tls = self.tls.http_connector(&self.settings, &self.components);
+            tls.call(request)
+        };
         HttpConnectorFuture::new(async move {
             let answer = answer.await;
-            let ms = begun.elapsed().as_millis();
-            match &answer {
-                Ok(answer) => {
-                    let id = answer.headers().get("x-amz-request-id").unwrap_or("-");
-                    let status = answer.status().as_u16();
-                    tracing::debug!(
-                        "{asked}: {status} after {ms} ms, request ID {}",
-                        clipped(id)
-                    );
-                }
-                Err(_) => tracing::debug!("{asked}: no answer after {ms} ms"),
+            if let Some(call) = logged {
+                call.log(answer.as_ref().ok());
             }
             let bounded = |body| SdkBody::from_body_1_x(Limited::new(body, MAX_ANSWER));
             Ok(answer?.map(bounded))
         })
+    }
+}
+
+/// A request as `--verbose` tells of it: neither headers nor query, which can hold what signs it.
+struct Call {
+    asked: String,
+    begun: Instant,
+}
+
+impl Call {
+    fn of(request: &HttpRequest) -> Self {
+        let header = |name| request.headers().get(name);
+        let uri = request.uri().split('?').next().unwrap_or_default();
+        let action = header("x-amz-target").unwrap_or_default();
+        let of_sdk = header("amz-sdk-request")
+            .and_then(|text| text.strip_prefix("attempt="))
+            .and_then(|text| text.split(';').next());
+        let attempt = match retry::number() {
+            Some(number) => number.to_string(),
+            None => of_sdk.unwrap_or("1").to_owned(),
+        };
+        let bytes = request.body().content_length().unwrap_or_default();
+        let space = if action.is_empty() { "" } else { " " };
+        Self {
+            asked: format!(
+                "{} {uri}{space}{action} ({bytes} bytes, attempt {attempt})",
+                request.method()
+            ),
+            begun: Instant::now(),
+        }
+    }
+
+    fn log(&self, answer: Option<&HttpResponse>) {
+        let (asked, ms) = (&self.asked, self.begun.elapsed().as_millis());
+        let Some(answer) = answer else {
+            tracing::debug!("{asked}: no answer after {ms} ms");
+            return;
+        };
+        let header = |name| answer.headers().get(name);
+        let id = header("x-amz-request-id")
+            .or_else(|| header("x-amzn-requestid"))
+            .or_else(|| header("x-github-request-id"))
+            .unwrap_or("-");
+        let bytes = match (answer.body().content_length(), header("content-length")) {
+            (_, Some(length)) => clipped(length),
+            (Some(length), None) => length.to_string(),
+            (None, None) => "?".to_owned(),
+        };
+        tracing::debug!(
+            "{asked}: {} after {ms} ms, {bytes} bytes, request ID {}",
+            answer.status().as_u16(),
+            clipped(id)
+        );
     }
 }

@@ -1,5 +1,13 @@
 //! What all AWS services share.
 
+pub mod arn;
 pub mod aws;
+pub mod bundle;
+pub mod ci;
+mod credentials;
+pub mod failure;
 mod http;
+pub mod oidc;
 pub mod retry;
+pub mod role;
+pub mod warm;

@@ -1,11 +1,12 @@
 //! What to do about a key that cannot be used.
 
-use super::Explain;
+use super::{Explain, kms};
 use crate::key::{Error, KeyRef, RefError, Source, armor, cosign, private, public};
 
 impl Explain for Error {
     fn code(&self) -> &'static str {
         match self {
+            Self::Kms { source, .. } => kms::code(source),
             Self::Missing { .. } => "key_not_found",
             Self::Oversized { .. } => "not_a_key",
             Self::PasswordMissing { .. } => "password_missing",
@@ -18,7 +19,9 @@ impl Explain for Error {
 
     fn help(&self) -> String {
         match self {
+            Self::Kms { key, source } => kms::help(key, source),
             Self::Missing { key } => match key.source() {
+                Source::AwsKms(_) => "ask KMS for it".to_owned(),
                 Source::Environment(name) => format!("put the key's PEM into the variable {name}: it is unset or empty"),
                 Source::File(_) => "check the path; `s3lo generate-key-pair` makes a new pair, cosign.key and cosign.pub".to_owned(),
             },
@@ -37,6 +40,7 @@ impl Explain for Error {
 impl Explain for RefError {
     fn code(&self) -> &'static str {
         match self {
+            Self::AwsKms(error) => error.code(),
             Self::Secret | Self::KeyMaterial => "secret_in_key_reference",
             Self::NotBuilt { .. } | Self::UnknownScheme { .. } => "unknown_key_scheme",
             Self::Empty | Self::TooLong | Self::VariableName => "bad_key_reference",
@@ -45,6 +49,7 @@ impl Explain for RefError {
 
     fn help(&self) -> String {
         match self {
+            Self::AwsKms(error) => error.help(),
             Self::Empty => "name a key, as in `--key cosign.key`".to_owned(),
             Self::KeyMaterial => "put the key into a variable and name that: `--key env://COSIGN_PRIVATE_KEY`".to_owned(),
             Self::NotBuilt { .. } | Self::UnknownScheme { .. } => {

@@ -1,6 +1,8 @@
 //! Errors in words: a code for programs, one sentence for a person, and what to do next.
 
+mod cloud;
 mod key;
+mod kms;
 mod reference;
 mod store;
 
@@ -8,7 +10,7 @@ use std::error::Error;
 use std::fmt;
 
 use crate::text::printable;
-use crate::{cloud, image, sign, verify};
+use crate::{image, sign, verify};
 
 /// An error as the user meets it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,16 +164,6 @@ impl Explain for image::Error {
                 some_of(tags)
             ),
         }
-    }
-}
-
-impl Explain for cloud::aws::Error {
-    fn code(&self) -> &'static str {
-        "configuration"
-    }
-
-    fn help(&self) -> String {
-        format!("set {} to {}, or unset it", self.variable, self.expected)
     }
 }
 

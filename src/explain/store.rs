@@ -7,13 +7,11 @@ impl Explain for Error {
     fn code(&self) -> &'static str {
         match self {
             Self::Changed { .. } | Self::Exists { .. } => "conflict",
-            Self::ClockSkewed { .. } => "clock_skewed",
-            Self::Credentials { .. } => "credentials_refused",
+            Self::Common(error) => error.code(),
             Self::Denied { .. } => "access_denied",
             Self::Full { .. } => "disk_full",
             Self::Io { .. } => "io",
             Self::NoBucket { .. } => "bucket_not_found",
-            Self::NoCredentials { .. } => "no_credentials",
             Self::NotAFile { .. } => "not_a_file",
             Self::NotFound { .. } => "not_found",
             Self::Oversized { .. } => "oversized",
@@ -28,23 +26,12 @@ impl Explain for Error {
     fn help(&self) -> String {
         match self {
             Self::Changed { .. } | Self::Exists { .. } => "run it again".to_owned(),
-            Self::ClockSkewed { .. } => {
-                "set this machine's clock, for example with `timedatectl set-ntp true`; S3 allows 15 minutes".to_owned()
-            }
-            Self::Credentials { answer } => match answer.code.as_deref() {
-                Some("ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired") => {
-                    "the session has expired; get new credentials, in CI by running the job again, at a desk by `aws sso login`".to_owned()
-                }
-                _ => "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, which must be of one set, or AWS_PROFILE".to_owned(),
-            },
+            Self::Common(error) => error.help(),
             Self::Denied { action, object, answer } => denied(action, object, answer.message.as_deref()),
             Self::Full { .. } => "free some space and run it again; nothing was left half-written".to_owned(),
             Self::Io { .. } => "check the directory and its disk, and run it again".to_owned(),
             Self::NoBucket { .. } => {
                 "check the bucket's name, and the account or `--endpoint` that it belongs to".to_owned()
-            }
-            Self::NoCredentials { .. } => {
-                "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE after `aws sso login`".to_owned()
             }
             Self::NotAFile { .. } => "remove what stands there, and sign again".to_owned(),
             Self::NotFound { .. } => "check the reference".to_owned(),
@@ -80,6 +67,11 @@ fn denied(action: &str, object: &str, message: Option<&str>) -> String {
             r#"{{"Effect": "Allow", "Action": "{action}", "Resource": "arn:aws:s3:::{bucket}/manifests/*"}}"#
         ),
     };
+    if message.is_some_and(|message| message.contains("explicit deny")) {
+        return format!(
+            "a policy denies {action} explicitly, which no other can allow: take it out, or use a role that it does not name"
+        );
+    }
     let mut help = format!("add to the role's policy: `{statement}`");
     // A bucket that is encrypted by a KMS key refuses in the name of S3.
     if message.is_some_and(|message| message.contains("kms:")) {

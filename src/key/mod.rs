@@ -2,8 +2,10 @@
 
 pub mod algorithm;
 pub mod armor;
+pub mod awskms;
 pub mod cosign;
 pub mod file;
+pub mod kms;
 pub mod opening;
 pub mod private;
 pub mod public;
@@ -26,7 +28,16 @@ pub trait Signer: Send + Sync {
     /// # Errors
     ///
     /// [`Error`] if no signature came of it.
-    async fn sign(&self, payload: &[u8]) -> Result<Vec<u8>, Error>;
+    async fn sign(&self, payload: &[u8]) -> Result<Signature, Error>;
+}
+
+/// What a signer answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signature {
+    /// The signature: DER for ECDSA, the plain bytes otherwise.
+    pub bytes: Vec<u8>,
+    /// The ID of the request that made it, by which the service's audit log finds it.
+    pub request_id: Option<String>,
 }
 
 /// A parsed `--key`. It is stored in records and printed, so it holds no secret.
@@ -40,6 +51,8 @@ pub struct KeyRef {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Source {
+    /// A key in AWS KMS.
+    AwsKms(Box<awskms::Name>),
     /// PEM in an environment variable of this name.
     Environment(String),
     /// PEM in a file at this path.
@@ -88,6 +101,7 @@ impl FromStr for KeyRef {
             Some(("env", name)) if is_variable(name) => Source::Environment(name.to_owned()),
             Some(("env", _)) => return Err(RefError::VariableName),
             Some((_, rest)) if carries_secret(rest) => return Err(RefError::Secret),
+            Some(("awskms", rest)) => Source::AwsKms(Box::new(awskms::Name::parse(rest)?)),
             Some((scheme, _)) => return Err(RefError::scheme(scheme)),
         };
         Ok(Self {
@@ -101,6 +115,9 @@ impl FromStr for KeyRef {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RefError {
+    /// It names no key in KMS.
+    #[error(transparent)]
+    AwsKms(#[from] awskms::Error),
     /// Nothing was written.
     #[error("the key reference is empty")]
     Empty,
@@ -135,7 +152,6 @@ pub enum RefError {
 impl RefError {
     fn scheme(scheme: &str) -> Self {
         let (scheme, service) = match scheme {
-            "awskms" => ("awskms", "AWS KMS"),
             "azurekms" => ("azurekms", "Azure Key Vault"),
             "gcpkms" => ("gcpkms", "Google Cloud KMS"),
             "hashivault" => ("hashivault", "HashiCorp Vault"),
@@ -155,6 +171,14 @@ impl RefError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// KMS does not give it, or does not sign.
+    #[error("cannot use the key `{key}`")]
+    Kms {
+        /// The key's reference.
+        key: KeyRef,
+        /// What is wrong.
+        source: Box<kms::Error>,
+    },
     /// The file or variable is not there.
     #[error("there is no key at `{key}`")]
     Missing {

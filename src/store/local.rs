@@ -20,8 +20,9 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::{Answer, Error, Listing, Object, Store, Version};
+use super::{Error, Listing, Object, Store, Version};
 use crate::blocking::blocking;
+use crate::cloud::failure::Answer;
 use crate::digest::Digest;
 use crate::manifest;
 

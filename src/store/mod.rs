@@ -6,9 +6,9 @@
 pub mod local;
 pub mod s3;
 
-use std::fmt;
-
 use async_trait::async_trait;
+
+use crate::cloud::failure::{self, Answer};
 
 /// A bucket or a directory.
 #[async_trait]
@@ -92,41 +92,6 @@ pub struct Object {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version(pub String);
 
-/// What a service said, kept word for word for the person who must find it again.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Answer {
-    /// The HTTP status.
-    pub status: Option<u16>,
-    /// The service's error code.
-    pub code: Option<String>,
-    /// The service's message.
-    pub message: Option<String>,
-    /// The request's ID.
-    pub request_id: Option<String>,
-}
-
-impl fmt::Display for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let code = self.code.as_deref();
-        let name = match (code, self.status) {
-            (Some(code), Some(status)) => Some(format!("{code} ({status})")),
-            (Some(code), None) => Some(code.to_owned()),
-            (None, Some(status)) => Some(format!("status {status}")),
-            (None, None) => None,
-        };
-        let message = self
-            .message
-            .as_deref()
-            .map(|message| message.trim_end_matches('.').to_owned());
-        let said: Vec<_> = name.into_iter().chain(message).collect();
-        f.write_str(&said.join(": "))?;
-        match &self.request_id {
-            Some(id) => write!(f, " (request ID {id})"),
-            None => Ok(()),
-        }
-    }
-}
-
 /// Why a store did not do what it was asked, by meaning.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -137,20 +102,9 @@ pub enum Error {
         /// The object.
         object: String,
     },
-    /// The clock differs too much from the service's.
-    #[error("this machine's clock differs too much from the clock of S3{}", theirs(server_time.as_deref()))]
-    ClockSkewed {
-        /// The service's `Date`.
-        server_time: Option<String>,
-        /// What the service said.
-        answer: Answer,
-    },
-    /// The credentials are unknown, expired or malformed.
-    #[error("S3 refused the AWS credentials: {answer}")]
-    Credentials {
-        /// What the service said.
-        answer: Answer,
-    },
+    /// Credentials, or the clock.
+    #[error(transparent)]
+    Common(failure::Error),
     /// The caller may not do this.
     #[error("{action} on `{object}` was refused: {answer}")]
     Denied {
@@ -181,12 +135,6 @@ pub enum Error {
         /// The object.
         object: String,
         /// What the operating system said.
-        reason: String,
-    },
-    /// No credentials were found.
-    #[error("there are no AWS credentials: {reason}")]
-    NoCredentials {
-        /// What was tried.
         reason: String,
     },
     /// The bucket does not exist.
@@ -266,8 +214,4 @@ impl Error {
     pub fn is_denied(&self) -> bool {
         matches!(self, Self::Denied { .. })
     }
-}
-
-fn theirs(server_time: Option<&str>) -> String {
-    server_time.map_or_else(String::new, |time| format!(" (there it is {time})"))
 }

@@ -14,17 +14,20 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_config::{Region, SdkConfig};
-use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation};
+use aws_sdk_s3::config::{Builder, RequestChecksumCalculation, ResponseChecksumValidation};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use super::{Answer, Error, Listing, Object, Store, Version};
-use crate::cloud::retry::TooManyRequests;
-use crate::text::clipped;
+use super::{Error, Listing, Object, Store, Version};
+use crate::cloud::arn::Account;
+use crate::cloud::aws::Aws;
+use crate::cloud::failure::{Failure, innermost};
+use crate::cloud::retry::{TooManyRequests, unrationed};
+use crate::cloud::warm;
 
 /// How often a body that breaks off is asked for again. The SDK retries answers, not bodies.
 const BODY_ATTEMPTS: u32 = 4;
@@ -32,26 +35,34 @@ const BODY_ATTEMPTS: u32 = 4;
 /// A bucket.
 pub struct S3Store {
     bucket: String,
+    /// The account that the bucket must belong to, if one is named.
+    owner: Option<String>,
     /// Names the region in which the bucket was last asked for.
     client: Mutex<Client>,
+    /// To open connections with, before there are credentials.
+    anonymous: Builder,
 }
 
 impl S3Store {
     /// The store in `bucket`. An `endpoint` is for S3 alone: path style, and checksums only where
-    /// the protocol demands them, since not every server knows the newer ones.
-    pub fn new(config: &SdkConfig, bucket: &str, endpoint: Option<&str>) -> Self {
-        let mut s3 = aws_sdk_s3::config::Builder::from(config).retry_classifier(TooManyRequests);
-        if let Some(endpoint) = endpoint {
-            s3 = s3
-                .endpoint_url(endpoint)
-                .force_path_style(true)
-                .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
-                .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
-        }
+    /// the protocol demands them, since not every server knows the newer ones. Every request names
+    /// the `owner`, and S3 refuses if the bucket belongs to somebody else
+    /// ([bucket owner condition](https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html)).
+    pub fn new(aws: &Aws, bucket: &str, endpoint: Option<&str>, owner: Option<&Account>) -> Self {
+        let config = builder(&aws.config, endpoint)
+            .retry_classifier(TooManyRequests)
+            .retry_partition(unrationed());
         Self {
             bucket: bucket.to_owned(),
-            client: Mutex::new(Client::from_conf(s3.build())),
+            owner: owner.map(ToString::to_string),
+            client: Mutex::new(Client::from_conf(config.build())),
+            anonymous: builder(&aws.anonymous, endpoint),
         }
+    }
+
+    /// Opens connections, while the credentials are on their way.
+    pub fn warm(&self) {
+        warm::s3(self.anonymous.clone(), &self.bucket);
     }
 
     fn client(&self) -> Client {
@@ -103,6 +114,7 @@ impl S3Store {
                         .get_object()
                         .bucket(&self.bucket)
                         .key(key)
+                        .set_expected_bucket_owner(self.owner.clone())
                         .set_if_none_match(unless.filter(|v| !v.0.is_empty()).map(|v| v.0.clone()))
                         .send()
                 })
@@ -150,58 +162,42 @@ impl S3Store {
         Ok(Object { bytes, version })
     }
 
+    fn put(&self, client: &Client, key: &str, bytes: &[u8]) -> PutObjectFluentBuilder {
+        client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .set_expected_bucket_owner(self.owner.clone())
+            .content_type("application/json")
+            .body(ByteStream::from(bytes.to_vec()))
+    }
+
     fn failed<E>(&self, action: &'static str, key: &str, error: &SdkError<E, HttpResponse>) -> Error
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         let object = self.locate(key);
-        let Some(response) = error.raw_response() else {
-            return match find_source::<CredentialsError>(error) {
-                // The SDK's own words are a page about each provider that it tried.
-                Some(CredentialsError::CredentialsNotLoaded(_)) => Error::NoCredentials {
-                    reason: "none in environment, profile, web identity token file, container or \
-                             instance"
-                        .to_owned(),
-                },
-                Some(_) => Error::NoCredentials {
-                    reason: innermost(error),
-                },
-                None => Error::Unreachable {
+        let answer = match Failure::of("S3", error) {
+            Failure::Common(error) => return Error::Common(error),
+            Failure::Denied(answer) => {
+                return Error::Denied {
+                    action,
                     object,
-                    reason: innermost(error),
-                },
-            };
-        };
-        let text = |name| response.headers().get(name).map(str::to_owned);
-        let answer = Answer {
-            status: Some(response.status().as_u16()),
-            code: error.code().map(clipped),
-            message: error.message().map(clipped),
-            request_id: text("x-amz-request-id").as_deref().map(clipped),
+                    answer,
+                };
+            }
+            Failure::Unreachable(reason) => return Error::Unreachable { object, reason },
+            Failure::Refused(answer) => answer,
         };
         let bucket = self.bucket.clone();
-        match (error.code().unwrap_or_default(), response.status().as_u16()) {
+        let body = error
+            .raw_response()
+            .and_then(|response| response.body().bytes());
+        match (answer.code(), answer.status) {
             ("NoSuchBucket", _) => Error::NoBucket { bucket, answer },
             ("NoSuchKey" | "NotFound", _) => Error::NotFound { object },
             // Without a word of S3, a page of somebody in between is likelier than an absent object.
-            ("", 404) if response.body().bytes().is_some_and(<[u8]>::is_empty) => {
-                Error::NotFound { object }
-            }
-            ("RequestTimeTooSkewed", _) => Error::ClockSkewed {
-                server_time: text("date"),
-                answer,
-            },
-            (
-                "ExpiredToken"
-                | "InvalidAccessKeyId"
-                | "InvalidToken"
-                | "InvalidTokenId"
-                | "SignatureDoesNotMatch"
-                | "TokenRefreshRequired"
-                | "ExpiredTokenException"
-                | "UnrecognizedClientException",
-                _,
-            ) => Error::Credentials { answer },
+            ("", Some(404)) if body.is_some_and(<[u8]>::is_empty) => Error::NotFound { object },
             (
                 "PermanentRedirect"
                 | "TemporaryRedirect"
@@ -209,7 +205,7 @@ impl S3Store {
                 | "IllegalLocationConstraintException",
                 _,
             )
-            | (_, 301 | 307) => Error::WrongRegion {
+            | (_, Some(301 | 307)) => Error::WrongRegion {
                 region: self
                     .client()
                     .config()
@@ -217,11 +213,6 @@ impl S3Store {
                     .map(ToString::to_string)
                     .unwrap_or_default(),
                 bucket,
-                answer,
-            },
-            (code, 401 | 403) if code != "InvalidObjectState" => Error::Denied {
-                action,
-                object,
                 answer,
             },
             _ => Error::Service {
@@ -257,11 +248,7 @@ impl Store for S3Store {
 
     async fn create(&self, key: &str, bytes: &[u8]) -> Result<(), Error> {
         let put = self
-            .ask(|client| {
-                put(&client, &self.bucket, key, bytes)
-                    .if_none_match("*")
-                    .send()
-            })
+            .ask(|client| self.put(&client, key, bytes).if_none_match("*").send())
             .await;
         match put {
             Ok(_) => Ok(()),
@@ -278,7 +265,7 @@ impl Store for S3Store {
         let condition = Some(etag).filter(|etag| !etag.is_empty());
         let put = self
             .ask(|client| {
-                put(&client, &self.bucket, key, bytes)
+                self.put(&client, key, bytes)
                     .set_if_match(condition.clone())
                     .send()
             })
@@ -302,6 +289,7 @@ impl Store for S3Store {
                     .list_objects_v2()
                     .bucket(&self.bucket)
                     .prefix(prefix)
+                    .set_expected_bucket_owner(self.owner.clone())
                     .delimiter("/")
                     .send()
             })
@@ -326,18 +314,16 @@ impl Store for S3Store {
     }
 }
 
-fn put(
-    client: &Client,
-    bucket: &str,
-    key: &str,
-    bytes: &[u8],
-) -> aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder {
-    client
-        .put_object()
-        .bucket(bucket)
-        .key(key)
-        .content_type("application/json")
-        .body(ByteStream::from(bytes.to_vec()))
+fn builder(config: &SdkConfig, endpoint: Option<&str>) -> Builder {
+    let config = Builder::from(config);
+    match endpoint {
+        None => config,
+        Some(endpoint) => config
+            .endpoint_url(endpoint)
+            .force_path_style(true)
+            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+            .response_checksum_validation(ResponseChecksumValidation::WhenRequired),
+    }
 }
 
 fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
@@ -360,26 +346,4 @@ fn named_region<E>(error: &SdkError<E, HttpResponse>) -> Option<String> {
     let valid = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (region.len() <= 32 && !region.is_empty() && region.bytes().all(valid))
         .then(|| region.to_owned())
-}
-
-/// The last error in the chain, which says what happened; those before it say where.
-fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut last = error;
-    while let Some(source) = last.source() {
-        last = source;
-    }
-    last.to_string()
-}
-
-fn find_source<'a, T: std::error::Error + 'static>(
-    error: &'a (dyn std::error::Error + 'static),
-) -> Option<&'a T> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        next = error.source();
-    }
-    None
 }

@@ -2,6 +2,7 @@
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
+use s3lo::cloud::aws::Aws;
 use s3lo::store::local::LocalStore;
 use s3lo::store::s3::S3Store;
 use s3lo::store::{Error, Store};
@@ -31,6 +32,12 @@ pub(crate) fn config() -> SdkConfig {
             aws_smithy_async::rt::sleep::TokioSleep::new(),
         ))
         .build()
+}
+
+/// A bucket, with those credentials.
+pub(crate) fn store(bucket: &str, endpoint: &str) -> S3Store {
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+    S3Store::new(&Aws::with(config(), deadline), bucket, Some(endpoint), None)
 }
 
 /// Makes a bucket on MinIO.
@@ -184,22 +191,13 @@ fn a_directory_conforms() {
 #[test]
 fn the_fault_server_conforms() {
     let server = S3Server::start();
-    wait_for(conforms(&S3Store::new(
-        &config(),
-        "bucket",
-        Some(&server.endpoint),
-    )));
+    wait_for(conforms(&store("bucket", &server.endpoint)));
 }
 
 #[test]
 fn minio_conforms() {
     wait_for(async {
         make_bucket("conformance").await;
-        conforms(&S3Store::new(
-            &config(),
-            "conformance",
-            Some(&minio().endpoint),
-        ))
-        .await;
+        conforms(&store("conformance", &minio().endpoint)).await;
     });
 }

@@ -8,6 +8,7 @@
 )]
 
 mod attack_cases;
+mod aws_server;
 mod bounds;
 mod commands;
 mod conformance;
@@ -15,6 +16,7 @@ mod documentation;
 mod errors;
 mod forgeries;
 mod interop;
+mod kms;
 mod local_store;
 mod many_at_once;
 mod properties;

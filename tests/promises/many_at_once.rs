@@ -44,8 +44,7 @@ fn sixty_four_signers_of_one_image_leave_one_valid_record_on_minio() {
         .with("AWS_SECRET_ACCESS_KEY", minio::PASSWORD);
     desk.write("plain.key", crate::support::plain_key());
     let endpoint = &minio().endpoint;
-    let store =
-        s3lo::store::s3::S3Store::new(&crate::conformance::config(), "together", Some(endpoint));
+    let store = crate::conformance::store("together", endpoint);
     wait_for(async {
         use s3lo::store::Store as _;
         store

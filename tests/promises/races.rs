@@ -36,9 +36,12 @@ impl Signer for Counting {
         self.key.public()
     }
 
-    async fn sign(&self, payload: &[u8]) -> Result<Vec<u8>, key::Error> {
+    async fn sign(&self, payload: &[u8]) -> Result<key::Signature, key::Error> {
         self.made.fetch_add(1, Ordering::Relaxed);
-        Ok((self.answer)(self.key.sign(payload).unwrap()))
+        Ok(key::Signature {
+            bytes: (self.answer)(self.key.sign(payload).unwrap()),
+            request_id: None,
+        })
     }
 }
 
@@ -449,7 +452,7 @@ fn a_store_that_may_not_be_listed_is_signed_in_all_the_same() {
         "list" => Err(store::Error::Denied {
             action: "s3:ListBucket",
             object: key.to_owned(),
-            answer: store::Answer::default(),
+            answer: s3lo::cloud::failure::Answer::default(),
         }),
         _ => Ok(()),
     };

@@ -1,10 +1,13 @@
 //! What the promises are tested with: the program in a scrubbed environment, stores, servers.
 
+pub(crate) mod aws_server;
+pub(crate) mod iam;
 pub(crate) mod memory;
 pub(crate) mod minio;
 pub(crate) mod program;
 pub(crate) mod s3_server;
 pub(crate) mod tools;
+pub(crate) mod workshop;
 
 use std::path::{Path, PathBuf};
 

@@ -2,7 +2,7 @@
 //! refuses, redirects. It speaks HTTP by hand, since a library would not let it lie.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::{BufRead as _, BufReader, Read as _, Write};
+use std::io::{BufRead, BufReader, Read as _, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
@@ -61,6 +61,8 @@ type Fault = Box<dyn FnMut(&Request) -> Option<Reply> + Send>;
 pub(crate) struct S3Server {
     pub(crate) endpoint: String,
     state: Arc<Mutex<State>>,
+    /// Apart from the state, so that a fault may look into the store.
+    fault: Arc<Mutex<Option<Fault>>>,
 }
 
 #[derive(Default)]
@@ -69,7 +71,6 @@ struct State {
     objects: BTreeMap<String, (Vec<u8>, u64)>,
     writes: u64,
     requests: Vec<Request>,
-    fault: Option<Fault>,
 }
 
 impl S3Server {
@@ -78,6 +79,7 @@ impl S3Server {
         let server = Self {
             endpoint: format!("http://{}", listener.local_addr().unwrap()),
             state: Arc::default(),
+            fault: Arc::default(),
         };
         let serving = server.clone();
         std::thread::spawn(move || {
@@ -91,7 +93,7 @@ impl S3Server {
 
     /// Answers requests by `fault` where it gives something.
     pub(crate) fn fault(&self, fault: impl FnMut(&Request) -> Option<Reply> + Send + 'static) {
-        self.state.lock().unwrap().fault = Some(Box::new(fault));
+        *self.fault.lock().unwrap() = Some(Box::new(fault));
     }
 
     pub(crate) fn put(&self, path: &str, bytes: &[u8]) {
@@ -105,6 +107,11 @@ impl S3Server {
 
     pub(crate) fn get(&self, path: &str) -> Option<Vec<u8>> {
         Some(self.state.lock().unwrap().objects.get(path)?.0.clone())
+    }
+
+    /// Of every object, sorted.
+    pub(crate) fn paths(&self) -> Vec<String> {
+        self.state.lock().unwrap().objects.keys().cloned().collect()
     }
 
     /// `GET /bucket/key`, in the order of arrival.
@@ -129,9 +136,11 @@ impl S3Server {
         let mut stream = stream;
         while let Some(request) = read_request(&mut reader) {
             let due = {
+                // Held until the answer is made: no other request comes between the two.
+                let mut fault = self.fault.lock().unwrap();
+                self.state.lock().unwrap().requests.push(request.clone());
+                let reply = fault.as_mut().and_then(|fault| fault(&request));
                 let mut state = self.state.lock().unwrap();
-                state.requests.push(request.clone());
-                let reply = state.fault.as_mut().and_then(|fault| fault(&request));
                 match reply {
                     Some(Reply::Half) => {
                         let Reply::Answer(status, headers, body) = state.answer(&request) else {
@@ -269,7 +278,7 @@ impl State {
     }
 }
 
-fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Request> {
+pub(crate) fn read_request(reader: &mut impl BufRead) -> Option<Request> {
     let mut lines = Vec::new();
     loop {
         let mut line = String::new();
@@ -305,7 +314,7 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Request> {
     })
 }
 
-fn write_head(
+pub(crate) fn write_head(
     stream: &mut impl Write,
     status: u16,
     headers: &[(String, String)],
@@ -323,7 +332,7 @@ fn write_head(
     stream.write_all(format!("{head}\r\n").as_bytes())
 }
 
-fn flood(stream: &mut TcpStream, bytes: u64) -> std::io::Result<()> {
+pub(crate) fn flood(stream: &mut impl Write, bytes: u64) -> std::io::Result<()> {
     let chunk = vec![b'{'; 1 << 20];
     let mut left = bytes;
     while left > 0 {
@@ -334,13 +343,13 @@ fn flood(stream: &mut TcpStream, bytes: u64) -> std::io::Result<()> {
     Ok(())
 }
 
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
 }
 
-fn percent_decoded(text: &str) -> String {
+pub(crate) fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {

@@ -1,0 +1,86 @@
+//! The environment, where an empty variable is an unset one.
+//!
+//! CI systems set what a user leaves out to the empty string. The SDK and the HTTP client under it read
+//! the environment themselves, and take an empty `AWS_PROFILE` for a profile of that name.
+
+use std::env::VarError;
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+
+/// A variable's text; `None` where it is unset or empty.
+///
+/// # Errors
+///
+/// [`Error`] if it is not UTF-8.
+pub fn variable(name: &str) -> Result<Option<String>, Error> {
+    match std::env::var(name) {
+        Ok(text) => Ok(Some(text).filter(|text| !text.is_empty())),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => Err(Error::new(
+            name,
+            "bytes that are not UTF-8".to_owned(),
+            "text",
+        )),
+    }
+}
+
+/// Whether a variable says `true`.
+pub fn says_true(name: &str) -> bool {
+    matches!(variable(name), Ok(Some(text)) if text.eq_ignore_ascii_case("true"))
+}
+
+/// Starts this process anew without the empty variables that others read, if there are any. To change
+/// them from inside would not be safe: other threads may be reading them.
+///
+/// # Errors
+///
+/// [`io::Error`] if the program cannot be started again. It does not return otherwise.
+pub fn without_empty_variables() -> io::Result<()> {
+    let empty: Vec<OsString> = std::env::vars_os()
+        .filter(|(name, value)| value.is_empty() && is_read_by_others(name.as_bytes()))
+        .map(|(name, _)| name)
+        .collect();
+    if empty.is_empty() {
+        return Ok(());
+    }
+    let mut arguments = std::env::args_os();
+    let mut again = Command::new(std::env::current_exe()?);
+    again.arg0(arguments.next().unwrap_or_else(|| "s3lo".into()));
+    again.args(arguments);
+    for name in empty {
+        again.env_remove(name);
+    }
+    Err(again.exec())
+}
+
+fn is_read_by_others(name: &[u8]) -> bool {
+    let proxy = name.to_ascii_lowercase().ends_with(b"_proxy");
+    let prefixes: [&[u8]; 2] = [b"AWS_", b"SSL_CERT_"];
+    proxy || prefixes.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// A variable whose value means nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{variable} is `{}`, where {expected} is expected", value.escape_debug())]
+pub struct Error {
+    /// The variable.
+    pub variable: String,
+    /// Its value.
+    pub value: String,
+    /// What it should be.
+    pub expected: &'static str,
+}
+
+impl Error {
+    /// Says that `variable` is `value`, where `expected` is expected.
+    pub fn new(variable: &str, value: String, expected: &'static str) -> Self {
+        Self {
+            variable: variable.to_owned(),
+            value,
+            expected,
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! A team's AWS account: a bucket with an image, a key in KMS, whoever may sign with it; and a desk at
+//! which the program finds all of it.
+
+use super::MANIFEST;
+use super::aws_server::{AUDIENCE, AwsServer, Call, GITHUB, Key, Subject, Trust};
+use super::program::{Desk, Run};
+use super::s3_server::S3Server;
+
+/// The account, with the key `alias/release-signer` and the image `s3://my-bucket/myapp:v1.0`.
+pub(crate) struct Workshop {
+    pub(crate) aws: AwsServer,
+    pub(crate) s3: S3Server,
+    pub(crate) desk: Desk,
+    /// The key's ARN.
+    pub(crate) key: String,
+}
+
+/// Where the image's manifest lies.
+pub(crate) const MANIFEST_PATH: &str = "/my-bucket/manifests/myapp/v1.0/manifest.json";
+
+/// Where its records lie.
+pub(crate) const RECORDS_PATH: &str = "/my-bucket/manifests/myapp/v1.0/signatures/";
+
+/// What signs the image.
+pub(crate) const SIGN: &str = "sign s3://my-bucket/myapp:v1.0 --key awskms:///alias/release-signer";
+
+/// What verifies it.
+pub(crate) const VERIFY: &str =
+    "verify s3://my-bucket/myapp:v1.0 --key awskms:///alias/release-signer";
+
+/// May do everything that is done here.
+pub(crate) const EVERYTHING: &str = r#"{"Version": "2012-10-17", "Statement": [
+    {"Effect": "Allow", "Action": ["s3:*", "kms:*"], "Resource": "*"}
+]}"#;
+
+impl Workshop {
+    /// With a P-256 key, and credentials in the environment that may do everything.
+    pub(crate) fn new() -> Self {
+        Self::with_key(Key::of_vector("p256-pkcs8"))
+    }
+
+    pub(crate) fn with_key(key: Key) -> Self {
+        Self::with_policy(key, EVERYTHING)
+    }
+
+    /// Credentials in the environment that may do what `policy` says.
+    pub(crate) fn with_policy(key: Key, policy: &str) -> Self {
+        let mut workshop = Self::without_credentials(AwsServer::start(), key);
+        let user = workshop.aws.user("dev", policy);
+        workshop.set(&user.environment());
+        workshop
+    }
+
+    /// A job of GitHub Actions that may assume the role `signer`, which may do what `policy` says.
+    pub(crate) fn in_github(policy: &str) -> Self {
+        let mut workshop =
+            Self::without_credentials(AwsServer::start(), Key::of_vector("p256-pkcs8"));
+        workshop.aws.role(ROLE, &trust(), policy);
+        workshop.set(&workshop.aws.github_environment());
+        workshop
+    }
+
+    pub(crate) fn without_credentials(aws: AwsServer, key: Key) -> Self {
+        let s3 = S3Server::start();
+        s3.put(MANIFEST_PATH, MANIFEST.as_bytes());
+        aws.guard(&s3);
+        let key = aws.add(key);
+        aws.alias("alias/release-signer", &key);
+        let mut workshop = Self {
+            desk: Desk::new().with("AWS_ENDPOINT_URL_S3", &s3.endpoint),
+            aws,
+            s3,
+            key,
+        };
+        workshop.set(&workshop.aws.environment());
+        workshop
+    }
+
+    pub(crate) fn set(&mut self, variables: &[(String, String)]) {
+        for (name, value) in variables {
+            self.desk.set(name, value);
+        }
+    }
+
+    pub(crate) fn s3lo(&self, line: &str) -> Run {
+        self.desk.s3lo(line)
+    }
+
+    /// `GetPublicKey`, `Sign` and the like, in the order of arrival.
+    pub(crate) fn actions(&self) -> Vec<String> {
+        self.calls().into_iter().map(|call| call.action).collect()
+    }
+
+    /// Every call but those that only open a connection.
+    pub(crate) fn calls(&self) -> Vec<Call> {
+        let mut calls = self.aws.calls();
+        calls.retain(|call| call.service != "warm");
+        calls
+    }
+
+    /// The calls of an action.
+    pub(crate) fn calls_of(&self, action: &str) -> Vec<Call> {
+        let mut calls = self.calls();
+        calls.retain(|call| call.action == action);
+        calls
+    }
+
+    pub(crate) fn count(&self, action: &str) -> usize {
+        self.actions().iter().filter(|made| *made == action).count()
+    }
+
+    /// The records of the image, whole.
+    pub(crate) fn records(&self) -> Vec<Vec<u8>> {
+        let paths = self.s3.paths();
+        let records = paths.iter().filter(|path| path.starts_with(RECORDS_PATH));
+        records.filter_map(|path| self.s3.get(path)).collect()
+    }
+}
+
+/// The role's name.
+pub(crate) const ROLE: &str = "signer";
+
+/// The role, as `--role-arn` takes it.
+pub(crate) const ROLE_ARN: &str = "arn:aws:iam::111122223333:role/signer";
+
+/// Whom the role trusts: the main branch of `acme/app`.
+pub(crate) fn trust() -> Trust {
+    Trust {
+        issuer: GITHUB.to_owned(),
+        audience: AUDIENCE.to_owned(),
+        subject: Subject::Equals("repo:acme/app:ref:refs/heads/main".to_owned()),
+    }
+}
