@@ -9,7 +9,8 @@
 //! ```
 //!
 //! All but `measure` print the time that they took inside the process, in µs. `measure` prints
-//! `<wall time in µs> <peak memory in KiB> <exit code>` of PROGRAM, fork and exec included.
+//! `<wall time in µs> <processor time in µs> <peak memory in KiB> <exit code>` of PROGRAM, fork and exec
+//! included.
 #![forbid(unsafe_code)]
 
 use std::env;
@@ -98,7 +99,12 @@ fn measure(output: &str, program: &str, arguments: &[&str]) -> Result<(), Box<dy
     let used = command.spawn()?.wait4()?;
     let wall = start.elapsed();
     let code = used.status.code().ok_or("it was ended by a signal")?;
+    let processor = used.rusage.utime + used.rusage.stime;
     let peak = used.rusage.maxrss / 1024;
-    println!("{} {peak} {code}", wall.as_micros());
+    println!(
+        "{} {} {peak} {code}",
+        wall.as_micros(),
+        processor.as_micros()
+    );
     Ok(())
 }
