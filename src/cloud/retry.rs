@@ -1,5 +1,6 @@
 //! What is worth another try, beyond what the SDK knows, and when.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -18,11 +19,6 @@ const FIRST: Duration = Duration::from_millis(100);
 
 /// No pause is longer.
 const LONGEST: Duration = Duration::from_secs(5);
-
-/// No pause is longer while a service throttles: it refills its quota by the second, and whoever waited
-/// longer than that would hold up the end of the run while the quota goes unused. It is the bounded
-/// number of images at once that keeps the requests few.
-const THROTTLED: Duration = Duration::from_millis(500);
 
 /// The SDK's retries: pauses of random length, from [`FIRST`] doubling to [`LONGEST`].
 pub fn config(attempts: u32) -> RetryConfig {
@@ -70,33 +66,45 @@ pub fn attempts(config: &SdkConfig) -> u32 {
 pub struct Backoff {
     attempts: u32,
     deadline: Instant,
+    throttle: Throttle,
     tries: u32,
+    failed: u32,
 }
 
 impl Backoff {
-    /// At most `attempts` tries, and no pause that reaches beyond `deadline`.
-    pub fn new(attempts: u32, deadline: Instant) -> Self {
+    /// At most `attempts` tries, and no pause that reaches beyond `deadline`. What is known of how hard the
+    /// service throttles is shared by all that have the same `throttle`.
+    pub fn new(attempts: u32, deadline: Instant, throttle: Throttle) -> Self {
         Self {
             attempts,
             deadline,
+            throttle,
             tries: 1,
+            failed: 0,
         }
     }
 
     /// Runs one try, whose requests are told of by its number.
-    pub async fn counted<T>(&self, once: impl Future<Output = T>) -> T {
-        TRY.scope(self.tries, once).await
+    pub async fn counted<T, E>(&self, once: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        let done = TRY.scope(self.tries, once).await;
+        if done.is_ok() {
+            self.throttle.eased();
+        }
+        done
     }
 
     /// Pauses before the next try. `false` if there is none: the tries are used up, which they never
     /// are for what is `throttled`, or the time is.
     pub async fn wait(&mut self, throttled: bool) -> bool {
-        if !throttled && self.tries >= self.attempts {
-            return false;
-        }
-        let doublings = self.tries.saturating_sub(1).min(16);
-        let longest = if throttled { THROTTLED } else { LONGEST };
-        let pause = FIRST.saturating_mul(1 << doublings).min(longest);
+        let pause = if throttled {
+            self.throttle.tightened()
+        } else {
+            self.failed = self.failed.saturating_add(1);
+            if self.failed >= self.attempts {
+                return false;
+            }
+            doubled(self.failed.saturating_sub(1))
+        };
         let pause = pause.mul_f64(fraction());
         let left = self.deadline.saturating_duration_since(Instant::now());
         if left <= pause {
@@ -105,6 +113,52 @@ impl Backoff {
         self.tries = self.tries.saturating_add(1);
         sleep(pause).await;
         true
+    }
+}
+
+/// The first pause, doubled so many times.
+fn doubled(times: u32) -> Duration {
+    FIRST.saturating_mul(1 << times.min(16)).min(LONGEST)
+}
+
+/// How hard a service throttles, as all calls to it see it. While some of them succeed, the quota is being
+/// used and a refused call only has to wait its turn; to wait ever longer would let some images starve
+/// and the quota go unused. While none succeeds the pauses double.
+#[derive(Clone, Default)]
+pub struct Throttle(Arc<Mutex<Pressure>>);
+
+#[derive(Default)]
+struct Pressure {
+    doublings: u32,
+    /// When it last doubled. Those who are refused together are one refusal.
+    since: Option<Instant>,
+}
+
+impl Throttle {
+    fn eased(&self) {
+        self.pressure().doublings = 0;
+    }
+
+    /// The pause after a refusal.
+    fn tightened(&self) -> Duration {
+        let mut pressure = self.pressure();
+        let now = Instant::now();
+        let pause = doubled(pressure.doublings);
+        match pressure.since {
+            Some(since) if now.saturating_duration_since(since) < pause => {}
+            first_or_later => {
+                if first_or_later.is_some() {
+                    pressure.doublings = pressure.doublings.saturating_add(1).min(16);
+                }
+                pressure.since = Some(now);
+            }
+        }
+        doubled(pressure.doublings)
+    }
+
+    fn pressure(&self) -> MutexGuard<'_, Pressure> {
+        // Nothing panics while it holds the lock.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -124,5 +178,48 @@ fn fraction() -> f64 {
     match aws_lc_rs::rand::fill(&mut byte) {
         Ok(()) => 0.5 + f64::from(byte[0]) / 510.0,
         Err(_) => 1.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn refusals_at_the_same_time_are_one_and_a_success_ends_them() {
+        let throttle = Throttle::default();
+        for _ in 0..64 {
+            assert_eq!(throttle.tightened(), FIRST);
+        }
+        tokio::time::advance(FIRST).await;
+        for _ in 0..64 {
+            assert_eq!(throttle.tightened(), 2 * FIRST);
+        }
+        throttle.eased();
+        assert_eq!(throttle.tightened(), FIRST);
+        for _ in 0..20 {
+            tokio::time::advance(LONGEST).await;
+            throttle.tightened();
+        }
+        assert_eq!(throttle.tightened(), LONGEST);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn throttling_is_waited_out_and_other_failures_are_counted() {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let mut backoff = Backoff::new(6, deadline, Throttle::default());
+        let mut waited: u32 = 0;
+        while backoff.wait(true).await {
+            waited += 1;
+        }
+        assert!(waited > 12, "{waited}");
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let mut backoff = Backoff::new(6, deadline, Throttle::default());
+        let mut tries: u32 = 1;
+        while backoff.wait(false).await {
+            tries += 1;
+        }
+        assert_eq!(tries, 6);
+        assert!(Instant::now() < deadline);
     }
 }

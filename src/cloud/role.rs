@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::arn::{Account, Arn};
 use super::failure::{self, Answer, Failure};
 use super::oidc::{self, Claims, Source, Token};
-use super::retry::{self, Backoff};
+use super::retry::{self, Backoff, Throttle};
 use super::warm;
 
 /// What to assume, as whom, with what.
@@ -81,7 +81,7 @@ impl Provider {
     }
 
     async fn exchange(&self) -> Result<Credentials, Error> {
-        let mut backoff = Backoff::new(self.attempts, self.deadline);
+        let mut backoff = Backoff::new(self.attempts, self.deadline, Throttle::default());
         loop {
             let error = match backoff.counted(self.once()).await {
                 Ok(credentials) => return Ok(credentials),

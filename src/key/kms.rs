@@ -20,7 +20,7 @@ use super::{KeyRef, Signature, Signer};
 use crate::cloud::arn::Arn;
 use crate::cloud::aws::Aws;
 use crate::cloud::failure::{self, Answer, Failure};
-use crate::cloud::retry::{self, Backoff};
+use crate::cloud::retry::{self, Backoff, Throttle};
 use crate::cloud::{role, warm};
 use crate::key::algorithm::{Algorithm, KeyType};
 use crate::text::clipped;
@@ -32,6 +32,7 @@ pub struct Kms {
     reference: KeyRef,
     name: Name,
     client: Client,
+    throttle: Throttle,
 }
 
 impl Kms {
@@ -54,6 +55,7 @@ impl Kms {
             reference: reference.clone(),
             name: name.clone(),
             client: Client::from_conf(config.build()),
+            throttle: Throttle::default(),
         })
     }
 
@@ -91,7 +93,7 @@ impl Kms {
     }
 
     async fn public_key(&self) -> Result<(PublicKey, Arn), Error> {
-        let mut waiting = Waiting::new(&self.aws);
+        let mut waiting = Waiting::new(self);
         let output = loop {
             let asked = self.client.get_public_key().key_id(self.name.id());
             match waiting.backoff.counted(asked.send()).await {
@@ -242,7 +244,7 @@ impl KmsSigner {
             Some(hash) => (MessageType::Digest, hash.digest(payload)),
             None => (MessageType::Raw, payload.to_vec()),
         };
-        let mut waiting = Waiting::new(&self.kms.aws);
+        let mut waiting = Waiting::new(&self.kms);
         let output = loop {
             let asked = self
                 .kms
@@ -291,11 +293,12 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn new(aws: &Aws) -> Self {
+    fn new(kms: &Kms) -> Self {
+        let attempts = retry::attempts(&kms.aws.config);
         Self {
-            backoff: Backoff::new(retry::attempts(&aws.config), aws.deadline),
+            backoff: Backoff::new(attempts, kms.aws.deadline, kms.throttle.clone()),
             unseen: 2,
-            fresh_session: aws.assumes_a_role(),
+            fresh_session: kms.aws.assumes_a_role(),
         }
     }
 

@@ -8,6 +8,7 @@
 )]
 
 mod attack_cases;
+mod aws_credentials;
 mod aws_server;
 mod bounds;
 mod commands;
@@ -19,6 +20,7 @@ mod interop;
 mod kms;
 mod local_store;
 mod many_at_once;
+mod moto;
 mod properties;
 mod races;
 mod rooms;
