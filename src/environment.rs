@@ -27,6 +27,12 @@ pub fn variable(name: &str) -> Result<Option<String>, Error> {
     }
 }
 
+/// Whether a text can be the name of a variable.
+pub fn is_name(text: &str) -> bool {
+    let valid = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    !text.is_empty() && text.bytes().all(valid) && !text.starts_with(|c: char| c.is_ascii_digit())
+}
+
 /// Whether a variable says `true`.
 pub fn says_true(name: &str) -> bool {
     matches!(variable(name), Ok(Some(text)) if text.eq_ignore_ascii_case("true"))

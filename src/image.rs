@@ -53,11 +53,24 @@ impl Image {
             Err(store::Error::NotAFile { .. } | store::Error::Symlink { .. }) => {
                 Ok(Snapshot::NotAFile)
             }
-            Err(store::Error::NotFound { .. }) => Err(Error::NotInStore {
-                reference: self.reference.clone(),
-                tags: self.tags().await,
-            }),
+            Err(store::Error::NotFound { .. }) => Err(self.not_in_store().await),
+            // To a caller who may list a prefix alone, S3 answers 403 for what is not there.
+            Err(denied) if denied.is_denied() => {
+                let name = "manifest.json";
+                let prefix = key.strip_suffix(name).unwrap_or(&key);
+                match self.store.list(prefix).await {
+                    Ok(listing) if listing.lacks(name) => Err(self.not_in_store().await),
+                    _ => Err(denied.into()),
+                }
+            }
             Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn not_in_store(&self) -> Error {
+        Error::NotInStore {
+            reference: self.reference.clone(),
+            tags: self.tags().await,
         }
     }
 

@@ -9,8 +9,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::cloud::arn::{Account, Arn};
+use crate::cloud::role;
 use crate::digest::Digest;
-use crate::key::is_key_material;
+use crate::key::{holds_key_block, is_key_material};
 use crate::payload::Schema;
 use crate::sign::IfSigned;
 use crate::verify::Require;
@@ -163,10 +164,10 @@ pub(super) struct AwsArgs {
     #[arg(long, value_name = "AUDIENCE", value_parser = NonEmptyStringValueParser::new())]
     pub(super) audience: Option<String>,
     /// A file that holds the identity token
-    #[arg(long, value_name = "FILE", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "FILE")]
     pub(super) web_identity_token_file: Option<String>,
     /// A variable that holds the identity token
-    #[arg(long, value_name = "NAME", conflicts_with = "web_identity_token_file", value_parser = variable)]
+    #[arg(long, value_name = "NAME", conflicts_with = "web_identity_token_file")]
     pub(super) web_identity_token_env: Option<String>,
     /// The account that role and KMS keys must belong to; may be given several times
     #[arg(long = "allowed-account", value_name = "ACCOUNT")]
@@ -257,15 +258,23 @@ pub(super) fn wants_json(arguments: &[OsString]) -> bool {
             .any(|pair| matches!(pair, [name, value] if two(name) && value == "json"))
 }
 
-/// Whether somebody typed a key where its place belongs.
+/// Whether somebody typed a key where its place belongs. What follows another flag than `--key` may be
+/// as long as a line of a key.
 pub(super) fn hold_a_key(arguments: &[OsString]) -> bool {
-    let typed = arguments
+    let typed: Vec<_> = arguments
         .iter()
-        .skip(1)
-        .map(|argument| argument.to_string_lossy());
-    typed.into_iter().any(|argument| {
-        let value = argument.split_once('=').map_or("", |(_, value)| value);
-        is_key_material(&argument) || is_key_material(value)
+        .map(|argument| argument.to_string_lossy())
+        .collect();
+    typed.windows(2).any(|pair| {
+        let [before, argument] = pair else {
+            return false;
+        };
+        let (flag, value) = argument.split_once('=').unwrap_or(("", ""));
+        let of_other_flag = |flag: &str| flag.starts_with("--") && flag != "--key";
+        let lines = [(before.as_ref(), argument.as_ref()), (flag, value)];
+        lines.into_iter().any(|(flag, text)| {
+            holds_key_block(text) || (is_key_material(text) && !of_other_flag(flag))
+        })
     })
 }
 
@@ -306,15 +315,12 @@ fn region(text: &str) -> Result<String, String> {
 }
 
 fn role(text: &str) -> Result<Arn, String> {
-    match text.parse::<Arn>() {
-        Ok(arn) if arn.service == "iam" && arn.resource.starts_with("role/") => Ok(arn),
-        _ => Err("write `arn:aws:iam::ACCOUNT:role/NAME`".to_owned()),
-    }
+    let arn = role::parse_arn(text);
+    arn.ok_or_else(|| "write `arn:aws:iam::ACCOUNT:role/NAME`".to_owned())
 }
 
 fn session_name(text: &str) -> Result<String, String> {
-    let valid = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
-    if (2..=64).contains(&text.len()) && text.chars().all(valid) {
+    if role::is_session_name(text) {
         return Ok(text.to_owned());
     }
     Err("write 2 to 64 of the characters A-Z a-z 0-9 _ + = , . @ -".to_owned())
@@ -325,14 +331,6 @@ fn session(text: &str) -> Result<Duration, String> {
         Ok(time) if (15 * 60..=12 * 60 * 60).contains(&time.as_secs()) => Ok(time),
         _ => Err("write a time from 15m to 12h".to_owned()),
     }
-}
-
-fn variable(text: &str) -> Result<String, String> {
-    let valid = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    if !text.is_empty() && text.bytes().all(valid) {
-        return Ok(text.to_owned());
-    }
-    Err("write the name of a variable, such as `GITLAB_OIDC_TOKEN`".to_owned())
 }
 
 fn concurrency(text: &str) -> Result<usize, String> {

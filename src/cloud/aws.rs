@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::arn::{Account, Arn};
 use super::ci::{self, Ci};
+use super::credentials::Primed;
 use super::failure::{self, Failure};
 use super::oidc::{self, Source};
 use super::role::{self, Provider, Role};
@@ -71,6 +72,7 @@ pub struct Aws {
     /// When to give up.
     pub deadline: Instant,
     role: Option<Provider>,
+    credentials: Option<Primed>,
 }
 
 impl Aws {
@@ -89,6 +91,9 @@ impl Aws {
             credentials::flag(name)?;
         }
         check_endpoints()?;
+        if let Some((set, missing)) = credentials::half_a_pair()? {
+            return Err(Error::HalfAPair { set, missing });
+        }
         let role = role(&wishes)?;
         let http = http::client(bundle::from_environment()?);
         let named = RegionProviderChain::first_try(wishes.region.clone().map(Region::new))
@@ -118,21 +123,21 @@ impl Aws {
             .load()
             .await;
         let role = role.map(|role| Provider::new(role, &anonymous, http.clone(), wishes.deadline));
-        let provider = match &role {
-            Some(role) => SharedCredentialsProvider::new(role.clone()),
+        let credentials = match &role {
+            Some(role) => Primed::new(role.clone()),
             None => {
                 let config = ProviderConfig::without_region()
                     .with_region(Some(region))
                     .with_http_client(http)
                     .with_use_fips(anonymous.use_fips())
                     .with_use_dual_stack(anonymous.use_dual_stack());
-                SharedCredentialsProvider::new(credentials::chain(&config)?)
+                Primed::new(credentials::chain(&config)?)
             }
         };
         let config = anonymous
             .clone()
             .into_builder()
-            .credentials_provider(provider)
+            .credentials_provider(SharedCredentialsProvider::new(credentials.clone()))
             .build();
         Ok(Self {
             config,
@@ -141,6 +146,7 @@ impl Aws {
             allowed_accounts: wishes.allowed_accounts,
             deadline: wishes.deadline,
             role,
+            credentials: Some(credentials),
         })
     }
 
@@ -153,6 +159,7 @@ impl Aws {
             allowed_accounts: Vec::new(),
             deadline,
             role: None,
+            credentials: None,
         }
     }
 
@@ -161,17 +168,30 @@ impl Aws {
         self.role.is_some()
     }
 
-    /// Assumes the role, if there is one, and checks whose credentials these are, if that matters.
+    /// Gets the credentials, by assuming the role if there is one, and checks whose they are if that
+    /// matters. What is wrong with them is told here, once, and not by every call.
     ///
     /// # Errors
     ///
-    /// [`role::Error`] if the role is refused, or belongs to an account that was not allowed.
+    /// [`role::Error`] if there are none, the role is refused, or they belong to an account that was not
+    /// allowed.
     pub async fn assume(&self) -> Result<(), role::Error> {
-        match &self.role {
-            Some(role) => role.assume().await,
-            None if self.allowed_accounts.is_empty() => Ok(()),
-            None => self.check_caller().await,
+        if let Some(role) = &self.role {
+            role.warm();
         }
+        if let Some(credentials) = &self.credentials
+            && let Err(error) = credentials.prime().await
+        {
+            return Err(match failure::of_credentials(&error) {
+                failure::Error::Role(error) => *error,
+                other => role::Error::Common(other),
+            });
+        }
+        // A role that was assumed here has been checked.
+        if self.role.is_none() && !self.allowed_accounts.is_empty() {
+            return self.check_caller().await;
+        }
+        Ok(())
     }
 
     /// Asks STS, which tells without any permission.
@@ -229,21 +249,39 @@ fn role(wishes: &Wishes) -> Result<Option<Role>, Error> {
         ) {
             (Some(text), file) if by_flag || (file.is_some() && !credentials::in_environment()) => {
                 let expected = "`arn:aws:iam::ACCOUNT:role/NAME`";
-                text.parse()
-                    .map_err(|_| environment::Error::new("AWS_ROLE_ARN", text, expected))?
+                let arn = role::parse_arn(&text);
+                arn.ok_or_else(|| environment::Error::new("AWS_ROLE_ARN", text, expected))?
             }
             _ if by_flag => return Err(Error::NoRole),
             _ => return Ok(None),
         },
     };
     let source = match (token_file, token_variable) {
+        // What is wrong here may be the token itself, and is not repeated.
+        (Some(path), _) if path.is_empty() || oidc::is_token(&path) => {
+            return Err(Error::TokenPlace("--web-identity-token-file"));
+        }
         (Some(path), _) => Source::File(path),
+        (None, Some(name)) if !environment::is_name(&name) => {
+            return Err(Error::TokenPlace("--web-identity-token-env"));
+        }
         (None, Some(name)) => Source::Variable(name),
         (None, None) => Source::detect(ci)?,
     };
     let session_name = match session_name {
         Some(name) => name,
-        None => variable("AWS_ROLE_SESSION_NAME")?.unwrap_or_else(|| ci::session_name(ci)),
+        None => match variable("AWS_ROLE_SESSION_NAME")? {
+            Some(name) if !role::is_session_name(&name) => {
+                let expected = "2 to 64 of the characters A-Z a-z 0-9 _ + = , . @ -";
+                Err(environment::Error::new(
+                    "AWS_ROLE_SESSION_NAME",
+                    name,
+                    expected,
+                ))?
+            }
+            Some(name) => name,
+            None => ci::session_name(ci),
+        },
     };
     let left = wishes.deadline.saturating_duration_since(Instant::now());
     let audience = audience.unwrap_or_else(|| match arn.partition.as_str() {
@@ -322,9 +360,20 @@ pub enum Error {
     /// AWS_CA_BUNDLE cannot be used.
     #[error(transparent)]
     Bundle(#[from] bundle::Error),
+    /// Of the two variables with credentials one is missing.
+    #[error("{set} is set, and {missing} is not")]
+    HalfAPair {
+        /// The one that is there.
+        set: &'static str,
+        /// The one that is not.
+        missing: &'static str,
+    },
     /// A token is named, and no role to exchange it for.
     #[error("an identity token is named, and no role to assume with it")]
     NoRole,
+    /// A flag names no place where a token could be.
+    #[error("`{0}` is not followed by the place of a token")]
+    TokenPlace(&'static str),
     /// There is no token to assume the role with.
     #[error(transparent)]
     Token(#[from] oidc::Error),

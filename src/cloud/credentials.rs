@@ -1,6 +1,7 @@
 //! Credentials where no role is assumed: the SDK's chain, without its stalls and surprises.
 
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_config::ecs::EcsCredentialsProvider;
@@ -10,8 +11,9 @@ use aws_config::imds::credentials::ImdsCredentialsProvider;
 use aws_config::meta::credentials::CredentialsProviderChain;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
-use aws_credential_types::provider::{ProvideCredentials, future};
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 
 use super::ci::Ci;
 use crate::environment::{self, variable};
@@ -24,11 +26,10 @@ const METADATA: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 ///
-/// [`environment::Error`] for half a pair of credentials, with which the chain would go on to the next.
+/// [`environment::Error`] for a variable that means nothing.
 pub(super) fn chain(
     config: &ProviderConfig,
 ) -> Result<CredentialsProviderChain, environment::Error> {
-    check_pair()?;
     let profile = variable("AWS_PROFILE")?;
     let profiles = ProfileFileCredentialsProvider::builder().configure(config);
     let chain = CredentialsProviderChain::first_try(
@@ -99,16 +100,15 @@ pub(super) fn in_environment() -> bool {
     matches!(variable("AWS_ACCESS_KEY_ID"), Ok(Some(_)))
 }
 
-fn check_pair() -> Result<(), environment::Error> {
-    let lacks = |name| environment::Error::new(name, String::new(), "the other half of a pair");
-    match (
-        variable("AWS_ACCESS_KEY_ID")?,
-        variable("AWS_SECRET_ACCESS_KEY")?,
-    ) {
-        (Some(_), None) => Err(lacks("AWS_SECRET_ACCESS_KEY")),
-        (None, Some(_)) => Err(lacks("AWS_ACCESS_KEY_ID")),
-        _ => Ok(()),
-    }
+/// The half of a pair of credentials that is set, and the one that is not. With half a pair the chain would
+/// go on to somebody else's.
+pub(super) fn half_a_pair() -> Result<Option<(&'static str, &'static str)>, environment::Error> {
+    const PAIR: (&str, &str) = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY");
+    Ok(match (variable(PAIR.0)?, variable(PAIR.1)?) {
+        (Some(_), None) => Some(PAIR),
+        (None, Some(_)) => Some((PAIR.1, PAIR.0)),
+        _ => None,
+    })
 }
 
 /// A provider whose errors mean something else here.
@@ -136,5 +136,46 @@ where
             let provided = self.inner.provide_credentials().await;
             provided.map_err(&self.map)
         })
+    }
+}
+
+/// Credentials that were fetched once before the first call, so that what is wrong with them is told once,
+/// and the provider that renews them. Its copies are one.
+#[derive(Clone, Debug)]
+pub(super) struct Primed {
+    inner: SharedCredentialsProvider,
+    first: Arc<Mutex<Option<Credentials>>>,
+}
+
+impl Primed {
+    pub(super) fn new(inner: impl ProvideCredentials + 'static) -> Self {
+        Self {
+            inner: SharedCredentialsProvider::new(inner),
+            first: Arc::default(),
+        }
+    }
+
+    /// Fetches them.
+    pub(super) async fn prime(&self) -> Result<(), CredentialsError> {
+        let credentials = self.inner.provide_credentials().await?;
+        *self.first.lock().unwrap_or_else(PoisonError::into_inner) = Some(credentials);
+        Ok(())
+    }
+}
+
+impl ProvideCredentials for Primed {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        let first = self
+            .first
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        match first {
+            Some(credentials) => future::ProvideCredentials::ready(Ok(credentials)),
+            None => self.inner.provide_credentials(),
+        }
     }
 }

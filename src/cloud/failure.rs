@@ -184,9 +184,6 @@ impl Failure {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        if let Some(role) = find_source::<role::Error>(error) {
-            return Self::Common(Error::Role(Box::new(role.clone())));
-        }
         let answer = match (error, Answer::of(error)) {
             // What arrived was not what the service writes, whatever its status says.
             (SdkError::ResponseError(_), Some(_)) => {
@@ -199,15 +196,7 @@ impl Failure {
         };
         let Some(answer) = answer else {
             return match find_source::<CredentialsError>(error) {
-                // The SDK's own words are a page about each provider that it tried.
-                Some(CredentialsError::CredentialsNotLoaded(_)) => {
-                    Self::Common(Error::NoCredentials {
-                        reason: "none in environment, profile, container or instance".to_owned(),
-                    })
-                }
-                Some(_) => Self::Common(Error::NoCredentials {
-                    reason: innermost(error),
-                }),
+                Some(error) => Self::Common(of_credentials(error)),
                 None if matches!(error, SdkError::ConstructionFailure(_)) => {
                     Self::Common(Error::Configuration {
                         service,
@@ -226,9 +215,7 @@ impl Failure {
             }),
             // KMS and STS name the clock in the words of a signature error.
             ("InvalidSignatureException" | "SignatureDoesNotMatch", _)
-                if answer.message.as_deref().is_some_and(|text| {
-                    text.starts_with("Signature ") && text.contains(" is now ")
-                }) =>
+                if answer.says(" is now earlier than ") || answer.says(" is still later than ") =>
             {
                 Self::Common(Error::ClockSkewed {
                     service,
@@ -239,12 +226,14 @@ impl Failure {
             _ if answer.is_expired() => Self::Common(Error::Expired { service, answer }),
             (
                 "IncompleteSignature"
+                | "IncompleteSignatureException"
                 | "InvalidAccessKeyId"
                 | "InvalidClientTokenId"
                 | "InvalidSignatureException"
                 | "InvalidToken"
                 | "InvalidTokenId"
                 | "MissingAuthenticationToken"
+                | "MissingAuthenticationTokenException"
                 | "NotAuthorized"
                 | "SignatureDoesNotMatch"
                 | "UnrecognizedClientException",
@@ -255,6 +244,21 @@ impl Failure {
             _ => Self::Refused(answer),
         }
     }
+}
+
+/// Why there are no credentials.
+pub fn of_credentials(error: &CredentialsError) -> Error {
+    if let Some(role) = find_source::<role::Error>(error) {
+        return Error::Role(Box::new(role.clone()));
+    }
+    let reason = match error {
+        // The SDK's own words are a page about each provider that it tried.
+        CredentialsError::CredentialsNotLoaded(_) => {
+            "none in environment, profile, container or instance".to_owned()
+        }
+        other => innermost(other),
+    };
+    Error::NoCredentials { reason }
 }
 
 /// The last error in the chain, which says what happened; those before it say where.

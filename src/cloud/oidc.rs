@@ -141,6 +141,11 @@ impl Token {
     }
 }
 
+/// Whether a text is a token rather than the place of one.
+pub(super) fn is_token(text: &str) -> bool {
+    Token::new(SecretString::from(text)).is_some()
+}
+
 /// What a trust policy compares.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(default)]
@@ -205,7 +210,10 @@ fn from_file(path: &str) -> Result<SecretString, Error> {
 /// [Buildkite's command](https://buildkite.com/docs/agent/v3/cli-oidc). The agent has credentials of
 /// its own and redacts what it hands out.
 async fn from_agent(audience: &str) -> Result<SecretString, Error> {
-    let failed = |reason: String| Error::Agent { reason };
+    let failed = |reason: String| Error::Agent {
+        reason,
+        lasting: false,
+    };
     let mut agent = Command::new("buildkite-agent");
     agent
         .args(["oidc", "request-token", "--audience", audience])
@@ -214,7 +222,13 @@ async fn from_agent(audience: &str) -> Result<SecretString, Error> {
         .kill_on_drop(true);
     let output = match timeout(PATIENCE, agent.output()).await {
         Err(_) => return Err(failed("it did not answer in time".to_owned())),
-        Ok(Err(error)) => return Err(failed(error.to_string())),
+        // It cannot be started, and will not be a moment later.
+        Ok(Err(error)) => {
+            return Err(Error::Agent {
+                reason: error.to_string(),
+                lasting: true,
+            });
+        }
         Ok(Ok(output)) => output,
     };
     if !output.status.success() {
@@ -315,9 +329,14 @@ fn check_request_url(url: &str) -> Result<(), Error> {
     if (origin.starts_with("https://") || plain) && !host.is_empty() && !host.contains('@') {
         return Ok(());
     }
+    // Neither a query nor a user, which may be secrets.
+    let shown = match url.split('?').next() {
+        Some(url) if !url.contains('@') => clipped(url),
+        _ => "…".to_owned(),
+    };
     Err(Error::Variable(environment::Error::new(
         "ACTIONS_ID_TOKEN_REQUEST_URL",
-        clipped(origin),
+        shown,
         "the `https://` URL that the runner sets",
     )))
 }
@@ -336,6 +355,8 @@ pub enum Error {
     Agent {
         /// What happened.
         reason: String,
+        /// Whether asking again is in vain.
+        lasting: bool,
     },
     /// The environment offers none.
     #[error("{}", missing(*ci))]
@@ -344,7 +365,7 @@ pub enum Error {
         ci: Option<Ci>,
     },
     /// What is there is no JWT.
-    #[error("what {place} holds is not an identity token (a JWT)")]
+    #[error("what came from {place} is not an identity token (a JWT)")]
     NotAToken {
         /// Where it is from.
         place: String,
@@ -380,8 +401,7 @@ impl Error {
     /// Whether asking again is in vain.
     pub fn is_lasting(&self) -> bool {
         match self {
-            Self::Agent { .. } => false,
-            Self::Request { lasting, .. } => *lasting,
+            Self::Agent { lasting, .. } | Self::Request { lasting, .. } => *lasting,
             _ => true,
         }
     }

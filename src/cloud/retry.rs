@@ -88,9 +88,14 @@ impl Backoff {
     pub async fn counted<T, E>(&self, once: impl Future<Output = Result<T, E>>) -> Result<T, E> {
         let done = TRY.scope(self.tries, once).await;
         if done.is_ok() {
-            self.throttle.eased();
+            self.succeeded();
         }
         done
+    }
+
+    /// Takes note that the service is answering.
+    pub fn succeeded(&self) {
+        self.throttle.eased();
     }
 
     /// Pauses before the next try. `false` if there is none: the tries are used up, which they never

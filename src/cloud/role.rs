@@ -2,7 +2,6 @@
 //! service of the run.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use aws_config::SdkConfig;
@@ -37,7 +36,7 @@ pub struct Role {
     pub allowed_accounts: Vec<Account>,
 }
 
-/// Gives the session's credentials, and renews them when they run out. Its copies are one.
+/// Gives the session's credentials, and renews them when they run out.
 #[derive(Clone)]
 pub struct Provider {
     role: Role,
@@ -45,8 +44,6 @@ pub struct Provider {
     http: SharedHttpClient,
     attempts: u32,
     deadline: Instant,
-    /// What the first exchange gave, until the SDK asks for it.
-    first: Arc<Mutex<Option<Credentials>>>,
 }
 
 impl Provider {
@@ -62,22 +59,14 @@ impl Provider {
             http,
             attempts: retry::attempts(config),
             deadline,
-            first: Arc::default(),
         }
     }
 
-    /// Exchanges a token for a session now, so that what is wrong is told once and not by every call.
-    ///
-    /// # Errors
-    ///
-    /// [`Error`] if there is no token, or STS refuses it.
-    pub async fn assume(&self) -> Result<(), Error> {
+    /// Opens a connection to STS, if the token has to be asked for first.
+    pub fn warm(&self) {
         if matches!(self.role.source, Source::GitHub { .. } | Source::Buildkite) {
             warm::sts(&self.sts);
         }
-        let credentials = self.exchange().await?;
-        *self.first.lock().unwrap_or_else(PoisonError::into_inner) = Some(credentials);
-        Ok(())
     }
 
     async fn exchange(&self) -> Result<Credentials, Error> {
@@ -125,9 +114,16 @@ impl Provider {
         }
     }
 
+    /// What STS said of the token; or that it was not STS, or could not say.
     fn refused(&self, token: &Token, answer: Answer) -> Error {
+        if answer.code.is_none()
+            || (answer.is_passing() && answer.code() != "IDPCommunicationError")
+        {
+            return Error::Service { answer };
+        }
         Error::Refused {
             role: Box::new(self.role.arn.clone()),
+            duration: self.role.duration,
             claims: token.claims().clone(),
             answer,
         }
@@ -145,16 +141,48 @@ impl Provider {
         // The role's ARN names the account as well; this is what STS did.
         allowed(&self.role.allowed_accounts, &arn)?;
         let session = output.credentials.ok_or_else(|| nonsense("Credentials"))?;
-        let expires = SystemTime::try_from(session.expiration);
+        // What is not in the answer reads as empty, and as the year 1970.
+        for (text, name) in [
+            (&session.access_key_id, "AccessKeyId"),
+            (&session.secret_access_key, "SecretAccessKey"),
+            (&session.session_token, "SessionToken"),
+        ] {
+            if text.is_empty() {
+                return Err(nonsense(name));
+            }
+        }
+        let expires = match SystemTime::try_from(session.expiration) {
+            Ok(time) if time > SystemTime::UNIX_EPOCH => time,
+            _ => return Err(nonsense("Expiration")),
+        };
+        // The SDK would ask for another one before every request.
+        if expires <= SystemTime::now() {
+            return Err(Error::Ended {
+                at: session.expiration.to_string(),
+            });
+        }
         tracing::debug!("assumed {arn}");
         Ok(Credentials::new(
             session.access_key_id,
             session.secret_access_key,
             Some(session.session_token),
-            Some(expires.map_err(|_| nonsense("the time at which the session ends"))?),
+            Some(expires),
             "AssumeRoleWithWebIdentity",
         ))
     }
+}
+
+/// Whether STS takes `name` for a session: `[\w+=,.@-]{2,64}`
+/// ([AssumeRoleWithWebIdentity](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html)).
+pub fn is_session_name(name: &str) -> bool {
+    let valid = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
+    (2..=64).contains(&name.len()) && name.chars().all(valid)
+}
+
+/// Reads `arn:aws:iam::ACCOUNT:role/NAME`, in any partition.
+pub fn parse_arn(text: &str) -> Option<Arn> {
+    let arn: Arn = text.parse().ok()?;
+    (arn.service == "iam" && arn.resource.starts_with("role/")).then_some(arn)
 }
 
 /// Fails unless `arn` belongs to one of `accounts`, if any are named.
@@ -185,16 +213,8 @@ impl ProvideCredentials for Provider {
         Self: 'a,
     {
         future::ProvideCredentials::new(async move {
-            let first = self
-                .first
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take();
-            let renewed = match first {
-                Some(credentials) => Ok(credentials),
-                None => self.exchange().await,
-            };
-            renewed.map_err(CredentialsError::provider_error) as provider::Result
+            let session = self.exchange().await;
+            session.map_err(CredentialsError::provider_error) as provider::Result
         })
     }
 }
@@ -212,6 +232,12 @@ pub enum Error {
     /// The clock, or something else that is not about the role.
     #[error(transparent)]
     Common(failure::Error),
+    /// The session is over before it began.
+    #[error("the session that STS gave ended at {at}, by this machine's clock")]
+    Ended {
+        /// When.
+        at: String,
+    },
     /// The answer lacks something.
     #[error("STS answered without {missing}")]
     Nonsense {
@@ -223,9 +249,17 @@ pub enum Error {
     Refused {
         /// The role.
         role: Box<Arn>,
+        /// How long the session was to last.
+        duration: Duration,
         /// What the token says.
         claims: Claims,
         /// What STS said.
+        answer: Answer,
+    },
+    /// STS failed, or what answers there is not STS.
+    #[error("AssumeRoleWithWebIdentity failed: {answer}")]
+    Service {
+        /// What was said.
         answer: Answer,
     },
     /// There is no token.
@@ -244,6 +278,7 @@ impl Error {
     fn is_lasting(&self, source: &Source) -> bool {
         let answer = match self {
             Self::Unreachable { .. } => return false,
+            Self::Service { answer } => return !answer.is_passing(),
             Self::Token(error) => return error.is_lasting(),
             Self::Refused { answer, .. } => answer,
             _ => return true,
@@ -253,11 +288,11 @@ impl Error {
             "IDPCommunicationError" => false,
             "InvalidIdentityToken" => !answer.says("verification key"),
             "ExpiredTokenException" => !source.is_renewed(),
-            _ => !answer.is_passing(),
+            _ => true,
         }
     }
 
     fn is_throttled(&self) -> bool {
-        matches!(self, Self::Refused { answer, .. } if answer.is_throttled())
+        matches!(self, Self::Service { answer } if answer.is_throttled())
     }
 }

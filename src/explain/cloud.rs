@@ -1,10 +1,15 @@
 //! What to do about credentials, roles and the environment.
 
+use std::time::Duration;
+
+use serde_json::Value;
+
 use super::Explain;
+use crate::cloud::arn::Arn;
 use crate::cloud::ci::Ci;
 use crate::cloud::failure::Answer;
-use crate::cloud::oidc::Claims;
-use crate::cloud::{arn, aws, bundle, failure, oidc, role};
+use crate::cloud::oidc::{Audience, Claims};
+use crate::cloud::{aws, bundle, failure, oidc, role};
 use crate::environment;
 use crate::text::clipped;
 
@@ -28,7 +33,10 @@ impl Explain for failure::Error {
             }
             Self::Configuration { .. } => "check the region, AWS_ENDPOINT_URL and its kind, AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT, which may contradict each other".to_owned(),
             Self::Credentials { .. } => "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, which must be of one set, or AWS_PROFILE".to_owned(),
-            Self::Expired { .. } => "get new credentials, in CI by running the job again or by `--role-arn`, with which they are renewed, at a desk by `aws sso login`; what was signed already is kept".to_owned(),
+            Self::Expired { .. } => "run the job again, at a desk after `aws sso login`; what was signed already is kept; credentials that another step exported end when they end, while `--role-arn` asks for a session as long as `--timeout`".to_owned(),
+            Self::NoCredentials { reason } if reason.contains("SSO") => {
+                "log in again: `aws sso login`, with `--profile NAME` where AWS_PROFILE names one".to_owned()
+            }
             Self::NoCredentials { .. } => "in CI give `--role-arn arn:aws:iam::ACCOUNT:role/NAME`, which takes the job's identity token; at a desk set AWS_PROFILE, after `aws sso login`; or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; on a CI runner of your own with an instance role set AWS_EC2_METADATA_DISABLED=false".to_owned(),
             Self::Role(error) => error.help(),
         }
@@ -40,8 +48,10 @@ impl Explain for role::Error {
         match self {
             Self::Account { .. } => "account_not_allowed",
             Self::Common(error) => error.code(),
-            Self::Nonsense { .. } => "service_error",
+            Self::Ended { .. } => "clock_skewed",
             Self::Refused { .. } => "role_refused",
+            Self::Service { answer } if answer.is_throttled() => "throttled",
+            Self::Nonsense { .. } | Self::Service { .. } => "service_error",
             Self::Token(error) => error.code(),
             Self::Unreachable { .. } => "unreachable",
         }
@@ -57,7 +67,14 @@ impl Explain for role::Error {
             Self::Nonsense { .. } => {
                 "check AWS_ENDPOINT_URL_STS and HTTPS_PROXY: what answers there is not STS".to_owned()
             }
-            Self::Refused { role, claims, answer } => refused(role, claims, answer),
+            Self::Ended { .. } => "set this machine's clock, for example with `timedatectl set-ntp true`".to_owned(),
+            Self::Refused { role, duration, claims, answer } => refused(role, *duration, claims, answer),
+            Self::Service { answer } if answer.is_passing() => {
+                "STS failed repeatedly; run it again later, or give it longer with `--timeout`".to_owned()
+            }
+            Self::Service { .. } => {
+                "check AWS_ENDPOINT_URL_STS and HTTPS_PROXY: what answers there is not STS".to_owned()
+            }
             Self::Token(error) => error.help(),
             Self::Unreachable { .. } => {
                 "check the network, HTTPS_PROXY, NO_PROXY and AWS_ENDPOINT_URL_STS; STS is asked in the region of `--region`".to_owned()
@@ -67,38 +84,61 @@ impl Explain for role::Error {
 }
 
 /// What to change in IAM, by what STS said.
-fn refused(role: &arn::Arn, claims: &Claims, answer: &Answer) -> String {
+fn refused(role: &Arn, duration: Duration, claims: &Claims, answer: &Answer) -> String {
     let issuer = clipped(&claims.issuer);
     let provider = issuer.strip_prefix("https://").unwrap_or(&issuer);
     let audience = clipped(&claims.audience.to_string());
     let subject = clipped(&claims.subject);
-    let said = answer.message.as_deref().unwrap_or_default();
+    let name = role.resource.rsplit('/').next().unwrap_or("NAME");
     let token =
         format!("the token is from `{issuer}`, for `{audience}`, and its subject is `{subject}`");
     match answer.code() {
-        "InvalidIdentityToken" if said.contains("No OpenIDConnect provider") => format!(
+        "InvalidIdentityToken" if answer.says("No OpenIDConnect provider") => format!(
             "{token}; make the provider known to the account {}: `aws iam create-open-id-connect-provider --url {issuer} --client-id-list {audience}`",
             role.account
         ),
-        "InvalidIdentityToken" if said.contains("audience") => format!(
+        "InvalidIdentityToken" if answer.says("audience") => format!(
             "{token}; ask for an audience that the provider knows with `--audience`, or add this one: `aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn arn:{}:iam::{}:oidc-provider/{provider} --client-id {audience}`",
             role.partition, role.account
         ),
         "ExpiredTokenException" => {
             format!("{token}; run the job again: its token is valid for some minutes")
         }
-        "ValidationError" if said.contains("DurationSeconds") => {
-            "ask for a shorter session, such as `--role-duration 15m`, or raise the role's maximum: `aws iam update-role --role-name NAME --max-session-duration 3600`".to_owned()
-        }
-        "AccessDenied" => format!(
-            r#"{token}; the role's trust policy needs this statement: `{{"Effect": "Allow", "Principal": {{"Federated": "arn:{}:iam::{}:oidc-provider/{provider}"}}, "Action": "sts:AssumeRoleWithWebIdentity", "Condition": {{"StringEquals": {{"{provider}:aud": "{audience}", "{provider}:sub": "{subject}"}}}}}}`"#,
-            role.partition, role.account
+        "ValidationError" if answer.says("DurationSeconds") => format!(
+            "ask for a shorter session, such as `--role-duration 15m`, or raise the role's maximum: `aws iam update-role --role-name {name} --max-session-duration {}`",
+            duration.as_secs()
         ),
-        _ if answer.is_throttled() || answer.status.is_some_and(|status| status >= 500) => {
-            "STS failed repeatedly; run it again later".to_owned()
+        "AccessDenied" => {
+            format!(
+                "{token}; the role's trust policy needs this statement: `{}`",
+                trust(role, provider, claims)
+            )
         }
-        _ => format!("{token}; look the code up in the errors of AssumeRoleWithWebIdentity, and check `--role-arn`"),
+        _ => format!(
+            "{token}; look the code up in the errors of AssumeRoleWithWebIdentity, and check `--role-arn`"
+        ),
     }
+}
+
+/// The statement with which the role would trust such a token. A branch may have any name, one with
+/// quotes too.
+fn trust(role: &Arn, provider: &str, claims: &Claims) -> String {
+    let text = |text: &str| Value::from(text).to_string();
+    let principal = format!(
+        "arn:{}:iam::{}:oidc-provider/{provider}",
+        role.partition, role.account
+    );
+    let audience = match &claims.audience {
+        Audience::One(audience) => text(audience),
+        Audience::Several(audiences) => Value::from(audiences.as_slice()).to_string(),
+    };
+    format!(
+        r#"{{"Effect": "Allow", "Principal": {{"Federated": {}}}, "Action": "sts:AssumeRoleWithWebIdentity", "Condition": {{"StringEquals": {{{}: {audience}, {}: {}}}}}}}"#,
+        text(&principal),
+        text(&format!("{provider}:aud")),
+        text(&format!("{provider}:sub")),
+        text(&claims.subject),
+    )
 }
 
 impl Explain for oidc::Error {
@@ -111,6 +151,7 @@ impl Explain for oidc::Error {
 
     fn help(&self) -> String {
         match self {
+            Self::Agent { lasting: false, .. } => "run the job again; `buildkite-agent oidc request-token --audience sts.amazonaws.com` shows what the agent says".to_owned(),
             Self::Agent { .. } => "run it where the agent's `buildkite-agent` is in PATH, or pass its token in: `BUILDKITE_OIDC_TOKEN=\"$(buildkite-agent oidc request-token --audience sts.amazonaws.com)\"`".to_owned(),
             Self::Missing { ci } => missing(*ci).to_owned(),
             Self::NotAToken { .. } => "check that it is the identity token itself, three parts with two dots between them".to_owned(),
@@ -145,7 +186,8 @@ fn missing(ci: Option<Ci>) -> &'static str {
 impl Explain for aws::Error {
     fn code(&self) -> &'static str {
         match self {
-            Self::Bundle(_) | Self::NoRole => "configuration",
+            Self::Bundle(_) | Self::HalfAPair { .. } | Self::NoRole => "configuration",
+            Self::TokenPlace(_) => "usage",
             Self::Token(error) => error.code(),
             Self::Variable(error) => error.code(),
         }
@@ -157,7 +199,16 @@ impl Explain for aws::Error {
                 "let AWS_CA_BUNDLE name a file of PEM certificates, or unset it to trust the system's".to_owned()
             }
             Self::Bundle(bundle::Error::Variable(error)) => error.help(),
+            Self::HalfAPair { set, missing } => {
+                format!("set {missing} as well, or unset {set} to use other credentials")
+            }
             Self::NoRole => "give the role: `--role-arn arn:aws:iam::ACCOUNT:role/NAME`".to_owned(),
+            Self::TokenPlace("--web-identity-token-file") => {
+                "give the path of the file that holds the token, not the token".to_owned()
+            }
+            Self::TokenPlace(_) => {
+                "give the name of the variable that holds the token, such as `GITLAB_OIDC_TOKEN`, not the token".to_owned()
+            }
             Self::Token(error) => error.help(),
             Self::Variable(error) => error.help(),
         }

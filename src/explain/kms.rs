@@ -33,9 +33,10 @@ pub(super) fn code(error: &Error) -> &'static str {
         Error::Denied { .. } => "access_denied",
         Error::NotFound { .. } => "key_not_found",
         Error::NoRegion => "no_region",
-        Error::OtherKey { .. } | Error::OtherType { .. } | Error::PublicKey { .. } => {
-            "signer_answered_nonsense"
-        }
+        Error::Incomplete { .. }
+        | Error::OtherKey { .. }
+        | Error::OtherType { .. }
+        | Error::PublicKey { .. } => "signer_answered_nonsense",
         Error::Repointed { .. } => "alias_repointed",
         Error::Service { answer, .. } if answer.is_throttled() => "throttled",
         Error::Service { .. } => "service_error",
@@ -57,7 +58,10 @@ pub(super) fn help(key: &KeyRef, error: &Error) -> String {
             key.as_str().rsplit_once("///").map_or("KEY-ID", |(_, id)| id)
         ),
         Error::NoRegion => "give `--region REGION` or set AWS_REGION, or name the key by its ARN".to_owned(),
-        Error::OtherKey { .. } | Error::OtherType { .. } | Error::PublicKey { .. } => {
+        Error::Incomplete { .. }
+        | Error::OtherKey { .. }
+        | Error::OtherType { .. }
+        | Error::PublicKey { .. } => {
             "nothing was stored; check AWS_ENDPOINT_URL_KMS, AWS_ENDPOINT_URL and HTTPS_PROXY: KMS itself does not answer this way".to_owned()
         }
         Error::Repointed { .. } => "nothing was stored; run it again, and it is signed by the key that the alias leads to now".to_owned(),

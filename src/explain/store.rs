@@ -16,6 +16,7 @@ impl Explain for Error {
             Self::NotFound { .. } => "not_found",
             Self::Oversized { .. } => "oversized",
             Self::ReadOnly { .. } => "read_only",
+            Self::Service { answer, .. } if answer.is_throttled() => "throttled",
             Self::Service { .. } => "service_error",
             Self::Symlink { .. } => "symbolic_link",
             Self::Unreachable { .. } => "unreachable",
@@ -39,7 +40,8 @@ impl Explain for Error {
             Self::ReadOnly { .. } => "mount the store writable, or sign where it is; verifying needs no writing".to_owned(),
             Self::Service { action, answer, .. } => match answer.status {
                 Some(501) if *action == "s3:PutObject" => "this S3 server does not know conditional writes (`If-None-Match`), which keep two signers from overwriting each other; use a newer version of it".to_owned(),
-                Some(429 | 500..) => "the service failed repeatedly; run it again later".to_owned(),
+                _ if answer.is_throttled() => "give it longer with `--timeout`, or sign fewer images at once with `--concurrency 4`".to_owned(),
+                Some(500..) => "the service failed repeatedly; run it again later".to_owned(),
                 _ => "look the code up in the S3 API's list of errors, and quote the request ID to whoever runs the service".to_owned(),
             },
             Self::Symlink { .. } => {
@@ -53,12 +55,23 @@ impl Explain for Error {
     }
 }
 
+/// The action that S3 says the caller is not authorized to perform.
+fn missing_action(message: &str) -> Option<&'static str> {
+    let (_, rest) = message.split_once("not authorized to perform: ")?;
+    let named = rest.split_whitespace().next()?;
+    let known = ["s3:GetObject", "s3:ListBucket", "s3:PutObject"];
+    known.into_iter().find(|action| *action == named)
+}
+
 /// The IAM statement that is missing, or the file permission.
 fn denied(action: &str, object: &str, message: Option<&str>) -> String {
     let Some(path) = object.strip_prefix("s3://") else {
         return format!("let this user {action} it: `namei -l {object}` shows who may");
     };
     let bucket = path.split('/').next().unwrap_or(path);
+    // What S3 misses may be another permission than the one that was made use of: without s3:ListBucket
+    // it does not tell what is absent from what is forbidden.
+    let action = message.and_then(missing_action).unwrap_or(action);
     let statement = match action {
         "s3:ListBucket" => format!(
             r#"{{"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::{bucket}", "Condition": {{"StringLike": {{"s3:prefix": "manifests/*"}}}}}}"#

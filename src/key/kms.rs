@@ -114,7 +114,7 @@ impl Kms {
 
     /// The key that an answer is for, if it can be the one that was asked for.
     fn answered_for(&self, id: Option<&str>) -> Result<Arn, Error> {
-        let id = id.unwrap_or_default();
+        let id = there(id, "KeyId")?;
         let other = || Error::OtherKey { key: clipped(id) };
         let arn: Arn = id.parse().map_err(|_| other())?;
         if self.name.may_be(&arn) && arn.resource.starts_with("key/") {
@@ -188,15 +188,21 @@ fn config(
     })
 }
 
+/// A field of an answer, if it is there.
+fn there<'a>(field: Option<&'a str>, name: &'static str) -> Result<&'a str, Error> {
+    let present = field.filter(|text| !text.is_empty());
+    present.ok_or(Error::Incomplete { missing: name })
+}
+
 /// What a key says of itself, held against the table.
 fn public_key(output: &GetPublicKeyOutput) -> Result<PublicKey, Error> {
-    let usage = output.key_usage().map_or("", KeyUsageType::as_str);
+    let usage = there(output.key_usage().map(KeyUsageType::as_str), "KeyUsage")?;
     if usage != KeyUsageType::SignVerify.as_str() {
         return Err(Error::Usage {
             usage: clipped(usage),
         });
     }
-    let spec = output.key_spec().map_or("", |spec| spec.as_str());
+    let spec = there(output.key_spec().map(|spec| spec.as_str()), "KeySpec")?;
     let unsupported = || Error::Unsupported {
         spec: clipped(spec),
     };
@@ -265,11 +271,11 @@ impl KmsSigner {
                 }
             }
         };
-        let by = output.key_id().unwrap_or_default();
-        if by != self.arn.as_str() {
+        let by = self.kms.answered_for(output.key_id())?;
+        if by != self.arn {
             return Err(Error::Repointed {
                 from: self.arn.to_string(),
-                to: clipped(by),
+                to: by.to_string(),
             });
         }
         let request_id = output.request_id().map(clipped);
@@ -385,6 +391,12 @@ pub enum Error {
         /// What KMS said.
         answer: Answer,
     },
+    /// The answer lacks something.
+    #[error("KMS answered without {missing}")]
+    Incomplete {
+        /// What is not there.
+        missing: &'static str,
+    },
     /// There is no such key.
     #[error("KMS has no such key in the region {region}: {answer}")]
     NotFound {
@@ -423,7 +435,7 @@ pub enum Error {
         source: public::Error,
     },
     /// Between the two calls the alias was pointed at another key.
-    #[error("the alias led to {from} at first, and to `{}` when it signed", to.escape_debug())]
+    #[error("the alias led to {from} at first, and to {to} when it signed")]
     Repointed {
         /// The key whose public half is known.
         from: String,

@@ -16,6 +16,7 @@ use std::str::FromStr;
 use async_trait::async_trait;
 
 use self::public::PublicKey;
+use crate::environment::is_name;
 
 /// Something that signs: a key in memory, or a service that holds one.
 #[async_trait]
@@ -98,7 +99,7 @@ impl FromStr for KeyRef {
             None if pkcs11 && carries_secret(text) => return Err(RefError::Secret),
             None if pkcs11 => return Err(RefError::scheme("pkcs11")),
             None => Source::File(text.to_owned()),
-            Some(("env", name)) if is_variable(name) => Source::Environment(name.to_owned()),
+            Some(("env", name)) if is_name(name) => Source::Environment(name.to_owned()),
             Some(("env", _)) => return Err(RefError::VariableName),
             Some((_, rest)) if carries_secret(rest) => return Err(RefError::Secret),
             Some(("awskms", rest)) => Source::AwsKms(Box::new(awskms::Name::parse(rest)?)),
@@ -236,9 +237,13 @@ const LONGEST: usize = 4096;
 /// or a line of one. No path of this length is without a dot, a dash or a slash in front.
 pub(crate) fn is_key_material(text: &str) -> bool {
     let base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
-    text.contains("-----BEGIN ")
-        || text.contains("LS0tLS1CRUdJTi")
+    holds_key_block(text)
         || (text.len() >= 60 && !text.starts_with('/') && text.bytes().all(base64))
+}
+
+/// Whether PEM is in a text, or PEM in base64.
+pub(crate) fn holds_key_block(text: &str) -> bool {
+    text.contains("-----BEGIN ") || text.contains("LS0tLS1CRUdJTi")
 }
 
 /// A URL's user part or a query can hold a password, a token or a PIN.
@@ -249,9 +254,4 @@ fn carries_secret(rest: &str) -> bool {
         || ["pin-value=", "pin=", "password=", "token=", "secret="]
             .iter()
             .any(|name| lower.contains(name))
-}
-
-fn is_variable(name: &str) -> bool {
-    let valid = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    !name.is_empty() && name.bytes().all(valid) && !name.starts_with(|c: char| c.is_ascii_digit())
 }

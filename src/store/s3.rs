@@ -21,12 +21,13 @@ use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use tokio::time::Instant;
 
 use super::{Error, Listing, Object, Store, Version};
 use crate::cloud::arn::Account;
 use crate::cloud::aws::Aws;
-use crate::cloud::failure::{Failure, innermost};
-use crate::cloud::retry::{TooManyRequests, unrationed};
+use crate::cloud::failure::{Answer, Failure, innermost};
+use crate::cloud::retry::{Backoff, Throttle, TooManyRequests, unrationed};
 use crate::cloud::warm;
 
 /// How often a body that breaks off is asked for again. The SDK retries answers, not bodies.
@@ -41,6 +42,8 @@ pub struct S3Store {
     client: Mutex<Client>,
     /// To open connections with, before there are credentials.
     anonymous: Builder,
+    deadline: Instant,
+    throttle: Throttle,
 }
 
 impl S3Store {
@@ -57,6 +60,8 @@ impl S3Store {
             owner: owner.map(ToString::to_string),
             client: Mutex::new(Client::from_conf(config.build())),
             anonymous: builder(&aws.anonymous, endpoint),
+            deadline: aws.deadline,
+            throttle: Throttle::default(),
         }
     }
 
@@ -73,8 +78,31 @@ impl S3Store {
             .clone()
     }
 
-    /// Runs `call`, and once more if the first answer names another region for the bucket.
+    /// Runs `call`, again while S3 throttles and there is time, and once more if the first answer names
+    /// another region for the bucket.
     async fn ask<T, E, F>(&self, call: impl Fn(Client) -> F) -> Result<T, SdkError<E, HttpResponse>>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata,
+    {
+        // The SDK has its six tries in each of these.
+        let mut backoff = Backoff::new(1, self.deadline, self.throttle.clone());
+        loop {
+            let done = self.ask_in_region(&call).await;
+            let throttled = done.as_ref().err().and_then(Answer::of);
+            if done.is_ok() {
+                backoff.succeeded();
+            }
+            if !throttled.is_some_and(|answer| answer.is_throttled()) || !backoff.wait(true).await {
+                return done;
+            }
+        }
+    }
+
+    async fn ask_in_region<T, E, F>(
+        &self,
+        call: impl Fn(Client) -> F,
+    ) -> Result<T, SdkError<E, HttpResponse>>
     where
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata,
@@ -115,7 +143,7 @@ impl S3Store {
                         .bucket(&self.bucket)
                         .key(key)
                         .set_expected_bucket_owner(self.owner.clone())
-                        .set_if_none_match(unless.filter(|v| !v.0.is_empty()).map(|v| v.0.clone()))
+                        .set_if_none_match(unless.map(|version| version.0.clone()))
                         .send()
                 })
                 .await;
@@ -141,7 +169,9 @@ impl S3Store {
         limit: u64,
         output: GetObjectOutput,
     ) -> Result<Object, Error> {
-        let version = Version(output.e_tag.unwrap_or_default());
+        let Some(version) = output.e_tag.filter(|etag| !etag.is_empty()).map(Version) else {
+            return Err(self.without_etag("s3:GetObject", key));
+        };
         let mut body = output.body;
         let mut bytes = Vec::new();
         let most = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -170,6 +200,27 @@ impl S3Store {
             .set_expected_bucket_owner(self.owner.clone())
             .content_type("application/json")
             .body(ByteStream::from(bytes.to_vec()))
+    }
+
+    /// S3 gives an object's ETag when it writes it. A page of somebody in between has none, whatever
+    /// its status says.
+    fn written(&self, key: &str, etag: Option<&str>) -> Result<(), Error> {
+        match etag {
+            Some(etag) if !etag.is_empty() => Ok(()),
+            _ => Err(self.without_etag("s3:PutObject", key)),
+        }
+    }
+
+    fn without_etag(&self, action: &'static str, key: &str) -> Error {
+        Error::Service {
+            action,
+            object: self.locate(key),
+            answer: Answer {
+                status: Some(200),
+                message: Some("it has no ETag, so it is not an answer of S3".to_owned()),
+                ..Answer::default()
+            },
+        }
     }
 
     fn failed<E>(&self, action: &'static str, key: &str, error: &SdkError<E, HttpResponse>) -> Error
@@ -251,7 +302,7 @@ impl Store for S3Store {
             .ask(|client| self.put(&client, key, bytes).if_none_match("*").send())
             .await;
         match put {
-            Ok(_) => Ok(()),
+            Ok(output) => self.written(key, output.e_tag()),
             Err(error) if matches!(status(&error), Some(304 | 409 | 412)) => Err(Error::Exists {
                 object: self.locate(key),
             }),
@@ -262,16 +313,12 @@ impl Store for S3Store {
     async fn replace(&self, key: &str, bytes: &[u8], version: &Version) -> Result<(), Error> {
         // `If-Match` compares strongly: a weak ETag, as a proxy makes it, would never match.
         let etag = version.0.trim_start_matches("W/").to_owned();
-        let condition = Some(etag).filter(|etag| !etag.is_empty());
         let put = self
-            .ask(|client| {
-                self.put(&client, key, bytes)
-                    .set_if_match(condition.clone())
-                    .send()
-            })
+            .ask(|client| self.put(&client, key, bytes).if_match(&etag).send())
             .await;
-        let Err(error) = put else {
-            return Ok(());
+        let error = match put {
+            Ok(output) => return self.written(key, output.e_tag()),
+            Err(error) => error,
         };
         let changed = Error::Changed {
             object: self.locate(key),
@@ -309,7 +356,8 @@ impl Store for S3Store {
         names.sort_unstable();
         Ok(Listing {
             names,
-            complete: page.is_truncated() != Some(true),
+            // An answer that broke off does not say.
+            complete: page.is_truncated() == Some(false),
         })
     }
 }

@@ -345,7 +345,7 @@ fn s3() {
         let server = S3Server::start();
         server.fault(move |_| Some(reply()));
         let line = format!(
-            "sign s3://my-bucket/myapp:v1.0 --key keys/cosign.key --endpoint {}",
+            "sign s3://my-bucket/myapp:v1.0 --key keys/cosign.key --timeout 3s --endpoint {}",
             server.endpoint
         );
         texts.push(format!("# {name}\n{}", told(desk.s3lo(&line))));

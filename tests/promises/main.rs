@@ -9,6 +9,8 @@
 
 mod attack_cases;
 mod aws_credentials;
+mod aws_endpoints;
+mod aws_environment;
 mod aws_server;
 mod bounds;
 mod commands;
@@ -16,8 +18,12 @@ mod conformance;
 mod documentation;
 mod errors;
 mod forgeries;
+mod identity;
+mod identity_refusals;
 mod interop;
 mod kms;
+mod kms_faults;
+mod least_privilege;
 mod local_store;
 mod many_at_once;
 mod moto;

@@ -1,11 +1,18 @@
 //! No secret comes out: not in output, logs, records or errors, however the run ends.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::support::aws_server::{AwsServer, GITHUB_REQUEST_TOKEN, Key, kms_error};
 use crate::support::program::{Desk, Run};
 use crate::support::s3_server::{Reply, S3Server};
+use crate::support::workshop::{EVERYTHING, ROLE_ARN, SIGN, VERIFY, Workshop};
 use crate::support::{MANIFEST, files, plain_key};
+
+const PUBLIC_KEY: &str = "public-key --key awskms:///alias/release-signer";
 
 const PASSWORD: &str = "canary-password-7f3a";
 const SECRET_KEY: &str = "canary/aws+secret/9c41";
@@ -34,20 +41,24 @@ impl Canaries {
             der,
             scalar,
         ] {
-            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-            forms.extend([
-                hex.to_uppercase(),
-                hex,
-                STANDARD.encode(bytes),
-                URL_SAFE.encode(bytes),
-                format!("{bytes:?}"),
-            ]);
+            forms.extend(encodings(bytes));
         }
         forms.extend(
             pem.lines()
                 .filter(|line| !line.starts_with("-----"))
                 .map(str::to_owned),
         );
+        Self(forms)
+    }
+
+    /// Of secrets that are text.
+    fn of(secrets: &BTreeSet<String>) -> Self {
+        let mut forms = Vec::new();
+        for secret in secrets {
+            forms.push(secret.clone());
+            forms.push(utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string());
+            forms.extend(encodings(secret.as_bytes()));
+        }
         Self(forms)
     }
 
@@ -60,6 +71,17 @@ impl Canaries {
             );
         }
     }
+}
+
+fn encodings(bytes: &[u8]) -> [String; 5] {
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    [
+        hex.to_uppercase(),
+        hex,
+        STANDARD.encode(bytes),
+        URL_SAFE.encode(bytes),
+        format!("{bytes:?}"),
+    ]
 }
 
 #[test]
@@ -170,6 +192,129 @@ fn canary_secrets_appear_nowhere() {
     println!(
         "{runs} runs, {bytes} bytes searched for {} forms of the secrets, 0 found",
         canaries.0.len()
+    );
+}
+
+/// Everything that came out of some runs.
+#[derive(Default)]
+struct Said {
+    texts: Vec<(String, String)>,
+    succeeded: usize,
+}
+
+impl Said {
+    /// Runs these lines in every format, as talkative as can be.
+    fn hear(&mut self, shop: &Workshop, lines: &[String]) {
+        for line in lines {
+            for format in ["text", "json"] {
+                let run = shop.s3lo(&format!("{line} -v -o {format}"));
+                self.succeeded += usize::from(run.code == Some(0));
+                self.texts.push((line.clone(), run.out + &run.err));
+            }
+        }
+        for path in shop.s3.paths() {
+            let object = String::from_utf8(shop.s3.get(&path).unwrap()).unwrap();
+            self.texts.push((path, object));
+        }
+        for name in files(shop.desk.path()) {
+            let contents = std::fs::read(shop.desk.file(&name)).unwrap();
+            let contents = String::from_utf8_lossy(&contents).into_owned();
+            self.texts.push((name, contents));
+        }
+    }
+}
+
+fn talkative(mut shop: Workshop) -> Workshop {
+    shop.desk.set("RUST_LOG", "trace");
+    shop.desk.set("RUST_BACKTRACE", "1");
+    shop.desk.set("AWS_MAX_ATTEMPTS", "2");
+    shop
+}
+
+/// What the servers of a shop have seen or given of secrets.
+fn secrets_of(shop: &Workshop) -> BTreeSet<String> {
+    let mut secrets: BTreeSet<_> = shop.aws.secrets().into_iter().collect();
+    for call in shop.calls() {
+        if let Some(token) = call.body["WebIdentityToken"].as_str() {
+            // The claims are told in words, where a role is refused.
+            secrets.extend(token.splitn(2, '.').skip(1).map(str::to_owned));
+            secrets.extend(token.rsplit('.').take(1).map(str::to_owned));
+        }
+    }
+    secrets
+}
+
+#[test]
+fn the_secrets_of_a_session_appear_nowhere() {
+    let (mut said, mut secrets) = (Said::default(), BTreeSet::new());
+    secrets.insert(GITHUB_REQUEST_TOKEN.to_owned());
+    let with_role = |flags: &str| {
+        let lines = [SIGN, VERIFY, PUBLIC_KEY];
+        lines.map(|line| format!("{line} --role-arn {ROLE_ARN} {flags}"))
+    };
+    // A job, well and not so well.
+    let mut shop = talkative(Workshop::in_github(EVERYTHING));
+    for flags in [
+        "",
+        "--audience other",
+        "--role-duration 2h",
+        "--allowed-account 444455556666",
+        "--web-identity-token-env ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+        "--timeout 1ms",
+    ] {
+        said.hear(&shop, &with_role(flags));
+    }
+    let nothing = with_role("").map(|line| line.replace("myapp:v1.0", "nothing:v1"));
+    said.hear(&shop, &nothing);
+    for action in ["token", "AssumeRoleWithWebIdentity", "GetPublicKey", "Sign"] {
+        for (status, code) in [(403, "AccessDenied"), (400, "ExpiredTokenException")] {
+            let error = move || kms_error(status, code, "no");
+            shop.aws
+                .fault(move |call| (call.action == action).then(error));
+            said.hear(&shop, &with_role("--if-signed replace")[..1]);
+        }
+    }
+    shop.aws.fault(|_| Some(Reply::HangUp));
+    said.hear(&shop, &with_role("")[..1]);
+    shop.desk.set("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:1");
+    said.hear(&shop, &with_role("")[..1]);
+    secrets.extend(secrets_of(&shop));
+    // Credentials of a session in the environment, and a proxy with a password.
+    let shop = Workshop::without_credentials(AwsServer::start(), Key::of_vector("p256-pkcs8"));
+    let mut shop = talkative(shop);
+    let session = shop.aws.session("dev", EVERYTHING);
+    shop.set(&session.environment());
+    let proxy = "http://user:canary-of-the-proxy@127.0.0.1:1";
+    shop.desk.set("HTTPS_PROXY", proxy);
+    secrets.insert("canary-of-the-proxy".to_owned());
+    let elsewhere = SIGN.replace("awskms:///", "awskms://kms.example/");
+    let lines = [SIGN, VERIFY, PUBLIC_KEY, &elsewhere].map(str::to_owned);
+    said.hear(&shop, &lines);
+    let denied = || Reply::error(403, "AccessDenied", "Access Denied");
+    shop.s3.fault(move |_| Some(denied()));
+    said.hear(&shop, &lines);
+    shop.desk
+        .set("AWS_SESSION_TOKEN", "canary-of-another-session");
+    secrets.insert("canary-of-another-session".to_owned());
+    said.hear(&shop, &lines);
+    // A token of another CI system, which is none.
+    shop.desk.set("GITLAB_CI", "true");
+    shop.desk.set("GITLAB_OIDC_TOKEN", "canary-of-gitlab");
+    secrets.insert("canary-of-gitlab".to_owned());
+    said.hear(&shop, &with_role(""));
+    secrets.extend(secrets_of(&shop));
+    let canaries = Canaries::of(&secrets);
+    for (what, text) in &said.texts {
+        canaries.absent_from(what, text);
+    }
+    assert!(said.succeeded >= 10, "{}", said.succeeded);
+    assert!(secrets.len() > 20, "{secrets:?}");
+    let bytes: usize = said.texts.iter().map(|(_, text)| text.len()).sum();
+    println!(
+        "{} texts, {bytes} bytes searched for {} forms of {} secrets, 0 found",
+        said.texts.len(),
+        canaries.0.len(),
+        secrets.len()
     );
 }
 

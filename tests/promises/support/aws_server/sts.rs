@@ -329,6 +329,15 @@ impl AwsServer {
         both.flatten().collect()
     }
 
+    /// Credentials of a session, as an instance or a login gives them; they do not expire.
+    pub(crate) fn session(&self, name: &str, policy: &str) -> Credentials {
+        let id = self.user(name, policy).access_key_id;
+        let mut state = self.state.lock().unwrap();
+        let issued = state.issued.get_mut(&id).unwrap();
+        issued.credentials.session_token = Some(STANDARD.encode(random(300)));
+        issued.credentials.clone()
+    }
+
     /// Registers one more audience with GitHub's provider.
     pub(crate) fn register_audience(&self, audience: &str) {
         let mut state = self.state.lock().unwrap();

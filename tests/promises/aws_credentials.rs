@@ -1,0 +1,315 @@
+//! Credentials where no role is assumed: environment, profile, login, instance, and never a wait for
+//! what is not there.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+
+use crate::support::aws_server::{AwsServer, Credentials, Key};
+use crate::support::s3_server::{Reply, S3Server};
+use crate::support::workshop::{EVERYTHING, ROLE_ARN, SIGN, VERIFY, Workshop};
+
+/// A desk without credentials, before which there is a metadata service that does not know it.
+fn bare() -> (Workshop, S3Server) {
+    let mut shop = Workshop::without_credentials(AwsServer::start(), Key::of_vector("p256-pkcs8"));
+    let metadata = S3Server::start();
+    let variable = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
+    shop.desk.set(variable, &metadata.endpoint);
+    (shop, metadata)
+}
+
+/// The error of a run that found no credentials.
+#[track_caller]
+fn without_credentials(shop: &Workshop) {
+    let json = shop.s3lo(&format!("{SIGN} -o json")).ends_with(2).json();
+    assert_eq!(json["error"]["code"], "no_credentials", "{json}");
+    assert!(shop.aws.calls().is_empty() && shop.s3.requests().is_empty());
+}
+
+#[test]
+fn who_has_credentials_does_not_ask_the_instance() {
+    let (mut shop, metadata) = bare();
+    let user = shop.aws.user("dev", EVERYTHING);
+    shop.set(&user.environment());
+    shop.s3lo(SIGN).ends_with(0);
+    shop.s3lo(VERIFY).ends_with(0);
+    // Nor for the region.
+    shop.desk = shop.desk.without("AWS_REGION");
+    let run = shop.s3lo(&format!("{SIGN} -o json")).ends_with(2);
+    assert_eq!(run.json()["error"]["code"], "no_region");
+    shop.s3lo("verify s3://my-bucket/myapp:v1.0 --key keys/cosign.pub")
+        .ends_with(1);
+    let mut shop = Workshop::in_github(EVERYTHING);
+    let variable = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
+    shop.desk.set(variable, &metadata.endpoint);
+    shop.s3lo(&format!("{SIGN} --role-arn {ROLE_ARN}"))
+        .ends_with(0);
+    assert_eq!(metadata.requests(), Vec::<String>::new());
+}
+
+#[test]
+fn a_ci_job_without_credentials_is_told_so_at_once() {
+    for (variable, value) in [
+        ("GITHUB_ACTIONS", "true"),
+        ("GITLAB_CI", "true"),
+        ("BUILDKITE", "true"),
+        ("CIRCLECI", "true"),
+        ("BITBUCKET_BUILD_NUMBER", "7"),
+    ] {
+        let (mut shop, metadata) = bare();
+        shop.desk.set(variable, value);
+        without_credentials(&shop);
+        assert_eq!(metadata.requests(), Vec::<String>::new(), "{variable}");
+    }
+    let (mut shop, metadata) = bare();
+    shop.desk.set("AWS_EC2_METADATA_DISABLED", "true");
+    without_credentials(&shop);
+    assert_eq!(metadata.requests(), Vec::<String>::new());
+}
+
+/// However many images there are: where nobody answers, each try takes a second.
+#[test]
+fn elsewhere_the_instance_is_asked_once_and_not_waited_for() {
+    let line = SIGN.replace(
+        "sign ",
+        "sign s3://my-bucket/a:v1 s3://my-bucket/b:v1 s3://my-bucket/c:v1 ",
+    );
+    type Case = (&'static str, fn() -> Option<Reply>);
+    let cases: [Case; 4] = [
+        ("it is somebody else", || None),
+        ("it hangs up", || Some(Reply::HangUp)),
+        ("it is silent", || Some(Reply::Silence)),
+        ("it fails", || Some(Reply::error(500, "x", "y"))),
+    ];
+    for (what, reply) in cases {
+        let (shop, metadata) = bare();
+        metadata.fault(move |_| reply());
+        let began = Instant::now();
+        let json = shop.s3lo(&format!("{line} -o json")).ends_with(2).json();
+        let took = began.elapsed();
+        let error = &json["error"];
+        assert_eq!(error["code"], "no_credentials", "{json}");
+        let message = error["message"].as_str().unwrap().to_lowercase();
+        for word in ["imds", "metadata", "169.254", "timeout", "timed out"] {
+            assert!(!message.contains(word), "{what}: {message}");
+        }
+        assert_eq!(metadata.requests(), ["PUT /latest/api/token"], "{what}");
+        // A second, and what a busy machine adds to it.
+        assert!(took < Duration::from_secs(5), "{what}: {took:?}");
+    }
+}
+
+/// Makes `metadata` the service of an instance that has a role.
+fn instance(metadata: &S3Server, credentials: &Credentials) {
+    let json = serde_json::json!({
+        "Code": "Success",
+        "Type": "AWS-HMAC",
+        "LastUpdated": "2026-01-01T00:00:00Z",
+        "AccessKeyId": credentials.access_key_id,
+        "SecretAccessKey": credentials.secret_access_key,
+        "Token": credentials.session_token,
+        "Expiration": "2999-01-01T00:00:00Z",
+    });
+    metadata.fault(move |request| {
+        let answer = |body: &str| Reply::Answer(200, Vec::new(), body.as_bytes().to_vec());
+        let lifetime = "x-aws-ec2-metadata-token-ttl-seconds";
+        let path = request.path.strip_prefix("/latest/").unwrap();
+        Some(match path {
+            "api/token" => answer("session").header(lifetime, "21600"),
+            "meta-data/iam/security-credentials/" => answer("builder"),
+            "meta-data/iam/security-credentials/builder" => answer(&json.to_string()),
+            _ => Reply::error(404, "NotFound", "no"),
+        })
+    });
+}
+
+#[test]
+fn the_role_of_an_instance_signs() {
+    let (mut shop, metadata) = bare();
+    let credentials = shop.aws.session("instance", EVERYTHING);
+    instance(&metadata, &credentials);
+    shop.s3lo(SIGN).ends_with(0);
+    let asked = metadata.requests().len();
+    assert!(asked > 0);
+    // In CI the instance is somebody else's, unless its owner says so.
+    shop.desk.set("GITLAB_CI", "true");
+    shop.s3lo(SIGN).ends_with(2);
+    assert_eq!(metadata.requests().len(), asked);
+    shop.desk.set("AWS_EC2_METADATA_DISABLED", "false");
+    shop.s3lo(SIGN).ends_with(0);
+    assert!(metadata.requests().len() > asked);
+}
+
+/// A desk with a home, and these profiles there.
+fn at_home(config: &str, credentials: &str) -> (Workshop, S3Server) {
+    let (mut shop, metadata) = bare();
+    let home = shop.desk.path().to_str().unwrap().to_owned();
+    shop.desk.set("HOME", &home);
+    shop.desk.write(".aws/config", config);
+    shop.desk.write(".aws/credentials", credentials);
+    (shop, metadata)
+}
+
+fn keys_of(user: &Credentials) -> String {
+    format!(
+        "aws_access_key_id = {}\naws_secret_access_key = {}\n",
+        user.access_key_id, user.secret_access_key
+    )
+}
+
+#[test]
+fn a_profile_gives_keys_and_region() {
+    let (mut shop, _) = at_home("", "");
+    let user = shop.aws.user("dev", EVERYTHING);
+    let key = Key::of_vector("p384-pkcs8").in_region("eu-west-3");
+    let key = shop.aws.add(key);
+    shop.aws.alias("alias/release-signer", &key);
+    shop.desk = shop.desk.without("AWS_REGION");
+    shop.desk.set("AWS_PROFILE", "release");
+    let nobody = "[default]\naws_access_key_id = AKIANOBODY\naws_secret_access_key = x\n";
+    let credentials = format!("{nobody}[release]\n{}", keys_of(&user));
+    let config = "[profile release]\nregion = eu-west-3\n[default]\nregion = us-west-1\n";
+    shop.desk.write(".aws/credentials", &credentials);
+    shop.desk.write(".aws/config", config);
+    shop.s3lo(SIGN).ends_with(0);
+    // The same from files of any name, without a home.
+    shop.desk.write("any/credentials", &credentials);
+    shop.desk.write("any/config", config);
+    std::fs::remove_dir_all(shop.desk.file(".aws")).unwrap();
+    let path = |name: &str| shop.desk.file(name).to_str().unwrap().to_owned();
+    let (credentials, config) = (path("any/credentials"), path("any/config"));
+    shop.desk.set("AWS_SHARED_CREDENTIALS_FILE", &credentials);
+    shop.desk.set("AWS_CONFIG_FILE", &config);
+    shop.s3lo(SIGN).ends_with(0);
+    let calls = shop.calls();
+    assert!(calls.len() >= 3);
+    let abroad =
+        |call: &crate::support::aws_server::Call| call.region.as_deref() == Some("eu-west-3");
+    assert!(calls.iter().all(abroad), "{calls:?}");
+}
+
+#[test]
+fn a_profile_may_run_a_program_for_its_keys() {
+    let (mut shop, metadata) = at_home("", "");
+    let user = shop.aws.user("dev", EVERYTHING);
+    let json = serde_json::json!({
+        "Version": 1,
+        "AccessKeyId": user.access_key_id,
+        "SecretAccessKey": user.secret_access_key,
+    });
+    shop.desk
+        .write("helper", format!("#!/bin/sh\necho '{json}'\n"));
+    let helper = shop.desk.file("helper");
+    std::fs::set_permissions(&helper, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let config = format!("[profile dev]\ncredential_process = {}\n", helper.display());
+    shop.desk.write(".aws/config", config);
+    shop.desk.set("AWS_PROFILE", "dev");
+    shop.desk.set("PATH", "/usr/bin:/bin");
+    shop.s3lo(SIGN).ends_with(0);
+    // One that fails is the end of it: no other credentials are what was meant.
+    shop.desk.write("helper", "#!/bin/sh\nexit 1\n");
+    let asked = shop.aws.calls().len();
+    let run = shop.s3lo(&format!("{SIGN} -o json")).ends_with(2);
+    assert_eq!(run.json()["error"]["code"], "no_credentials");
+    assert_eq!(shop.aws.calls().len(), asked);
+    assert_eq!(metadata.requests(), Vec::<String>::new());
+}
+
+#[test]
+fn a_profile_that_is_not_there_is_named_and_nothing_else_is_tried() {
+    let (mut shop, metadata) = at_home("", "");
+    let user = shop.aws.user("dev", EVERYTHING);
+    instance(&metadata, &shop.aws.session("instance", EVERYTHING));
+    let credentials = format!("[default]\n{}", keys_of(&user));
+    shop.desk.write(".aws/credentials", credentials);
+    shop.desk
+        .write(".aws/config", "[profile empty]\nregion = us-east-1\n");
+    // The default ones would do.
+    shop.s3lo(SIGN).ends_with(0);
+    for profile in ["nowhere", "empty"] {
+        shop.desk.set("AWS_PROFILE", profile);
+        let asked = shop.aws.calls().len();
+        let json = shop.s3lo(&format!("{SIGN} -o json")).ends_with(2).json();
+        assert_eq!(json["error"]["code"], "no_credentials", "{json}");
+        let message = json["error"]["message"].as_str().unwrap();
+        assert!(message.contains(&format!("`{profile}`")), "{message}");
+        assert_eq!(shop.aws.calls().len(), asked);
+    }
+    assert_eq!(metadata.requests(), Vec::<String>::new());
+}
+
+/// A profile of a login at `corp`, whose token is valid until `expires`.
+fn logged_in(expires: &str) -> (Workshop, S3Server) {
+    let (mut shop, metadata) = at_home(
+        "[profile dev]\nsso_session = corp\nsso_account_id = 111122223333\n\
+         sso_role_name = Signer\n\
+         [sso-session corp]\nsso_region = us-east-1\n\
+         sso_start_url = https://corp.awsapps.com/start\n",
+        "",
+    );
+    shop.desk.set("AWS_PROFILE", "dev");
+    let name = digest(&SHA1_FOR_LEGACY_USE_ONLY, b"corp");
+    let name: String = name
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let token = serde_json::json!({
+        "accessToken": "of-the-login",
+        "expiresAt": expires,
+        "region": "us-east-1",
+        "startUrl": "https://corp.awsapps.com/start",
+    });
+    shop.desk
+        .write(&format!(".aws/sso/cache/{name}.json"), token.to_string());
+    (shop, metadata)
+}
+
+#[test]
+fn a_login_gives_credentials() {
+    let (mut shop, metadata) = logged_in("2999-01-01T00:00:00Z");
+    let portal = S3Server::start();
+    let role = shop.aws.session("Signer", EVERYTHING);
+    let json = serde_json::json!({"roleCredentials": {
+        "accessKeyId": role.access_key_id,
+        "secretAccessKey": role.secret_access_key,
+        "sessionToken": role.session_token,
+        "expiration": 32_472_144_000_000_u64,
+    }});
+    portal.fault(move |request| {
+        assert_eq!(request.headers["x-amz-sso_bearer_token"], "of-the-login");
+        let json = json.to_string().into_bytes();
+        Some(Reply::Answer(200, Vec::new(), json))
+    });
+    shop.desk.set("AWS_ENDPOINT_URL_SSO", &portal.endpoint);
+    shop.s3lo(SIGN).ends_with(0);
+    assert!(
+        portal
+            .requests()
+            .contains(&"GET /federation/credentials".to_owned())
+    );
+    assert_eq!(metadata.requests(), Vec::<String>::new());
+}
+
+#[test]
+fn a_login_that_has_ended_is_told_with_what_to_do() {
+    let (shop, metadata) = logged_in("2020-01-01T00:00:00Z");
+    let text = shop.s3lo(SIGN).ends_with(2).err;
+    assert!(text.contains("aws sso login"), "{text}");
+    insta::assert_snapshot!(text.replace(shop.desk.path().to_str().unwrap(), "HOME"));
+    std::fs::remove_dir_all(shop.desk.file(".aws/sso")).unwrap();
+    let text = shop.s3lo(SIGN).ends_with(2).err;
+    assert!(text.contains("aws sso login"), "{text}");
+    assert!(shop.aws.calls().is_empty());
+    assert_eq!(metadata.requests(), Vec::<String>::new());
+}
+
+#[test]
+fn nobody_is_told_of_as_such() {
+    let (mut shop, _) = bare();
+    shop.desk.set("AWS_EC2_METADATA_DISABLED", "true");
+    insta::assert_snapshot!(shop.s3lo(SIGN).ends_with(2).err);
+    let json = shop.s3lo(&format!("{VERIFY} -o json")).ends_with(2).json();
+    assert_eq!(json["error"]["code"], "no_credentials");
+}

@@ -1,0 +1,487 @@
+//! A job's identity token becomes a session of a role: once a run, for S3 and KMS alike, whatever CI
+//! system the job runs in.
+
+use std::collections::HashMap;
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::{Duration, Instant};
+
+use crate::support::MANIFEST;
+use crate::support::aws_server::{
+    AUDIENCE, AwsServer, Call, Issuer, Key, Subject, TokenAlgorithm, Trust, sts_error,
+};
+use crate::support::workshop::{EVERYTHING, ROLE, ROLE_ARN, SIGN, VERIFY, Workshop, trust};
+
+const SUBJECT: &str = "repo:acme/app:ref:refs/heads/main";
+const ASSUME: &str = "AssumeRoleWithWebIdentity";
+
+/// The key ID that a request is signed by, if it is signed.
+fn signer(headers: &HashMap<String, String>) -> Option<&str> {
+    let (_, credential) = headers.get("authorization")?.split_once("Credential=")?;
+    Some(credential.split_once('/')?.0)
+}
+
+#[test]
+fn a_github_job_signs_and_verifies_with_a_role() {
+    let shop = Workshop::in_github(EVERYTHING);
+    shop.s3lo(&format!("{SIGN} --role-arn {ROLE_ARN}"))
+        .ends_with(0);
+    assert_eq!(shop.actions(), ["token", ASSUME, "GetPublicKey", "Sign"]);
+    let calls = shop.calls();
+    let token = &calls[0];
+    assert_eq!(token.body["audience"], AUDIENCE);
+    // The URL that the runner gives has a query of its own.
+    assert_eq!(token.body["api-version"], "2.0");
+    let bearer = "bearer request-token-of-the-job";
+    assert_eq!(token.headers["authorization"], bearer);
+    let assumed = &calls[1];
+    assert_eq!(assumed.body["RoleArn"], ROLE_ARN);
+    assert_eq!(assumed.body["RoleSessionName"], "s3lo-acme-app-1234567890");
+    assert_eq!(assumed.body["DurationSeconds"], "900");
+    // The token is all that STS is shown.
+    assert!(!assumed.headers.contains_key("authorization"));
+    assert_eq!(shop.records().len(), 1);
+    shop.s3lo(&format!("{VERIFY} --role-arn {ROLE_ARN}"))
+        .ends_with(0);
+    shop.s3lo(&format!(
+        "public-key --key awskms:///alias/release-signer --role-arn {ROLE_ARN}"
+    ))
+    .ends_with(0);
+}
+
+#[test]
+fn one_token_and_one_session_serve_every_image_and_key_of_a_run() {
+    let shop = Workshop::in_github(EVERYTHING);
+    let other = shop.aws.add(Key::of_vector("p384-pkcs8"));
+    shop.aws.alias("alias/second", &other);
+    let mut line = format!(
+        "sign --role-arn {ROLE_ARN} --key awskms:///alias/release-signer --key awskms:///alias/second"
+    );
+    for number in 0..8 {
+        let path = format!("/my-bucket/manifests/app{number}/v1/manifest.json");
+        shop.s3.put(&path, MANIFEST.as_bytes());
+        line.push_str(&format!(" s3://my-bucket/app{number}:v1"));
+    }
+    shop.s3lo(&line).ends_with(0);
+    let counts = ["token", ASSUME, "GetPublicKey", "Sign"].map(|action| shop.count(action));
+    assert_eq!(counts, [1, 1, 2, 16]);
+    // And all of it is signed by that session.
+    let (calls, of_s3) = (shop.calls(), shop.s3.headers());
+    let of_kms = calls.iter().filter(|call| call.service == "kms");
+    let headers = of_kms.map(|call| &call.headers).chain(&of_s3);
+    let mut signers: Vec<_> = headers.filter_map(signer).collect();
+    assert!(signers.len() >= 18 + 16, "{}", signers.len());
+    signers.dedup();
+    assert_eq!(signers.len(), 1);
+    assert!(signers[0].starts_with("ASIA"), "{signers:?}");
+}
+
+#[test]
+fn the_audience_is_the_one_that_is_asked_for_whatever_its_characters() {
+    for audience in [
+        "https://sts.example/?a=b&c=d#e",
+        "two words + 100 %",
+        "ünïcode",
+    ] {
+        let shop = Workshop::in_github(EVERYTHING);
+        shop.aws.register_audience(audience);
+        let trust = Trust {
+            audience: audience.to_owned(),
+            ..trust()
+        };
+        shop.aws.role(ROLE, &trust, EVERYTHING);
+        let mut words: Vec<_> = SIGN.split(' ').collect();
+        words.extend(["--role-arn", ROLE_ARN, "--audience", audience]);
+        shop.desk.run(&words).ends_with(0);
+        let asked = &shop.calls_of("token")[0];
+        assert_eq!(asked.body["audience"], audience);
+        assert_eq!(asked.body.as_object().unwrap().len(), 2, "{audience}");
+    }
+}
+
+#[test]
+fn in_china_the_audience_is_that_of_china() {
+    let shop = Workshop::in_github(EVERYTHING);
+    shop.s3lo(&format!(
+        "{SIGN} --role-arn arn:aws-cn:iam::111122223333:role/signer"
+    ))
+    .ends_with(2);
+    let asked = &shop.calls_of("token")[0];
+    assert_eq!(asked.body["audience"], "sts.amazonaws.com.cn");
+}
+
+#[test]
+fn a_session_has_the_name_that_is_given_before_the_one_of_the_variable() {
+    let mut shop = Workshop::in_github(EVERYTHING);
+    let line = format!("{SIGN} --role-arn {ROLE_ARN}");
+    shop.desk
+        .set("GITHUB_REPOSITORY", &format!("acme/{}", "a".repeat(100)));
+    shop.s3lo(&line).ends_with(0);
+    shop.desk.set("AWS_ROLE_SESSION_NAME", "from-the-variable");
+    shop.s3lo(&line).ends_with(0);
+    shop.s3lo(&format!("{line} --role-session-name from=the,flag@x.y+z_"))
+        .ends_with(0);
+    let calls = shop.calls_of(ASSUME);
+    let names: Vec<_> = calls
+        .iter()
+        .map(|call| call.body["RoleSessionName"].as_str().unwrap())
+        .collect();
+    // 64 characters, and the run's number is whole.
+    let long = format!("s3lo-acme-{}-1234567890", "a".repeat(43));
+    assert_eq!(names, [&long, "from-the-variable", "from=the,flag@x.y+z_"]);
+}
+
+#[test]
+fn a_session_name_of_the_greatest_length_is_taken() {
+    let shop = Workshop::in_github(EVERYTHING);
+    let name = "build".repeat(12) + "1234";
+    shop.s3lo(&format!(
+        "{SIGN} --role-arn {ROLE_ARN} --role-session-name {name}"
+    ))
+    .ends_with(0);
+    assert_eq!(shop.calls_of(ASSUME)[0].body["RoleSessionName"], name);
+}
+
+#[test]
+fn a_session_lasts_as_long_as_the_run_may_take_or_as_is_asked() {
+    let shop = Workshop::in_github(EVERYTHING);
+    for (flags, from, to) in [
+        ("", 900, 900),
+        ("--timeout 10s", 900, 900),
+        ("--timeout 30m", 1790, 1800),
+        ("--timeout 3h", 3600, 3600),
+        ("--role-duration 1h", 3600, 3600),
+        ("--role-duration 15m --timeout 1h", 900, 900),
+    ] {
+        shop.s3lo(&format!("{SIGN} --role-arn {ROLE_ARN} {flags}"))
+            .ends_with(0);
+        let calls = shop.calls_of(ASSUME);
+        let seconds = calls.last().unwrap().body["DurationSeconds"].as_str();
+        let seconds: u32 = seconds.unwrap().parse().unwrap();
+        assert!((from..=to).contains(&seconds), "{flags}: {seconds}");
+    }
+}
+
+#[test]
+fn what_cannot_be_is_refused_before_anything_is_asked() {
+    let shop = Workshop::in_github(EVERYTHING);
+    let long = "x.".repeat(33);
+    for flags in [
+        vec!["--role-session-name", "x"],
+        vec!["--role-session-name", "two words"],
+        vec!["--role-session-name", &long],
+        vec!["--role-session-name", ""],
+        vec!["--role-duration", "14m"],
+        vec!["--role-duration", "13h"],
+        vec!["--role-duration", "soon"],
+        vec!["--role-duration", "-1h"],
+        vec!["--role-duration", "99999999999999999999h"],
+        vec!["--audience", ""],
+        vec!["--web-identity-token-file", ""],
+        vec!["--web-identity-token-env", "NO-NAME"],
+        vec![
+            "--web-identity-token-env",
+            "A",
+            "--web-identity-token-file",
+            "b",
+        ],
+        vec!["--allowed-account", "11112222333"],
+        vec!["--allowed-account", "1111222233334"],
+        vec!["--allowed-account", "11112222333x"],
+        vec!["--allowed-account", ""],
+    ] {
+        let mut words: Vec<_> = SIGN.split(' ').collect();
+        words.extend(["--role-arn", ROLE_ARN, "-o", "json"]);
+        words.extend(&flags);
+        let json = shop.desk.run(&words).ends_with(2).json();
+        assert_eq!(json["error"]["code"], "usage", "{flags:?}");
+    }
+    for role in [
+        "signer",
+        "arn:aws:iam::111122223333:user/signer",
+        "arn:aws:sts::111122223333:assumed-role/signer/x",
+        "arn:aws:iam::1111:role/signer",
+        "",
+    ] {
+        let mut words: Vec<_> = SIGN.split(' ').collect();
+        words.extend(["-o", "json", "--role-arn", role]);
+        let json = shop.desk.run(&words).ends_with(2).json();
+        assert_eq!(json["error"]["code"], "usage", "{role}");
+    }
+    assert!(shop.aws.calls().is_empty() && shop.s3.requests().is_empty());
+}
+
+/// An account whose role trusts `issuer`, and a token of it.
+fn trusting(issuer: &str, audience: &str, subject: &str) -> (Workshop, String) {
+    let shop = Workshop::without_credentials(AwsServer::start(), Key::of_vector("p256-pkcs8"));
+    let provider = Issuer::new(issuer, TokenAlgorithm::Es256);
+    shop.aws.trust_issuer(&provider, &[audience]);
+    let trust = Trust {
+        issuer: issuer.to_owned(),
+        audience: audience.to_owned(),
+        subject: Subject::Equals(subject.to_owned()),
+    };
+    shop.aws.role(ROLE, &trust, EVERYTHING);
+    let token = provider.identity_token(subject, audience, 300);
+    (shop, token)
+}
+
+/// Signs, and gives back the form that STS was asked with.
+#[track_caller]
+fn assumed(shop: &Workshop, flags: &str) -> serde_json::Value {
+    shop.s3lo(&format!("{SIGN} {flags}")).ends_with(0);
+    assert_eq!(shop.actions(), [ASSUME, "GetPublicKey", "Sign"]);
+    shop.calls()[0].body.clone()
+}
+
+#[test]
+fn every_ci_system_gives_its_jobs_a_role() {
+    let circle = "https://oidc.circleci.com/org/00000000-1111-2222-3333-444444444444";
+    let bitbucket = "https://api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc";
+    for (issuer, variables, name) in [
+        (
+            "https://gitlab.com",
+            "GITLAB_CI=true CI_PROJECT_PATH=acme/app CI_PIPELINE_ID=7 GITLAB_OIDC_TOKEN=@",
+            "s3lo-acme-app-7",
+        ),
+        (
+            circle,
+            "CIRCLECI=true CIRCLE_PROJECT_REPONAME=app CIRCLE_BUILD_NUM=7 CIRCLE_OIDC_TOKEN_V2=@ \
+             CIRCLE_OIDC_TOKEN=not.the.one",
+            "s3lo-app-7",
+        ),
+        (
+            circle,
+            "CIRCLECI=true CIRCLE_PROJECT_REPONAME=app CIRCLE_BUILD_NUM=7 CIRCLE_OIDC_TOKEN=@",
+            "s3lo-app-7",
+        ),
+        (
+            bitbucket,
+            "BITBUCKET_BUILD_NUMBER=7 BITBUCKET_REPO_FULL_NAME=acme/app \
+             BITBUCKET_STEP_OIDC_TOKEN=@",
+            "s3lo-acme-app-7",
+        ),
+        (
+            "https://agent.buildkite.com",
+            "BUILDKITE=true BUILDKITE_PIPELINE_SLUG=app BUILDKITE_BUILD_NUMBER=7 \
+             BUILDKITE_OIDC_TOKEN=@",
+            "s3lo-app-7",
+        ),
+    ] {
+        let (mut shop, token) = trusting(issuer, AUDIENCE, SUBJECT);
+        for pair in variables.split_whitespace() {
+            let (name, value) = pair.split_once('=').unwrap();
+            shop.desk.set(name, &value.replace('@', &token));
+        }
+        let form = assumed(&shop, &format!("--role-arn {ROLE_ARN}"));
+        assert_eq!(form["WebIdentityToken"], token, "{variables}");
+        assert_eq!(form["RoleSessionName"], name);
+    }
+}
+
+/// Puts a `buildkite-agent` into PATH that notes how it was called before it does as `script` says.
+fn buildkite(shop: &mut Workshop, script: &str) {
+    let script =
+        format!("#!/bin/sh\necho \"$@\" >>agent.arguments\nenv >>agent.environment\n{script}\n");
+    shop.desk.write("bin/buildkite-agent", script);
+    let path = shop.desk.file("bin/buildkite-agent");
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:/usr/bin:/bin", shop.desk.file("bin").display());
+    for (name, value) in [
+        ("PATH", path.as_str()),
+        ("BUILDKITE", "true"),
+        ("BUILDKITE_PIPELINE_SLUG", "app"),
+        ("BUILDKITE_BUILD_NUMBER", "7"),
+        ("BUILDKITE_AGENT_ACCESS_TOKEN", "of-the-agent"),
+    ] {
+        shop.desk.set(name, value);
+    }
+}
+
+#[test]
+fn in_buildkite_the_agent_is_asked_for_the_token() {
+    let (mut shop, token) = trusting("https://agent.buildkite.com", "x=y", SUBJECT);
+    buildkite(&mut shop, "cat token");
+    shop.desk.write("token", format!("{token}\n"));
+    let form = assumed(&shop, &format!("--role-arn {ROLE_ARN} --audience x=y"));
+    assert_eq!(form["WebIdentityToken"], token);
+    let noted = |name: &str| std::fs::read_to_string(shop.desk.file(name)).unwrap();
+    assert_eq!(
+        noted("agent.arguments"),
+        "oidc request-token --audience x=y --lifetime 300\n"
+    );
+    // It finds there what the agent told the job.
+    assert!(noted("agent.environment").contains("BUILDKITE_AGENT_ACCESS_TOKEN=of-the-agent\n"));
+}
+
+#[test]
+fn an_agent_that_fails_once_is_asked_once_more() {
+    let (mut shop, token) = trusting("https://agent.buildkite.com", AUDIENCE, SUBJECT);
+    buildkite(
+        &mut shop,
+        "test -e again || { touch again; echo 'fatal: 503' >&2; exit 1; }\ncat token",
+    );
+    shop.desk.write("token", token);
+    assumed(&shop, &format!("--role-arn {ROLE_ARN}"));
+}
+
+#[test]
+fn a_token_may_be_in_any_file_or_variable() {
+    let (mut shop, token) = trusting("https://ci.example", AUDIENCE, SUBJECT);
+    shop.desk.write("run/token", format!("{token}\n"));
+    shop.desk.set("MY_TOKEN", &token);
+    // What the CI system offers, or the SDK's variable, does not matter then.
+    let agent = "http://127.0.0.1:1/token?api-version=2.0";
+    shop.desk.set("ACTIONS_ID_TOKEN_REQUEST_URL", agent);
+    shop.desk.set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "x");
+    shop.desk.set("AWS_WEB_IDENTITY_TOKEN_FILE", "nowhere");
+    for flags in [
+        "--web-identity-token-file run/token",
+        "--web-identity-token-env MY_TOKEN",
+    ] {
+        let line = format!("{SIGN} --role-arn {ROLE_ARN} {flags}");
+        shop.s3lo(&line).ends_with(0);
+    }
+    assert_eq!(shop.count(ASSUME), 2);
+    let form = &shop.calls_of(ASSUME)[0].body;
+    assert_eq!(form["WebIdentityToken"], token);
+    assert_eq!(form["RoleSessionName"], "s3lo");
+    // The role may be in its variable just as well.
+    shop.desk.set("AWS_ROLE_ARN", ROLE_ARN);
+    shop.s3lo(&format!("{SIGN} --web-identity-token-env MY_TOKEN"))
+        .ends_with(0);
+    assert_eq!(shop.count(ASSUME), 3);
+}
+
+#[test]
+fn kubernetes_gives_a_role_by_two_variables() {
+    let (mut shop, token) = trusting("https://oidc.eks.example/id/1", AUDIENCE, SUBJECT);
+    shop.desk.write("token", &token);
+    let file = shop.desk.file("token");
+    let file = file.to_str().unwrap().to_owned();
+    shop.desk.set("AWS_ROLE_ARN", ROLE_ARN);
+    shop.desk.set("AWS_WEB_IDENTITY_TOKEN_FILE", &file);
+    assert_eq!(assumed(&shop, "")["WebIdentityToken"], token);
+    // Keys in the environment come first, as in every SDK.
+    let user = shop.aws.user("dev", EVERYTHING);
+    shop.set(&user.environment());
+    shop.s3lo(&format!("{SIGN} --if-signed replace"))
+        .ends_with(0);
+    assert_eq!(shop.count(ASSUME), 1);
+    // Unless the role is named on the command line.
+    shop.s3lo(&format!("{SIGN} --role-arn {ROLE_ARN}"))
+        .ends_with(0);
+    assert_eq!(shop.count(ASSUME), 2);
+}
+
+#[test]
+fn a_retry_shows_a_new_token() {
+    let shop = Workshop::in_github(EVERYTHING);
+    let mut failed = 0;
+    shop.aws.fault(move |call| {
+        let fails = call.action == ASSUME && failed < 2;
+        failed += usize::from(fails);
+        // A token that STS has seen may be refused the second time.
+        fails.then(|| match failed {
+            1 => sts_error(400, "IDPCommunicationError", "cannot reach the provider"),
+            _ => sts_error(500, "InternalFailure", "An error occurred"),
+        })
+    });
+    shop.s3lo(&format!("{SIGN} --role-arn {ROLE_ARN}"))
+        .ends_with(0);
+    let asked = ["token", ASSUME].map(|action| shop.count(action));
+    assert_eq!(asked, [3, 3]);
+    let calls = shop.calls_of(ASSUME);
+    let tokens: std::collections::BTreeSet<_> = calls
+        .iter()
+        .map(|call| call.body["WebIdentityToken"].to_string())
+        .collect();
+    assert_eq!(tokens.len(), 3);
+}
+
+#[test]
+fn a_session_that_ends_in_the_middle_is_told_as_such() {
+    let shop = Workshop::in_github(EVERYTHING);
+    let ending = shop.aws.clone();
+    shop.aws.fault(move |call| {
+        if call.action == "Sign" {
+            ending.expire_sessions();
+        }
+        None
+    });
+    let line = format!("{SIGN} --role-arn {ROLE_ARN} -o json");
+    let json = shop.s3lo(&line).ends_with(2).json();
+    assert_eq!(json["error"]["code"], "session_expired", "{json}");
+    assert!(shop.records().is_empty());
+}
+
+#[test]
+fn a_role_opens_its_connections_while_the_token_is_exchanged() {
+    let shop = Workshop::in_github(EVERYTHING);
+    let (aws, s3) = (shop.aws.clone(), shop.s3.clone());
+    shop.aws.fault(move |call| {
+        // STS waits until the others were knocked at: the run is not held up by it.
+        let began = Instant::now();
+        while call.action == ASSUME && began.elapsed() < Duration::from_secs(10) {
+            let calls = aws.calls();
+            let opened = |to: &str| {
+                let mut warm = calls.iter().filter(|call| call.service == "warm");
+                warm.any(|call| call.action == to)
+            };
+            if opened("kms") && opened("sts") && s3.requests().len() >= 2 {
+                break;
+            }
+            std::thread::yield_now();
+        }
+        None
+    });
+    shop.s3lo(&format!("{SIGN} --role-arn {ROLE_ARN}"))
+        .ends_with(0);
+    let calls = shop.aws.calls();
+    let place = |service: &str, action: &str| {
+        let found = |call: &Call| call.service == service && call.action == action;
+        calls.iter().position(found).unwrap()
+    };
+    assert!(place("warm", "kms") < place("kms", "GetPublicKey"));
+    assert!(place("warm", "sts") < place("kms", "GetPublicKey"));
+    let requests = shop.s3.requests();
+    assert_eq!(&requests[..2], ["OPTIONS /my-bucket/"; 2], "{requests:?}");
+    assert_eq!(
+        requests
+            .iter()
+            .filter(|one| one.starts_with("OPTIONS"))
+            .count(),
+        2
+    );
+    // They say nothing about anybody.
+    let warm = calls.iter().filter(|call| call.service == "warm");
+    let (headers, requests) = (shop.s3.headers(), shop.s3.requests());
+    let of_s3 = requests.iter().zip(&headers);
+    let of_s3 = of_s3.filter(|(line, _)| line.starts_with("OPTIONS"));
+    for headers in warm
+        .map(|call| &call.headers)
+        .chain(of_s3.map(|(_, headers)| headers))
+    {
+        for name in ["authorization", "x-amz-security-token", "x-amz-target"] {
+            assert!(!headers.contains_key(name), "{headers:?}");
+        }
+        let length = headers.get("content-length");
+        assert!(length.is_none_or(|length| length == "0"), "{headers:?}");
+    }
+}
+
+#[test]
+fn without_a_role_nothing_is_asked_that_is_not_signed() {
+    let shop = Workshop::new();
+    shop.s3lo(SIGN).ends_with(0);
+    shop.s3lo(VERIFY).ends_with(0);
+    let calls = shop.aws.calls();
+    assert!(calls.iter().all(|call| signer(&call.headers).is_some()));
+    assert!(
+        shop.s3
+            .headers()
+            .iter()
+            .all(|headers| signer(headers).is_some())
+    );
+    let requests = shop.s3.requests();
+    assert!(!requests.iter().any(|line| line.starts_with("OPTIONS")));
+}

@@ -1,0 +1,263 @@
+//! What KMS can answer to either call, for the public key and for a signature.
+
+use super::faults::Fault;
+use super::{Call, Command, EVER, ONCE, Row, THRICE, hold, row};
+
+const THROTTLED: Fault = Fault::Kms(
+    400,
+    "ThrottlingException",
+    "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.",
+);
+
+const EXPIRED: Fault = Fault::Kms(
+    400,
+    "ExpiredTokenException",
+    "The security token included in the request is expired",
+);
+
+const UNKNOWN_TOKEN: Fault = Fault::Kms(
+    400,
+    "UnrecognizedClientException",
+    "The security token included in the request is invalid.",
+);
+
+const NOT_FOUND: Fault = Fault::Kms(
+    400,
+    "NotFoundException",
+    "Alias arn:aws:kms:us-east-1:111122223333:alias/release-signer is not found.",
+);
+
+const CREATING: Fault = Fault::Kms(
+    400,
+    "KMSInvalidStateException",
+    "arn:aws:kms:us-east-1:111122223333:key/a is creating.",
+);
+
+/// A page of a proxy, which KMS never writes.
+const PAGE: &str = "<html><head><title>Bad Gateway</title></head><body>nginx</body></html>";
+
+/// Whatever call it is. What is throttled is tried for as long as the run may take, what fails six times,
+/// and what KMS may show late three times.
+pub(super) const ANY: &[Row] = &[
+    row("throttled", ONCE, THROTTLED).made(2),
+    row("throttled", THRICE, THROTTLED).made(4),
+    row("throttled beyond the tries", THRICE, THROTTLED).tries("2").made(4),
+    row("throttled, and no try is left to the SDK", EVER, THROTTLED)
+        .tries("1")
+        .timeout(3)
+        .fails("throttled")
+        .at_least(3),
+    row("throttled until the time is up", EVER, THROTTLED)
+        .timeout(3)
+        .fails("throttled|timed_out")
+        .at_least(3),
+    row("429", ONCE, Fault::Page(429, "")).made(2),
+    row(
+        "a quota is reached",
+        ONCE,
+        Fault::Kms(400, "LimitExceededException", "A quota was exceeded."),
+    )
+    .made(2),
+    row("500", ONCE, Fault::Kms(500, "KMSInternalException", "An internal error")).made(2),
+    row("500", EVER, Fault::Kms(500, "KMSInternalException", "An internal error"))
+        .fails("service_error")
+        .made(6),
+    row("503", ONCE, Fault::Kms(503, "DependencyTimeoutException", "Timed out")).made(2),
+    row("503", EVER, Fault::Kms(503, "DependencyTimeoutException", "Timed out"))
+        .tries("2")
+        .fails("service_error")
+        .made(2),
+    row("no key at hand", ONCE, Fault::Kms(500, "KeyUnavailableException", "Try again")).made(2),
+    row("no key at hand", EVER, Fault::Kms(500, "KeyUnavailableException", "Try again"))
+        .tries("2")
+        .fails("service_error")
+        .made(2),
+    row("500 without a word", ONCE, Fault::Page(500, "")).made(2),
+    row("500 without a word", EVER, Fault::Page(500, "")).tries("2").fails("service_error").made(2),
+    row("502 of a proxy", ONCE, Fault::Page(502, PAGE)).made(2),
+    row("502 of a proxy", EVER, Fault::Page(502, PAGE)).tries("2").fails("service_error").made(2),
+    row("504 of a proxy", ONCE, Fault::Page(504, PAGE)).made(2),
+    row("connection reset", ONCE, Fault::HangUp).made(2),
+    row("connection reset", THRICE, Fault::HangUp).made(4),
+    row("connection reset", EVER, Fault::HangUp).tries("2").fails("unreachable").at_least(2),
+    row("silence", EVER, Fault::Silence).timeout(2).fails("timed_out"),
+    row(
+        "not allowed",
+        EVER,
+        Fault::Kms(400, "AccessDeniedException", "User: a is not authorized to perform: kms:Sign"),
+    )
+    .fails("access_denied")
+    .made(1),
+    row(
+        "not allowed, in Java's words",
+        EVER,
+        Fault::Kms(400, "com.amazonaws.kms#AccessDeniedException", "not authorized"),
+    )
+    .fails("access_denied")
+    .made(1),
+    row("403 of a proxy", EVER, Fault::Page(403, PAGE)).fails("access_denied").made(1),
+    row("not there yet", ONCE, NOT_FOUND).made(2),
+    row("not there", EVER, NOT_FOUND).fails("key_not_found").made(3),
+    row("404 of a proxy", EVER, Fault::Page(404, PAGE)).fails("service_error").made(1),
+    row("half an answer", ONCE, Fault::Half).made(2),
+    row("half an answer", EVER, Fault::Half).tries("2").fails("unreachable").made(2),
+    row("a page of a proxy", EVER, Fault::Page(200, PAGE)).tries("2").fails("service_error"),
+    row("nothing", EVER, Fault::Page(200, "")).tries("2").fails("signer_answered_nonsense"),
+    row("an array", EVER, Fault::Page(200, "[]")).tries("2").fails("service_error"),
+    row("a text", EVER, Fault::Page(200, "\"KeyId\"")).tries("2").fails("service_error"),
+    row("JSON that breaks off", EVER, Fault::Page(200, r#"{"KeyId": "#))
+        .tries("2")
+        .fails("service_error"),
+    row("other types", EVER, Fault::Page(200, r#"{"KeyId": 7, "PublicKey": {}, "Signature": []}"#))
+        .tries("2")
+        .fails("service_error"),
+    row("no field at all", EVER, Fault::Page(200, "{}")).fails("signer_answered_nonsense").made(1),
+    row("a gigabyte", EVER, Fault::Flood).tries("2").fails("service_error|unreachable"),
+    row(
+        "disabled",
+        EVER,
+        Fault::Kms(400, "DisabledException", "arn:aws:kms:us-east-1:111122223333:key/a is disabled."),
+    )
+    .fails("key_unusable")
+    .made(1),
+    row(
+        "pending deletion",
+        EVER,
+        Fault::Kms(
+            400,
+            "KMSInvalidStateException",
+            "arn:aws:kms:us-east-1:111122223333:key/a is pending deletion.",
+        ),
+    )
+    .fails("key_unusable")
+    .made(1),
+    row(
+        "pending import",
+        EVER,
+        Fault::Kms(
+            400,
+            "KMSInvalidStateException",
+            "arn:aws:kms:us-east-1:111122223333:key/a is pending import.",
+        ),
+    )
+    .fails("key_unusable")
+    .made(1),
+    row("being created", ONCE, CREATING).made(2),
+    row("being created", EVER, CREATING).fails("key_unusable").made(3),
+    row(
+        "for something else",
+        EVER,
+        Fault::Kms(400, "InvalidKeyUsageException", "key usage is ENCRYPT_DECRYPT"),
+    )
+    .fails("unsupported_key")
+    .made(1),
+    row(
+        "symmetric",
+        EVER,
+        Fault::Kms(400, "UnsupportedOperationException", "is not an asymmetric key."),
+    )
+    .fails("unsupported_key")
+    .made(1),
+    row("the session is over", EVER, EXPIRED).fails("session_expired").made(1),
+    row(
+        "the clock is slow",
+        EVER,
+        Fault::Kms(
+            400,
+            "InvalidSignatureException",
+            "Signature expired: 20260412T191110Z is now earlier than 20260412T191610Z (20260412T192110Z - 5 min.)",
+        ),
+    )
+    .fails("clock_skewed")
+    .made(1),
+    row(
+        "the clock is fast",
+        EVER,
+        Fault::Kms(
+            400,
+            "InvalidSignatureException",
+            "Signature not yet current: 20260412T193110Z is still later than 20260412T192610Z (20260412T192110Z + 5 min.)",
+        ),
+    )
+    .fails("clock_skewed")
+    .made(1),
+    row(
+        "the secret is wrong",
+        EVER,
+        Fault::Kms(
+            400,
+            "InvalidSignatureException",
+            "The request signature we calculated does not match the signature you provided.",
+        ),
+    )
+    .fails("credentials_refused")
+    .made(1),
+    row(
+        "somebody takes the signature out",
+        EVER,
+        Fault::Kms(
+            400,
+            "MissingAuthenticationTokenException",
+            "Missing Authentication Token",
+        ),
+    )
+    .fails("credentials_refused")
+    .made(1),
+    row(
+        "somebody takes part of the signature out",
+        EVER,
+        Fault::Kms(
+            400,
+            "IncompleteSignatureException",
+            "Authorization header requires 'Signature' parameter.",
+        ),
+    )
+    .fails("credentials_refused")
+    .made(1),
+    row("credentials that nobody knows", EVER, UNKNOWN_TOKEN).fails("credentials_refused").made(1),
+    row(
+        "not valid",
+        EVER,
+        Fault::Kms(400, "ValidationException", "1 validation error detected"),
+    )
+    .fails("service_error")
+    .made(1),
+    row(
+        "a code of tomorrow",
+        EVER,
+        Fault::Kms(400, "KeyIsTiredException", "It needs some sleep."),
+    )
+    .fails("service_error")
+    .made(1),
+    row(
+        "text that a terminal would obey",
+        EVER,
+        Fault::Kms(400, "\u{1b}[31mOdd", "\u{1b}]0;owned\u{7}\r\n::error::injected"),
+    )
+    .fails("service_error")
+    .made(1),
+];
+
+/// A role's session is new, and IAM may show it late.
+const FRESH_SESSION: &[Row] = &[
+    row("a session that nobody knows yet", ONCE, UNKNOWN_TOKEN).made(2),
+    row("a session that nobody knows", EVER, UNKNOWN_TOKEN)
+        .fails("credentials_refused")
+        .made(3),
+    row("the session is over", EVER, EXPIRED)
+        .fails("session_expired")
+        .made(1),
+    row(
+        "the session ends before its time",
+        EVER,
+        Fault::Meanwhile(|scene| scene.expire_the_session()),
+    )
+    .fails("session_expired")
+    .made(1),
+];
+
+#[test]
+fn asking_in_the_session_of_a_role() {
+    hold(Command::SignInGitHub, Call::PublicKey, &[FRESH_SESSION]);
+    hold(Command::SignInGitHub, Call::Sign, &[FRESH_SESSION]);
+}

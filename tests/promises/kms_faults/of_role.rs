@@ -1,0 +1,256 @@
+//! What GitHub can answer to a job that asks for its identity token, and STS to the token.
+
+use super::faults::Fault;
+use super::{Call, Command, EVER, ONCE, Row, THRICE, hold, row};
+
+const PAGE: &str = "<html><head><title>Bad Gateway</title></head><body>nginx</body></html>";
+
+/// An answer of STS around some fields.
+macro_rules! session {
+    ($($field:expr),*) => {
+        concat!(
+            "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult>",
+            $($field,)*
+            "</AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"
+        )
+    };
+}
+
+macro_rules! user {
+    () => {
+        "<AssumedRoleUser><Arn>arn:aws:sts::111122223333:assumed-role/signer/job</Arn>\
+         <AssumedRoleId>AROA0:job</AssumedRoleId></AssumedRoleUser>"
+    };
+}
+
+/// GitHub's endpoint fails now and then; what it refuses it refuses for good.
+const TOKEN: &[Row] = &[
+    row("500", ONCE, Fault::Page(500, "")).made(2),
+    row("500", THRICE, Fault::Page(500, "")).made(4),
+    row("500", EVER, Fault::Page(500, ""))
+        .fails("no_identity_token")
+        .made(6),
+    row("503 of a proxy", ONCE, Fault::Page(503, PAGE)).made(2),
+    row("429", ONCE, Fault::Page(429, "")).made(2),
+    row("connection reset", ONCE, Fault::HangUp).made(2),
+    row("connection reset", EVER, Fault::HangUp)
+        .fails("no_identity_token")
+        .at_least(6),
+    row("silence", EVER, Fault::Silence)
+        .timeout(2)
+        .fails("timed_out"),
+    row("half an answer", ONCE, Fault::Half).made(2),
+    row("a page of a proxy", ONCE, Fault::Page(200, PAGE)).made(2),
+    row("a page of a proxy", EVER, Fault::Page(200, PAGE))
+        .fails("no_identity_token")
+        .made(6),
+    row(
+        "another shape",
+        EVER,
+        Fault::Page(200, r#"{"token": "a.b.c"}"#),
+    )
+    .fails("no_identity_token")
+    .made(6),
+    row("a gigabyte", ONCE, Fault::Flood).made(2),
+    row(
+        "no token in it",
+        EVER,
+        Fault::Page(200, r#"{"value": "token"}"#),
+    )
+    .fails("no_identity_token")
+    .made(1),
+    row("an empty token", EVER, Fault::Page(200, r#"{"value": ""}"#))
+        .fails("no_identity_token")
+        .made(1),
+    row("401", EVER, Fault::Page(401, ""))
+        .fails("no_identity_token")
+        .made(1),
+    row("403", EVER, Fault::Page(403, r#"{"message":"Forbidden"}"#))
+        .fails("no_identity_token")
+        .made(1),
+    row("404", EVER, Fault::Page(404, PAGE))
+        .fails("no_identity_token")
+        .made(1),
+];
+
+const THROTTLED: Fault = Fault::Sts(400, "Throttling", "Rate exceeded");
+
+const INTERNAL: Fault = Fault::Sts(500, "InternalFailure", "An internal error occurred");
+
+const COMMUNICATION: Fault = Fault::Sts(
+    400,
+    "IDPCommunicationError",
+    "Couldn't communicate with your identity provider",
+);
+
+const EXPIRED: Fault = Fault::Sts(
+    400,
+    "ExpiredTokenException",
+    "Token expired: current date/time 1775935000 must be before the expiration date/time 1775934900",
+);
+
+/// Each try has a token of its own.
+const ASSUME: &[Row] = &[
+    row("throttled", ONCE, THROTTLED).made(2),
+    row("throttled", THRICE, THROTTLED).made(4),
+    row("throttled until the time is up", EVER, THROTTLED)
+        .timeout(3)
+        .fails("throttled|timed_out")
+        .at_least(3),
+    row("500", ONCE, INTERNAL).made(2),
+    row("500", EVER, INTERNAL).fails("service_error").made(6),
+    row("503 of a proxy", ONCE, Fault::Page(503, PAGE)).made(2),
+    row("503 of a proxy", EVER, Fault::Page(503, PAGE)).fails("service_error").made(6),
+    row("GitHub's keys are not to be had", ONCE, COMMUNICATION).made(2),
+    row("GitHub's keys are not to be had", EVER, COMMUNICATION).fails("role_refused").made(6),
+    row(
+        "no key of GitHub's",
+        ONCE,
+        Fault::Sts(
+            400,
+            "InvalidIdentityToken",
+            "Couldn't retrieve verification key from your identity provider, please reference AssumeRoleWithWebIdentity documentation for requirements",
+        ),
+    )
+    .made(2),
+    row("the token is too old", ONCE, EXPIRED).made(2),
+    row("the token is too old", EVER, EXPIRED).fails("role_refused").made(6),
+    row("connection reset", ONCE, Fault::HangUp).made(2),
+    row("connection reset", EVER, Fault::HangUp).fails("unreachable").at_least(6),
+    row("silence", EVER, Fault::Silence).timeout(2).fails("timed_out"),
+    row("half an answer", ONCE, Fault::Half).made(2),
+    row(
+        "not allowed",
+        EVER,
+        Fault::Sts(
+            403,
+            "AccessDenied",
+            "Not authorized to perform sts:AssumeRoleWithWebIdentity",
+        ),
+    )
+    .fails("role_refused")
+    .made(1),
+    row(
+        "no provider",
+        EVER,
+        Fault::Sts(
+            400,
+            "InvalidIdentityToken",
+            "No OpenIDConnect provider found in your account for https://token.actions.githubusercontent.com",
+        ),
+    )
+    .fails("role_refused")
+    .made(1),
+    row(
+        "not valid",
+        EVER,
+        Fault::Sts(
+            400,
+            "ValidationError",
+            "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+        ),
+    )
+    .fails("role_refused")
+    .made(1),
+    row(
+        "a region that is not enabled",
+        EVER,
+        Fault::Sts(403, "RegionDisabledException", "STS is not activated in this region"),
+    )
+    .fails("role_refused")
+    .made(1),
+    row("403 of a proxy", EVER, Fault::Page(403, PAGE)).fails("service_error").made(1),
+    row("404 of a proxy", EVER, Fault::Page(404, PAGE)).fails("service_error").made(1),
+    row("nothing", EVER, Fault::Page(200, "")).fails("service_error"),
+    row("a page of a proxy", EVER, Fault::Page(200, PAGE)).fails("service_error"),
+    row("XML that breaks off", EVER, Fault::Page(200, "<AssumeRoleWithWebIdentityResponse><A"))
+        .fails("service_error"),
+    row("no session in it", EVER, Fault::Page(200, session!(""))).fails("service_error").made(1),
+    row("no credentials in it", EVER, Fault::Page(200, session!(user!())))
+        .fails("service_error")
+        .made(1),
+    row(
+        "no secret in it",
+        EVER,
+        Fault::Page(
+            200,
+            session!(
+                user!(),
+                "<Credentials><AccessKeyId>ASIA0</AccessKeyId><SessionToken>t</SessionToken>\
+                 <Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>"
+            ),
+        ),
+    )
+    .fails("service_error")
+    .made(1),
+    row(
+        "an empty session token",
+        EVER,
+        Fault::Page(
+            200,
+            session!(
+                user!(),
+                "<Credentials><AccessKeyId>ASIA0</AccessKeyId>\
+                 <SecretAccessKey>s</SecretAccessKey><SessionToken/>\
+                 <Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>"
+            ),
+        ),
+    )
+    .fails("service_error")
+    .made(1),
+    row(
+        "no end of the session",
+        EVER,
+        Fault::Page(
+            200,
+            session!(
+                user!(),
+                "<Credentials><AccessKeyId>ASIA0</AccessKeyId>\
+                 <SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken></Credentials>"
+            ),
+        ),
+    )
+    .fails("service_error")
+    .made(1),
+    row(
+        "an end that is no time",
+        EVER,
+        Fault::Page(
+            200,
+            session!(
+                user!(),
+                "<Credentials><AccessKeyId>ASIA0</AccessKeyId>\
+                 <SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>\
+                 <Expiration>tomorrow</Expiration></Credentials>"
+            ),
+        ),
+    )
+    .fails("service_error"),
+    row("a gigabyte", ONCE, Fault::Flood).made(2),
+];
+
+/// The session is over before the work is: S3 says so.
+const SESSION_OVER: &[Row] = &[row(
+    "the session is over",
+    EVER,
+    Fault::S3(400, "ExpiredToken", "The provided token has expired."),
+)
+.fails("session_expired")
+.made(1)];
+
+#[test]
+fn working_in_a_session_that_is_over() {
+    for call in [Call::Manifest, Call::Put, Call::Recheck] {
+        hold(Command::SignInGitHub, call, &[SESSION_OVER]);
+    }
+}
+
+#[test]
+fn asking_for_an_identity_token() {
+    hold(Command::SignInGitHub, Call::Token, &[TOKEN]);
+}
+
+#[test]
+fn exchanging_it_for_a_session() {
+    hold(Command::SignInGitHub, Call::Assume, &[ASSUME]);
+}

@@ -1,0 +1,311 @@
+//! What S3 can answer while an image is signed.
+
+use super::faults::{Fault, MOVED};
+use super::{Call, Command, EVER, ONCE, Row, THRICE, hold, row};
+use crate::support::MANIFEST;
+
+const SLOW_DOWN: Fault = Fault::S3(503, "SlowDown", "Please reduce your request rate.");
+
+const INTERNAL: Fault = Fault::S3(
+    500,
+    "InternalError",
+    "We encountered an internal error. Please try again.",
+);
+
+pub(super) const DENIED: Fault = Fault::S3(
+    403,
+    "AccessDenied",
+    "User: arn:aws:iam::111122223333:user/dev is not authorized to perform: s3:GetObject",
+);
+
+pub(super) const ABSENT: Fault = Fault::S3(404, "NoSuchKey", "The specified key does not exist.");
+
+pub(super) const PAGE: &str =
+    "<html><head><title>Bad Gateway</title></head><body>nginx</body></html>";
+
+/// A list of nothing, whole.
+pub(super) const EMPTY_LIST: &str =
+    "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
+
+/// Whatever call it is. What fails is tried six times, and what is refused once.
+pub(super) const ANY: &[Row] = &[
+    row("throttled", ONCE, SLOW_DOWN).made(2),
+    row("throttled", THRICE, SLOW_DOWN).made(4),
+    row("throttled", EVER, SLOW_DOWN).timeout(2).fails("throttled|timed_out").at_least(4),
+    row("429", ONCE, Fault::Page(429, "")).made(2),
+    row("429", EVER, Fault::Page(429, ""))
+        .tries("2")
+        .timeout(2)
+        .fails("throttled|timed_out")
+        .at_least(4),
+    row("500", ONCE, INTERNAL).made(2),
+    row("500", EVER, INTERNAL).tries("2").fails("service_error").made(2),
+    row("500 with XML that is broken", EVER, Fault::Page(500, "<Error><Code>"))
+        .tries("2")
+        .fails("service_error")
+        .made(2),
+    row("503 of a proxy", ONCE, Fault::Page(503, PAGE)).made(2),
+    row("504 without a word", ONCE, Fault::Page(504, "")).made(2),
+    row(
+        "too slow for S3",
+        ONCE,
+        Fault::S3(400, "RequestTimeout", "Your socket connection to the server was not read from."),
+    )
+    .made(2),
+    row("connection reset", ONCE, Fault::HangUp).made(2),
+    row("connection reset", THRICE, Fault::HangUp).made(4),
+    row("connection reset", EVER, Fault::HangUp).tries("2").fails("unreachable").at_least(2),
+    row("silence", EVER, Fault::Silence).timeout(2).fails("timed_out"),
+    row("not allowed", EVER, DENIED).fails("access_denied").made(1),
+    row("403 of a proxy", EVER, Fault::Page(403, PAGE)).fails("access_denied").made(1),
+    row("400 with XML that is broken", EVER, Fault::Page(400, "<Error><Code>"))
+        .fails("service_error")
+        .made(1),
+    row("404 of a proxy", EVER, Fault::Page(404, PAGE)).fails("service_error").made(1),
+    row(
+        "no bucket",
+        EVER,
+        Fault::S3(404, "NoSuchBucket", "The specified bucket does not exist"),
+    )
+    .fails("bucket_not_found")
+    .made(1),
+    row(
+        "another region",
+        EVER,
+        Fault::S3(
+            301,
+            "PermanentRedirect",
+            "The bucket you are attempting to access must be addressed using the specified endpoint.",
+        ),
+    )
+    .fails("wrong_region")
+    .made(1),
+    row(
+        "the session is over",
+        EVER,
+        Fault::S3(400, "ExpiredToken", "The provided token has expired."),
+    )
+    .fails("session_expired")
+    .made(1),
+    row(
+        "the clock is wrong",
+        EVER,
+        Fault::S3(
+            403,
+            "RequestTimeTooSkewed",
+            "The difference between the request time and the current time is too large.",
+        ),
+    )
+    .fails("clock_skewed")
+    .made(1),
+    row(
+        "credentials that nobody knows",
+        EVER,
+        Fault::S3(
+            403,
+            "InvalidAccessKeyId",
+            "The AWS Access Key Id you provided does not exist in our records.",
+        ),
+    )
+    .fails("credentials_refused")
+    .made(1),
+    row(
+        "the secret is wrong",
+        EVER,
+        Fault::S3(
+            403,
+            "SignatureDoesNotMatch",
+            "The request signature we calculated does not match the signature you provided.",
+        ),
+    )
+    .fails("credentials_refused")
+    .made(1),
+];
+
+/// The bodies of objects are read apart from the answers' heads, four times if they break off.
+pub(super) const BODY: &[Row] = &[
+    row("half an object", ONCE, Fault::Half).made(2),
+    row("half an object", EVER, Fault::Half)
+        .fails("unreachable")
+        .made(4),
+];
+
+const MANIFEST_ROWS: &[Row] = &[
+    row("not there", EVER, ABSENT)
+        .fails("image_not_found")
+        .made(1),
+    row("not there, without a word", EVER, Fault::Page(404, ""))
+        .fails("image_not_found")
+        .made(1),
+    row("a gigabyte", EVER, Fault::Flood)
+        .fails("not_a_manifest")
+        .made(1),
+    row("nothing", EVER, Fault::Object(""))
+        .fails("not_a_manifest")
+        .made(1),
+    row("a page of a proxy", EVER, Fault::Page(200, PAGE))
+        .fails("service_error")
+        .made(1),
+    row(
+        "JSON that breaks off",
+        EVER,
+        Fault::Object(r#"{"schemaVersion":2,"#),
+    )
+    .fails("not_a_manifest")
+    .made(1),
+];
+
+/// Only the same bytes are the same manifest.
+const RECHECK: &[Row] = &[
+    row("gone", EVER, ABSENT).guarded("tag_moved").made(1),
+    row("another manifest", EVER, Fault::Object(MOVED))
+        .guarded("tag_moved")
+        .made(1),
+    row("the same one, in full", EVER, Fault::Object(MANIFEST)).made(1),
+    row("nothing", EVER, Fault::Object(""))
+        .guarded("tag_moved")
+        .made(1),
+    row("a page of a proxy", EVER, Fault::Page(200, PAGE))
+        .fails("service_error")
+        .made(1),
+    row("a gigabyte", EVER, Fault::Flood)
+        .guarded("tag_moved")
+        .made(1),
+    row("moved, and denied", EVER, DENIED)
+        .and(Call::Sign, Fault::Meanwhile(|scene| scene.move_the_tag()))
+        .fails("access_denied")
+        .made(1),
+    row("half of what it was moved to", EVER, Fault::Half)
+        .and(Call::Sign, Fault::Meanwhile(|scene| scene.move_the_tag()))
+        .fails("unreachable")
+        .made(4),
+];
+
+/// Storing the record: one record lies there in the end, whoever wrote it, or none.
+const PUT: &[Row] = &[
+    row("not there", EVER, ABSENT).fails("not_found").made(1),
+    row("carried out, and the answer lost", ONCE, Fault::AnswerLost).made(2),
+    row("a gigabyte", ONCE, Fault::Flood).made(2),
+    // Nothing is stored: S3 itself names the ETag of what it has stored.
+    row("a page of a proxy", EVER, Fault::Page(200, PAGE)).fails("service_error"),
+    row(
+        "another signer is faster",
+        ONCE,
+        Fault::Meanwhile(|scene| scene.store_another_record()),
+    )
+    .keeps()
+    .made(1),
+    row(
+        "a torn record appears",
+        ONCE,
+        Fault::Meanwhile(|scene| scene.store_a_torn_record()),
+    )
+    .made(2),
+    row(
+        "two at the same time",
+        ONCE,
+        Fault::S3(
+            409,
+            "ConditionalRequestConflict",
+            "A conflicting operation occurred.",
+        ),
+    )
+    .made(2),
+    row(
+        "two at the same time, for ever",
+        EVER,
+        Fault::S3(
+            409,
+            "ConditionalRequestConflict",
+            "A conflicting operation occurred.",
+        ),
+    )
+    .fails("unsettled")
+    .made(100),
+    row(
+        "a server without conditions",
+        EVER,
+        Fault::S3(
+            501,
+            "NotImplemented",
+            "A header you provided is not implemented.",
+        ),
+    )
+    .fails("service_error")
+    .made(1),
+];
+
+/// The list is a hint: without it the image is signed all the same, and once.
+const LIST: &[Row] = &[
+    row("throttled", EVER, SLOW_DOWN).tries("2"),
+    row("500", EVER, INTERNAL).tries("2"),
+    row("connection reset", EVER, Fault::HangUp).tries("2"),
+    row("silence", EVER, Fault::Silence).made(1),
+    row("not allowed", EVER, DENIED).made(1),
+    row("not there", EVER, ABSENT).made(1),
+    row("half an answer", EVER, Fault::Half).tries("2"),
+    row("nothing", EVER, Fault::Page(200, "")).tries("2"),
+    row("a page of a proxy", EVER, Fault::Page(200, PAGE)).tries("2"),
+    row(
+        "XML that breaks off",
+        EVER,
+        Fault::Page(200, "<ListBucketResult><Contents><Key>"),
+    )
+    .tries("2"),
+    row("a gigabyte", EVER, Fault::Flood).tries("2"),
+    row(
+        "a list that leaves the record out",
+        EVER,
+        Fault::Page(200, EMPTY_LIST),
+    )
+    .signed()
+    .keeps()
+    .made(1),
+    row("not allowed, and signed already", EVER, DENIED)
+        .signed()
+        .keeps()
+        .made(1),
+    row("silence, and signed already", EVER, Fault::Silence)
+        .signed()
+        .keeps()
+        .made(1),
+];
+
+/// A record that the list names is judged before anything is signed.
+const RECORD: &[Row] = &[
+    row("listed, and gone", ONCE, ABSENT).signed().keeps(),
+    // What is too large is replaced only if it is still there, and it was not.
+    row("a gigabyte", ONCE, Fault::Flood)
+        .signed()
+        .keeps()
+        .made(2),
+    row("a page of a proxy", ONCE, Fault::Page(200, PAGE))
+        .signed()
+        .fails("service_error")
+        .made(1),
+];
+
+#[test]
+fn reading_the_manifest() {
+    hold(Command::Sign, Call::Manifest, &[ANY, BODY, MANIFEST_ROWS]);
+}
+
+#[test]
+fn looking_at_the_manifest_again() {
+    hold(Command::Sign, Call::Recheck, &[ANY, RECHECK]);
+}
+
+#[test]
+fn storing_the_record() {
+    hold(Command::Sign, Call::Put, &[ANY, PUT]);
+}
+
+#[test]
+fn listing_the_records() {
+    hold(Command::Sign, Call::List, &[LIST]);
+}
+
+#[test]
+fn reading_a_record_that_is_listed() {
+    hold(Command::Sign, Call::Record, &[RECORD]);
+}

@@ -1,0 +1,109 @@
+//! What S3 can answer while an image is verified by a key in KMS. GetPublicKey is beside the signer's.
+
+use super::faults::{Fault, MOVED};
+use super::of_s3::{ABSENT, ANY, BODY, DENIED, EMPTY_LIST, PAGE};
+use super::{Call, Command, EVER, ONCE, Row, hold, row};
+
+const MANIFEST: &[Row] = &[
+    row("not there", EVER, ABSENT)
+        .fails("image_not_found")
+        .made(1),
+    row("another manifest", EVER, Fault::Object(MOVED))
+        .unverified()
+        .made(1),
+    row("nothing", EVER, Fault::Object("")).unverified().made(1),
+    row("a page of a proxy", EVER, Fault::Page(200, PAGE))
+        .fails("service_error")
+        .made(1),
+    row("a gigabyte", EVER, Fault::Flood).unverified().made(1),
+];
+
+const RECORD: &[Row] = &[
+    row("not there", EVER, ABSENT).unverified().made(1),
+    row("not there, without a word", EVER, Fault::Page(404, ""))
+        .unverified()
+        .made(1),
+    row(
+        "torn",
+        ONCE,
+        Fault::Meanwhile(|scene| scene.store_a_torn_record()),
+    )
+    .unverified()
+    .made(1),
+    row("nothing", EVER, Fault::Object("")).unverified().made(1),
+    row("a page of a proxy", EVER, Fault::Page(200, PAGE))
+        .fails("service_error")
+        .made(1),
+    row("a gigabyte", EVER, Fault::Flood).unverified().made(1),
+];
+
+/// S3 refuses a record that is not there to whoever may not list. Only a whole list without its name
+/// proves that it is not.
+const REFUSED_RECORD: &[Row] = &[
+    row("not listed", EVER, Fault::Page(200, EMPTY_LIST))
+        .unverified()
+        .made(1),
+    row("listed", EVER, Fault::Meanwhile(|_| {}))
+        .fails("access_denied")
+        .made(1),
+    row(
+        "not on the first page",
+        EVER,
+        Fault::Page(
+            200,
+            "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>",
+        ),
+    )
+    .fails("access_denied")
+    .made(1),
+    row("not allowed", EVER, DENIED)
+        .fails("access_denied")
+        .made(1),
+    row("500", ONCE, Fault::Page(500, ""))
+        .fails("access_denied")
+        .made(2),
+    row("500", EVER, Fault::Page(500, ""))
+        .tries("2")
+        .fails("access_denied")
+        .made(2),
+    row("connection reset", EVER, Fault::HangUp)
+        .tries("2")
+        .fails("access_denied"),
+    row("silence", EVER, Fault::Silence)
+        .timeout(2)
+        .fails("timed_out"),
+    row("half an answer", EVER, Fault::Half)
+        .tries("2")
+        .fails("access_denied"),
+    row("nothing", EVER, Fault::Page(200, ""))
+        .tries("2")
+        .fails("access_denied"),
+    row("a page of a proxy", EVER, Fault::Page(200, PAGE))
+        .tries("2")
+        .fails("access_denied"),
+    row(
+        "XML that breaks off",
+        EVER,
+        Fault::Page(200, "<ListBucketResult><Contents><Key>"),
+    )
+    .tries("2")
+    .fails("access_denied"),
+    row("a gigabyte", EVER, Fault::Flood)
+        .tries("2")
+        .fails("access_denied"),
+];
+
+#[test]
+fn reading_the_manifest_to_verify() {
+    hold(Command::Verify, Call::Manifest, &[ANY, BODY, MANIFEST]);
+}
+
+#[test]
+fn reading_the_record_to_verify() {
+    hold(Command::Verify, Call::Record, &[ANY, BODY, RECORD]);
+}
+
+#[test]
+fn listing_the_records_after_a_refusal() {
+    hold(Command::VerifyRefused, Call::List, &[REFUSED_RECORD]);
+}

@@ -1,0 +1,353 @@
+//! The policies of the README are enough, and none of their actions is one too many; whoever starts
+//! from nothing gets there by what the errors print.
+
+use serde_json::{Value, json};
+
+use crate::support::aws_server::{AwsServer, Key};
+use crate::support::workshop::{RECORDS_PATH, Workshop};
+
+/// The key in the policies of the README.
+const KEY_ID: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
+const KEY_ARN: &str = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+
+const IMAGE: &str = "s3://my-bucket/myapp:v1.0";
+
+fn sign() -> String {
+    format!("sign {IMAGE} --key awskms:///{KEY_ARN}")
+}
+
+fn verify() -> String {
+    format!("verify {IMAGE} --key awskms:///{KEY_ARN}")
+}
+
+fn policies() -> Vec<Value> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    let readme = std::fs::read_to_string(path).unwrap();
+    let blocks = readme.split("```json\n").skip(1);
+    let texts = blocks.map(|block| block.split("```").next().unwrap());
+    // Trust policies are about somebody else.
+    texts
+        .filter(|text| !text.contains("Principal"))
+        .map(|text| serde_json::from_str(text).unwrap())
+        .collect()
+}
+
+/// The policy of the README that holds the one action and not the other.
+fn policy(with: &str, without: &str) -> Vec<Value> {
+    let found = policies().into_iter().find(|policy| {
+        let text = policy.to_string();
+        text.contains(with) && !text.contains(without)
+    });
+    let found = found.unwrap_or_else(|| panic!("the README has no policy with {with}"));
+    found["Statement"].as_array().unwrap().clone()
+}
+
+/// To sign, with the statement that the README calls optional.
+fn to_sign() -> Vec<Value> {
+    policy("kms:Sign", "Federated")
+}
+
+/// To verify with the key in KMS. One statement more than it takes with a file.
+fn to_verify() -> Vec<Value> {
+    let mut statements = policy("s3:ListBucket", "s3:PutObject");
+    if !actions(&statements).contains(&"kms:GetPublicKey".to_owned()) {
+        statements.push(allow("kms:GetPublicKey", KEY_ARN));
+    }
+    statements
+}
+
+fn allow(action: &str, resource: &str) -> Value {
+    json!({"Effect": "Allow", "Action": [action], "Resource": resource})
+}
+
+/// Every action, in the order written.
+fn actions(statements: &[Value]) -> Vec<String> {
+    let lists = statements.iter().map(|statement| &statement["Action"]);
+    let mut all = Vec::new();
+    for list in lists {
+        match list {
+            Value::String(one) => all.push(one.clone()),
+            several => all.extend(
+                several
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|one| one.as_str().unwrap().to_owned()),
+            ),
+        }
+    }
+    all
+}
+
+/// The statements without an action.
+fn without(statements: &[Value], action: &str) -> Vec<Value> {
+    let mut rest = Vec::new();
+    for statement in statements {
+        let mut kept = actions(std::slice::from_ref(statement));
+        kept.retain(|one| one != action);
+        if !kept.is_empty() {
+            let mut statement = statement.clone();
+            statement["Action"] = json!(kept);
+            rest.push(statement);
+        }
+    }
+    rest
+}
+
+fn document(statements: &[Value]) -> String {
+    json!({"Version": "2012-10-17", "Statement": statements}).to_string()
+}
+
+/// The account, and somebody who may do what these statements say.
+fn shop(statements: &[Value]) -> Workshop {
+    let key = Key::of_vector("p256-pkcs8").with_id(KEY_ID);
+    let mut shop = Workshop::without_credentials(AwsServer::start(), key);
+    may(&mut shop, statements);
+    shop
+}
+
+/// From now on whoever runs the program may do this, and nothing else.
+fn may(shop: &mut Workshop, statements: &[Value]) {
+    let user = shop.aws.user("ci", &document(statements));
+    shop.set(&user.environment());
+}
+
+/// The statements that an output tells to add.
+fn told(text: &str) -> Vec<Value> {
+    let parts = text
+        .split('`')
+        .filter(|part| part.starts_with("{\"Effect\""));
+    parts
+        .map(|part| serde_json::from_str(part).unwrap_or_else(|error| panic!("{error}: {part}")))
+        .collect()
+}
+
+/// Adds what the errors print until the run ends as it should; how many runs that took.
+#[track_caller]
+fn grant_what_is_told(
+    shop: &mut Workshop,
+    mut statements: Vec<Value>,
+    line: &str,
+    code: i32,
+) -> Vec<Value> {
+    for _ in 0..8 {
+        may(shop, &statements);
+        let run = shop.s3lo(line);
+        if run.code == Some(code) {
+            return statements;
+        }
+        let new = told(&run.ends_with(2).err);
+        assert!(
+            !new.is_empty(),
+            "nothing more is told: {}",
+            shop.s3lo(line).err
+        );
+        let known = new.iter().all(|one| statements.contains(one));
+        let err = shop.s3lo(line).err;
+        assert!(!known, "told once more, with {statements:?}:\n{err}");
+        statements.extend(new);
+    }
+    panic!("{statements:?} is not enough");
+}
+
+#[track_caller]
+fn code_of(shop: &Workshop, line: &str) -> String {
+    let json = shop.s3lo(&format!("{line} -o json")).ends_with(2).json();
+    json["error"]["code"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn the_policy_to_sign_is_enough_to_sign() {
+    let statements = to_sign();
+    let optional = without(&statements, "s3:ListBucket");
+    assert!(optional.len() < statements.len());
+    for statements in [statements, optional] {
+        let shop = shop(&statements);
+        let json = shop
+            .s3lo(&format!("{} -o json", sign()))
+            .ends_with(0)
+            .json();
+        assert_eq!(json["status"], "signed");
+        // Once more, where a record is, and anew.
+        let json = shop
+            .s3lo(&format!("{} -o json", sign()))
+            .ends_with(0)
+            .json();
+        assert_eq!(json["status"], "kept");
+        shop.s3lo(&format!("{} --if-signed replace", sign()))
+            .ends_with(0);
+        shop.s3lo(&format!("{} --schema-version 2", sign()))
+            .ends_with(0);
+        // And with the digest that was built.
+        let pinned = format!("{IMAGE}@{}", json["digest"].as_str().unwrap());
+        shop.s3lo(&format!(
+            "{} --schema-version 2",
+            sign().replace(IMAGE, &pinned)
+        ))
+        .ends_with(0);
+        assert_eq!(shop.records().len(), 1);
+    }
+}
+
+#[test]
+fn no_action_of_the_policy_to_sign_is_one_too_many() {
+    let statements = without(&to_sign(), "s3:ListBucket");
+    let mut all = actions(&statements);
+    all.sort();
+    assert_eq!(
+        all,
+        [
+            "kms:GetPublicKey",
+            "kms:Sign",
+            "s3:GetObject",
+            "s3:PutObject"
+        ]
+    );
+    for action in all {
+        let rest = without(&statements, &action);
+        let mut shop = shop(&rest);
+        assert_eq!(code_of(&shop, &sign()), "access_denied", "{action}");
+        assert!(shop.records().is_empty());
+        let granted = grant_what_is_told(&mut shop, rest.clone(), &sign(), 0);
+        assert_eq!(actions(&granted[rest.len()..]), [action]);
+        assert_eq!(shop.records().len(), 1);
+    }
+}
+
+#[test]
+fn whoever_signs_may_do_nothing_else() {
+    let mut shop = shop(&to_sign());
+    let other = shop.aws.add(Key::of_vector("p384-pkcs8"));
+    let line = format!("sign {IMAGE} --key awskms:///{other}");
+    assert_eq!(code_of(&shop, &line), "access_denied");
+    let path = "/my-bucket/manifests/myapp/v1.0/manifest.json";
+    let manifest = shop.s3.get(path).unwrap();
+    shop.s3.put(
+        "/other-bucket/manifests/myapp/v1.0/manifest.json",
+        &manifest,
+    );
+    let line = sign().replace("my-bucket", "other-bucket");
+    assert_eq!(code_of(&shop, &line), "access_denied");
+    assert!(shop.records().is_empty());
+    // What is printed widens it to that key, and no further.
+    let line = format!("sign {IMAGE} --key awskms:///{other}");
+    let granted = grant_what_is_told(&mut shop, to_sign(), &line, 0);
+    let added = &granted[to_sign().len()..];
+    assert_eq!(actions(added), ["kms:GetPublicKey", "kms:Sign"]);
+    assert!(
+        added
+            .iter()
+            .all(|statement| statement["Resource"] == other.as_str())
+    );
+}
+
+#[test]
+fn the_policy_to_verify_tells_absence_from_refusal() {
+    let mut shop = shop(&to_verify());
+    shop.s3lo(&format!("{} -o json", verify())).ends_with(1);
+    may(&mut shop, &to_sign());
+    shop.s3lo(&sign()).ends_with(0);
+    may(&mut shop, &to_verify());
+    shop.s3lo(&verify()).ends_with(0);
+    assert_eq!(shop.count("Sign"), 1);
+    // With the public half in a file KMS is asked nothing.
+    let pem = shop.s3lo(&format!("public-key --key awskms:///{KEY_ARN}"));
+    shop.desk.write("release.pub", pem.ends_with(0).out);
+    let in_s3 = policy("s3:ListBucket", "s3:PutObject");
+    may(&mut shop, &in_s3);
+    let asked = shop.calls().len();
+    shop.s3lo(&format!("verify {IMAGE} --key release.pub"))
+        .ends_with(0);
+    assert_eq!(shop.calls().len(), asked);
+    // A record that may not be read is not one that is not there.
+    let mut denied = to_verify();
+    denied.push(json!({
+        "Effect": "Deny",
+        "Action": "s3:GetObject",
+        "Resource": "arn:aws:s3:::my-bucket/manifests/*/signatures/*",
+    }));
+    may(&mut shop, &denied);
+    assert_eq!(code_of(&shop, &verify()), "access_denied");
+    // And where there is none, nobody can tell either.
+    let nothing = shop
+        .s3
+        .paths()
+        .into_iter()
+        .all(|path| !path.starts_with(RECORDS_PATH));
+    assert!(!nothing);
+}
+
+#[test]
+fn without_the_list_an_absent_signature_cannot_be_told() {
+    let statements = to_verify();
+    let rest = without(&statements, "s3:ListBucket");
+    let mut shop = shop(&rest);
+    assert_eq!(code_of(&shop, &verify()), "access_denied");
+    let granted = grant_what_is_told(&mut shop, rest.clone(), &verify(), 1);
+    assert_eq!(actions(&granted[rest.len()..]), ["s3:ListBucket"]);
+    // One that is there is read without.
+    may(&mut shop, &to_sign());
+    shop.s3lo(&sign()).ends_with(0);
+    may(&mut shop, &rest);
+    shop.s3lo(&verify()).ends_with(0);
+    for action in ["s3:GetObject", "kms:GetPublicKey"] {
+        let rest = without(&rest, action);
+        may(&mut shop, &rest);
+        assert_eq!(code_of(&shop, &verify()), "access_denied", "{action}");
+        let granted = grant_what_is_told(&mut shop, rest.clone(), &verify(), 0);
+        assert_eq!(actions(&granted[rest.len()..]), [action]);
+    }
+}
+
+#[test]
+fn an_image_that_is_not_there_is_told_as_such_to_who_may_list() {
+    for statements in [to_sign(), to_verify()] {
+        let mut shop = shop(&statements);
+        for line in [sign(), verify()] {
+            let line = line.replace("myapp", "nothing");
+            assert_eq!(code_of(&shop, &line), "image_not_found", "{line}");
+        }
+        may(&mut shop, &without(&statements, "s3:ListBucket"));
+        let line = sign().replace("myapp", "nothing");
+        assert_eq!(code_of(&shop, &line), "access_denied");
+        // What it lacks is told, and not what it has.
+        let told = told(&shop.s3lo(&line).ends_with(2).err);
+        assert_eq!(actions(&told), ["s3:ListBucket"]);
+    }
+}
+
+#[test]
+fn what_the_errors_print_is_enough() {
+    let mut shop = shop(&[]);
+    shop.aws.alias("alias/release-signer", KEY_ARN);
+    for key in [KEY_ARN, KEY_ID, "alias/release-signer"] {
+        let line = format!("sign {IMAGE} --key awskms:///{key} --if-signed replace");
+        let granted = grant_what_is_told(&mut shop, Vec::new(), &line, 0);
+        let mut all = actions(&granted);
+        all.sort();
+        all.dedup();
+        assert_eq!(
+            all,
+            [
+                "kms:GetPublicKey",
+                "kms:Sign",
+                "s3:GetObject",
+                "s3:PutObject"
+            ],
+            "{key}"
+        );
+        let line = format!("verify {IMAGE} --key awskms:///{key}");
+        let granted = grant_what_is_told(&mut shop, Vec::new(), &line, 0);
+        let mut all = actions(&granted);
+        all.sort();
+        all.dedup();
+        assert_eq!(all, ["kms:GetPublicKey", "s3:GetObject"], "{key}");
+    }
+    // Nowhere is more told than is needed: no wildcard in an action, no key but the one.
+    let image = "/my-bucket/manifests/unsigned/v1/manifest.json";
+    shop.s3.put(image, crate::support::MANIFEST.as_bytes());
+    let line = format!("verify s3://my-bucket/unsigned:v1 --key awskms:///{KEY_ARN}");
+    let granted = grant_what_is_told(&mut shop, Vec::new(), &line, 1);
+    assert!(actions(&granted).iter().all(|action| !action.contains('*')));
+    assert!(granted.iter().all(|statement| statement["Resource"] != "*"));
+}
