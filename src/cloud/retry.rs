@@ -20,7 +20,7 @@ const FIRST: Duration = Duration::from_millis(100);
 /// No pause is longer.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// The SDK's retries: pauses of random length, from [`FIRST`] doubling to [`LONGEST`].
+/// The SDK's retries: pauses of random length, from 100 ms doubling to 5 s.
 pub fn config(attempts: u32) -> RetryConfig {
     RetryConfig::standard()
         .with_max_attempts(attempts)
