@@ -5,12 +5,16 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use s3lo::key::algorithm::Hash;
+use s3lo::store::Store as _;
 use serde_json::Value;
 
-use crate::support::aws_server::{Key, KeyState, kms_error};
+use crate::conformance::{make_bucket, store, wait_for};
+use crate::support::MANIFEST;
+use crate::support::aws_server::{AwsServer, Credentials, Key, KeyState, kms_error};
+use crate::support::minio;
 use crate::support::s3_server::Reply;
 use crate::support::tools::openssl;
-use crate::support::workshop::{SIGN, VERIFY, Workshop};
+use crate::support::workshop::{EVERYTHING, SIGN, VERIFY, Workshop};
 
 /// Every type that signs: its vector, what KMS is asked for, and how; and what openssl calls the hash.
 const TYPES: [(&str, &str, &str, &str); 7] = [
@@ -168,7 +172,7 @@ fn many_images_ask_for_the_public_key_once() {
     let mut line = "sign --key awskms:///alias/release-signer".to_owned();
     for number in 0..8 {
         let path = format!("/my-bucket/manifests/many/t{number}/manifest.json");
-        shop.s3.put(&path, crate::support::MANIFEST.as_bytes());
+        shop.s3.put(&path, MANIFEST.as_bytes());
         line.push_str(&format!(" s3://my-bucket/many:t{number}"));
     }
     shop.s3lo(&line).ends_with(0);
@@ -179,7 +183,7 @@ fn many_images_ask_for_the_public_key_once() {
 #[test]
 fn an_image_in_a_directory_is_signed_by_kms_as_well() {
     let shop = Workshop::new();
-    shop.desk.push("myapp", "v1.0", crate::support::MANIFEST);
+    shop.desk.push("myapp", "v1.0", MANIFEST);
     let line = "local://./store/myapp:v1.0 --key awskms:///alias/release-signer";
     shop.s3lo(&format!("sign {line}")).ends_with(0);
     shop.s3lo(&format!("verify {line}")).ends_with(0);
@@ -335,4 +339,42 @@ fn an_alias_that_is_repointed_between_the_calls_stores_nothing() {
     // And it is signed by the key that the alias leads to now.
     shop.s3lo(SIGN).ends_with(0);
     shop.s3lo(VERIFY).ends_with(0);
+}
+
+#[test]
+fn kms_signs_what_lies_in_a_real_s3() {
+    let bucket = "signed-by-kms";
+    let aws = AwsServer::start();
+    let mut shop = Workshop::without_credentials(aws, Key::of_vector("p384-pkcs8"));
+    let known_to_both = Credentials {
+        access_key_id: minio::USER.to_owned(),
+        secret_access_key: minio::PASSWORD.to_owned(),
+        session_token: None,
+    };
+    let user = shop.aws.user_with(known_to_both, "dev", EVERYTHING);
+    shop.set(&user.environment());
+    shop.desk
+        .set("AWS_ENDPOINT_URL_S3", &minio::minio().endpoint);
+    // MinIO has no names for buckets below its own.
+    let line = |line: &str| {
+        let line = line.replace("my-bucket", bucket);
+        format!("{line} --endpoint {}", minio::minio().endpoint)
+    };
+    wait_for(async {
+        make_bucket(bucket).await;
+        let store = store(bucket, &minio::minio().endpoint);
+        let manifest = "manifests/myapp/v1.0/manifest.json";
+        store.create(manifest, MANIFEST.as_bytes()).await.unwrap();
+    });
+    let signed = shop.s3lo(&line(&format!("{SIGN} -o json")));
+    assert_eq!(signed.ends_with(0).json()["status"], "signed");
+    let again = shop.s3lo(&line(&format!("{SIGN} -o json")));
+    assert_eq!(again.ends_with(0).json()["status"], "kept");
+    shop.s3lo(&line(&format!(
+        "{SIGN} --if-signed replace --schema-version 2"
+    )))
+    .ends_with(0);
+    shop.s3lo(&line(&format!("{VERIFY} --min-schema 2")))
+        .ends_with(0);
+    assert_eq!(shop.count("Sign"), 2);
 }

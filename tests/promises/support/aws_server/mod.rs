@@ -243,6 +243,16 @@ impl AwsServer {
             secret_access_key: hex(&random(20)),
             session_token: None,
         };
+        self.user_with(credentials, name, policy)
+    }
+
+    /// Makes a user with credentials that another service knows as well.
+    pub(crate) fn user_with(
+        &self,
+        credentials: Credentials,
+        name: &str,
+        policy: &str,
+    ) -> Credentials {
         let caller = Caller {
             arn: format!("arn:aws:iam::{ACCOUNT}:user/{name}"),
             user_id: format!("AIDA{}", hex(&random(8)).to_uppercase()),
