@@ -52,6 +52,12 @@ pub fn without_empty_variables() -> io::Result<()> {
     if empty.is_empty() {
         return Ok(());
     }
+    // Started through the dynamic loader by hand, this process is the loader, and would run as it.
+    let program = std::env::current_exe()?;
+    let name = program.file_name().unwrap_or_default();
+    if name.as_bytes().starts_with(b"ld-") {
+        return Ok(());
+    }
     let mut arguments = std::env::args_os();
     // This very file, whatever lies at its path by now.
     let mut again = Command::new("/proc/self/exe");

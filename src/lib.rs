@@ -31,7 +31,8 @@
 //! | [`explain`] | errors in words, with what to do |
 //! | [`cli`] | what was typed, and what is printed |
 //!
-//! Down to [`verdict`] the rooms are pure: no file, environment, clock, randomness or network.
+//! But for [`environment`], down to [`verdict`] the rooms are pure: no file, environment, clock,
+//! randomness or network.
 #![forbid(unsafe_code)]
 
 pub mod batch;

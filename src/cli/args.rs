@@ -8,8 +8,8 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::cloud::arn::{Account, Arn};
-use crate::cloud::role;
+use crate::cloud::arn::{Account, Arn, is_region};
+use crate::cloud::{role, token};
 use crate::digest::Digest;
 use crate::key::{holds_key_block, is_key_material};
 use crate::payload::Schema;
@@ -79,8 +79,6 @@ The password of an encrypted key is taken from COSIGN_PASSWORD.
 
 Exit codes: 0 signed, 1 a guard said no, 2 could not.")]
 pub(super) struct SignArgs {
-    #[command(flatten)]
-    pub(super) images: ImageArgs,
     /// The private key: a file, env://NAME or awskms:///alias/NAME; may be given several times
     #[arg(long = "key", value_name = "KEY", required = true)]
     pub(super) keys: Vec<String>,
@@ -90,6 +88,8 @@ pub(super) struct SignArgs {
     /// What to do with an image that the key has signed already
     #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
     pub(super) if_signed: IfSignedArg,
+    #[command(flatten)]
+    pub(super) images: ImageArgs,
     #[command(flatten)]
     pub(super) aws: AwsArgs,
 }
@@ -105,8 +105,6 @@ Examples:
 
 Exit codes: 0 verified, 1 a signature is missing or invalid, 2 could not decide.")]
 pub(super) struct VerifyArgs {
-    #[command(flatten)]
-    pub(super) images: ImageArgs,
     /// The key: a public or private key file, env://NAME or awskms:///alias/NAME; may be given several
     /// times
     #[arg(long = "key", value_name = "KEY", required = true)]
@@ -117,6 +115,8 @@ pub(super) struct VerifyArgs {
     /// How many of the keys must have signed: any, all, or a number
     #[arg(long, value_name = "HOW", default_value = "any", value_parser = require)]
     pub(super) require: Require,
+    #[command(flatten)]
+    pub(super) images: ImageArgs,
     #[command(flatten)]
     pub(super) aws: AwsArgs,
 }
@@ -278,6 +278,15 @@ pub(super) fn hold_a_key(arguments: &[OsString]) -> bool {
     })
 }
 
+/// Whether somebody typed an identity token.
+pub(super) fn hold_a_token(arguments: &[OsString]) -> bool {
+    let mut typed = arguments.iter().skip(1).map(|text| text.to_string_lossy());
+    typed.any(|argument| {
+        let value = argument.split_once('=').map_or("", |(_, value)| value);
+        token::is_token(&argument) || token::is_token(value)
+    })
+}
+
 fn schema(text: &str) -> Result<Schema, String> {
     let version = text.parse().ok();
     version
@@ -305,10 +314,8 @@ fn timeout(text: &str) -> Result<Duration, String> {
 
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// It becomes part of a host name.
 fn region(text: &str) -> Result<String, String> {
-    let valid = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if (1..=32).contains(&text.len()) && text.bytes().all(valid) {
+    if is_region(text) {
         return Ok(text.to_owned());
     }
     Err("write a region such as `eu-central-1`".to_owned())

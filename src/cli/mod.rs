@@ -26,6 +26,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use self::args::{Cli, Command, Output};
 use crate::explain::Explained;
 use crate::key::RefError;
+use crate::text::printable;
 
 /// How a run ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +48,15 @@ pub fn run(arguments: Vec<OsString>, out: &mut dyn Write, err: &mut dyn Write) -
         _ if args::hold_a_key(&arguments) => {
             failed(Explained::new(&RefError::KeyMaterial), json, out, err)
         }
+        _ if args::hold_a_token(&arguments) => failed(
+            Explained::usage(
+                "an argument holds an identity token, not the place of one",
+                "put the token into a variable and name that: `--web-identity-token-env NAME`",
+            ),
+            json,
+            out,
+            err,
+        ),
         Ok(cli) => command(cli, out, err),
         Err(error) => unparsed(&error, &arguments, json, out, err),
     };
@@ -211,11 +221,27 @@ fn failed(
     Ok(Ending::Failed)
 }
 
+/// Writes each event as one line. What servers say is in it, and what looks like a line of its own may be
+/// a command to the CI system.
+struct OneLine<W>(W);
+
+impl<W: Write> Write for OneLine<W> {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(event);
+        writeln!(self.0, "{}", printable(text.trim_end_matches('\n')))?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
 /// Our own events only: those of the SDK can hold the headers of a request.
 fn log_to_stderr() {
     let ours = Targets::new().with_target("s3lo", LevelFilter::DEBUG);
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(io::stderr)
+        .with_writer(|| OneLine(io::stderr()))
         .with_ansi(false)
         .with_target(false)
         .with_timer(tracing_subscriber::fmt::time::uptime());

@@ -41,6 +41,12 @@ impl Plan {
         let references = references(images)?;
         let in_s3 = |reference: &Reference| reference.scheme() == Scheme::S3;
         check_endpoint(images, references.iter().all(in_s3))?;
+        if images.expected_bucket_owner.is_some() && !references.iter().any(in_s3) {
+            return Err(Explained::usage(
+                "`--expected-bucket-owner` is for `s3://` references",
+                "leave it away, or name a bucket: `s3://BUCKET/IMAGE:TAG`",
+            ));
+        }
         let in_cloud = references.iter().any(in_s3) || keys.iter().any(is_in_kms);
         let cloud = configure(in_cloud, aws, &keys, deadline).await?;
         let stores = Stores::new(&references, images, cloud.as_ref());
@@ -222,7 +228,17 @@ async fn configure(
     deadline: Instant,
 ) -> Result<Option<Aws>, Explained> {
     if !needed {
-        return Ok(None);
+        let named = [
+            ("--role-arn", args.role_arn.is_some()),
+            ("--allowed-account", !args.allowed_accounts.is_empty()),
+        ];
+        return match named.iter().find(|(_, given)| *given) {
+            None => Ok(None),
+            Some((flag, _)) => Err(Explained::usage(
+                format!("`{flag}` is for `s3://` references and keys in AWS KMS"),
+                "leave it away: nothing here asks AWS",
+            )),
+        };
     }
     let arns = keys.iter().filter_map(|key| match key.source() {
         Source::AwsKms(name) => name.arn(),
@@ -256,7 +272,10 @@ async fn assume(cloud: &Aws, deadline: Instant) -> Result<(), Explained> {
 }
 
 fn timed_out() -> Explained {
-    Explained::new(&sign::Error::TimedOut)
+    Explained {
+        message: "the run's time was up before AWS had answered".to_owned(),
+        ..Explained::new(&sign::Error::TimedOut)
+    }
 }
 
 fn references(args: &ImageArgs) -> Result<Vec<Reference>, Explained> {

@@ -92,6 +92,12 @@ const LONGEST: usize = 2048;
 #[error("not an ARN")]
 pub struct NotAnArn;
 
+/// Whether `text` is in the alphabet of regions. It becomes part of a host's name.
+pub fn is_region(text: &str) -> bool {
+    let valid = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=32).contains(&text.len()) && text.bytes().all(valid)
+}
+
 /// The number of an AWS account: twelve digits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Account(String);

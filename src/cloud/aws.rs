@@ -11,12 +11,14 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use tokio::time::Instant;
 
-use super::arn::{Account, Arn};
+use super::arn::{Account, Arn, is_region};
+use super::caller::Checked;
 use super::ci::{self, Ci};
 use super::credentials::Primed;
-use super::failure::{self, Failure};
+use super::failure;
 use super::oidc::{self, Source};
 use super::role::{self, Provider, Role};
+use super::token;
 use super::{bundle, credentials, http, retry};
 use crate::environment::{self, variable};
 
@@ -94,13 +96,29 @@ impl Aws {
         if let Some((set, missing)) = credentials::half_a_pair()? {
             return Err(Error::HalfAPair { set, missing });
         }
+        for variable in [
+            "AWS_CONFIG_FILE",
+            "AWS_SHARED_CREDENTIALS_FILE",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+        ] {
+            check_file(variable)?;
+        }
         let role = role(&wishes)?;
+        if let Some(role) = &role {
+            role::allowed(&wishes.allowed_accounts, &role.arn)?;
+            check_sts()?;
+        }
         let http = http::client(bundle::from_environment()?);
         let named = RegionProviderChain::first_try(wishes.region.clone().map(Region::new))
             .or_else(EnvironmentVariableRegionProvider::new())
             .or_else(ProfileFileRegionProvider::new())
             .region()
             .await;
+        if let Some(region) = named.as_ref().filter(|region| !is_region(region.as_ref())) {
+            return Err(Error::Region {
+                region: region.to_string(),
+            });
+        }
         let region = named.clone().unwrap_or_else(|| {
             let of_key = wishes.key.as_ref().map(|key| key.region.clone());
             let of_role = || role.as_ref().map(|role| role.arn.home_region().to_owned());
@@ -131,7 +149,9 @@ impl Aws {
                     .with_http_client(http)
                     .with_use_fips(anonymous.use_fips())
                     .with_use_dual_stack(anonymous.use_dual_stack());
-                Primed::new(credentials::chain(&config)?)
+                let chain = credentials::chain(&config)?;
+                let accounts = wishes.allowed_accounts.clone();
+                Primed::new(Checked::new(chain, &anonymous, accounts))
             }
         };
         let config = anonymous
@@ -187,36 +207,7 @@ impl Aws {
                 other => role::Error::Common(other),
             });
         }
-        // A role that was assumed here has been checked.
-        if self.role.is_none() && !self.allowed_accounts.is_empty() {
-            return self.check_caller().await;
-        }
         Ok(())
-    }
-
-    /// Asks STS, which tells without any permission.
-    async fn check_caller(&self) -> Result<(), role::Error> {
-        let client = aws_sdk_sts::Client::new(&self.config);
-        let caller = match client.get_caller_identity().send().await {
-            Ok(caller) => caller,
-            Err(error) => {
-                return Err(match Failure::of("STS", &error) {
-                    Failure::Common(error) => role::Error::Common(error),
-                    Failure::Denied(answer) | Failure::Refused(answer) => {
-                        role::Error::Common(failure::Error::Credentials {
-                            service: "STS",
-                            answer,
-                        })
-                    }
-                    Failure::Unreachable(reason) => role::Error::Unreachable { reason },
-                });
-            }
-        };
-        let arn = caller.arn.and_then(|arn| arn.parse().ok());
-        let arn = arn.ok_or(role::Error::Nonsense {
-            missing: "the ARN of the caller",
-        })?;
-        role::allowed(&self.allowed_accounts, &arn)
     }
 }
 
@@ -235,7 +226,7 @@ fn role(wishes: &Wishes) -> Result<Option<Role>, Error> {
         session_name,
         duration,
         audience,
-        token_file,
+        mut token_file,
         token_variable,
     } = wishes.role.clone();
     let ci = Ci::detect();
@@ -243,22 +234,30 @@ fn role(wishes: &Wishes) -> Result<Option<Role>, Error> {
     let arn = match arn {
         Some(arn) => arn,
         // The variables of the SDKs, as Kubernetes sets them.
-        None => match (
-            variable("AWS_ROLE_ARN")?,
-            variable("AWS_WEB_IDENTITY_TOKEN_FILE")?,
-        ) {
-            (Some(text), file) if by_flag || (file.is_some() && !credentials::in_environment()) => {
-                let expected = "`arn:aws:iam::ACCOUNT:role/NAME`";
-                let arn = role::parse_arn(&text);
-                arn.ok_or_else(|| environment::Error::new("AWS_ROLE_ARN", text, expected))?
+        None => {
+            let Some(text) = variable("AWS_ROLE_ARN")? else {
+                return if by_flag {
+                    Err(Error::NoRole)
+                } else {
+                    Ok(None)
+                };
+            };
+            if !by_flag {
+                // The pair of the SDKs, as Kubernetes sets it: this role, and the token of this file.
+                let other = credentials::in_environment() || variable("AWS_PROFILE")?.is_some();
+                match variable("AWS_WEB_IDENTITY_TOKEN_FILE")? {
+                    Some(path) if !other => token_file = Some(path),
+                    _ => return Ok(None),
+                }
             }
-            _ if by_flag => return Err(Error::NoRole),
-            _ => return Ok(None),
-        },
+            let expected = "`arn:aws:iam::ACCOUNT:role/NAME`";
+            let arn = role::parse_arn(&text);
+            arn.ok_or_else(|| environment::Error::new("AWS_ROLE_ARN", text, expected))?
+        }
     };
     let source = match (token_file, token_variable) {
         // What is wrong here may be the token itself, and is not repeated.
-        (Some(path), _) if path.is_empty() || oidc::is_token(&path) => {
+        (Some(path), _) if path.is_empty() || token::is_token(&path) => {
             return Err(Error::TokenPlace("--web-identity-token-file"));
         }
         (Some(path), _) => Source::File(path),
@@ -353,10 +352,38 @@ fn is_url(url: &str) -> bool {
     rest.is_some_and(|rest| !rest.starts_with('/') && !rest.is_empty() && !rest.contains(' '))
 }
 
+/// The identity token is a credential, and it is sent to STS as it is.
+fn check_sts() -> Result<(), Error> {
+    let url = match variable("AWS_ENDPOINT_URL_STS")? {
+        Some(url) => Some(url),
+        None => variable("AWS_ENDPOINT_URL")?,
+    };
+    match url {
+        Some(url) if !oidc::is_guarded(&url) => Err(Error::PlainSts { url }),
+        _ => Ok(()),
+    }
+}
+
+/// A pipe that nobody writes to would hold up the run for ever.
+fn check_file(name: &'static str) -> Result<(), Error> {
+    let Some(path) = variable(name)? else {
+        return Ok(());
+    };
+    match std::fs::metadata(&path) {
+        // What is not there is told by those who read it.
+        Err(_) => Ok(()),
+        Ok(file) if file.is_file() || path == "/dev/null" => Ok(()),
+        Ok(_) => Err(Error::NotAFile { variable: name }),
+    }
+}
+
 /// What is set, and means nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// The role belongs to an account that was not allowed.
+    #[error(transparent)]
+    Account(#[from] role::Error),
     /// AWS_CA_BUNDLE cannot be used.
     #[error(transparent)]
     Bundle(#[from] bundle::Error),
@@ -371,6 +398,24 @@ pub enum Error {
     /// A token is named, and no role to exchange it for.
     #[error("an identity token is named, and no role to assume with it")]
     NoRole,
+    /// A variable names something that is no file.
+    #[error("{variable} names something that is not a file")]
+    NotAFile {
+        /// The variable.
+        variable: &'static str,
+    },
+    /// The identity token would travel in the open.
+    #[error("the identity token would go to `{}` without TLS", url.escape_debug())]
+    PlainSts {
+        /// The URL.
+        url: String,
+    },
+    /// What is named is no region.
+    #[error("`{}` is not an AWS region", region.escape_debug())]
+    Region {
+        /// The text.
+        region: String,
+    },
     /// A flag names no place where a token could be.
     #[error("`{0}` is not followed by the place of a token")]
     TokenPlace(&'static str),

@@ -32,6 +32,13 @@ pub(super) fn from_environment() -> Result<Option<Bundle>, Error> {
         path: path.clone(),
         reason,
     };
+    let regular = std::fs::metadata(&path).map(|file| file.is_file());
+    match regular {
+        Ok(true) => {}
+        // A pipe that nobody writes to would hold up the run for ever.
+        Ok(false) => return Err(unusable("it is not a regular file".to_owned())),
+        Err(error) => return Err(unusable(error.to_string())),
+    }
     let mut text = Vec::new();
     std::fs::File::open(&path)
         .and_then(|file| file.take(MOST.saturating_add(1)).read_to_end(&mut text))

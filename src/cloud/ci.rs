@@ -61,6 +61,14 @@ impl Ci {
     }
 }
 
+/// Whether this is any CI system, with an identity for its jobs or without.
+pub fn in_any() -> bool {
+    let set =
+        |name| matches!(variable(name), Ok(Some(text)) if !text.eq_ignore_ascii_case("false"));
+    let others = ["CI", "JENKINS_URL", "TF_BUILD", "TEAMCITY_VERSION"];
+    Ci::detect().is_some() || others.into_iter().any(set)
+}
+
 /// A role session's name, by which CloudTrail tells one run from another: repository and run.
 pub fn session_name(ci: Option<Ci>) -> String {
     let value = |name| variable(name).ok().flatten().unwrap_or_default();

@@ -15,7 +15,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 
-use super::ci::Ci;
+use super::ci;
 use crate::environment::{self, variable};
 
 /// How long an instance's metadata service may take to answer, and to connect. It is on the same host.
@@ -81,7 +81,7 @@ pub(super) fn chain(
 /// is a hole in which packets vanish; there it takes an explicit word.
 fn probes_metadata() -> Result<bool, environment::Error> {
     let disabled = flag("AWS_EC2_METADATA_DISABLED")?;
-    Ok(!disabled.unwrap_or_else(|| Ci::detect().is_some()))
+    Ok(!disabled.unwrap_or_else(ci::in_any))
 }
 
 /// A variable that is `true`, `false` or nothing. The SDK passes over anything else, and who writes

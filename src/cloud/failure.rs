@@ -8,6 +8,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::role;
+use crate::environment::variable;
 use crate::text::{clipped, clipped_to};
 
 /// What a service said, kept word for word for the person who must find it again.
@@ -203,7 +204,13 @@ impl Failure {
                         reason: innermost(error),
                     })
                 }
-                None => Self::Unreachable(innermost(error)),
+                None => match innermost(error) {
+                    // So the SDK speaks of endpoints that contradict each other.
+                    reason if reason.starts_with("Invalid Configuration") => {
+                        Self::Common(Error::Configuration { service, reason })
+                    }
+                    reason => Self::Unreachable(reason),
+                },
             };
         };
         let date = || error.raw_response()?.headers().get("date").map(clipped);
@@ -240,7 +247,10 @@ impl Failure {
                 _,
             ) => Self::Common(Error::Credentials { service, answer }),
             ("AccessDenied" | "AccessDeniedException", _) => Self::Denied(answer),
-            (code, Some(401 | 403)) if code != "InvalidObjectState" => Self::Denied(answer),
+            // Without a code it is a page of somebody in between, who knows nothing of permissions.
+            (code, Some(401 | 403)) if !matches!(code, "" | "InvalidObjectState") => {
+                Self::Denied(answer)
+            }
             _ => Self::Refused(answer),
         }
     }
@@ -254,7 +264,10 @@ pub fn of_credentials(error: &CredentialsError) -> Error {
     let reason = match error {
         // The SDK's own words are a page about each provider that it tried.
         CredentialsError::CredentialsNotLoaded(_) => {
-            "none in environment, profile, container or instance".to_owned()
+            let role = matches!(variable("AWS_ROLE_ARN"), Ok(Some(_)));
+            let unused = "; AWS_ROLE_ARN names a role, which takes `--role-arn` or a token file";
+            let unused = if role { unused } else { "" };
+            format!("none in environment, profile, container or instance{unused}")
         }
         other => innermost(other),
     };

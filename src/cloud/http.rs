@@ -16,12 +16,14 @@ use aws_smithy_runtime_api::client::http::{
     SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use http_body_util::Limited;
 
 use super::bundle::Bundle;
-use super::retry;
+use super::failure::innermost;
+use super::{oidc, retry};
 use crate::text::clipped;
 
 /// The largest answer that is read, in bytes: a manifest and room to spare.
@@ -37,6 +39,10 @@ pub(super) fn client(bundle: Option<Bundle>) -> SharedHttpClient {
     let plain = Builder::new().build_with_connector_fn(|settings, components| {
         connector(settings, components).build_http()
     });
+    let near = Builder::new().build_with_connector_fn(|settings, components| {
+        let connector = connector(settings, components);
+        connector.proxy_config(ProxyConfig::disabled()).build_http()
+    });
     let tls = Builder::new().build_with_connector_fn(move |settings, components| {
         let mut connector =
             connector(settings, components).tls_provider(Provider::Rustls(CryptoMode::AwsLc));
@@ -49,7 +55,7 @@ pub(super) fn client(bundle: Option<Bundle>) -> SharedHttpClient {
         }
         connector.build()
     });
-    SharedHttpClient::new(BoundedClient { plain, tls })
+    SharedHttpClient::new(BoundedClient { near, plain, tls })
 }
 
 fn connector(
@@ -62,10 +68,12 @@ fn connector(
     connector
 }
 
-/// One for each of the two schemes: to read the system's certificates takes milliseconds, which a
+/// One for each of the two schemes, and one for what is on this host or its link, where credentials are
+/// given out without TLS and no proxy has any business: to read the system's certificates takes milliseconds, which a
 /// server without TLS is spared.
 #[derive(Debug)]
 struct BoundedClient {
+    near: SharedHttpClient,
     plain: SharedHttpClient,
     tls: SharedHttpClient,
 }
@@ -77,6 +85,7 @@ impl HttpClient for BoundedClient {
         components: &RuntimeComponents,
     ) -> SharedHttpConnector {
         SharedHttpConnector::new(BoundedConnector {
+            near: self.near.http_connector(settings, components),
             plain: self.plain.http_connector(settings, components),
             tls: self.tls.clone(),
             settings: settings.clone(),
@@ -86,6 +95,7 @@ impl HttpClient for BoundedClient {
 }
 
 struct BoundedConnector {
+    near: SharedHttpConnector,
     plain: SharedHttpConnector,
     tls: SharedHttpClient,
     settings: HttpConnectorSettings,
@@ -101,7 +111,9 @@ impl fmt::Debug for BoundedConnector {
 impl HttpConnector for BoundedConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let logged = tracing::enabled!(tracing::Level::DEBUG).then(|| Call::of(&request));
-        let answer = if request.uri().starts_with("http:") {
+        let answer = if is_near(request.uri()) {
+            self.near.call(request)
+        } else if request.uri().starts_with("http:") {
             self.plain.call(request)
         } else {
             // The client keeps what it has made for these settings.
@@ -111,12 +123,29 @@ impl HttpConnector for BoundedConnector {
         HttpConnectorFuture::new(async move {
             let answer = answer.await;
             if let Some(call) = logged {
-                call.log(answer.as_ref().ok());
+                call.log(answer.as_ref());
             }
             let bounded = |body| SdkBody::from_body_1_x(Limited::new(body, MAX_ANSWER));
             Ok(answer?.map(bounded))
         })
     }
+}
+
+/// Whether a URL without TLS leads to this machine, or to the services of its host: metadata of instances
+/// and credentials of containers.
+fn is_near(uri: &str) -> bool {
+    let Some(rest) = uri.strip_prefix("http://") else {
+        return false;
+    };
+    let authority = rest.split(['/', '?']).next().unwrap_or(rest);
+    let link = ["169.254.169.254", "169.254.170.2", "169.254.170.23"];
+    let of_link = |host: &&str| {
+        let rest = authority.strip_prefix(*host);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+    };
+    oidc::is_loopback(authority)
+        || link.iter().any(of_link)
+        || authority.to_ascii_lowercase().starts_with("[fd00:ec2:")
 }
 
 /// A request as `--verbose` tells of it: neither headers nor query, which can hold what signs it.
@@ -148,11 +177,14 @@ impl Call {
         }
     }
 
-    fn log(&self, answer: Option<&HttpResponse>) {
+    fn log(&self, answer: Result<&HttpResponse, &ConnectorError>) {
         let (asked, ms) = (&self.asked, self.begun.elapsed().as_millis());
-        let Some(answer) = answer else {
-            tracing::debug!("{asked}: no answer after {ms} ms");
-            return;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                tracing::debug!("{asked}: no answer after {ms} ms: {}", innermost(error));
+                return;
+            }
         };
         let header = |name| answer.headers().get(name);
         let id = header("x-amz-request-id")

@@ -3,6 +3,7 @@
 pub mod arn;
 pub mod aws;
 pub mod bundle;
+mod caller;
 pub mod ci;
 mod credentials;
 pub mod failure;
@@ -10,4 +11,5 @@ mod http;
 pub mod oidc;
 pub mod retry;
 pub mod role;
+pub mod token;
 pub mod warm;

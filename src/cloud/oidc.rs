@@ -4,7 +4,7 @@
 //! policy compares is ever shown.
 
 use std::io::Read as _;
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use aws_smithy_runtime::client::orchestrator::operation::Operation;
@@ -12,16 +12,18 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, OrchestratorError};
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::timeout::TimeoutConfig;
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use futures_util::future::join;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::ci::Ci;
 use super::failure::innermost;
+use super::token::{MOST, Token};
+use crate::blocking::blocking;
 use crate::environment::{self, variable};
 use crate::text::clipped;
 
@@ -86,7 +88,10 @@ impl Source {
     pub async fn token(&self, audience: &str, http: &SharedHttpClient) -> Result<Token, Error> {
         let text = match self {
             Self::Buildkite => from_agent(audience).await?,
-            Self::File(path) => from_file(path)?,
+            Self::File(path) => {
+                let path = path.clone();
+                blocking(move || from_file(&path)).await?
+            }
             Self::GitHub { url, bearer } => from_github(url, bearer, audience, http).await?,
             Self::Variable(name) => match variable(name)? {
                 Some(text) => SecretString::from(text),
@@ -109,85 +114,6 @@ impl std::fmt::Display for Source {
         }
     }
 }
-
-/// A JWT ([RFC 7519](https://www.rfc-editor.org/rfc/rfc7519)), in form: only STS can tell who made it.
-pub struct Token {
-    text: SecretString,
-    claims: Claims,
-}
-
-impl Token {
-    fn new(text: SecretString) -> Option<Self> {
-        let trimmed = text.expose_secret().trim();
-        let [_, claims, _] = <[&str; 3]>::try_from(trimmed.split('.').collect::<Vec<_>>()).ok()?;
-        let compact = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-        if trimmed.len() > MOST || !trimmed.bytes().all(compact) {
-            return None;
-        }
-        let json = BASE64_URL_SAFE_NO_PAD.decode(claims).ok()?;
-        let claims = serde_json::from_slice(&json).ok()?;
-        let text = SecretString::from(trimmed);
-        Some(Self { text, claims })
-    }
-
-    /// The token itself, for STS alone.
-    pub fn secret(&self) -> &str {
-        self.text.expose_secret()
-    }
-
-    /// What it says of itself.
-    pub fn claims(&self) -> &Claims {
-        &self.claims
-    }
-}
-
-/// Whether a text is a token rather than the place of one.
-pub(super) fn is_token(text: &str) -> bool {
-    Token::new(SecretString::from(text)).is_some()
-}
-
-/// What a trust policy compares.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
-#[serde(default)]
-pub struct Claims {
-    /// `iss`: the provider's URL.
-    #[serde(rename = "iss")]
-    pub issuer: String,
-    /// `aud`: whom it is for.
-    #[serde(rename = "aud")]
-    pub audience: Audience,
-    /// `sub`: repository, branch, environment.
-    #[serde(rename = "sub")]
-    pub subject: String,
-}
-
-/// One or several.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-#[serde(untagged)]
-pub enum Audience {
-    /// A single one.
-    One(String),
-    /// A list.
-    Several(Vec<String>),
-}
-
-impl Default for Audience {
-    fn default() -> Self {
-        Self::Several(Vec::new())
-    }
-}
-
-impl std::fmt::Display for Audience {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::One(audience) => f.write_str(audience),
-            Self::Several(audiences) => f.write_str(&audiences.join(", ")),
-        }
-    }
-}
-
-/// The longest token that STS takes, in bytes.
-const MOST: usize = 20_000;
 
 /// How long one request for a token may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -220,7 +146,7 @@ async fn from_agent(audience: &str) -> Result<SecretString, Error> {
         .args(["--lifetime", "300"])
         .stdin(Stdio::null())
         .kill_on_drop(true);
-    let output = match timeout(PATIENCE, agent.output()).await {
+    let output = match timeout(PATIENCE, bounded_output(agent)).await {
         Err(_) => return Err(failed("it did not answer in time".to_owned())),
         // It cannot be started, and will not be a moment later.
         Ok(Err(error)) => {
@@ -240,6 +166,42 @@ async fn from_agent(audience: &str) -> Result<SecretString, Error> {
     Ok(SecretString::from(text.map_err(|_| {
         failed("it answered with something that is not text".to_owned())
     })?))
+}
+
+/// Runs a command, and keeps of what it prints as much as a token may have.
+async fn bounded_output(mut command: Command) -> std::io::Result<Output> {
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let most = u64::try_from(MOST).unwrap_or(u64::MAX).saturating_add(1);
+    let (mut stdout, mut stderr) = (Vec::with_capacity(MOST), Vec::new());
+    let out = child.stdout.take();
+    let err = child.stderr.take();
+    let (out, err) = join(
+        read_start(out, &mut stdout, most),
+        read_start(err, &mut stderr, 4096),
+    )
+    .await;
+    out?;
+    err?;
+    Ok(Output {
+        status: child.wait().await?,
+        stdout,
+        stderr,
+    })
+}
+
+/// Reads the start of a pipe. It is closed behind it, so that whoever writes on does not wait.
+async fn read_start(
+    pipe: Option<impl AsyncRead + Unpin>,
+    into: &mut Vec<u8>,
+    most: u64,
+) -> std::io::Result<usize> {
+    match pipe {
+        Some(pipe) => pipe.take(most).read_to_end(into).await,
+        None => Ok(0),
+    }
 }
 
 /// [GitHub's protocol](https://docs.github.com/en/actions/reference/security/oidc): the URL has a query
@@ -305,7 +267,10 @@ fn answer(response: &HttpResponse) -> Result<SecretString, Error> {
     let status = response.status().as_u16();
     if status != 200 {
         return Err(Error::Request {
-            reason: format!("status {status}"),
+            reason: match refusal(response) {
+                Some(message) => format!("status {status}: {message}"),
+                None => format!("status {status}"),
+            },
             lasting: (400..500).contains(&status) && ![408, 425, 429].contains(&status),
         });
     }
@@ -317,16 +282,36 @@ fn answer(response: &HttpResponse) -> Result<SecretString, Error> {
     Ok(SecretString::from(answer.value))
 }
 
-/// The request carries a credential: it goes to HTTPS, or stays on this machine.
-fn check_request_url(url: &str) -> Result<(), Error> {
+/// What GitHub says in a refusal: its `message`, and nothing else of what may be the echo of a request.
+fn refusal(response: &HttpResponse) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Refusal {
+        message: String,
+    }
+    let body = response.body().bytes()?;
+    let refusal: Refusal = serde_json::from_slice(body).ok()?;
+    Some(clipped(&refusal.message))
+}
+
+/// Whether what is sent to `url` is read by nobody on the way: by HTTPS, or to this machine.
+pub(super) fn is_guarded(url: &str) -> bool {
     let origin = origin(url);
     let host = origin.split_once("://").map(|(_, host)| host);
     let host = host.unwrap_or_default();
-    let local = ["localhost", "127.0.0.1", "[::1]"]
+    let plain = origin.starts_with("http://") && is_loopback(host);
+    (origin.starts_with("https://") || plain) && !host.is_empty() && !host.contains('@')
+}
+
+/// Whether an authority, with a port or without, is this machine.
+pub(super) fn is_loopback(authority: &str) -> bool {
+    ["localhost", "127.0.0.1", "[::1]"]
         .iter()
-        .any(|name| host.strip_prefix(name).is_some_and(is_port));
-    let plain = origin.starts_with("http://") && local;
-    if (origin.starts_with("https://") || plain) && !host.is_empty() && !host.contains('@') {
+        .any(|name| authority.strip_prefix(name).is_some_and(is_port))
+}
+
+/// The request carries a credential.
+fn check_request_url(url: &str) -> Result<(), Error> {
+    if is_guarded(url) {
         return Ok(());
     }
     // Neither a query nor a user, which may be secrets.
@@ -437,18 +422,5 @@ mod tests {
         ] {
             assert!(check_request_url(url).is_err(), "{url}");
         }
-    }
-
-    #[test]
-    fn a_token_is_three_parts_of_which_the_second_is_claims() {
-        let claims = BASE64_URL_SAFE_NO_PAD.encode(r#"{"iss":"i","aud":["a","b"],"sub":"s"}"#);
-        let token = Token::new(SecretString::from(format!("h.{claims}.s\n"))).unwrap();
-        assert_eq!(token.secret(), format!("h.{claims}.s"));
-        assert_eq!(token.claims().audience.to_string(), "a, b");
-        for text in ["", "a.b", "a.b.c", "a.b.c.d", "{}", "h h.e30.s"] {
-            assert!(Token::new(SecretString::from(text)).is_none(), "{text}");
-        }
-        let long = format!("h.{claims}.{}", "s".repeat(MOST));
-        assert!(Token::new(SecretString::from(long)).is_none());
     }
 }

@@ -15,8 +15,9 @@ use tokio::time::Instant;
 
 use super::arn::{Account, Arn};
 use super::failure::{self, Answer, Failure};
-use super::oidc::{self, Claims, Source, Token};
+use super::oidc::{self, Source};
 use super::retry::{self, Backoff, Throttle};
+use super::token::{Claims, Token};
 use super::warm;
 
 /// What to assume, as whom, with what.
@@ -179,10 +180,14 @@ pub fn is_session_name(name: &str) -> bool {
     (2..=64).contains(&name.len()) && name.chars().all(valid)
 }
 
-/// Reads `arn:aws:iam::ACCOUNT:role/NAME`, in any partition.
+/// Reads `arn:aws:iam::ACCOUNT:role/NAME`, in any partition, the name perhaps behind a path
+/// ([CreateRole](https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html)).
 pub fn parse_arn(text: &str) -> Option<Arn> {
     let arn: Arn = text.parse().ok()?;
-    (arn.service == "iam" && arn.resource.starts_with("role/")).then_some(arn)
+    let valid = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-/".contains(&byte);
+    let name = arn.resource.strip_prefix("role/")?;
+    let named = !name.is_empty() && !name.ends_with('/') && name.bytes().all(valid);
+    (arn.service == "iam" && arn.region.is_empty() && named).then_some(arn)
 }
 
 /// Fails unless `arn` belongs to one of `accounts`, if any are named.
@@ -228,6 +233,12 @@ pub enum Error {
     Account {
         /// The session, or the key.
         arn: Box<Arn>,
+    },
+    /// STS does not tell whose the credentials are.
+    #[error("GetCallerIdentity failed: {answer}")]
+    Caller {
+        /// What was said.
+        answer: Answer,
     },
     /// The clock, or something else that is not about the role.
     #[error(transparent)]

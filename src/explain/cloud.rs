@@ -8,10 +8,10 @@ use super::Explain;
 use crate::cloud::arn::Arn;
 use crate::cloud::ci::Ci;
 use crate::cloud::failure::Answer;
-use crate::cloud::oidc::{Audience, Claims};
+use crate::cloud::token::{Audience, Claims};
 use crate::cloud::{aws, bundle, failure, oidc, role};
 use crate::environment;
-use crate::text::clipped;
+use crate::text::{clipped, quoted};
 
 impl Explain for failure::Error {
     fn code(&self) -> &'static str {
@@ -33,7 +33,7 @@ impl Explain for failure::Error {
             }
             Self::Configuration { .. } => "check the region, AWS_ENDPOINT_URL and its kind, AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT, which may contradict each other".to_owned(),
             Self::Credentials { .. } => "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, which must be of one set, or AWS_PROFILE".to_owned(),
-            Self::Expired { .. } => "run the job again, at a desk after `aws sso login`; what was signed already is kept; credentials that another step exported end when they end, while `--role-arn` asks for a session as long as `--timeout`".to_owned(),
+            Self::Expired { .. } => "run the job again, at a desk after `aws sso login`; what was signed already is kept; credentials that another step exported end when they end, while `--role-arn` lets this program renew them".to_owned(),
             Self::NoCredentials { reason } if reason.contains("SSO") => {
                 "log in again: `aws sso login`, with `--profile NAME` where AWS_PROFILE names one".to_owned()
             }
@@ -51,7 +51,7 @@ impl Explain for role::Error {
             Self::Ended { .. } => "clock_skewed",
             Self::Refused { .. } => "role_refused",
             Self::Service { answer } if answer.is_throttled() => "throttled",
-            Self::Nonsense { .. } | Self::Service { .. } => "service_error",
+            Self::Caller { .. } | Self::Nonsense { .. } | Self::Service { .. } => "service_error",
             Self::Token(error) => error.code(),
             Self::Unreachable { .. } => "unreachable",
         }
@@ -69,13 +69,14 @@ impl Explain for role::Error {
             }
             Self::Ended { .. } => "set this machine's clock, for example with `timedatectl set-ntp true`".to_owned(),
             Self::Refused { role, duration, claims, answer } => refused(role, *duration, claims, answer),
-            Self::Service { answer } if answer.is_passing() => {
+            Self::Caller { answer } | Self::Service { answer } if answer.is_passing() => {
                 "STS failed repeatedly; run it again later, or give it longer with `--timeout`".to_owned()
             }
-            Self::Service { .. } => {
+            Self::Caller { .. } | Self::Service { .. } => {
                 "check AWS_ENDPOINT_URL_STS and HTTPS_PROXY: what answers there is not STS".to_owned()
             }
             Self::Token(error) => error.help(),
+            Self::Unreachable { reason } if reason.contains("certificate") => certificates(),
             Self::Unreachable { .. } => {
                 "check the network, HTTPS_PROXY, NO_PROXY and AWS_ENDPOINT_URL_STS; STS is asked in the region of `--region`".to_owned()
             }
@@ -94,19 +95,26 @@ fn refused(role: &Arn, duration: Duration, claims: &Claims, answer: &Answer) -> 
         format!("the token is from `{issuer}`, for `{audience}`, and its subject is `{subject}`");
     match answer.code() {
         "InvalidIdentityToken" if answer.says("No OpenIDConnect provider") => format!(
-            "{token}; make the provider known to the account {}: `aws iam create-open-id-connect-provider --url {issuer} --client-id-list {audience}`",
-            role.account
+            "{token}; make the provider known to the account {}: `aws iam create-open-id-connect-provider --url {} --client-id-list {}`",
+            role.account,
+            quoted(&issuer),
+            quoted(&audience),
         ),
         "InvalidIdentityToken" if answer.says("audience") => format!(
-            "{token}; ask for an audience that the provider knows with `--audience`, or add this one: `aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn arn:{}:iam::{}:oidc-provider/{provider} --client-id {audience}`",
-            role.partition, role.account
+            "{token}; ask for an audience that the provider knows with `--audience`, or add this one: `aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn {} --client-id {}`",
+            quoted(&provider_arn(role, provider)),
+            quoted(&audience),
         ),
         "ExpiredTokenException" => {
             format!("{token}; run the job again: its token is valid for some minutes")
         }
         "ValidationError" if answer.says("DurationSeconds") => format!(
-            "ask for a shorter session, such as `--role-duration 15m`, or raise the role's maximum: `aws iam update-role --role-name {name} --max-session-duration {}`",
+            "ask for a shorter session, such as `--role-duration 15m`, or raise the role's maximum: `aws iam update-role --role-name {} --max-session-duration {}`",
+            quoted(name),
             duration.as_secs()
+        ),
+        "AccessDenied" if subject.ends_with(":pull_request") => format!(
+            "{token}: a pull request, whose code anybody may have written; sign from a branch or a tag, which the role can trust"
         ),
         "AccessDenied" => {
             format!(
@@ -124,21 +132,49 @@ fn refused(role: &Arn, duration: Duration, claims: &Claims, answer: &Answer) -> 
 /// quotes too.
 fn trust(role: &Arn, provider: &str, claims: &Claims) -> String {
     let text = |text: &str| Value::from(text).to_string();
-    let principal = format!(
-        "arn:{}:iam::{}:oidc-provider/{provider}",
-        role.partition, role.account
-    );
     let audience = match &claims.audience {
         Audience::One(audience) => text(audience),
         Audience::Several(audiences) => Value::from(audiences.as_slice()).to_string(),
     };
-    format!(
-        r#"{{"Effect": "Allow", "Principal": {{"Federated": {}}}, "Action": "sts:AssumeRoleWithWebIdentity", "Condition": {{"StringEquals": {{{}: {audience}, {}: {}}}}}}}"#,
-        text(&principal),
+    let (federated, aud, sub) = (
+        text(&provider_arn(role, provider)),
         text(&format!("{provider}:aud")),
         text(&format!("{provider}:sub")),
-        text(&claims.subject),
+    );
+    let condition = match lasting_part(provider, &claims.subject) {
+        None => format!(
+            r#""StringEquals": {{{aud}: {audience}, {sub}: {}}}"#,
+            text(&claims.subject)
+        ),
+        Some(pattern) => format!(
+            r#""StringEquals": {{{aud}: {audience}}}, "StringLike": {{{sub}: {}}}"#,
+            text(&pattern)
+        ),
+    };
+    format!(
+        r#"{{"Effect": "Allow", "Principal": {{"Federated": {federated}}}, "Action": "sts:AssumeRoleWithWebIdentity", "Condition": {{{condition}}}}}"#
     )
+}
+
+/// The subject without what is another one in the next build: Buildkite's commit and step, CircleCI's
+/// user, Bitbucket's step.
+fn lasting_part(provider: &str, subject: &str) -> Option<String> {
+    let before = |mark: &str| subject.split_once(mark).map(|(before, _)| before);
+    if provider.starts_with("agent.buildkite.com") {
+        Some(format!("{}:commit:*:step:*", before(":commit:")?))
+    } else if provider.starts_with("oidc.circleci.com") {
+        Some(format!("{}/user/*", before("/user/")?))
+    } else if provider.starts_with("api.bitbucket.org") {
+        let (repository, _) = subject.rsplit_once(':')?;
+        Some(format!("{repository}:*"))
+    } else {
+        None
+    }
+}
+
+fn provider_arn(role: &Arn, provider: &str) -> String {
+    let (partition, account) = (&role.partition, &role.account);
+    format!("arn:{partition}:iam::{account}:oidc-provider/{provider}")
 }
 
 impl Explain for oidc::Error {
@@ -183,10 +219,21 @@ fn missing(ci: Option<Ci>) -> &'static str {
     }
 }
 
+/// What to do where the server's certificate is not trusted.
+pub(super) fn certificates() -> String {
+    "trust its authority by AWS_CA_BUNDLE=FILE; where a container has no certificates at all, install ca-certificates or let SSL_CERT_FILE name them".to_owned()
+}
+
 impl Explain for aws::Error {
     fn code(&self) -> &'static str {
         match self {
-            Self::Bundle(_) | Self::HalfAPair { .. } | Self::NoRole => "configuration",
+            Self::Bundle(_)
+            | Self::HalfAPair { .. }
+            | Self::NoRole
+            | Self::NotAFile { .. }
+            | Self::PlainSts { .. }
+            | Self::Region { .. } => "configuration",
+            Self::Account(error) => error.code(),
             Self::TokenPlace(_) => "usage",
             Self::Token(error) => error.code(),
             Self::Variable(error) => error.code(),
@@ -199,6 +246,14 @@ impl Explain for aws::Error {
                 "let AWS_CA_BUNDLE name a file of PEM certificates, or unset it to trust the system's".to_owned()
             }
             Self::Bundle(bundle::Error::Variable(error)) => error.help(),
+            Self::Account(error) => error.help(),
+            Self::NotAFile { variable } => format!("let {variable} name a file, or unset it"),
+            Self::PlainSts { .. } => {
+                "give STS an `https://` URL; to move S3 alone, set AWS_ENDPOINT_URL_S3 in place of AWS_ENDPOINT_URL".to_owned()
+            }
+            Self::Region { .. } => {
+                "write a region such as `eu-central-1` in `--region`, AWS_REGION or the profile".to_owned()
+            }
             Self::HalfAPair { set, missing } => {
                 format!("set {missing} as well, or unset {set} to use other credentials")
             }

@@ -2,6 +2,7 @@
 
 use super::{Explain, kms};
 use crate::key::{Error, KeyRef, RefError, Source, armor, cosign, private, public};
+use crate::text::quoted;
 
 impl Explain for Error {
     fn code(&self) -> &'static str {
@@ -21,15 +22,17 @@ impl Explain for Error {
         match self {
             Self::Kms { key, source } => kms::help(key, source),
             Self::Missing { key } => match key.source() {
-                Source::AwsKms(_) => "ask KMS for it".to_owned(),
                 Source::Environment(name) => format!("put the key's PEM into the variable {name}: it is unset or empty"),
-                Source::File(_) => "check the path; `s3lo generate-key-pair` makes a new pair, cosign.key and cosign.pub".to_owned(),
+                Source::File(path) if path.starts_with("arn:aws") || path.starts_with("alias/") => {
+                    format!("if it is a key in AWS KMS, write `awskms:///{path}`")
+                }
+                Source::File(_) | Source::AwsKms(_) => "check the path; `s3lo generate-key-pair` makes a new pair, cosign.key and cosign.pub".to_owned(),
             },
             Self::Oversized { .. } => "give a PEM file of at most 64 KiB".to_owned(),
             Self::PasswordMissing { .. } => "set COSIGN_PASSWORD to the password that the key was made with".to_owned(),
             Self::Private { key, source } => private_help(key, source),
             Self::Public { key, source } => public_help(key, source),
-            Self::Unreadable { key, .. } => format!("check that it is a file that this user may read: `ls -l {key}`"),
+            Self::Unreadable { key, .. } => format!("check that it is a file that this user may read: `ls -l {}`", quoted(key.as_str())),
             Self::WrongPassword { .. } => {
                 "set COSIGN_PASSWORD to the password that the key was made with; a trailing newline counts".to_owned()
             }
@@ -53,7 +56,7 @@ impl Explain for RefError {
             Self::Empty => "name a key, as in `--key cosign.key`".to_owned(),
             Self::KeyMaterial => "put the key into a variable and name that: `--key env://COSIGN_PRIVATE_KEY`".to_owned(),
             Self::NotBuilt { .. } | Self::UnknownScheme { .. } => {
-                "use a key file (`--key cosign.key`) or a variable that holds one (`--key env://COSIGN_PRIVATE_KEY`)".to_owned()
+                "use a key in AWS KMS (`--key awskms:///alias/NAME`), a key file (`--key cosign.key`) or a variable that holds one (`--key env://COSIGN_PRIVATE_KEY`)".to_owned()
             }
             Self::TooLong => "name the file by a shorter path".to_owned(),
             Self::Secret => "take the password, token or PIN out of it and give it by an environment variable".to_owned(),
@@ -81,7 +84,8 @@ fn private_code(error: &private::Error) -> &'static str {
 fn private_help(key: &KeyRef, error: &private::Error) -> String {
     match error {
         private::Error::Armor(armor::Error::Headers) | private::Error::EncryptedPkcs8 => format!(
-            "bring it into cosign's form: `cosign import-key-pair --key {key}`, then use import-cosign.key"
+            "bring it into cosign's form: `cosign import-key-pair --key {}`, then use import-cosign.key",
+            quoted(key.as_str())
         ),
         private::Error::Armor(armor::Error::Several) => "put each key into a file of its own, and give `--key` for each".to_owned(),
         private::Error::Cosign(cosign::Error::Cost { .. }) => {
@@ -117,10 +121,10 @@ fn public_code(error: &public::Error) -> &'static str {
 fn public_help(key: &KeyRef, error: &public::Error) -> String {
     match error {
         public::Error::Certificate => {
-            format!("take the public key out of it: `openssl x509 -in {key} -noout -pubkey > key.pub`")
+            format!("take the public key out of it: `openssl x509 -in {} -noout -pubkey > key.pub`", quoted(key.as_str()))
         }
         public::Error::Armor(armor::Error::Several) => "put each key into a file of its own, and give `--key` for each".to_owned(),
-        public::Error::Curve => format!("name the curve in it: `openssl ec -in {key} -param_enc named_curve -out named.key`"),
+        public::Error::Curve => format!("name the curve in it: `openssl ec -in {} -param_enc named_curve -out named.key`", quoted(key.as_str())),
         public::Error::Exponent
         | public::Error::RsaSize { .. }
         | public::Error::Unsupported { .. }

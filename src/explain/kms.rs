@@ -3,9 +3,10 @@
 use super::Explain;
 use crate::cloud::arn::Arn;
 use crate::cloud::failure::Answer;
-use crate::key::KeyRef;
 use crate::key::awskms;
 use crate::key::kms::Error;
+use crate::key::{KeyRef, Source};
+use crate::text::quoted;
 
 impl Explain for awskms::Error {
     fn code(&self) -> &'static str {
@@ -17,7 +18,11 @@ impl Explain for awskms::Error {
             Self::Slashes { instead } => format!("write `{instead}`"),
             Self::Arn { .. } => "write it as KMS prints it: `awskms:///arn:aws:kms:REGION:ACCOUNT:key/KEY-ID` or `awskms:///arn:aws:kms:REGION:ACCOUNT:alias/NAME`".to_owned(),
             Self::Host { .. } => "write `awskms:///alias/NAME`, or with a server for KMS alone `awskms://HOST:PORT/alias/NAME`".to_owned(),
-            Self::Id { id } => format!("write `awskms:///alias/{id}` if it is an alias, or the key's ID or ARN"),
+            Self::Id { id } => {
+                let name = id.trim_start_matches('/').trim_start_matches("alias/");
+                let name = name.split('?').next().unwrap_or(name);
+                format!("write `awskms:///alias/{name}` if it is an alias, or the key's ID or ARN")
+            }
             Self::NoKey => "write `awskms:///alias/NAME`, or the key's ID or ARN behind the three slashes".to_owned(),
         }
     }
@@ -53,10 +58,7 @@ pub(super) fn help(key: &KeyRef, error: &Error) -> String {
         | Error::Usage { .. } => "make a key that signs: `aws kms create-key --key-usage SIGN_VERIFY --key-spec ECC_NIST_P256`; ECC_NIST_P384, ECC_NIST_P521, ECC_NIST_EDWARDS25519 and RSA_2048 to RSA_4096 do as well".to_owned(),
         Error::Common(error) => error.help(),
         Error::Denied { action, resource, answer, .. } => denied(action, resource, answer),
-        Error::NotFound { region, .. } => format!(
-            "check the key's name, and that it is in {region}: `aws kms describe-key --region {region} --key-id {}`; name another region with `--region`, and a key of another account by its ARN",
-            key.as_str().rsplit_once("///").map_or("KEY-ID", |(_, id)| id)
-        ),
+        Error::NotFound { region, .. } => not_found(key, region),
         Error::NoRegion => "give `--region REGION` or set AWS_REGION, or name the key by its ARN".to_owned(),
         Error::Incomplete { .. }
         | Error::OtherKey { .. }
@@ -71,26 +73,48 @@ pub(super) fn help(key: &KeyRef, error: &Error) -> String {
             _ => "look the code up in the KMS API's list of errors, and quote the request ID to AWS".to_owned(),
         },
         Error::State { answer } => match answer.code() {
-            "DisabledException" => format!("enable it if it was disabled by mistake: `aws kms enable-key --key-id {}`", named(answer)),
-            _ if answer.says("deletion") => format!("take the deletion back if it was a mistake: `aws kms cancel-key-deletion --key-id {0}`, then `aws kms enable-key --key-id {0}`", named(answer)),
+            "DisabledException" => format!("enable it if it was disabled by mistake: `aws kms enable-key {}`", named(answer)),
+            _ if answer.says("deletion") => format!("take the deletion back if it was a mistake: `aws kms cancel-key-deletion {0}`, then `aws kms enable-key {0}`", named(answer)),
             _ if answer.says("import") => "import its key material, or sign with another key".to_owned(),
-            _ => format!("look at its state: `aws kms describe-key --key-id {}`", named(answer)),
+            _ => format!("look at its state: `aws kms describe-key {}`", named(answer)),
         },
+        Error::Unreachable { reason, .. } if reason.contains("certificate") => super::cloud::certificates(),
         Error::Unreachable { .. } => "check the network, HTTPS_PROXY, NO_PROXY and AWS_ENDPOINT_URL_KMS; a closed network needs a VPC endpoint for KMS".to_owned(),
     }
 }
 
-/// The key that KMS speaks of, by its ARN.
-fn named(answer: &Answer) -> String {
-    let said = answer.message.as_deref().unwrap_or_default();
-    arn_in(said).unwrap_or_else(|| "KEY-ID".to_owned())
+/// Where to look for a key that is not there.
+fn not_found(key: &KeyRef, region: &str) -> String {
+    let Source::AwsKms(name) = key.source() else {
+        return "check the key's name".to_owned();
+    };
+    let list = format!("`aws kms list-aliases --region {}`", quoted(region));
+    match (name.arn(), name.id().starts_with("alias/")) {
+        (Some(_), _) => format!("check the ARN; {list} shows the names that there are"),
+        (None, true) => format!(
+            "check the name, and that it is in {region}: {list}; name another region with `--region`, and a key of another account by its ARN"
+        ),
+        (None, false) => format!(
+            "check the ID, and that it is in {region}: {list}; if it is an alias, write `awskms:///alias/{}`; name another region with `--region`, and a key of another account by its ARN",
+            name.id()
+        ),
+    }
 }
 
-fn arn_in(text: &str) -> Option<String> {
+/// The arguments that name the key that KMS speaks of.
+fn named(answer: &Answer) -> String {
+    let said = answer.message.as_deref().unwrap_or_default();
+    match arn_in(said) {
+        Some(arn) => format!("--region {} --key-id {arn}", arn.region),
+        None => "--key-id KEY-ID".to_owned(),
+    }
+}
+
+fn arn_in(text: &str) -> Option<Arn> {
     let words = text.split(|c: char| c.is_whitespace() || "'\"`".contains(c));
     let mut arns = words.filter_map(|word| word.trim_end_matches(['.', ',']).parse::<Arn>().ok());
-    let key = arns.find(|arn| arn.service == "kms" && arn.resource.starts_with("key/"))?;
-    Some(key.to_string())
+    // In the alphabet of keys: what a server says may end up in somebody's shell.
+    arns.find(awskms::is_key)
 }
 
 /// The statement that is missing. KMS itself says who asked, and for which key.
@@ -102,7 +126,7 @@ fn denied(action: &str, resource: &str, answer: &Answer) -> String {
         );
     }
     let known = resource.parse::<Arn>().ok().map(|arn| arn.to_string());
-    let arn = arn_in(said).or(known);
+    let arn = arn_in(said).map(|arn| arn.to_string()).or(known);
     let arn = arn.unwrap_or_else(|| "arn:aws:kms:REGION:ACCOUNT:key/KEY-ID".to_owned());
     let mut help = format!(
         r#"add to the role's policy: `{{"Effect": "Allow", "Action": "{action}", "Resource": "{arn}"}}`"#

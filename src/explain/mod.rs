@@ -9,7 +9,7 @@ mod store;
 use std::error::Error;
 use std::fmt;
 
-use crate::text::printable;
+use crate::text::{printable, quoted};
 use crate::{image, sign, verify};
 
 /// An error as the user meets it.
@@ -105,9 +105,8 @@ impl Explain for sign::Error {
                 "nothing was stored; check the key with `s3lo public-key --key KEY`, and report this if it happens again".to_owned()
             }
             Self::Pinned { reference, current, .. } => format!(
-                "somebody pushed to this tag since it was built; push your image again, or sign what is there now: `{}://{}@{current}`",
-                reference.scheme(),
-                reference.bound_name()
+                "somebody pushed to this tag since it was built; push your image again; or, once you know who pushed what is there, name that: `{}`",
+                quoted(&format!("{}://{}@{current}", reference.scheme(), reference.bound_name()))
             ),
             Self::Store(error) => error.help(),
             Self::TimedOut => timed_out(),
@@ -150,10 +149,13 @@ impl Explain for image::Error {
             Self::NotInStore { reference, tags } => (reference, tags.as_deref()),
         };
         let push = format!(
-            "push it first: `s3lo push {} {}://{}`",
-            reference.name(),
-            reference.scheme(),
-            reference.bound_name()
+            "push it first: `s3lo push {} {}`",
+            quoted(&reference.name()),
+            quoted(&format!(
+                "{}://{}",
+                reference.scheme(),
+                reference.bound_name()
+            ))
         );
         match tags {
             None => push,

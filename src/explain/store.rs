@@ -2,6 +2,7 @@
 
 use super::Explain;
 use crate::store::Error;
+use crate::text::quoted;
 
 impl Explain for Error {
     fn code(&self) -> &'static str {
@@ -47,12 +48,21 @@ impl Explain for Error {
             Self::Symlink { .. } => {
                 "replace the link by the directory or file itself; a store may only be linked to at its root".to_owned()
             }
+            Self::Unreachable { reason, .. } if reason.contains("certificate") => super::cloud::certificates(),
             Self::Unreachable { .. } => {
                 "check the network, HTTPS_PROXY and NO_PROXY, and the URL if you gave `--endpoint`".to_owned()
             }
             Self::WrongRegion { .. } => "name the bucket's region: `--region REGION` or AWS_REGION".to_owned(),
         }
     }
+}
+
+/// The partition of the ARNs that S3 speaks of.
+fn partition(message: &str) -> Option<&'static str> {
+    let known = ["aws-cn", "aws-us-gov", "aws-eusc"];
+    known
+        .into_iter()
+        .find(|partition| message.contains(&format!("arn:{partition}:")))
 }
 
 /// The action that S3 says the caller is not authorized to perform.
@@ -66,18 +76,25 @@ fn missing_action(message: &str) -> Option<&'static str> {
 /// The IAM statement that is missing, or the file permission.
 fn denied(action: &str, object: &str, message: Option<&str>) -> String {
     let Some(path) = object.strip_prefix("s3://") else {
-        return format!("let this user {action} it: `namei -l {object}` shows who may");
+        return format!(
+            "let this user {action} it: `namei -l {}` shows who may",
+            quoted(object)
+        );
     };
     let bucket = path.split('/').next().unwrap_or(path);
     // What S3 misses may be another permission than the one that was made use of: without s3:ListBucket
     // it does not tell what is absent from what is forbidden.
     let action = message.and_then(missing_action).unwrap_or(action);
+    let partition = message.and_then(partition).unwrap_or("aws");
     let statement = match action {
         "s3:ListBucket" => format!(
-            r#"{{"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::{bucket}", "Condition": {{"StringLike": {{"s3:prefix": "manifests/*"}}}}}}"#
+            r#"{{"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "arn:{partition}:s3:::{bucket}", "Condition": {{"StringLike": {{"s3:prefix": "manifests/*"}}}}}}"#
+        ),
+        "s3:PutObject" => format!(
+            r#"{{"Effect": "Allow", "Action": "{action}", "Resource": "arn:{partition}:s3:::{bucket}/manifests/*/signatures/*"}}"#
         ),
         _ => format!(
-            r#"{{"Effect": "Allow", "Action": "{action}", "Resource": "arn:aws:s3:::{bucket}/manifests/*"}}"#
+            r#"{{"Effect": "Allow", "Action": "{action}", "Resource": "arn:{partition}:s3:::{bucket}/manifests/*"}}"#
         ),
     };
     if message.is_some_and(|message| message.contains("explicit deny")) {
@@ -92,6 +109,11 @@ fn denied(action: &str, object: &str, message: Option<&str>) -> String {
     } else if action == "s3:GetObject" {
         help.push_str(
             "; without s3:ListBucket S3 gives this answer for an image that does not exist, too",
+        );
+    }
+    if message.is_none_or(|message| !message.contains("not authorized")) {
+        help.push_str(
+            "; with `--expected-bucket-owner`, check that the bucket belongs to that account",
         );
     }
     help

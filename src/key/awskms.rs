@@ -72,13 +72,16 @@ impl Name {
         self.arn.as_ref()
     }
 
-    /// Whether `arn` can be the key that this names. An alias may lead to any key of its region.
+    /// Whether `arn` can be the key that this names. An alias may lead to any key of its account.
     pub fn may_be(&self, arn: &Arn) -> bool {
         match (&self.arn, self.id.starts_with("alias/")) {
             (None, true) => true,
             (None, false) => arn.resource.strip_prefix("key/") == Some(&self.id),
             (Some(named), _) if named.resource.starts_with("key/") => named == arn,
-            (Some(named), _) => named.region == arn.region && named.account == arn.account,
+            (Some(named), _) => {
+                (&named.partition, &named.region, &named.account)
+                    == (&arn.partition, &arn.region, &arn.account)
+            }
         }
     }
 }
@@ -88,11 +91,16 @@ fn parse_arn(text: &str) -> Result<Arn, Error> {
         arn: text.to_owned(),
     };
     let arn: Arn = text.parse().map_err(|_| wrong())?;
-    let key = arn.resource.strip_prefix("key/").is_some_and(is_id);
-    if arn.service != "kms" || arn.region.is_empty() || !(key || is_alias(&arn.resource)) {
+    let alias = arn.service == "kms" && is_alias(&arn.resource);
+    if arn.region.is_empty() || !(is_key(&arn) || alias) {
         return Err(wrong());
     }
     Ok(arn)
+}
+
+/// Whether an ARN is that of a key.
+pub fn is_key(arn: &Arn) -> bool {
+    arn.service == "kms" && arn.resource.strip_prefix("key/").is_some_and(is_id)
 }
 
 fn is_arn(text: &str) -> bool {

@@ -14,7 +14,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::retry::RetryConfig;
 
-use super::awskms::Name;
+use super::awskms::{self, Name};
 use super::public::{self, PublicKey};
 use super::{KeyRef, Signature, Signer};
 use crate::cloud::arn::Arn;
@@ -42,6 +42,13 @@ impl Kms {
     ///
     /// [`Error::NoRegion`] if neither the key nor anything else names a region.
     pub fn new(aws: &Aws, reference: &KeyRef, name: &Name) -> Result<Self, super::Error> {
+        // What an ARN says of its account is known before anything is asked.
+        if let Some(arn) = name.arn() {
+            role::allowed(&aws.allowed_accounts, arn).map_err(|error| super::Error::Kms {
+                key: reference.clone(),
+                source: Box::new(Error::Common(failure::Error::Role(Box::new(error)))),
+            })?;
+        }
         let Some(config) = config(&aws.config, aws, name) else {
             return Err(super::Error::Kms {
                 key: reference.clone(),
@@ -117,7 +124,7 @@ impl Kms {
         let id = there(id, "KeyId")?;
         let other = || Error::OtherKey { key: clipped(id) };
         let arn: Arn = id.parse().map_err(|_| other())?;
-        if self.name.may_be(&arn) && arn.resource.starts_with("key/") {
+        if self.name.may_be(&arn) && awskms::is_key(&arn) {
             Ok(arn)
         } else {
             Err(other())

@@ -24,7 +24,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use tokio::time::Instant;
 
 use super::{Error, Listing, Object, Store, Version};
-use crate::cloud::arn::Account;
+use crate::cloud::arn::{Account, is_region};
 use crate::cloud::aws::Aws;
 use crate::cloud::failure::{Answer, Failure, innermost};
 use crate::cloud::retry::{Backoff, Throttle, TooManyRequests, unrationed};
@@ -391,7 +391,5 @@ fn named_region<E>(error: &SdkError<E, HttpResponse>) -> Option<String> {
         let (_, rest) = body.split_once("<Region>")?;
         Some(rest.split_once("</Region>")?.0)
     })?;
-    let valid = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (region.len() <= 32 && !region.is_empty() && region.bytes().all(valid))
-        .then(|| region.to_owned())
+    is_region(region).then(|| region.to_owned())
 }

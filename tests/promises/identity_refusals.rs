@@ -229,7 +229,7 @@ fn granted(statement: &Value) -> Trust {
 #[test]
 fn a_role_that_trusts_others_comes_with_the_statement_that_it_lacks() {
     let shop = Workshop::in_github(EVERYTHING);
-    let subject = "repo:acme/app:pull_request";
+    let subject = "repo:acme/app:environment:release";
     shop.aws.set_subject(subject);
     let text = refused(&shop, "");
     let granted = granted(&statement(&text));
@@ -241,6 +241,18 @@ fn a_role_that_trusts_others_comes_with_the_statement_that_it_lacks() {
     shop.s3lo(&format!("{SIGN} --role-arn {ROLE_ARN}"))
         .ends_with(0);
     assert_told!(text);
+}
+
+/// What anybody may have written must not be given the role by a tired person.
+#[test]
+fn a_pull_request_is_given_no_statement() {
+    let shop = Workshop::in_github(EVERYTHING);
+    shop.aws.set_subject("repo:acme/app:pull_request");
+    let text = refused(&shop, "");
+    assert!(
+        !text.contains("Effect") && text.contains("pull request"),
+        "{text}"
+    );
 }
 
 /// Lets the job of a branch assume the role by nothing but what the refusal prints.
@@ -353,7 +365,8 @@ fn a_role_of_an_account_that_is_not_allowed_signs_nothing() {
     let line = format!("{SIGN} --role-arn {ROLE_ARN}");
     let run = shop.s3lo(&format!("{line} --allowed-account {OTHER} -o json"));
     assert_eq!(error_code(run), "account_not_allowed");
-    assert_eq!(shop.actions(), ["token", ASSUME]);
+    // Its ARN tells the account, and nobody else needs to hear of the job.
+    assert_eq!(shop.actions(), Vec::<String>::new());
     assert_told!(refused(&shop, &format!("--allowed-account {OTHER}")));
     // Where it is allowed, STS is asked nothing more.
     let asked = shop.actions().len();

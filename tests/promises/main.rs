@@ -18,6 +18,7 @@ mod conformance;
 mod documentation;
 mod errors;
 mod forgeries;
+mod hostile_surroundings;
 mod identity;
 mod identity_refusals;
 mod interop;

