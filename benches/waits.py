@@ -5,6 +5,7 @@
 
 import json
 import os
+import pathlib
 import subprocess
 from dataclasses import dataclass
 from typing import Callable
@@ -21,6 +22,9 @@ KEY = ["--key", "awskms:///alias/bench"]
 ROLE = ["--role-arn", "arn:aws:iam::111122223333:role/signer"]
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret"}
 CA = WORK / "ca.pem"
+# What a run reads before its first handshake: the public authorities, and among them the bench's own.
+SYSTEM = pathlib.Path("/etc/ssl/certs/ca-certificates.crt")
+ROOTS = WORK / "roots.pem"
 
 
 class Services:
@@ -38,6 +42,9 @@ class Services:
         if not ready:
             raise RuntimeError("the services did not start")
         self.ready = json.loads(ready)
+        if tls:
+            public = SYSTEM.read_text() if SYSTEM.exists() else ""
+            ROOTS.write_text(public + CA.read_text())
         self.did = None
 
     def __enter__(self):
@@ -57,7 +64,7 @@ class Services:
     def variables(self):
         """What leads the program here, and past the files and the metadata service of this machine."""
         here = {f"AWS_ENDPOINT_URL_{name.upper()}": self.url(name) for name in ("s3", "kms", "sts")}
-        trust = {"AWS_CA_BUNDLE": str(CA)} if self.tls else {}
+        trust = {"SSL_CERT_FILE": str(ROOTS), "SSL_CERT_DIR": os.devnull} if self.tls else {}
         return here | trust | {
             "AWS_REGION": "us-east-1",
             "AWS_CONFIG_FILE": os.devnull,
