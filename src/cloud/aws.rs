@@ -106,7 +106,6 @@ impl Aws {
         let role = role(&wishes)?;
         if let Some(role) = &role {
             role::allowed(&wishes.allowed_accounts, &role.arn)?;
-            check_sts()?;
         }
         let http = http::client(bundle::from_environment()?);
         let named = RegionProviderChain::first_try(wishes.region.clone().map(Region::new))
@@ -140,6 +139,9 @@ impl Aws {
             .no_credentials()
             .load()
             .await;
+        if role.is_some() {
+            check_sts(anonymous.endpoint_url())?;
+        }
         let role = role.map(|role| Provider::new(role, &anonymous, http.clone(), wishes.deadline));
         let credentials = match &role {
             Some(role) => Primed::new(role.clone()),
@@ -352,13 +354,11 @@ fn is_url(url: &str) -> bool {
     rest.is_some_and(|rest| !rest.starts_with('/') && !rest.is_empty() && !rest.contains(' '))
 }
 
-/// The identity token is a credential, and it is sent to STS as it is.
-fn check_sts() -> Result<(), Error> {
-    let url = match variable("AWS_ENDPOINT_URL_STS")? {
-        Some(url) => Some(url),
-        None => variable("AWS_ENDPOINT_URL")?,
-    };
-    match url {
+/// The identity token is a credential, and it is sent to STS as it is. `for_all` is the endpoint that
+/// environment or profile name for every service.
+fn check_sts(for_all: Option<&str>) -> Result<(), Error> {
+    let own = variable("AWS_ENDPOINT_URL_STS")?;
+    match own.or_else(|| for_all.map(str::to_owned)) {
         Some(url) if !oidc::is_guarded(&url) => Err(Error::PlainSts { url }),
         _ => Ok(()),
     }

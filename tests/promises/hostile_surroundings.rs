@@ -260,6 +260,14 @@ fn an_identity_token_travels_by_tls_or_stays_on_this_machine() {
         assert_eq!(code(&json), "configuration");
         assert_eq!(shop.actions(), Vec::<String>::new());
     }
+    let mut shop = Workshop::in_github(EVERYTHING);
+    shop.desk.unset("AWS_ENDPOINT_URL_STS");
+    let config = "[default]\nendpoint_url = http://minio.invalid:9000\n";
+    shop.desk.write("config", config);
+    shop.desk.set("AWS_CONFIG_FILE", "config");
+    let line = format!("{SIGN} --role-arn {ROLE_ARN} -o json");
+    assert_eq!(code(&shop.s3lo(&line).ends_with(2).json()), "configuration");
+    assert_eq!(shop.actions(), Vec::<String>::new());
 }
 
 #[test]
