@@ -273,7 +273,7 @@ async fn assume(cloud: &Aws, deadline: Instant) -> Result<(), Explained> {
 
 fn timed_out() -> Explained {
     Explained {
-        message: "the run's time was up before AWS had answered".to_owned(),
+        message: "the run's time was up before keys and credentials were at hand".to_owned(),
         ..Explained::new(&sign::Error::TimedOut)
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aws_config::environment::EnvironmentVariableRegionProvider;
+use aws_config::identity::IdentityCache;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::ProfileFileRegionProvider;
 use aws_config::provider_config::ProviderConfig;
@@ -27,6 +28,9 @@ pub(super) const CONNECT: Duration = Duration::from_secs(5);
 
 /// How long an answer may take to begin.
 pub(super) const READ: Duration = Duration::from_secs(20);
+
+/// How long credentials may take to be renewed, tries and all. The SDK would give them five seconds.
+const RENEWAL: Duration = Duration::from_secs(120);
 
 /// What a run asks for.
 #[derive(Clone, Debug)]
@@ -100,6 +104,7 @@ impl Aws {
             "AWS_CONFIG_FILE",
             "AWS_SHARED_CREDENTIALS_FILE",
             "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+            "SSL_CERT_FILE",
         ] {
             check_file(variable)?;
         }
@@ -137,11 +142,9 @@ impl Aws {
             .retry_config(retry::config(attempts))
             .timeout_config(timeouts)
             .no_credentials()
+            .identity_cache(IdentityCache::lazy().load_timeout(RENEWAL).build())
             .load()
             .await;
-        if role.is_some() {
-            check_sts(anonymous.endpoint_url())?;
-        }
         let role = role.map(|role| Provider::new(role, &anonymous, http.clone(), wishes.deadline));
         let credentials = match &role {
             Some(role) => Primed::new(role.clone()),
@@ -258,10 +261,6 @@ fn role(wishes: &Wishes) -> Result<Option<Role>, Error> {
         }
     };
     let source = match (token_file, token_variable) {
-        // What is wrong here may be the token itself, and is not repeated.
-        (Some(path), _) if path.is_empty() || token::is_token(&path) => {
-            return Err(Error::TokenPlace("--web-identity-token-file"));
-        }
         (Some(path), _) => Source::File(path),
         (None, Some(name)) if !environment::is_name(&name) => {
             return Err(Error::TokenPlace("--web-identity-token-env"));
@@ -269,6 +268,15 @@ fn role(wishes: &Wishes) -> Result<Option<Role>, Error> {
         (None, Some(name)) => Source::Variable(name),
         (None, None) => Source::detect(ci)?,
     };
+    // What is wrong here may be the token itself, and is not repeated.
+    if let Source::File(path) = &source
+        && (path.is_empty() || token::is_token(path))
+    {
+        return Err(Error::TokenPlace(match wishes.role.token_file {
+            Some(_) => "--web-identity-token-file",
+            None => "AWS_WEB_IDENTITY_TOKEN_FILE",
+        }));
+    }
     let session_name = match session_name {
         Some(name) => name,
         None => match variable("AWS_ROLE_SESSION_NAME")? {
@@ -354,16 +362,6 @@ fn is_url(url: &str) -> bool {
     rest.is_some_and(|rest| !rest.starts_with('/') && !rest.is_empty() && !rest.contains(' '))
 }
 
-/// The identity token is a credential, and it is sent to STS as it is. `for_all` is the endpoint that
-/// environment or profile name for every service.
-fn check_sts(for_all: Option<&str>) -> Result<(), Error> {
-    let own = variable("AWS_ENDPOINT_URL_STS")?;
-    match own.or_else(|| for_all.map(str::to_owned)) {
-        Some(url) if !oidc::is_guarded(&url) => Err(Error::PlainSts { url }),
-        _ => Ok(()),
-    }
-}
-
 /// A pipe that nobody writes to would hold up the run for ever.
 fn check_file(name: &'static str) -> Result<(), Error> {
     let Some(path) = variable(name)? else {
@@ -404,20 +402,14 @@ pub enum Error {
         /// The variable.
         variable: &'static str,
     },
-    /// The identity token would travel in the open.
-    #[error("the identity token would go to `{}` without TLS", url.escape_debug())]
-    PlainSts {
-        /// The URL.
-        url: String,
-    },
     /// What is named is no region.
     #[error("`{}` is not an AWS region", region.escape_debug())]
     Region {
         /// The text.
         region: String,
     },
-    /// A flag names no place where a token could be.
-    #[error("`{0}` is not followed by the place of a token")]
+    /// A flag or a variable names no place where a token could be.
+    #[error("`{0}` does not name the place of a token")]
     TokenPlace(&'static str),
     /// There is no token to assume the role with.
     #[error(transparent)]

@@ -157,6 +157,12 @@ async fn from_agent(audience: &str) -> Result<SecretString, Error> {
         }
         Ok(Ok(output)) => output,
     };
+    if output.stdout.len() > MOST {
+        return Err(Error::Agent {
+            reason: "it answered with more than a token".to_owned(),
+            lasting: true,
+        });
+    }
     if !output.status.success() {
         let told = String::from_utf8_lossy(&output.stderr);
         let last = told.trim().lines().last().unwrap_or_default();
@@ -175,32 +181,37 @@ async fn bounded_output(mut command: Command) -> std::io::Result<Output> {
         .stderr(Stdio::piped())
         .spawn()?;
     let most = u64::try_from(MOST).unwrap_or(u64::MAX).saturating_add(1);
-    let (mut stdout, mut stderr) = (Vec::with_capacity(MOST), Vec::new());
-    let out = child.stdout.take();
-    let err = child.stderr.take();
-    let (out, err) = join(
-        read_start(out, &mut stdout, most),
-        read_start(err, &mut stderr, 4096),
-    )
-    .await;
-    out?;
-    err?;
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    // A pipe that is closed behind its start ends whoever floods it.
+    let start = async move {
+        let mut start = Vec::with_capacity(MOST);
+        if let Some(stdout) = stdout {
+            stdout.take(most).read_to_end(&mut start).await?;
+        }
+        std::io::Result::Ok(start)
+    };
+    let (stdout, stderr) = join(start, last_words(stderr)).await;
     Ok(Output {
         status: child.wait().await?,
-        stdout,
-        stderr,
+        stdout: stdout?,
+        stderr: stderr?,
     })
 }
 
-/// Reads the start of a pipe. It is closed behind it, so that whoever writes on does not wait.
-async fn read_start(
-    pipe: Option<impl AsyncRead + Unpin>,
-    into: &mut Vec<u8>,
-    most: u64,
-) -> std::io::Result<usize> {
-    match pipe {
-        Some(pipe) => pipe.take(most).read_to_end(into).await,
-        None => Ok(0),
+/// Reads a pipe to its end, and keeps what was said last.
+async fn last_words(pipe: Option<impl AsyncRead + Unpin>) -> std::io::Result<Vec<u8>> {
+    let (mut kept, mut chunk) = (Vec::new(), [0; 4096]);
+    let Some(mut pipe) = pipe else {
+        return Ok(kept);
+    };
+    loop {
+        let length = pipe.read(&mut chunk).await?;
+        if length == 0 {
+            return Ok(kept);
+        }
+        kept.extend_from_slice(chunk.get(..length).unwrap_or_default());
+        let surplus = kept.len().saturating_sub(chunk.len());
+        kept.drain(..surplus);
     }
 }
 

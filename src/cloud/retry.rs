@@ -141,7 +141,7 @@ struct Pressure {
 
 impl Throttle {
     fn eased(&self) {
-        self.pressure().doublings = 0;
+        *self.pressure() = Pressure::default();
     }
 
     /// The pause after a refusal.

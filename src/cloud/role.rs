@@ -9,12 +9,17 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{self, ProvideCredentials, future};
 use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityOutput;
+use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::interceptors::Intercept;
+use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextRef;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::retry::RetryConfig;
 use tokio::time::Instant;
 
 use super::arn::{Account, Arn};
-use super::failure::{self, Answer, Failure};
+use super::failure::{self, Answer, Failure, find_source};
 use super::oidc::{self, Source};
 use super::retry::{self, Backoff, Throttle};
 use super::token::{Claims, Token};
@@ -53,6 +58,7 @@ impl Provider {
         let sts = aws_sdk_sts::config::Builder::from(config)
             // Each try takes a token of its own, so the SDK must not repeat a request.
             .retry_config(RetryConfig::disabled())
+            .interceptor(Guarded)
             .build();
         Self {
             role,
@@ -104,6 +110,7 @@ impl Provider {
         match asked.send().await {
             Ok(output) => self.session(output),
             Err(error) => Err(match Failure::of("STS", &error) {
+                _ if find_source::<Plain>(&error).is_some() => Error::Plain,
                 Failure::Common(error) => match error {
                     failure::Error::Expired { answer, .. }
                     | failure::Error::Credentials { answer, .. } => self.refused(token, answer),
@@ -172,6 +179,33 @@ impl Provider {
         ))
     }
 }
+
+/// Lets no identity token go where others can read it, whoever named the endpoint.
+#[derive(Debug)]
+struct Guarded;
+
+impl Intercept for Guarded {
+    fn name(&self) -> &'static str {
+        "Guarded"
+    }
+
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if oidc::is_guarded(context.request().uri()) {
+            Ok(())
+        } else {
+            Err(Plain.into())
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("not HTTPS")]
+struct Plain;
 
 /// Whether STS takes `name` for a session: `[\w+=,.@-]{2,64}`
 /// ([AssumeRoleWithWebIdentity](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html)).
@@ -255,6 +289,9 @@ pub enum Error {
         /// What is not there.
         missing: &'static str,
     },
+    /// The identity token would travel in the open.
+    #[error("the identity token would go to STS without TLS")]
+    Plain,
     /// STS refuses the token.
     #[error("STS refused to let this job assume `{role}`: {answer}")]
     Refused {

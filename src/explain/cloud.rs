@@ -49,8 +49,11 @@ impl Explain for role::Error {
             Self::Account { .. } => "account_not_allowed",
             Self::Common(error) => error.code(),
             Self::Ended { .. } => "clock_skewed",
+            Self::Plain => "configuration",
             Self::Refused { .. } => "role_refused",
-            Self::Service { answer } if answer.is_throttled() => "throttled",
+            Self::Caller { answer } | Self::Service { answer } if answer.is_throttled() => {
+                "throttled"
+            }
             Self::Caller { .. } | Self::Nonsense { .. } | Self::Service { .. } => "service_error",
             Self::Token(error) => error.code(),
             Self::Unreachable { .. } => "unreachable",
@@ -68,6 +71,9 @@ impl Explain for role::Error {
                 "check AWS_ENDPOINT_URL_STS and HTTPS_PROXY: what answers there is not STS".to_owned()
             }
             Self::Ended { .. } => "set this machine's clock, for example with `timedatectl set-ntp true`".to_owned(),
+            Self::Plain => {
+                "give STS an `https://` URL; to move S3 alone, set AWS_ENDPOINT_URL_S3 in place of AWS_ENDPOINT_URL".to_owned()
+            }
             Self::Refused { role, duration, claims, answer } => refused(role, *duration, claims, answer),
             Self::Caller { answer } | Self::Service { answer } if answer.is_passing() => {
                 "STS failed repeatedly; run it again later, or give it longer with `--timeout`".to_owned()
@@ -76,7 +82,7 @@ impl Explain for role::Error {
                 "check AWS_ENDPOINT_URL_STS and HTTPS_PROXY: what answers there is not STS".to_owned()
             }
             Self::Token(error) => error.help(),
-            Self::Unreachable { reason } if reason.contains("certificate") => certificates(),
+            Self::Unreachable { reason } if reason.contains("UnknownIssuer") => certificates(),
             Self::Unreachable { .. } => {
                 "check the network, HTTPS_PROXY, NO_PROXY and AWS_ENDPOINT_URL_STS; STS is asked in the region of `--region`".to_owned()
             }
@@ -156,20 +162,41 @@ fn trust(role: &Arn, provider: &str, claims: &Claims) -> String {
     )
 }
 
-/// The subject without what is another one in the next build: Buildkite's commit and step, CircleCI's
-/// user, Bitbucket's step.
+/// The subject as a pattern that the next build matches, where it is another one for each: Buildkite's commit
+/// and step, CircleCI's user, Bitbucket's step. Whoever names a branch may put wildcards into it, and
+/// whatever stands for a user must not reach into what follows.
 fn lasting_part(provider: &str, subject: &str) -> Option<String> {
-    let before = |mark: &str| subject.split_once(mark).map(|(before, _)| before);
     if provider.starts_with("agent.buildkite.com") {
-        Some(format!("{}:commit:*:step:*", before(":commit:")?))
+        let (build, _) = subject.split_once(":commit:")?;
+        Some(format!("{}:commit:*:step:*", literal(build)))
     } else if provider.starts_with("oidc.circleci.com") {
-        Some(format!("{}/user/*", before("/user/")?))
+        let (project, rest) = subject.split_once("/user/")?;
+        let (user, branch) = match rest.split_once('/') {
+            Some((user, branch)) => (user, format!("/{branch}")),
+            None => (rest, String::new()),
+        };
+        let anybody = "?".repeat(user.chars().count());
+        Some(format!(
+            "{}/user/{anybody}{}",
+            literal(project),
+            literal(&branch)
+        ))
     } else if provider.starts_with("api.bitbucket.org") {
         let (repository, _) = subject.rsplit_once(':')?;
-        Some(format!("{repository}:*"))
+        Some(format!("{}:*", literal(repository)))
     } else {
         None
     }
+}
+
+/// `text` without wildcards, in the language of
+/// [policy variables](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html).
+fn literal(text: &str) -> String {
+    let escaped = |c: char| match c {
+        '$' | '*' | '?' => format!("${{{c}}}"),
+        other => other.to_string(),
+    };
+    text.chars().map(escaped).collect()
 }
 
 fn provider_arn(role: &Arn, provider: &str) -> String {
@@ -231,7 +258,6 @@ impl Explain for aws::Error {
             | Self::HalfAPair { .. }
             | Self::NoRole
             | Self::NotAFile { .. }
-            | Self::PlainSts { .. }
             | Self::Region { .. } => "configuration",
             Self::Account(error) => error.code(),
             Self::TokenPlace(_) => "usage",
@@ -248,9 +274,6 @@ impl Explain for aws::Error {
             Self::Bundle(bundle::Error::Variable(error)) => error.help(),
             Self::Account(error) => error.help(),
             Self::NotAFile { variable } => format!("let {variable} name a file, or unset it"),
-            Self::PlainSts { .. } => {
-                "give STS an `https://` URL; to move S3 alone, set AWS_ENDPOINT_URL_S3 in place of AWS_ENDPOINT_URL".to_owned()
-            }
             Self::Region { .. } => {
                 "write a region such as `eu-central-1` in `--region`, AWS_REGION or the profile".to_owned()
             }
@@ -258,7 +281,7 @@ impl Explain for aws::Error {
                 format!("set {missing} as well, or unset {set} to use other credentials")
             }
             Self::NoRole => "give the role: `--role-arn arn:aws:iam::ACCOUNT:role/NAME`".to_owned(),
-            Self::TokenPlace("--web-identity-token-file") => {
+            Self::TokenPlace("--web-identity-token-file" | "AWS_WEB_IDENTITY_TOKEN_FILE") => {
                 "give the path of the file that holds the token, not the token".to_owned()
             }
             Self::TokenPlace(_) => {
@@ -277,5 +300,34 @@ impl Explain for environment::Error {
 
     fn help(&self) -> String {
         format!("set {} to {}, or unset it", self.variable, self.expected)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_lasts_and_reaches_no_further_than_the_subject() {
+        let buildkite = "organization:acme:pipeline:app:ref:refs/heads/*:commit:a1:step:build";
+        assert_eq!(
+            lasting_part("agent.buildkite.com", buildkite).unwrap(),
+            "organization:acme:pipeline:app:ref:refs/heads/${*}:commit:*:step:*"
+        );
+        let circle =
+            "org/o/project/p/user/1234/vcs-origin/github.com/acme/app/vcs-ref/refs/heads/main";
+        assert_eq!(
+            lasting_part("oidc.circleci.com/org/o", circle).unwrap(),
+            "org/o/project/p/user/????/vcs-origin/github.com/acme/app/vcs-ref/refs/heads/main"
+        );
+        assert_eq!(
+            lasting_part("oidc.circleci.com/org/o", "org/o/project/p/user/1234").unwrap(),
+            "org/o/project/p/user/????"
+        );
+        assert_eq!(
+            lasting_part("api.bitbucket.org/2.0/workspaces/acme", "{r}:{e}:{s}").unwrap(),
+            "{r}:{e}:*"
+        );
+        assert_eq!(lasting_part("gitlab.com", "project_path:a/b"), None);
     }
 }

@@ -24,7 +24,8 @@ impl Explain for Error {
             Self::Missing { key } => match key.source() {
                 Source::Environment(name) => format!("put the key's PEM into the variable {name}: it is unset or empty"),
                 Source::File(path) if path.starts_with("arn:aws") || path.starts_with("alias/") => {
-                    format!("if it is a key in AWS KMS, write `awskms:///{path}`")
+                    let name = quoted(&format!("awskms:///{path}"));
+                    format!("if it is a key in AWS KMS, write `{name}`")
                 }
                 Source::File(_) | Source::AwsKms(_) => "check the path; `s3lo generate-key-pair` makes a new pair, cosign.key and cosign.pub".to_owned(),
             },

@@ -21,7 +21,8 @@ impl Explain for awskms::Error {
             Self::Id { id } => {
                 let name = id.trim_start_matches('/').trim_start_matches("alias/");
                 let name = name.split('?').next().unwrap_or(name);
-                format!("write `awskms:///alias/{name}` if it is an alias, or the key's ID or ARN")
+                let name = quoted(&format!("awskms:///alias/{name}"));
+                format!("write `{name}` if it is an alias, or the key's ID or ARN")
             }
             Self::NoKey => "write `awskms:///alias/NAME`, or the key's ID or ARN behind the three slashes".to_owned(),
         }
@@ -78,7 +79,7 @@ pub(super) fn help(key: &KeyRef, error: &Error) -> String {
             _ if answer.says("import") => "import its key material, or sign with another key".to_owned(),
             _ => format!("look at its state: `aws kms describe-key {}`", named(answer)),
         },
-        Error::Unreachable { reason, .. } if reason.contains("certificate") => super::cloud::certificates(),
+        Error::Unreachable { reason, .. } if reason.contains("UnknownIssuer") => super::cloud::certificates(),
         Error::Unreachable { .. } => "check the network, HTTPS_PROXY, NO_PROXY and AWS_ENDPOINT_URL_KMS; a closed network needs a VPC endpoint for KMS".to_owned(),
     }
 }

@@ -48,7 +48,7 @@ impl Explain for Error {
             Self::Symlink { .. } => {
                 "replace the link by the directory or file itself; a store may only be linked to at its root".to_owned()
             }
-            Self::Unreachable { reason, .. } if reason.contains("certificate") => super::cloud::certificates(),
+            Self::Unreachable { reason, .. } if reason.contains("UnknownIssuer") => super::cloud::certificates(),
             Self::Unreachable { .. } => {
                 "check the network, HTTPS_PROXY and NO_PROXY, and the URL if you gave `--endpoint`".to_owned()
             }
@@ -59,7 +59,15 @@ impl Explain for Error {
 
 /// The partition of the ARNs that S3 speaks of.
 fn partition(message: &str) -> Option<&'static str> {
-    let known = ["aws-cn", "aws-us-gov", "aws-eusc"];
+    let known = [
+        "aws-cn",
+        "aws-us-gov",
+        "aws-eusc",
+        "aws-iso",
+        "aws-iso-b",
+        "aws-iso-e",
+        "aws-iso-f",
+    ];
     known
         .into_iter()
         .find(|partition| message.contains(&format!("arn:{partition}:")))

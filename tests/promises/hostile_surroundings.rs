@@ -94,6 +94,7 @@ fn a_pipe_that_nobody_writes_to_does_not_hold_up_the_run() {
         "AWS_CONFIG_FILE",
         "AWS_SHARED_CREDENTIALS_FILE",
         "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+        "SSL_CERT_FILE",
     ] {
         let mut shop = Workshop::new();
         rustix::fs::mknodat(CWD, shop.desk.file("pipe"), FileType::Fifo, Mode::RWXU, 0).unwrap();
@@ -258,16 +259,20 @@ fn an_identity_token_travels_by_tls_or_stays_on_this_machine() {
         let line = format!("{SIGN} --role-arn {ROLE_ARN} -o json");
         let json = shop.s3lo(&line).ends_with(2).json();
         assert_eq!(code(&json), "configuration");
-        assert_eq!(shop.actions(), Vec::<String>::new());
+        assert_eq!(shop.count("AssumeRoleWithWebIdentity"), 0);
     }
     let mut shop = Workshop::in_github(EVERYTHING);
     shop.desk.unset("AWS_ENDPOINT_URL_STS");
-    let config = "[default]\nendpoint_url = http://minio.invalid:9000\n";
-    shop.desk.write("config", config);
     shop.desk.set("AWS_CONFIG_FILE", "config");
     let line = format!("{SIGN} --role-arn {ROLE_ARN} -o json");
-    assert_eq!(code(&shop.s3lo(&line).ends_with(2).json()), "configuration");
-    assert_eq!(shop.actions(), Vec::<String>::new());
+    for config in [
+        "[default]\nendpoint_url = http://minio.invalid:9000\n",
+        "[default]\nservices = here\n[services here]\nsts =\n  endpoint_url = http://sts.invalid\n",
+    ] {
+        shop.desk.write("config", config);
+        assert_eq!(code(&shop.s3lo(&line).ends_with(2).json()), "configuration");
+        assert_eq!(shop.count("AssumeRoleWithWebIdentity"), 0);
+    }
 }
 
 #[test]
@@ -287,6 +292,8 @@ fn an_agent_that_floods_is_cut_short() {
     let line = format!("{SIGN} --role-arn {ROLE_ARN} -o json");
     let json = shop.desk.s3lo_within(64, &line).ends_with(2).json();
     assert_eq!(code(&json), "no_identity_token");
+    let message = json["error"]["message"].as_str().unwrap();
+    assert!(message.ends_with("more than a token"), "{message}");
 }
 
 #[test]
@@ -312,6 +319,27 @@ fn a_token_that_is_typed_is_not_repeated() {
             let signature = token.rsplit('.').next().unwrap();
             assert!(!run.err.contains(signature), "{flag}: {}", run.err);
         }
+    }
+}
+
+#[test]
+fn a_token_in_the_place_of_its_file_is_not_repeated() {
+    let mut shop = Workshop::in_github(EVERYTHING);
+    let token = shop
+        .aws
+        .identity_token("repo:acme/app", "sts.amazonaws.com", 600);
+    for name in ["GITHUB_ACTIONS", "ACTIONS_ID_TOKEN_REQUEST_URL"] {
+        shop.desk.unset(name);
+    }
+    shop.desk.set("AWS_WEB_IDENTITY_TOKEN_FILE", &token);
+    for role in [format!("--role-arn {ROLE_ARN}"), String::new()] {
+        shop.desk.set("AWS_ROLE_ARN", ROLE_ARN);
+        let run = shop.s3lo(&format!("{SIGN} {role} -v")).ends_with(2);
+        assert!(
+            !run.err.contains(token.rsplit('.').next().unwrap()),
+            "{}",
+            run.err
+        );
     }
 }
 
