@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::cloud::arn::{Account, Arn, is_region};
-use crate::cloud::{role, token};
+use crate::cloud::{ci, role, token};
 use crate::digest::Digest;
 use crate::key::{holds_key_block, is_key_material};
 use crate::payload::Schema;
@@ -327,7 +327,7 @@ fn role(text: &str) -> Result<Arn, String> {
 }
 
 fn session_name(text: &str) -> Result<String, String> {
-    if role::is_session_name(text) {
+    if ci::is_session_name(text) {
         return Ok(text.to_owned());
     }
     Err("write 2 to 64 of the characters A-Z a-z 0-9 _ + = , . @ -".to_owned())

@@ -49,23 +49,11 @@ impl Plan {
         }
         let in_cloud = references.iter().any(in_s3) || keys.iter().any(is_in_kms);
         let cloud = configure(in_cloud, aws, &keys, deadline).await?;
-        let stores = Stores::new(&references, images, cloud.as_ref());
+        let mut stores = Stores::new();
+        let images = self::images(references, images, cloud.as_ref(), &mut stores)?;
         let keys = Keys::new(keys, cloud.as_ref())?;
-        if let Some(cloud) = &cloud {
-            if cloud.assumes_a_role() {
-                stores.warm();
-                keys.warm();
-            }
-            assume(cloud, deadline).await?;
-        }
-        let images = references.into_iter().filter_map(|reference| {
-            let store = stores.of(&reference)?;
-            Some(Image { reference, store })
-        });
-        Ok(Self {
-            images: images.collect(),
-            keys,
-        })
+        ready(cloud.as_ref(), &stores, &keys, deadline).await?;
+        Ok(Self { images, keys })
     }
 }
 
@@ -140,44 +128,44 @@ impl Keys {
     }
 }
 
-/// The stores of all images, one for each place.
-struct Stores {
-    local: HashMap<String, Arc<LocalStore>>,
-    s3: HashMap<String, Arc<S3Store>>,
-}
+/// The stores of a run, one for each place.
+type Stores = HashMap<(Scheme, String), Arc<dyn Store>>;
 
-impl Stores {
-    fn new(references: &[Reference], args: &ImageArgs, cloud: Option<&Aws>) -> Self {
-        let (mut local, mut s3) = (HashMap::new(), HashMap::new());
-        let endpoint = args.endpoint.as_deref();
-        let owner = args.expected_bucket_owner.as_ref();
-        for reference in references {
-            let root = reference.root();
-            match (reference.scheme(), cloud) {
-                (Scheme::S3, Some(cloud)) if !s3.contains_key(root) => {
-                    let store = S3Store::new(cloud, root, endpoint, owner);
-                    s3.insert(root.to_owned(), Arc::new(store));
-                }
-                (Scheme::Local, _) if !local.contains_key(root) => {
-                    local.insert(root.to_owned(), Arc::new(LocalStore::new(root)));
-                }
-                _ => {}
+/// Every image in its store, which is made for the first one of each place.
+fn images(
+    references: Vec<Reference>,
+    args: &ImageArgs,
+    cloud: Option<&Aws>,
+    stores: &mut Stores,
+) -> Result<Vec<Image>, Explained> {
+    let endpoint = args.endpoint.as_deref();
+    let owner = args.expected_bucket_owner.as_ref();
+    let in_store = |reference: Reference| {
+        let place = (reference.scheme(), reference.root().to_owned());
+        let store = match stores.get(&place) {
+            Some(store) => Arc::clone(store),
+            None => {
+                let root = reference.root();
+                let store: Arc<dyn Store> = match (reference.scheme(), cloud) {
+                    (Scheme::Local, _) => Arc::new(LocalStore::new(root)),
+                    (Scheme::S3, Some(cloud)) => {
+                        Arc::new(S3Store::new(cloud, root, endpoint, owner))
+                    }
+                    // The configuration is read wherever a reference is in S3.
+                    (Scheme::S3, None) => {
+                        return Err(Explained::usage(
+                            format!("`{reference}` needs AWS, which is not configured"),
+                            "report this",
+                        ));
+                    }
+                };
+                stores.insert(place, Arc::clone(&store));
+                store
             }
-        }
-        Self { local, s3 }
-    }
-
-    fn of(&self, reference: &Reference) -> Option<Arc<dyn Store>> {
-        let root = reference.root();
-        match reference.scheme() {
-            Scheme::Local => Some(Arc::clone(self.local.get(root)?) as Arc<dyn Store>),
-            Scheme::S3 => Some(Arc::clone(self.s3.get(root)?) as Arc<dyn Store>),
-        }
-    }
-
-    fn warm(&self) {
-        self.s3.values().for_each(|store| store.warm());
-    }
+        };
+        Ok(Image { reference, store })
+    };
+    references.into_iter().map(in_store).collect()
 }
 
 /// The keys that were named.
@@ -195,12 +183,7 @@ pub(super) async fn public_key(
     let in_kms = references.iter().any(is_in_kms);
     let cloud = configure(in_kms, aws, &references, deadline).await?;
     let keys = Keys::new(references, cloud.as_ref())?;
-    if let Some(cloud) = &cloud {
-        if cloud.assumes_a_role() {
-            keys.warm();
-        }
-        assume(cloud, deadline).await?;
-    }
+    ready(cloud.as_ref(), &Stores::new(), &keys, deadline).await?;
     let opened = match keys.public().first() {
         Some(key) => timeout_at(deadline, key.opened()).await,
         None => return Err(timed_out()),
@@ -240,13 +223,13 @@ async fn configure(
             )),
         };
     }
-    let arns = keys.iter().filter_map(|key| match key.source() {
+    let arn = keys.iter().find_map(|key| match key.source() {
         Source::AwsKms(name) => name.arn(),
         _ => None,
     });
     let wishes = Wishes {
         region: args.region.clone(),
-        key: arns.into_iter().next().cloned(),
+        key: arn.cloned(),
         role: RoleWishes {
             arn: args.role_arn.clone(),
             session_name: args.role_session_name.clone(),
@@ -264,7 +247,20 @@ async fn configure(
     }
 }
 
-async fn assume(cloud: &Aws, deadline: Instant) -> Result<(), Explained> {
+/// Gets the credentials, and meanwhile opens connections if that takes a while.
+async fn ready(
+    cloud: Option<&Aws>,
+    stores: &Stores,
+    keys: &Keys,
+    deadline: Instant,
+) -> Result<(), Explained> {
+    let Some(cloud) = cloud else {
+        return Ok(());
+    };
+    if cloud.assumes_a_role() {
+        stores.values().for_each(|store| store.warm());
+        keys.warm();
+    }
     match timeout_at(deadline, cloud.assume()).await {
         Ok(assumed) => assumed.map_err(|error| Explained::new(&error)),
         Err(_) => Err(timed_out()),

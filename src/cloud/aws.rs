@@ -20,6 +20,7 @@ use super::failure;
 use super::oidc::{self, Source};
 use super::role::{self, Provider, Role};
 use super::token;
+use super::url::is_url;
 use super::{bundle, credentials, http, retry};
 use crate::environment::{self, variable};
 
@@ -238,7 +239,6 @@ fn role(wishes: &Wishes) -> Result<Option<Role>, Error> {
     let by_flag = token_file.is_some() || token_variable.is_some();
     let arn = match arn {
         Some(arn) => arn,
-        // The variables of the SDKs, as Kubernetes sets them.
         None => {
             let Some(text) = variable("AWS_ROLE_ARN")? else {
                 return if by_flag {
@@ -280,7 +280,7 @@ fn role(wishes: &Wishes) -> Result<Option<Role>, Error> {
     let session_name = match session_name {
         Some(name) => name,
         None => match variable("AWS_ROLE_SESSION_NAME")? {
-            Some(name) if !role::is_session_name(&name) => {
+            Some(name) if !ci::is_session_name(&name) => {
                 let expected = "2 to 64 of the characters A-Z a-z 0-9 _ + = , . @ -";
                 Err(environment::Error::new(
                     "AWS_ROLE_SESSION_NAME",
@@ -353,13 +353,6 @@ fn check_endpoints() -> Result<(), environment::Error> {
         }
     }
     Ok(())
-}
-
-fn is_url(url: &str) -> bool {
-    let rest = url
-        .strip_prefix("https://")
-        .or_else(|| url.strip_prefix("http://"));
-    rest.is_some_and(|rest| !rest.starts_with('/') && !rest.is_empty() && !rest.contains(' '))
 }
 
 /// A pipe that nobody writes to would hold up the run for ever.

@@ -78,14 +78,23 @@ pub fn session_name(ci: Option<Ci>) -> String {
     }
 }
 
-/// In the alphabet of STS, `[\w+=,.@-]{2,64}`
+/// Whether STS takes `name` for a session: `[\w+=,.@-]{2,64}`
 /// ([AssumeRoleWithWebIdentity](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html)).
+pub fn is_session_name(name: &str) -> bool {
+    (2..=LONGEST).contains(&name.len()) && name.chars().all(is_of_session)
+}
+
+fn is_of_session(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "_+=,.@-".contains(c)
+}
+
 /// Where it gets too long, the repository gives way: the run is what is searched for.
 fn session_name_of(repository: &str, run: &str) -> String {
     let clean = |text: &str| -> String {
-        let allowed = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
         let chars = text.chars();
-        chars.map(|c| if allowed(c) { c } else { '-' }).collect()
+        chars
+            .map(|c| if is_of_session(c) { c } else { '-' })
+            .collect()
     };
     let mut run = clean(run);
     run.truncate(LONGEST_RUN);

@@ -32,17 +32,13 @@ impl Answer {
     /// What `error` holds of it, if the service answered at all.
     pub fn of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<Self> {
         let response = error.raw_response()?;
-        let id = response
-            .headers()
-            .get("x-amz-request-id")
-            .or_else(|| response.headers().get("x-amzn-requestid"));
         Some(Self {
             status: Some(response.status().as_u16()),
             code: error.code().map(clipped),
             message: error
                 .message()
                 .map(|text| clipped_to(text, LONGEST_MESSAGE)),
-            request_id: id.map(clipped),
+            request_id: request_id(response).map(clipped),
         })
     }
 
@@ -89,6 +85,12 @@ impl Answer {
         ]
         .contains(&self.code())
     }
+}
+
+/// The ID that S3, or KMS and STS, give a request.
+pub(super) fn request_id(response: &HttpResponse) -> Option<&str> {
+    let header = |name| response.headers().get(name);
+    header("x-amz-request-id").or_else(|| header("x-amzn-requestid"))
 }
 
 impl fmt::Display for Answer {

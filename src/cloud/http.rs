@@ -22,8 +22,9 @@ use aws_smithy_types::body::SdkBody;
 use http_body_util::Limited;
 
 use super::bundle::Bundle;
-use super::failure::innermost;
-use super::{oidc, retry};
+use super::failure::{innermost, request_id};
+use super::retry;
+use super::url::is_near;
 use crate::text::clipped;
 
 /// The largest answer that is read, in bytes: a manifest and room to spare.
@@ -68,14 +69,26 @@ fn connector(
     connector
 }
 
-/// One for each of the two schemes, and one for what is on this host or its link, where credentials are
-/// given out without TLS and no proxy has any business: to read the system's certificates takes milliseconds, which a
-/// server without TLS is spared.
-#[derive(Debug)]
+/// One for each of the two schemes, since to read the system's certificates takes milliseconds, which a
+/// server without TLS is spared; and one for what is on this host or its link, where credentials are given
+/// out without TLS and no proxy has any business.
+#[derive(Clone, Debug)]
 struct BoundedClient {
     near: SharedHttpClient,
     plain: SharedHttpClient,
     tls: SharedHttpClient,
+}
+
+impl BoundedClient {
+    fn of(&self, uri: &str) -> &SharedHttpClient {
+        if is_near(uri) {
+            &self.near
+        } else if uri.starts_with("http:") {
+            &self.plain
+        } else {
+            &self.tls
+        }
+    }
 }
 
 impl HttpClient for BoundedClient {
@@ -85,9 +98,7 @@ impl HttpClient for BoundedClient {
         components: &RuntimeComponents,
     ) -> SharedHttpConnector {
         SharedHttpConnector::new(BoundedConnector {
-            near: self.near.http_connector(settings, components),
-            plain: self.plain.http_connector(settings, components),
-            tls: self.tls.clone(),
+            client: self.clone(),
             settings: settings.clone(),
             components: components.clone(),
         })
@@ -95,9 +106,7 @@ impl HttpClient for BoundedClient {
 }
 
 struct BoundedConnector {
-    near: SharedHttpConnector,
-    plain: SharedHttpConnector,
-    tls: SharedHttpClient,
+    client: BoundedClient,
     settings: HttpConnectorSettings,
     components: RuntimeComponents,
 }
@@ -111,15 +120,10 @@ impl fmt::Debug for BoundedConnector {
 impl HttpConnector for BoundedConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let logged = tracing::enabled!(tracing::Level::DEBUG).then(|| Call::of(&request));
-        let answer = if is_near(request.uri()) {
-            self.near.call(request)
-        } else if request.uri().starts_with("http:") {
-            self.plain.call(request)
-        } else {
-            // The client keeps what it has made for these settings.
-            let tls = self.tls.http_connector(&self.settings, &self.components);
-            tls.call(request)
-        };
+        let client = self.client.of(request.uri());
+        // The client keeps what it has made for these settings.
+        let connector = client.http_connector(&self.settings, &self.components);
+        let answer = connector.call(request);
         HttpConnectorFuture::new(async move {
             let answer = answer.await;
             if let Some(call) = logged {
@@ -129,23 +133,6 @@ impl HttpConnector for BoundedConnector {
             Ok(answer?.map(bounded))
         })
     }
-}
-
-/// Whether a URL without TLS leads to this machine, or to the services of its host: metadata of instances
-/// and credentials of containers.
-fn is_near(uri: &str) -> bool {
-    let Some(rest) = uri.strip_prefix("http://") else {
-        return false;
-    };
-    let authority = rest.split(['/', '?']).next().unwrap_or(rest);
-    let link = ["169.254.169.254", "169.254.170.2", "169.254.170.23"];
-    let of_link = |host: &&str| {
-        let rest = authority.strip_prefix(*host);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
-    };
-    oidc::is_loopback(authority)
-        || link.iter().any(of_link)
-        || authority.to_ascii_lowercase().starts_with("[fd00:ec2:")
 }
 
 /// A request as `--verbose` tells of it: neither headers nor query, which can hold what signs it.
@@ -187,8 +174,7 @@ impl Call {
             }
         };
         let header = |name| answer.headers().get(name);
-        let id = header("x-amz-request-id")
-            .or_else(|| header("x-amzn-requestid"))
+        let id = request_id(answer)
             .or_else(|| header("x-github-request-id"))
             .unwrap_or("-");
         let bytes = match (answer.body().content_length(), header("content-length")) {

@@ -12,4 +12,5 @@ pub mod oidc;
 pub mod retry;
 pub mod role;
 pub mod token;
+mod url;
 pub mod warm;

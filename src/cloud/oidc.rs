@@ -23,6 +23,7 @@ use tokio::time::timeout;
 use super::ci::Ci;
 use super::failure::innermost;
 use super::token::{MOST, Token};
+use super::url::{is_guarded, origin};
 use crate::blocking::blocking;
 use crate::environment::{self, variable};
 use crate::text::clipped;
@@ -227,7 +228,6 @@ async fn from_github(
     let separator = if url.contains('?') { '&' } else { '?' };
     let url = format!("{url}{separator}audience={encoded}");
     let authorization = format!("bearer {}", bearer.expose_secret());
-    let (endpoint, _) = url.split_once('?').unwrap_or((&url, ""));
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(super::aws::CONNECT)
         .read_timeout(super::aws::READ)
@@ -237,7 +237,7 @@ async fn from_github(
         .service_name("GitHub")
         .operation_name("token")
         .http_client(http.clone())
-        .endpoint_url(origin(endpoint))
+        .endpoint_url(origin(&url))
         .no_auth()
         .no_retry()
         .timeout_config(timeouts)
@@ -260,14 +260,6 @@ async fn from_github(
             lasting: false,
         }),
     }
-}
-
-/// Scheme and authority of a URL.
-fn origin(url: &str) -> &str {
-    let begin = url.find("://").map_or(0, |scheme| scheme.saturating_add(3));
-    let rest = url.get(begin..).unwrap_or_default();
-    let length = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    url.get(..begin.saturating_add(length)).unwrap_or(url)
 }
 
 fn answer(response: &HttpResponse) -> Result<SecretString, Error> {
@@ -304,22 +296,6 @@ fn refusal(response: &HttpResponse) -> Option<String> {
     Some(clipped(&refusal.message))
 }
 
-/// Whether what is sent to `url` is read by nobody on the way: by HTTPS, or to this machine.
-pub(super) fn is_guarded(url: &str) -> bool {
-    let origin = origin(url);
-    let host = origin.split_once("://").map(|(_, host)| host);
-    let host = host.unwrap_or_default();
-    let plain = origin.starts_with("http://") && is_loopback(host);
-    (origin.starts_with("https://") || plain) && !host.is_empty() && !host.contains('@')
-}
-
-/// Whether an authority, with a port or without, is this machine.
-pub(super) fn is_loopback(authority: &str) -> bool {
-    ["localhost", "127.0.0.1", "[::1]"]
-        .iter()
-        .any(|name| authority.strip_prefix(name).is_some_and(is_port))
-}
-
 /// The request carries a credential.
 fn check_request_url(url: &str) -> Result<(), Error> {
     if is_guarded(url) {
@@ -335,11 +311,6 @@ fn check_request_url(url: &str) -> Result<(), Error> {
         shown,
         "the `https://` URL that the runner sets",
     )))
-}
-
-fn is_port(rest: &str) -> bool {
-    let digits = rest.strip_prefix(':').unwrap_or_default();
-    rest.is_empty() || (!digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Why there is no token.

@@ -23,6 +23,7 @@ use super::failure::{self, Answer, Failure, find_source};
 use super::oidc::{self, Source};
 use super::retry::{self, Backoff, Throttle};
 use super::token::{Claims, Token};
+use super::url::is_guarded;
 use super::warm;
 
 /// What to assume, as whom, with what.
@@ -195,7 +196,7 @@ impl Intercept for Guarded {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if oidc::is_guarded(context.request().uri()) {
+        if is_guarded(context.request().uri()) {
             Ok(())
         } else {
             Err(Plain.into())
@@ -206,13 +207,6 @@ impl Intercept for Guarded {
 #[derive(Debug, thiserror::Error)]
 #[error("not HTTPS")]
 struct Plain;
-
-/// Whether STS takes `name` for a session: `[\w+=,.@-]{2,64}`
-/// ([AssumeRoleWithWebIdentity](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html)).
-pub fn is_session_name(name: &str) -> bool {
-    let valid = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
-    (2..=64).contains(&name.len()) && name.chars().all(valid)
-}
 
 /// Reads `arn:aws:iam::ACCOUNT:role/NAME`, in any partition, the name perhaps behind a path
 /// ([CreateRole](https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html)).

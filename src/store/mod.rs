@@ -16,6 +16,10 @@ pub trait Store: Send + Sync {
     /// Names an object in errors: `s3://bucket/key`.
     fn locate(&self, key: &str) -> String;
 
+    /// Opens connections that will be needed, while the credentials are on their way. Nothing waits for
+    /// them; a store that has none does nothing.
+    fn warm(&self) {}
+
     /// Reads an object of at most `limit` bytes.
     ///
     /// # Errors

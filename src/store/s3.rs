@@ -65,11 +65,6 @@ impl S3Store {
         }
     }
 
-    /// Opens connections, while the credentials are on their way.
-    pub fn warm(&self) {
-        warm::s3(self.anonymous.clone(), &self.bucket);
-    }
-
     fn client(&self) -> Client {
         // Nothing panics while it holds the lock, and a client is whole at any time.
         self.client
@@ -279,6 +274,10 @@ impl S3Store {
 impl Store for S3Store {
     fn locate(&self, key: &str) -> String {
         format!("s3://{}/{key}", self.bucket)
+    }
+
+    fn warm(&self) {
+        warm::s3(self.anonymous.clone(), &self.bucket);
     }
 
     async fn read(&self, key: &str, limit: u64) -> Result<Object, Error> {

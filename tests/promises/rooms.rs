@@ -17,9 +17,10 @@ fn rooms() -> Vec<(String, String)> {
     rooms.collect()
 }
 
-const PURE: [&str; 16] = [
+const PURE: [&str; 17] = [
     "cloud/arn.rs",
     "cloud/token.rs",
+    "cloud/url.rs",
     "digest.rs",
     "json.rs",
     "key/algorithm.rs",

@@ -51,7 +51,7 @@ impl Answers for Sts {
                  <Credentials>\
                  <AccessKeyId>ASIAIOSFODNN7EXAMPLE</AccessKeyId>\
                  <SecretAccessKey>wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY</SecretAccessKey>\
-                 <SessionToken>AQoDYXdzEE0a8ANXXXXXXXXNO1ewxE5TijQyp+IEXAMPLE</SessionToken>\
+                 <SessionToken>AQoDYXdzEJr1K8vZ0NO1ewxE5TijQyp+IEXAMPLE</SessionToken>\
                  <Expiration>2099-01-01T00:00:00Z</Expiration>\
                  </Credentials>\
                  <Provider>arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com</Provider>\
