@@ -1,12 +1,16 @@
 //! An image in a store: the manifest that is read, and found to be unchanged.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::digest::Digest;
 use crate::manifest;
 use crate::reference::Reference;
 use crate::store::{self, Store, Version};
 use crate::verdict::Found;
+
+/// How long a listing of the records is waited for: it is a hint, and everything is found without it.
+pub(crate) const HINT: Duration = Duration::from_secs(3);
 
 /// A reference and the store that it leads to.
 #[derive(Clone)]

@@ -8,6 +8,7 @@
     clippy::as_conversions
 )]
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -49,4 +50,35 @@ pub(crate) fn inner<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     }
 
     deserializer.deserialize_map(ObjectOnly(PhantomData))
+}
+
+/// A map whose names are all different, of which serde would keep the last: for `#[serde(deserialize_with)]`.
+///
+/// # Errors
+///
+/// Whatever the deserializer finds wrong, or that a name is there twice.
+pub(crate) fn distinct<'de, D: Deserializer<'de>, V: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, V>, D::Error> {
+    struct Distinct<V>(PhantomData<V>);
+
+    impl<'de, V: Deserialize<'de>> Visitor<'de> for Distinct<V> {
+        type Value = BTreeMap<String, V>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a JSON object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut all = BTreeMap::new();
+            while let Some((name, value)) = map.next_entry()? {
+                if all.insert(name, value).is_some() {
+                    return Err(A::Error::custom("a name is there twice"));
+                }
+            }
+            Ok(all)
+        }
+    }
+
+    deserializer.deserialize_map(Distinct(PhantomData))
 }

@@ -3,7 +3,7 @@
 //! # Data flow
 //!
 //! ```text
-//! what was typed ─ cli ─▶ Plan ─▶ sign ──▶ key::Signer   (file, environment, AWS KMS)
+//! what was typed ─ cli ─▶ Plan ─▶ sign ──▶ key::Signer   (file, environment, AWS KMS, Vault)
 //!                                  │  ╲──▶ store::Store  (s3, local)     ◀─ cloud: credentials, HTTP
 //!                                  ▼
 //!                               verdict::judge ◀── verify
@@ -23,8 +23,9 @@
 //! | [`key::algorithm`], [`key::armor`], [`key::public`], [`key::cosign`] | keys as bytes |
 //! | [`verdict`] | the one verifier |
 //! | [`cloud`] | one shared AWS configuration: identity, role, HTTP client, retries |
-//! | [`key::awskms`] | how a key in KMS is named |
-//! | [`key::private`], [`key::opening`], [`key::file`], [`key::kms`] | what signs |
+//! | [`vault`] | a Vault and a login there; its addresses and answers |
+//! | [`key::awskms`], [`key::transit`] | how a key in KMS and in a transit engine is named |
+//! | [`key::private`], [`key::opening`], [`key::file`], [`key::kms`], [`key::vault`] | what signs |
 //! | [`store`] | where objects lie |
 //! | [`image`], [`batch`] | a reference in its store; many at once |
 //! | [`sign`](mod@sign), [`verify`] | what runs at the same time, and what is checked before what is kept |
@@ -52,5 +53,6 @@ pub mod reference;
 pub mod sign;
 pub mod store;
 pub mod text;
+pub mod vault;
 pub mod verdict;
 pub mod verify;

@@ -11,13 +11,13 @@
 //! 5. Where another signer was faster: look at manifest and record together, and go round again.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use futures_util::future::{join, join_all};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::digest::Digest;
-use crate::image::{self, Image, Now, Snapshot};
+use crate::image::{self, HINT, Image, Now, Snapshot};
 use crate::key::opening::Opening;
 use crate::key::public::KeyId;
 use crate::key::{self, KeyRef, Signer};
@@ -31,9 +31,6 @@ use crate::verdict::{self, Found, Policy, Reason, Verdict, Verified, judge};
 /// How often a signer goes round again after another one was faster. Of those who replace the same
 /// record one is done with each round, so this many may do it at once.
 const ROUNDS: u32 = 100;
-
-/// How long the listing is waited for: it is a hint, and an image is signed without it.
-const HINT: Duration = Duration::from_secs(3);
 
 /// A key to sign with, opened once for all images.
 pub type Key = Opening<Arc<dyn Signer>>;

@@ -1,19 +1,23 @@
 //! How one image is verified: its manifest and its records are read at the same time, and judged.
 
+use std::num::NonZeroU64;
+
+use futures_util::StreamExt as _;
 use futures_util::future::{join, join_all};
-use tokio::time::{Instant, timeout_at};
+use futures_util::stream;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::digest::Digest;
-use crate::image::{self, Image};
-use crate::key;
+use crate::image::{self, HINT, Image};
 use crate::key::opening::Opening;
 use crate::key::public::{KeyId, PublicKey};
+use crate::key::{self, PublicKeys};
 use crate::record;
-use crate::store;
+use crate::store::{self, Listing};
 use crate::verdict::{self, Found, Policy, Reason, Verdict, judge};
 
 /// A key to verify with, opened once for all images.
-pub type Key = Opening<PublicKey>;
+pub type Key = Opening<PublicKeys>;
 
 /// What is asked of an image.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +60,8 @@ pub struct KeyOutcome {
     pub key_id: KeyId,
     /// Whether the key signed the image.
     pub verdict: Verdict,
+    /// The oldest version of the key that is given, where a signature by an older one could not be judged.
+    pub oldest_given: Option<NonZeroU64>,
 }
 
 /// Whether an image passes.
@@ -81,7 +87,7 @@ pub async fn verify(image: &Image, keys: &[Key], options: &Options) -> Result<Ou
     };
     // A time-out of one key must not hide what another one proves.
     let records = join_all(keys.iter().map(|key| async move {
-        let read = timeout_at(options.deadline, read_record(image, key));
+        let read = timeout_at(options.deadline, read_records(image, key));
         read.await.unwrap_or(Err(Error::TimedOut))
     }));
     let (snapshot, records) = join(manifest, records).await;
@@ -102,16 +108,18 @@ pub async fn verify(image: &Image, keys: &[Key], options: &Options) -> Result<Ou
         let reason = Reason::Pinned { pinned, current };
         return Ok(Outcome::rejected(Some(current), &reason, records));
     }
-    let judged = keys.iter().zip(records).map(|(key, record)| {
-        let (public, stored) = record?;
-        let judged_by = verdict::Key {
-            reference: key.reference.as_str(),
-            public: &public,
-        };
-        let (found, reference) = (stored.as_found(), &image.reference);
-        let verdict = judge(&manifest, found, reference, judged_by, options.policy);
-        let key_id = public.id();
-        Ok(KeyOutcome { key_id, verdict })
+    let judged = keys.iter().zip(records).map(|(key, records)| {
+        let reference = key.reference.as_str();
+        records?.outcome(|public, found| {
+            let judged_by = verdict::Key { reference, public };
+            judge(
+                &manifest,
+                found,
+                &image.reference,
+                judged_by,
+                options.policy,
+            )
+        })
     });
     let outcomes: Vec<_> = judged.collect();
     Ok(Outcome {
@@ -127,11 +135,12 @@ impl Outcome {
     fn rejected(
         digest: Option<Digest>,
         reason: &Reason,
-        records: Vec<Result<(PublicKey, Stored), Error>>,
+        records: Vec<Result<Records, Error>>,
     ) -> Self {
-        let reject = |(public, _): (PublicKey, Stored)| KeyOutcome {
-            key_id: public.id(),
+        let reject = |records: Records| KeyOutcome {
+            key_id: records.keys.newest().id(),
             verdict: Verdict::Rejected(reason.clone()),
+            oldest_given: None,
         };
         Self {
             digest,
@@ -188,6 +197,7 @@ fn decide(outcomes: &[Result<KeyOutcome, Error>], require: Require) -> Decision 
             Ok(KeyOutcome {
                 key_id,
                 verdict: Verdict::Verified(_),
+                ..
             }) => {
                 if !valid.contains(key_id) {
                     valid.push(*key_id);
@@ -231,28 +241,109 @@ impl Stored {
     }
 }
 
-async fn read_record(image: &Image, key: &Key) -> Result<(PublicKey, Stored), Error> {
-    let public = key.opened().await?;
+/// The records of a key: one for each of its versions, newest first.
+struct Records {
+    keys: PublicKeys,
+    found: Vec<Result<Stored, Error>>,
+}
+
+impl Records {
+    /// The first valid one decides. Where none is, the newest that is there tells why; and as long as one of
+    /// them could not be read, nothing is decided.
+    fn outcome(
+        self,
+        judge: impl Fn(&PublicKey, Found<'_>) -> Verdict,
+    ) -> Result<KeyOutcome, Error> {
+        let (mut absent, mut rejected, mut unread) = (None, None, None);
+        for (public, stored) in self.keys.iter().zip(self.found) {
+            let stored = match stored {
+                Ok(stored) => stored,
+                Err(error) => {
+                    unread.get_or_insert(error);
+                    continue;
+                }
+            };
+            let (key_id, verdict) = (public.id(), judge(public, stored.as_found()));
+            let place = match &verdict {
+                Verdict::Verified(_) => {
+                    return Ok(KeyOutcome {
+                        key_id,
+                        verdict,
+                        oldest_given: None,
+                    });
+                }
+                Verdict::Rejected(Reason::NoSignature { .. }) => &mut absent,
+                Verdict::Rejected(_) => &mut rejected,
+            };
+            place.get_or_insert(KeyOutcome {
+                key_id,
+                verdict,
+                oldest_given: None,
+            });
+        }
+        if let Some(error) = unread {
+            return Err(error);
+        }
+        let oldest_given = self.keys.oldest_given();
+        let absent = absent.map(|absent| KeyOutcome {
+            oldest_given,
+            ..absent
+        });
+        // A key has a version at least.
+        rejected.or(absent).ok_or(Error::TimedOut)
+    }
+}
+
+/// How many records of one key are read at the same time.
+const AT_ONCE: usize = 16;
+
+async fn read_records(image: &Image, key: &Key) -> Result<Records, Error> {
+    let (keys, listing) = join(key.opened(), listing(image, key)).await;
+    let keys = keys?;
+    let read = keys
+        .iter()
+        .map(|public| read_record(image, public, listing.as_ref()));
+    let found = stream::iter(read).buffered(AT_ONCE).collect().await;
+    Ok(Records { keys, found })
+}
+
+/// The list of the records, where a key may have many versions: it costs no wait, since the key is being
+/// asked for meanwhile, and spares a request for each version that did not sign.
+async fn listing(image: &Image, key: &Key) -> Option<Listing> {
+    if !key.reference.has_versions() {
+        return None;
+    }
+    let prefix = image.reference.records_prefix();
+    timeout(HINT, image.store.list(&prefix)).await.ok()?.ok()
+}
+
+async fn read_record(
+    image: &Image,
+    public: &PublicKey,
+    listing: Option<&Listing>,
+) -> Result<Stored, Error> {
     let key_id = public.id();
+    let name = format!("{key_id}.json");
+    if listing.is_some_and(|listing| listing.lacks(&name)) {
+        return Ok(Stored::Absent);
+    }
     let object_key = image.reference.record_key(&key_id);
-    let stored = match image.store.read(&object_key, record::MAX_BYTES).await {
-        Ok(object) => Stored::Bytes(object.bytes),
-        Err(store::Error::NotFound { .. }) => Stored::Absent,
-        Err(store::Error::Oversized { .. }) => Stored::Oversized,
-        Err(store::Error::NotAFile { .. } | store::Error::Symlink { .. }) => Stored::NotAFile,
+    match image.store.read(&object_key, record::MAX_BYTES).await {
+        Ok(object) => Ok(Stored::Bytes(object.bytes)),
+        Err(store::Error::NotFound { .. }) => Ok(Stored::Absent),
+        Err(store::Error::Oversized { .. }) => Ok(Stored::Oversized),
+        Err(store::Error::NotAFile { .. } | store::Error::Symlink { .. }) => Ok(Stored::NotAFile),
         Err(denied) if denied.is_denied() => {
             // To a caller who may not list, S3 answers 403 for what is not there. A caller who may
             // list a prefix alone gets the same answer, and can find out.
             let prefix = image.reference.records_prefix();
-            let name = format!("{key_id}.json");
             match image.store.list(&prefix).await {
-                Ok(listing) if listing.lacks(&name) => Stored::Absent,
-                _ => return Err(denied.into()),
+                Ok(listing) if listing.lacks(&name) => Ok(Stored::Absent),
+                _ => Err(denied.into()),
             }
         }
-        Err(error) => return Err(error.into()),
-    };
-    Ok((public, stored))
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Why there is no verdict.

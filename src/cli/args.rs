@@ -14,6 +14,7 @@ use crate::digest::Digest;
 use crate::key::{holds_key_block, is_key_material};
 use crate::payload::Schema;
 use crate::sign::IfSigned;
+use crate::vault::login::Method;
 use crate::verify::Require;
 
 /// Signs container images that live in S3, and verifies them
@@ -70,6 +71,7 @@ pub(super) enum Command {
 #[command(after_help = "\
 Examples:
   s3lo sign s3://my-bucket/myapp:v1.0 --key awskms:///alias/release-signer
+  s3lo sign s3://my-bucket/myapp:v1.0 --key hashivault://vault.example/v1/transit/keys/ci-signer
   s3lo sign s3://my-bucket/myapp:v1.0 --key cosign.key
   s3lo sign s3://my-bucket/myapp:v1.0@sha256:2510… --key cosign.key
   s3lo sign local://./store/myapp:v1.0 --key env://COSIGN_PRIVATE_KEY --output json
@@ -79,7 +81,7 @@ The password of an encrypted key is taken from COSIGN_PASSWORD.
 
 Exit codes: 0 signed, 1 a guard said no, 2 could not.")]
 pub(super) struct SignArgs {
-    /// The private key: a file, env://NAME or awskms:///alias/NAME; may be given several times
+    /// The private key: a file, env://NAME, awskms:///alias/NAME or hashivault://KEY; may be given several times
     #[arg(long = "key", value_name = "KEY", required = true)]
     pub(super) keys: Vec<String>,
     /// What is signed: 1 binds the digest, 2 the image's name and tag as well
@@ -92,6 +94,8 @@ pub(super) struct SignArgs {
     pub(super) images: ImageArgs,
     #[command(flatten)]
     pub(super) aws: AwsArgs,
+    #[command(flatten)]
+    pub(super) vault: VaultArgs,
 }
 
 /// Verify that images are signed
@@ -105,7 +109,7 @@ Examples:
 
 Exit codes: 0 verified, 1 a signature is missing or invalid, 2 could not decide.")]
 pub(super) struct VerifyArgs {
-    /// The key: a public or private key file, env://NAME or awskms:///alias/NAME; may be given several
+    /// The key: a public or private key file, env://NAME, awskms:///alias/NAME or hashivault://KEY; may be given several
     /// times
     #[arg(long = "key", value_name = "KEY", required = true)]
     pub(super) keys: Vec<String>,
@@ -119,6 +123,8 @@ pub(super) struct VerifyArgs {
     pub(super) images: ImageArgs,
     #[command(flatten)]
     pub(super) aws: AwsArgs,
+    #[command(flatten)]
+    pub(super) vault: VaultArgs,
 }
 
 /// What names images and their store.
@@ -174,6 +180,60 @@ pub(super) struct AwsArgs {
     pub(super) allowed_accounts: Vec<Account>,
 }
 
+/// Where Vault or OpenBao is, and who asks it.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Vault")]
+pub(super) struct VaultArgs {
+    /// The server [default: the key's, or VAULT_ADDR]
+    #[arg(long, value_name = "URL")]
+    pub(super) vault_address: Option<String>,
+    /// The namespace [default: VAULT_NAMESPACE]
+    #[arg(long, value_name = "NAMESPACE")]
+    pub(super) vault_namespace: Option<String>,
+    /// How to log in; without it and --vault-role, VAULT_TOKEN is used
+    #[arg(long, value_enum, value_name = "METHOD")]
+    pub(super) vault_auth: Option<VaultAuthArg>,
+    /// The role to log in as [default: VAULT_AUTH_ROLE]
+    #[arg(long, value_name = "ROLE", value_parser = NonEmptyStringValueParser::new())]
+    pub(super) vault_role: Option<String>,
+    /// Where the login method is mounted [default: VAULT_AUTH_PATH, or the method's name]
+    #[arg(long, value_name = "PATH")]
+    pub(super) vault_auth_mount: Option<String>,
+    /// For whom the identity token is [default: the server's URL]
+    #[arg(long, value_name = "AUDIENCE", value_parser = NonEmptyStringValueParser::new())]
+    pub(super) vault_audience: Option<String>,
+    /// A file that holds the identity token
+    #[arg(long, value_name = "FILE")]
+    pub(super) vault_jwt_file: Option<String>,
+    /// A variable that holds the identity token
+    #[arg(long, value_name = "NAME", conflicts_with = "vault_jwt_file")]
+    pub(super) vault_jwt_env: Option<String>,
+    /// Allow http:// to another machine, which sends the token in the clear
+    #[arg(long)]
+    pub(super) vault_plain_http: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum VaultAuthArg {
+    /// By the CI system's identity token
+    Jwt,
+    /// By VAULT_ROLE_ID and VAULT_SECRET_ID
+    #[value(name = "approle")]
+    AppRole,
+    /// By the pod's service account
+    Kubernetes,
+}
+
+impl From<VaultAuthArg> for Method {
+    fn from(typed: VaultAuthArg) -> Self {
+        match typed {
+            VaultAuthArg::AppRole => Self::AppRole,
+            VaultAuthArg::Jwt => Self::Jwt,
+            VaultAuthArg::Kubernetes => Self::Kubernetes,
+        }
+    }
+}
+
 /// Make a cosign key pair (EC P-256)
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -198,7 +258,7 @@ Examples:
   s3lo public-key --key cosign.key > cosign.pub
   s3lo public-key --key awskms:///alias/release-signer > release-signer.pub")]
 pub(super) struct PublicKeyArgs {
-    /// The key: a file, env://NAME or awskms:///alias/NAME
+    /// The key: a file, env://NAME, awskms:///alias/NAME or hashivault://KEY
     #[arg(long, value_name = "KEY")]
     pub(super) key: String,
     /// When to give up
@@ -206,6 +266,8 @@ pub(super) struct PublicKeyArgs {
     pub(super) timeout: Duration,
     #[command(flatten)]
     pub(super) aws: AwsArgs,
+    #[command(flatten)]
+    pub(super) vault: VaultArgs,
 }
 
 /// Print a completion script for a shell

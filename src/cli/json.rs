@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::explain::Explained;
+use crate::explain::transit::held_back;
 use crate::image::Image;
 use crate::key::KeyRef;
 use crate::sign::{self, Signed, Status};
@@ -172,6 +173,8 @@ enum VerifyResult {
         signed_at: Option<String>,
         #[serde(skip_serializing_if = "Option::is_none")]
         schema_version: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
     },
     #[serde(rename_all = "camelCase")]
     Failed {
@@ -267,6 +270,9 @@ impl VerifyResult {
                 .and_then(|valid| valid.signed_at)
                 .map(|time| time.to_string()),
             schema_version: valid.map(|valid| valid.schema.version()),
+            note: key_ref
+                .zip(key.and_then(|key| key.oldest_given))
+                .map(|(key, oldest)| held_back(key, oldest)),
         }
     }
 

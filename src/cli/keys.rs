@@ -72,7 +72,7 @@ pub(super) async fn public(
     output: Output,
     out: &mut dyn Write,
 ) -> Result<Ending, Stop> {
-    let key = plan::public_key(&args.key, &args.aws, deadline(args.timeout)).await?;
+    let key = plan::public_key(&args.key, &args.aws, &args.vault, deadline(args.timeout)).await?;
     match output {
         Output::Text => out.write_all(key.to_pem().as_bytes())?,
         Output::Json => json::write(

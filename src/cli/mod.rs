@@ -3,6 +3,7 @@
 mod args;
 mod json;
 mod keys;
+mod opened;
 mod password;
 mod plan;
 mod progress;

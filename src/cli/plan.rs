@@ -1,25 +1,24 @@
 //! What was typed → what it means: references, keys, stores, and the credentials that they need.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
 
+use futures_util::future::{Either, select};
 use tokio::time::{Instant, timeout_at};
 
-use super::args::{AwsArgs, ImageArgs};
-use super::password;
-use crate::cloud::aws::{Aws, RoleWishes, Wishes};
+use super::args::{AwsArgs, ImageArgs, VaultArgs};
+use super::opened::Keys;
+use crate::cloud::aws::{self, Aws, RoleWishes};
 use crate::explain::Explained;
 use crate::image::Image;
-use crate::key::file::{self, Passwords};
-use crate::key::kms::Kms;
-use crate::key::opening::Opening;
 use crate::key::public::PublicKey;
-use crate::key::{Error, KeyRef, RefError, Signer, Source};
+use crate::key::{KeyRef, RefError, Source};
 use crate::reference::{self, Reference, Scheme};
 use crate::store::Store;
 use crate::store::local::LocalStore;
 use crate::store::s3::S3Store;
-use crate::{sign, verify};
+use crate::vault::settings::Wishes;
 
 /// A run: images in their stores, and keys, each where it is asked.
 pub(super) struct Plan {
@@ -36,6 +35,7 @@ impl Plan {
         images: &ImageArgs,
         keys: Vec<KeyRef>,
         aws: &AwsArgs,
+        vault: &VaultArgs,
         deadline: Instant,
     ) -> Result<Self, Explained> {
         let references = references(images)?;
@@ -51,80 +51,9 @@ impl Plan {
         let cloud = configure(in_cloud, aws, &keys, deadline).await?;
         let mut stores = Stores::new();
         let images = self::images(references, images, cloud.as_ref(), &mut stores)?;
-        let keys = Keys::new(keys, cloud.as_ref())?;
+        let keys = Keys::new(keys, cloud.as_ref(), &wishes(vault, deadline))?;
         ready(cloud.as_ref(), &stores, &keys, deadline).await?;
         Ok(Self { images, keys })
-    }
-}
-
-/// Keys, each where it is asked.
-pub(super) struct Keys {
-    /// As they were typed.
-    pub(super) references: Vec<KeyRef>,
-    kms: HashMap<KeyRef, Kms>,
-    passwords: Passwords,
-}
-
-impl Keys {
-    fn new(references: Vec<KeyRef>, cloud: Option<&Aws>) -> Result<Self, Explained> {
-        let mut kms = HashMap::new();
-        for reference in &references {
-            if let (Source::AwsKms(name), Some(cloud)) = (reference.source(), cloud) {
-                let key = Kms::new(cloud, reference, name);
-                kms.insert(
-                    reference.clone(),
-                    key.map_err(|error| Explained::new(&error))?,
-                );
-            }
-        }
-        Ok(Self {
-            references,
-            kms,
-            passwords: password::passwords(),
-        })
-    }
-
-    fn warm(&self) {
-        self.kms.values().for_each(Kms::warm);
-    }
-
-    /// To sign with.
-    pub(super) fn signers(&self) -> Vec<sign::Key> {
-        self.open(|reference| {
-            let (kms, passwords) = self.of(&reference);
-            async move {
-                let signer: Arc<dyn Signer> = match kms {
-                    Some(kms) => Arc::new(kms.open_signer().await?),
-                    None => Arc::new(file::open_signer(reference, passwords).await?),
-                };
-                Ok(signer)
-            }
-        })
-    }
-
-    /// To verify with.
-    pub(super) fn public(&self) -> Vec<verify::Key> {
-        self.open(|reference| {
-            let (kms, passwords) = self.of(&reference);
-            async move {
-                match kms {
-                    Some(kms) => kms.open_public().await,
-                    None => file::open_public(reference, passwords).await,
-                }
-            }
-        })
-    }
-
-    fn of(&self, reference: &KeyRef) -> (Option<Kms>, Passwords) {
-        (self.kms.get(reference).cloned(), self.passwords.clone())
-    }
-
-    fn open<T, F>(&self, open: impl Fn(KeyRef) -> F) -> Vec<Opening<T>>
-    where
-        T: Clone + Send + Sync + 'static,
-        F: Future<Output = Result<T, Error>> + Send + 'static,
-    {
-        Opening::several(&self.references, self.passwords.would_ask(), open)
     }
 }
 
@@ -177,19 +106,22 @@ pub(super) fn keys(typed: &[String]) -> Result<Vec<KeyRef>, Explained> {
 pub(super) async fn public_key(
     typed: &str,
     aws: &AwsArgs,
+    vault: &VaultArgs,
     deadline: Instant,
 ) -> Result<PublicKey, Explained> {
     let references = vec![key(typed)?];
     let in_kms = references.iter().any(is_in_kms);
     let cloud = configure(in_kms, aws, &references, deadline).await?;
-    let keys = Keys::new(references, cloud.as_ref())?;
+    let keys = Keys::new(references, cloud.as_ref(), &wishes(vault, deadline))?;
     ready(cloud.as_ref(), &Stores::new(), &keys, deadline).await?;
     let opened = match keys.public().first() {
         Some(key) => timeout_at(deadline, key.opened()).await,
         None => return Err(timed_out()),
     };
+    keys.log_out().await;
     match opened {
-        Ok(opened) => opened.map_err(|error| Explained::new(&error)),
+        Ok(Ok(keys)) => Ok(keys.newest().clone()),
+        Ok(Err(error)) => Err(Explained::new(&error)),
         Err(_) => Err(timed_out()),
     }
 }
@@ -227,7 +159,7 @@ async fn configure(
         Source::AwsKms(name) => name.arn(),
         _ => None,
     });
-    let wishes = Wishes {
+    let wishes = aws::Wishes {
         region: args.region.clone(),
         key: arn.cloned(),
         role: RoleWishes {
@@ -261,16 +193,40 @@ async fn ready(
         stores.values().for_each(|store| store.warm());
         keys.warm();
     }
-    match timeout_at(deadline, cloud.assume()).await {
-        Ok(assumed) => assumed.map_err(|error| Explained::new(&error)),
-        Err(_) => Err(timed_out()),
+    // A login to Vault takes its way meanwhile. It holds up nothing, and is waited for where it is needed.
+    let assume = pin!(timeout_at(deadline, cloud.assume()));
+    let assumed = match select(assume, pin!(keys.log_in())).await {
+        Either::Left((assumed, _)) => assumed,
+        Either::Right(((), assume)) => assume.await,
+    };
+    let failed = match assumed {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(error)) => Explained::new(&error),
+        Err(_) => timed_out(),
+    };
+    keys.log_out().await;
+    Err(failed)
+}
+
+fn wishes(args: &VaultArgs, deadline: Instant) -> Wishes {
+    Wishes {
+        address: args.vault_address.clone(),
+        namespace: args.vault_namespace.clone(),
+        method: args.vault_auth.map(Into::into),
+        role: args.vault_role.clone(),
+        mount: args.vault_auth_mount.clone(),
+        audience: args.vault_audience.clone(),
+        jwt_file: args.vault_jwt_file.clone(),
+        jwt_variable: args.vault_jwt_env.clone(),
+        plain_http: args.vault_plain_http,
+        deadline,
     }
 }
 
 fn timed_out() -> Explained {
     Explained {
         message: "the run's time was up before keys and credentials were at hand".to_owned(),
-        ..Explained::new(&sign::Error::TimedOut)
+        ..Explained::new(&crate::sign::Error::TimedOut)
     }
 }
 

@@ -29,19 +29,26 @@ pub(super) async fn run(
         now: SystemTime::now,
     };
     let references = plan::keys(&args.keys)?;
-    let Plan { images, keys } =
-        Plan::new(&args.images, references, &args.aws, options.deadline).await?;
-    let (references, keys) = (&keys.references, keys.signers());
+    let Plan { images, keys } = Plan::new(
+        &args.images,
+        references,
+        &args.aws,
+        &args.vault,
+        options.deadline,
+    )
+    .await?;
+    let (references, signers) = (&keys.references, keys.signers());
     let text = output == Output::Text;
     let work = |image: Image| {
-        let keys = keys.as_slice();
-        async move { sign(&image, keys, &options).await }
+        let signers = signers.as_slice();
+        async move { sign(&image, signers, &options).await }
     };
     let several = images.len() > 1;
     let print =
         |image: &Image, results: &Signatures| print(out, image, references, results, several);
     let (results, printed) =
         progress::work_on(&images, args.images.concurrency, text, work, print).await;
+    keys.log_out().await;
     printed?;
     if text {
         errors(err, &images, &results)?;

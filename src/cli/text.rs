@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use crate::explain::Explained;
+use crate::explain::transit::held_back;
 use crate::image::Image;
 use crate::key::KeyRef;
 use crate::sign::{Signed, Status};
@@ -77,6 +78,13 @@ pub(super) fn not_verified(
 ) -> io::Result<()> {
     writeln!(err, "✗ Verification FAILED for {}", name(image, several))?;
     writeln!(err, "  {}", printable(&outcome.reason()))?;
+    for (key, outcome) in keys.iter().zip(&outcome.keys) {
+        if let Ok(outcome) = outcome
+            && let Some(oldest) = outcome.oldest_given
+        {
+            writeln!(err, "  note: {}", held_back(key, oldest))?;
+        }
+    }
     if keys.len() < 2 {
         return Ok(());
     }

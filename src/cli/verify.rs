@@ -41,19 +41,26 @@ pub(super) async fn run(
             "give `--key` for each key that may have signed",
         )));
     }
-    let Plan { images, keys } =
-        Plan::new(&args.images, references, &args.aws, options.deadline).await?;
-    let (references, keys) = (&keys.references, keys.public());
+    let Plan { images, keys } = Plan::new(
+        &args.images,
+        references,
+        &args.aws,
+        &args.vault,
+        options.deadline,
+    )
+    .await?;
+    let (references, public) = (&keys.references, keys.public());
     let text = output == Output::Text;
     let work = |image: Image| {
-        let keys = keys.as_slice();
-        async move { verify(&image, keys, &options).await }
+        let public = public.as_slice();
+        async move { verify(&image, public, &options).await }
     };
     let several = images.len() > 1;
     let print =
         |image: &Image, answer: &Answer| print(out, err, image, references, answer, several);
     let (answers, mut printed) =
         progress::work_on(&images, args.images.concurrency, text, work, print).await;
+    keys.log_out().await;
     if text && images.len() > 1 {
         printed = printed.and_then(|()| summary(err, &answers));
     }

@@ -17,7 +17,7 @@ use super::caller::Checked;
 use super::ci::{self, Ci};
 use super::credentials::Primed;
 use super::failure;
-use super::oidc::{self, Source};
+use super::oidc::{self, RelyingParty, Source};
 use super::role::{self, Provider, Role};
 use super::token;
 use super::url::is_url;
@@ -25,10 +25,10 @@ use super::{bundle, credentials, http, retry};
 use crate::environment::{self, variable};
 
 /// How long a connection may take.
-pub(super) const CONNECT: Duration = Duration::from_secs(5);
+pub(crate) const CONNECT: Duration = Duration::from_secs(5);
 
 /// How long an answer may take to begin.
-pub(super) const READ: Duration = Duration::from_secs(20);
+pub(crate) const READ: Duration = Duration::from_secs(20);
 
 /// How long credentials may take to be renewed, tries and all. The SDK would give them five seconds.
 const RENEWAL: Duration = Duration::from_secs(120);
@@ -266,7 +266,7 @@ fn role(wishes: &Wishes) -> Result<Option<Role>, Error> {
             return Err(Error::TokenPlace("--web-identity-token-env"));
         }
         (None, Some(name)) => Source::Variable(name),
-        (None, None) => Source::detect(ci)?,
+        (None, None) => Source::detect(ci, RelyingParty::Sts)?,
     };
     // What is wrong here may be the token itself, and is not repeated.
     if let Source::File(path) = &source

@@ -32,7 +32,7 @@ pub(super) const MAX_ANSWER: usize = 8 * 1024 * 1024;
 
 /// The client. Proxies are those of HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY; the certificates
 /// that are trusted are those of `bundle` alone, or else the system's.
-pub(super) fn client(bundle: Option<Bundle>) -> SharedHttpClient {
+pub(crate) fn client(bundle: Option<Bundle>) -> SharedHttpClient {
     let trust = match bundle {
         None => TrustStore::default(),
         Some(bundle) => TrustStore::empty().with_pem_certificate(bundle.into_pem()),

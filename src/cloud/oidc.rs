@@ -47,13 +47,22 @@ pub enum Source {
     Variable(String),
 }
 
+/// Who is to believe a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RelyingParty {
+    /// AWS, for a role.
+    Sts,
+    /// A Vault, for a login.
+    Vault,
+}
+
 impl Source {
     /// The one that the environment offers.
     ///
     /// # Errors
     ///
     /// [`Error::Missing`] if it offers none.
-    pub fn detect(ci: Option<Ci>) -> Result<Self, Error> {
+    pub fn detect(ci: Option<Ci>, party: RelyingParty) -> Result<Self, Error> {
         if let (Some(url), Some(bearer)) = (
             variable("ACTIONS_ID_TOKEN_REQUEST_URL")?,
             variable("ACTIONS_ID_TOKEN_REQUEST_TOKEN")?,
@@ -62,17 +71,19 @@ impl Source {
             let bearer = SecretString::from(bearer);
             return Ok(Self::GitHub { url, bearer });
         }
-        for name in ci.map(Ci::token_variables).unwrap_or_default() {
+        let variables = ci.map(|ci| ci.token_variables(party)).unwrap_or_default();
+        for name in variables {
             if variable(name)?.is_some() {
                 return Ok(Self::Variable((*name).to_owned()));
             }
         }
-        match ci {
-            Some(Ci::Buildkite) => Ok(Self::Buildkite),
-            _ => match variable("AWS_WEB_IDENTITY_TOKEN_FILE")? {
+        match (ci, party) {
+            (Some(Ci::Buildkite), _) => Ok(Self::Buildkite),
+            (_, RelyingParty::Sts) => match variable("AWS_WEB_IDENTITY_TOKEN_FILE")? {
                 Some(path) => Ok(Self::File(path)),
-                None => Err(Error::Missing { ci }),
+                None => Err(Error::Missing { ci, party }),
             },
+            (_, RelyingParty::Vault) => Err(Error::Missing { ci, party }),
         }
     }
 
@@ -326,10 +337,12 @@ pub enum Error {
         lasting: bool,
     },
     /// The environment offers none.
-    #[error("{}", missing(*ci))]
+    #[error("{}", missing(*ci, *party))]
     Missing {
         /// The CI system.
         ci: Option<Ci>,
+        /// Who was to believe it.
+        party: RelyingParty,
     },
     /// What is there is no JWT.
     #[error("what came from {place} is not an identity token (a JWT)")]
@@ -374,10 +387,11 @@ impl Error {
     }
 }
 
-fn missing(ci: Option<Ci>) -> &'static str {
-    match ci {
-        Some(Ci::GitHub) => "this job may not ask GitHub for an identity token",
-        _ => "there is no identity token to assume the role with",
+fn missing(ci: Option<Ci>, party: RelyingParty) -> &'static str {
+    match (ci, party) {
+        (Some(Ci::GitHub), _) => "this job may not ask GitHub for an identity token",
+        (_, RelyingParty::Sts) => "there is no identity token to assume the role with",
+        (_, RelyingParty::Vault) => "there is no identity token to log in to Vault with",
     }
 }
 

@@ -172,7 +172,7 @@ tokio::task_local! {
 }
 
 /// The number of the try that is being made, where it is one of our own.
-pub(super) fn number() -> Option<u32> {
+pub(crate) fn number() -> Option<u32> {
     TRY.try_with(|number| *number).ok()
 }
 

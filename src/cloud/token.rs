@@ -74,6 +74,16 @@ pub enum Audience {
     Several(Vec<String>),
 }
 
+impl Audience {
+    /// Whether one of them is `wanted`.
+    pub fn any(&self, wanted: impl Fn(&str) -> bool) -> bool {
+        match self {
+            Self::One(audience) => wanted(audience),
+            Self::Several(audiences) => audiences.iter().any(|audience| wanted(audience)),
+        }
+    }
+}
+
 impl Default for Audience {
     fn default() -> Self {
         Self::Several(Vec::new())

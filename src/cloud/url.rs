@@ -44,7 +44,8 @@ pub(super) fn is_near(url: &str) -> bool {
         || authority.to_ascii_lowercase().starts_with("[fd00:ec2:")
 }
 
-fn is_loopback(authority: &str) -> bool {
+/// Whether an authority is this machine.
+pub(crate) fn is_loopback(authority: &str) -> bool {
     is_one_of(authority, &["localhost", "127.0.0.1", "[::1]"])
 }
 

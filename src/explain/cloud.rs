@@ -8,6 +8,7 @@ use super::Explain;
 use crate::cloud::arn::Arn;
 use crate::cloud::ci::Ci;
 use crate::cloud::failure::Answer;
+use crate::cloud::oidc::RelyingParty;
 use crate::cloud::token::{Audience, Claims};
 use crate::cloud::{aws, bundle, failure, oidc, role};
 use crate::environment;
@@ -216,7 +217,7 @@ impl Explain for oidc::Error {
         match self {
             Self::Agent { lasting: false, .. } => "run the job again; `buildkite-agent oidc request-token --audience sts.amazonaws.com` shows what the agent says".to_owned(),
             Self::Agent { .. } => "run it where the agent's `buildkite-agent` is in PATH, or pass its token in: `BUILDKITE_OIDC_TOKEN=\"$(buildkite-agent oidc request-token --audience sts.amazonaws.com)\"`".to_owned(),
-            Self::Missing { ci } => missing(*ci).to_owned(),
+            Self::Missing { ci, party } => missing(*ci, *party).to_owned(),
             Self::NotAToken { .. } => "check that it is the identity token itself, three parts with two dots between them".to_owned(),
             Self::Request { lasting: true, .. } => "check that the job has `permissions: {id-token: write, contents: read}`, and that it runs this program itself".to_owned(),
             Self::Request { .. } => "run the job again; GitHub failed to answer".to_owned(),
@@ -228,8 +229,14 @@ impl Explain for oidc::Error {
 }
 
 /// The YAML that is missing.
-fn missing(ci: Option<Ci>) -> &'static str {
+fn missing(ci: Option<Ci>, party: RelyingParty) -> &'static str {
     match ci {
+        Some(Ci::GitLab) if party == RelyingParty::Vault => {
+            "add to the job: `id_tokens: {VAULT_ID_TOKEN: {aud: https://VAULT-HOST}}`"
+        }
+        Some(Ci::Buildkite) | None if party == RelyingParty::Vault => {
+            "name where the token is: `--vault-jwt-file FILE` or `--vault-jwt-env NAME`"
+        }
         Some(Ci::Bitbucket) => "add to the step: `oidc: true`",
         Some(Ci::CircleCi) => {
             "let the job use a context, without which CircleCI gives no identity token: `context: [NAME]`"
@@ -251,6 +258,21 @@ pub(super) fn certificates() -> String {
     "trust its authority by AWS_CA_BUNDLE=FILE; where a container has no certificates at all, install ca-certificates or let SSL_CERT_FILE name them".to_owned()
 }
 
+impl Explain for bundle::Error {
+    fn code(&self) -> &'static str {
+        "configuration"
+    }
+
+    fn help(&self) -> String {
+        match self {
+            Self::Unusable { variable, .. } => format!(
+                "let {variable} name a file of PEM certificates, or unset it to trust the system's"
+            ),
+            Self::Variable(error) => error.help(),
+        }
+    }
+}
+
 impl Explain for aws::Error {
     fn code(&self) -> &'static str {
         match self {
@@ -268,10 +290,7 @@ impl Explain for aws::Error {
 
     fn help(&self) -> String {
         match self {
-            Self::Bundle(bundle::Error::Unusable { .. }) => {
-                "let AWS_CA_BUNDLE name a file of PEM certificates, or unset it to trust the system's".to_owned()
-            }
-            Self::Bundle(bundle::Error::Variable(error)) => error.help(),
+            Self::Bundle(error) => error.help(),
             Self::Account(error) => error.help(),
             Self::NotAFile { variable } => format!("let {variable} name a file, or unset it"),
             Self::Region { .. } => {

@@ -1,6 +1,6 @@
 //! What to do about a key that cannot be used.
 
-use super::{Explain, kms};
+use super::{Explain, kms, transit};
 use crate::key::{Error, KeyRef, RefError, Source, armor, cosign, private, public};
 use crate::text::quoted;
 
@@ -14,6 +14,7 @@ impl Explain for Error {
             Self::Private { source, .. } => private_code(source),
             Self::Public { source, .. } => public_code(source),
             Self::Unreadable { .. } => "key_unreadable",
+            Self::Vault { source, .. } => transit::code(source),
             Self::WrongPassword { .. } => "wrong_password",
         }
     }
@@ -27,13 +28,14 @@ impl Explain for Error {
                     let name = quoted(&format!("awskms:///{path}"));
                     format!("if it is a key in AWS KMS, write `{name}`")
                 }
-                Source::File(_) | Source::AwsKms(_) => "check the path; `s3lo generate-key-pair` makes a new pair, cosign.key and cosign.pub".to_owned(),
+                Source::File(_) | Source::AwsKms(_) | Source::Transit(_) => "check the path; `s3lo generate-key-pair` makes a new pair, cosign.key and cosign.pub".to_owned(),
             },
             Self::Oversized { .. } => "give a PEM file of at most 64 KiB".to_owned(),
             Self::PasswordMissing { .. } => "set COSIGN_PASSWORD to the password that the key was made with".to_owned(),
             Self::Private { key, source } => private_help(key, source),
             Self::Public { key, source } => public_help(key, source),
             Self::Unreadable { key, .. } => format!("check that it is a file that this user may read: `ls -l {}`", quoted(key.as_str())),
+            Self::Vault { key, source } => transit::help(key, source),
             Self::WrongPassword { .. } => {
                 "set COSIGN_PASSWORD to the password that the key was made with; a trailing newline counts".to_owned()
             }
@@ -45,6 +47,7 @@ impl Explain for RefError {
     fn code(&self) -> &'static str {
         match self {
             Self::AwsKms(error) => error.code(),
+            Self::Transit(error) => error.code(),
             Self::Secret | Self::KeyMaterial => "secret_in_key_reference",
             Self::NotBuilt { .. } | Self::UnknownScheme { .. } => "unknown_key_scheme",
             Self::Empty | Self::TooLong | Self::VariableName => "bad_key_reference",
@@ -54,10 +57,11 @@ impl Explain for RefError {
     fn help(&self) -> String {
         match self {
             Self::AwsKms(error) => error.help(),
+            Self::Transit(error) => error.help(),
             Self::Empty => "name a key, as in `--key cosign.key`".to_owned(),
             Self::KeyMaterial => "put the key into a variable and name that: `--key env://COSIGN_PRIVATE_KEY`".to_owned(),
             Self::NotBuilt { .. } | Self::UnknownScheme { .. } => {
-                "use a key in AWS KMS (`--key awskms:///alias/NAME`), a key file (`--key cosign.key`) or a variable that holds one (`--key env://COSIGN_PRIVATE_KEY`)".to_owned()
+                "use a key in AWS KMS (`--key awskms:///alias/NAME`), in Vault (`--key hashivault://HOST/v1/transit/keys/KEY`), a key file (`--key cosign.key`) or a variable that holds one (`--key env://COSIGN_PRIVATE_KEY`)".to_owned()
             }
             Self::TooLong => "name the file by a shorter path".to_owned(),
             Self::Secret => "take the password, token or PIN out of it and give it by an environment variable".to_owned(),

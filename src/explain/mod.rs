@@ -5,6 +5,8 @@ mod key;
 mod kms;
 mod reference;
 mod store;
+pub mod transit;
+mod vault;
 
 use std::error::Error;
 use std::fmt;

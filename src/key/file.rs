@@ -147,7 +147,7 @@ fn read(key: &KeyRef) -> Result<Zeroizing<Vec<u8>>, Error> {
     let missing = || Error::Missing { key: key.clone() };
     let text = match key.source() {
         // Nobody asks this room for a key that is somewhere else.
-        Source::AwsKms(_) => return Err(missing()),
+        Source::AwsKms(_) | Source::Transit(_) => return Err(missing()),
         Source::Environment(name) => {
             let value = std::env::var_os(name).filter(|value| !value.is_empty());
             Zeroizing::new(value.ok_or_else(missing)?.into_vec())

@@ -9,14 +9,18 @@ pub mod kms;
 pub mod opening;
 pub mod private;
 pub mod public;
+pub mod transit;
+pub mod vault;
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::str::FromStr;
 
 use async_trait::async_trait;
 
 use self::public::PublicKey;
 use crate::environment::is_name;
+use crate::vault::address::Service;
 
 /// Something that signs: a key in memory, or a service that holds one.
 #[async_trait]
@@ -41,6 +45,54 @@ pub struct Signature {
     pub request_id: Option<String>,
 }
 
+/// The public keys that verify for one key: a single one, or one for each of its versions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicKeys {
+    newest: PublicKey,
+    older: Vec<PublicKey>,
+    from_version: Option<NonZeroU64>,
+}
+
+impl From<PublicKey> for PublicKeys {
+    fn from(only: PublicKey) -> Self {
+        Self::newest_first(only, Vec::new())
+    }
+}
+
+impl PublicKeys {
+    /// The versions of a key, newest first.
+    pub fn newest_first(newest: PublicKey, older: Vec<PublicKey>) -> Self {
+        Self {
+            newest,
+            older,
+            from_version: None,
+        }
+    }
+
+    /// The same, of which versions before `oldest` are not given.
+    pub fn from_version(self, oldest: NonZeroU64) -> Self {
+        Self {
+            from_version: Some(oldest),
+            ..self
+        }
+    }
+
+    /// The newest.
+    pub fn newest(&self) -> &PublicKey {
+        &self.newest
+    }
+
+    /// All, newest first.
+    pub fn iter(&self) -> impl Iterator<Item = &PublicKey> {
+        std::iter::once(&self.newest).chain(&self.older)
+    }
+
+    /// The oldest version that is given, where there were older ones.
+    pub fn oldest_given(&self) -> Option<NonZeroU64> {
+        self.from_version
+    }
+}
+
 /// A parsed `--key`. It is stored in records and printed, so it holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct KeyRef {
@@ -58,12 +110,19 @@ pub enum Source {
     Environment(String),
     /// PEM in a file at this path.
     File(String),
+    /// A key in the transit engine of Vault or OpenBao.
+    Transit(Box<transit::Name>),
 }
 
 impl KeyRef {
     /// As it was written.
     pub fn as_str(&self) -> &str {
         &self.written
+    }
+
+    /// Whether the key may have several versions, each with a public key.
+    pub fn has_versions(&self) -> bool {
+        matches!(&self.source, Source::Transit(name) if name.version.is_none())
     }
 
     /// Where the key is.
@@ -103,7 +162,10 @@ impl FromStr for KeyRef {
             Some(("env", _)) => return Err(RefError::VariableName),
             Some((_, rest)) if carries_secret(rest) => return Err(RefError::Secret),
             Some(("awskms", rest)) => Source::AwsKms(Box::new(awskms::Name::parse(rest)?)),
-            Some((scheme, _)) => return Err(RefError::scheme(scheme)),
+            Some((scheme, rest)) => match Service::from_scheme(scheme) {
+                Some(service) => Source::Transit(Box::new(transit::Name::parse(service, rest)?)),
+                None => return Err(RefError::scheme(scheme)),
+            },
         };
         Ok(Self {
             written: text.to_owned(),
@@ -133,6 +195,9 @@ pub enum RefError {
         /// The service's name.
         service: &'static str,
     },
+    /// It names no key in a transit engine.
+    #[error(transparent)]
+    Transit(#[from] transit::Error),
     /// It carries a password or a PIN.
     #[error("the key reference carries a secret, and it would be stored in the record")]
     Secret,
@@ -155,8 +220,6 @@ impl RefError {
         let (scheme, service) = match scheme {
             "azurekms" => ("azurekms", "Azure Key Vault"),
             "gcpkms" => ("gcpkms", "Google Cloud KMS"),
-            "hashivault" => ("hashivault", "HashiCorp Vault"),
-            "openbao" => ("openbao", "OpenBao"),
             "pkcs11" => ("pkcs11", "PKCS #11"),
             other => {
                 return Self::UnknownScheme {
@@ -221,6 +284,14 @@ pub enum Error {
         key: KeyRef,
         /// What the operating system says.
         reason: String,
+    },
+    /// Vault does not give it, or does not sign.
+    #[error("cannot use the key `{key}`")]
+    Vault {
+        /// The key's reference.
+        key: KeyRef,
+        /// What is wrong.
+        source: Box<vault::Error>,
     },
     /// The password does not open the key.
     #[error("the password does not open the key `{key}`")]

@@ -156,6 +156,17 @@ impl PublicKey {
         Self::aws_lc(KeyType::P521, &key.to_sec1_bytes(), spki, &hashes)
     }
 
+    /// Makes an Ed25519 key of its 32 bytes ([RFC 8032 §5.1.5](https://www.rfc-editor.org/rfc/rfc8032#section-5.1.5)).
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if they are not 32, or not a point that verifies.
+    pub fn from_ed25519_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        let bytes = bytes.try_into().map_err(|_| Error::Encoding)?;
+        let key = ed25519_dalek::VerifyingKey::from_bytes(bytes);
+        Self::from_ed25519(key.map_err(|_| Error::Encoding)?)
+    }
+
     /// Makes an Ed25519 key. One of small order verifies signatures that nobody made, and a point in
     /// another encoding than its own would have a second key ID
     /// ([RFC 8032 §5.1.3](https://www.rfc-editor.org/rfc/rfc8032#section-5.1.3)): both are refused.

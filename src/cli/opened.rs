@@ -1,0 +1,148 @@
+//! Keys, each where it is asked.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+
+use super::password;
+use crate::cloud::aws::Aws;
+use crate::explain::Explained;
+use crate::key::file::{self, Passwords};
+use crate::key::kms::Kms;
+use crate::key::opening::Opening;
+use crate::key::vault::TransitKey;
+use crate::key::{Error, KeyRef, PublicKeys, Signer, Source};
+use crate::vault::address::Server;
+use crate::vault::session::Vault;
+use crate::vault::settings::{Place, Wishes};
+use crate::{sign, verify};
+
+/// Keys, each where it is asked.
+pub(super) struct Keys {
+    /// As they were typed.
+    pub(super) references: Vec<KeyRef>,
+    held: HashMap<KeyRef, Holder>,
+    vaults: HashMap<Server, Vault>,
+    passwords: Passwords,
+}
+
+/// A service that holds a key.
+#[derive(Clone)]
+enum Holder {
+    Kms(Box<Kms>),
+    Vault(Box<TransitKey>),
+}
+
+impl Keys {
+    /// Keys in KMS take AWS. Every key of a Vault shares one login there.
+    pub(super) fn new(
+        references: Vec<KeyRef>,
+        cloud: Option<&Aws>,
+        wishes: &Wishes,
+    ) -> Result<Self, Explained> {
+        let (mut held, mut vaults) = (HashMap::new(), HashMap::new());
+        for reference in &references {
+            let holder = match (reference.source(), cloud) {
+                (Source::AwsKms(name), Some(cloud)) => {
+                    let key = Kms::new(cloud, reference, name);
+                    Holder::Kms(Box::new(key.map_err(|error| Explained::new(&error))?))
+                }
+                (Source::Transit(name), _) => {
+                    let place = Place::of(name, wishes).map_err(|error| Explained::new(&error))?;
+                    let vault = match vaults.get(&place.server) {
+                        Some(vault) => Vault::clone(vault),
+                        None => {
+                            let vault = Vault::configure(place.server.clone(), wishes);
+                            let vault = vault.map_err(|error| Explained::new(&error))?;
+                            vaults.insert(place.server, vault.clone());
+                            vault
+                        }
+                    };
+                    Holder::Vault(Box::new(TransitKey::new(
+                        vault,
+                        place.mount,
+                        reference,
+                        name,
+                    )))
+                }
+                _ => continue,
+            };
+            held.insert(reference.clone(), holder);
+        }
+        if let (true, Some(flag)) = (vaults.is_empty(), wishes.given()) {
+            return Err(Explained::usage(
+                format!("`{flag}` is for keys in Vault and OpenBao"),
+                "leave it away, or name such a key: `--key hashivault://HOST/v1/transit/keys/KEY`",
+            ));
+        }
+        Ok(Self {
+            references,
+            held,
+            vaults,
+            passwords: password::passwords(),
+        })
+    }
+
+    /// Opens connections to KMS, while credentials are on their way.
+    pub(super) fn warm(&self) {
+        for holder in self.held.values() {
+            if let Holder::Kms(kms) = holder {
+                kms.warm();
+            }
+        }
+    }
+
+    /// Logs in to every Vault. What goes wrong there is told by the keys that need it.
+    pub(super) async fn log_in(&self) {
+        join_all(self.vaults.values().map(Vault::log_in)).await;
+    }
+
+    /// Gives back every token that this run obtained.
+    pub(super) async fn log_out(&self) {
+        join_all(self.vaults.values().map(Vault::log_out)).await;
+    }
+
+    /// To sign with.
+    pub(super) fn signers(&self) -> Vec<sign::Key> {
+        self.open(|reference| {
+            let (holder, passwords) = self.of(&reference);
+            async move {
+                let signer: Arc<dyn Signer> = match holder {
+                    Some(Holder::Kms(kms)) => Arc::new(kms.open_signer().await?),
+                    Some(Holder::Vault(key)) => Arc::new(key.open_signer().await?),
+                    None => Arc::new(file::open_signer(reference, passwords).await?),
+                };
+                Ok(signer)
+            }
+        })
+    }
+
+    /// To verify with.
+    pub(super) fn public(&self) -> Vec<verify::Key> {
+        self.open(|reference| {
+            let (holder, passwords) = self.of(&reference);
+            async move {
+                match holder {
+                    Some(Holder::Kms(kms)) => kms.open_public().await.map(PublicKeys::from),
+                    Some(Holder::Vault(key)) => key.open_public().await,
+                    None => file::open_public(reference, passwords)
+                        .await
+                        .map(PublicKeys::from),
+                }
+            }
+        })
+    }
+
+    fn of(&self, reference: &KeyRef) -> (Option<Holder>, Passwords) {
+        (self.held.get(reference).cloned(), self.passwords.clone())
+    }
+
+    fn open<T, F>(&self, open: impl Fn(KeyRef) -> F) -> Vec<Opening<T>>
+    where
+        T: Clone + Send + Sync + 'static,
+        F: Future<Output = Result<T, Error>> + Send + 'static,
+    {
+        Opening::several(&self.references, self.passwords.would_ask(), open)
+    }
+}

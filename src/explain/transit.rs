@@ -1,0 +1,95 @@
+//! What to do about a key in a transit engine.
+
+use std::num::NonZeroU64;
+
+use super::Explain;
+use crate::key::transit;
+use crate::key::vault::Error;
+use crate::key::{KeyRef, Source};
+
+impl Explain for transit::Error {
+    fn code(&self) -> &'static str {
+        "bad_key_reference"
+    }
+
+    fn help(&self) -> String {
+        match self {
+            Self::Form { instead, .. } => format!("write `{instead}`"),
+            Self::Host { scheme, .. } => {
+                format!(
+                    "write `{scheme}://HOST:PORT/v1/transit/keys/KEY`, with the port left away where it is 443"
+                )
+            }
+            Self::Key { scheme, .. } => format!(
+                "write letters, digits, `_`, `.` and `-`, as in `{scheme}://ci-signer`; with a server, `{scheme}://HOST/v1/transit/keys/ci-signer`"
+            ),
+            Self::NoKey { scheme } => format!(
+                "write `{scheme}://KEY`, or with a server `{scheme}://HOST/v1/transit/keys/KEY`"
+            ),
+            Self::Version { .. } => {
+                "write `?version=N`, N from 1 on, or leave it away for all versions".to_owned()
+            }
+        }
+    }
+}
+
+pub(super) fn code(error: &Error) -> &'static str {
+    match error {
+        Error::Call(error) => error.code(),
+        Error::Derived | Error::PublicOnly { .. } | Error::Unsupported { .. } => "unsupported_key",
+        Error::NotToSignWith { .. } | Error::Version { .. } => "key_version",
+        Error::Encoding { .. }
+        | Error::OtherType { .. }
+        | Error::Prefix { .. }
+        | Error::PublicKey { .. }
+        | Error::Versions => "signer_answered_nonsense",
+    }
+}
+
+/// Why a signature may be there that is not found: versions before `oldest` are not given.
+pub fn held_back(key: &KeyRef, oldest: NonZeroU64) -> String {
+    let path = path(key);
+    format!(
+        "signatures by versions of this key before {oldest} are not looked for: min_decryption_version holds them back, or they were trimmed; see `vault read {path}`, and if they are still to be trusted `vault write {path}/config min_decryption_version=1`"
+    )
+}
+
+/// The path of a key, as far as its reference says it.
+fn path(key: &KeyRef) -> String {
+    let Source::Transit(name) = key.source() else {
+        return "transit/keys/KEY".to_owned();
+    };
+    let mount = name
+        .place
+        .as_ref()
+        .map_or("transit", |(_, mount)| mount.as_str());
+    format!("{mount}/keys/{}", name.key)
+}
+
+pub(super) fn help(key: &KeyRef, error: &Error) -> String {
+    let path = path(key);
+    let mount = path.split("/keys/").next().unwrap_or("transit");
+    match error {
+        Error::Call(error) => error.help(),
+        Error::Derived | Error::Unsupported { .. } => format!(
+            "make a key that signs: `vault write -f {mount}/keys/NAME type=ecdsa-p256`; ecdsa-p384, ecdsa-p521, ed25519 and rsa-2048 to rsa-4096 do as well, without `derived=true`"
+        ),
+        Error::PublicOnly { version, .. } => format!(
+            "sign with a version that has its private key, by `?version=N`: `vault read {path}`; `verify` takes version {version} as it is"
+        ),
+        Error::NotToSignWith { .. } => format!(
+            "run it again if the key is being rotated now; otherwise name a version that may sign, or let this one: `vault write {path}/config min_encryption_version=0`"
+        ),
+        Error::Version { version, oldest, latest } if version < oldest => format!(
+            "older versions are held back by min_decryption_version or were trimmed: `vault read {path}`; if version {version} is still to be trusted, give it back by `vault write {path}/config min_decryption_version={version}`, or name one of {oldest} to {latest}"
+        ),
+        Error::Version { .. } => format!("name a version that there is: `vault read {path}`"),
+        Error::Encoding { .. }
+        | Error::OtherType { .. }
+        | Error::Prefix { .. }
+        | Error::PublicKey { .. }
+        | Error::Versions => {
+            "nothing was stored; check the address and HTTPS_PROXY: Vault itself does not answer this way".to_owned()
+        }
+    }
+}

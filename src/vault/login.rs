@@ -1,0 +1,299 @@
+//! Where the token comes from: it is given, or a job logs in with what it has, most often the identity token
+//! of its CI system.
+
+use std::fmt;
+
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use reqwest::Request;
+use rustify::Endpoint as _;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use vaultrs::api::auth::approle::requests::LoginWithApproleRequest;
+use vaultrs::api::auth::kubernetes::requests::LoginWithKubernetesRequest;
+use vaultrs::api::auth::oidc::requests::JWTLoginRequest;
+
+use super::address::Server;
+use super::answer::Answer;
+use super::failure::Error;
+use super::session::{Connection, into_request};
+use crate::cloud::oidc;
+use crate::cloud::token::{Claims, Token};
+use crate::json::object;
+use crate::key::transit::Mount;
+
+/// How a job logs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// A role ID and a secret ID ([AppRole](https://developer.hashicorp.com/vault/api-docs/auth/approle)).
+    AppRole,
+    /// The CI system's identity token ([JWT](https://developer.hashicorp.com/vault/api-docs/auth/jwt)).
+    Jwt,
+    /// A service account's token ([Kubernetes](https://developer.hashicorp.com/vault/api-docs/auth/kubernetes)).
+    Kubernetes,
+}
+
+impl Method {
+    /// The method of this name.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "approle" => Some(Self::AppRole),
+            "jwt" => Some(Self::Jwt),
+            "kubernetes" => Some(Self::Kubernetes),
+            _ => None,
+        }
+    }
+
+    /// Its name, and where it is mounted unless somebody chose another place.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AppRole => "approle",
+            Self::Jwt => "jwt",
+            Self::Kubernetes => "kubernetes",
+        }
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AppRole => "AppRole",
+            Self::Jwt => "JWT",
+            Self::Kubernetes => "Kubernetes",
+        })
+    }
+}
+
+/// Where the token comes from.
+pub(super) enum Login {
+    /// Somebody else logged in.
+    Given(Held),
+    /// A login of our own.
+    With(Box<Credentials>),
+}
+
+/// A token.
+pub(super) struct Held {
+    pub(super) token: SecretString,
+    /// Where it is from.
+    pub(super) place: String,
+    /// Whether it is ours to revoke.
+    pub(super) ours: bool,
+}
+
+impl Held {
+    /// A token that `place` gives, if it can be one: it becomes a header.
+    pub(super) fn given(text: &str, place: &str) -> Option<Self> {
+        let text = text.trim();
+        let valid = text.bytes().all(|byte| byte.is_ascii_graphic());
+        (valid && (1..=LONGEST).contains(&text.len())).then(|| Self {
+            token: SecretString::from(text),
+            place: place.to_owned(),
+            ours: false,
+        })
+    }
+}
+
+/// The longest token, in bytes. Batch tokens carry their policies.
+const LONGEST: usize = 16 * 1024;
+
+/// What a job logs in with, and where.
+pub(super) struct Credentials {
+    pub(super) mount: Mount,
+    pub(super) proof: Proof,
+}
+
+/// What a job logs in with.
+pub(super) enum Proof {
+    AppRole {
+        role_id: String,
+        secret_id: SecretString,
+    },
+    Jwt {
+        role: Option<String>,
+        /// For whom the token is to be.
+        audience: String,
+        /// Whether somebody chose that audience, who is taken at their word.
+        chosen: bool,
+        source: oidc::Source,
+        http: SharedHttpClient,
+    },
+    Kubernetes {
+        role: String,
+        source: oidc::Source,
+        http: SharedHttpClient,
+    },
+}
+
+impl Proof {
+    fn method(&self) -> Method {
+        match self {
+            Self::AppRole { .. } => Method::AppRole,
+            Self::Jwt { .. } => Method::Jwt,
+            Self::Kubernetes { .. } => Method::Kubernetes,
+        }
+    }
+
+    fn role(&self) -> Option<&str> {
+        match self {
+            Self::AppRole { .. } => None,
+            Self::Jwt { role, .. } => role.as_deref(),
+            Self::Kubernetes { role, .. } => Some(role),
+        }
+    }
+}
+
+impl Credentials {
+    /// Logs in.
+    pub(super) async fn log_in(&self, connection: &Connection) -> Result<Held, Error> {
+        let mut backoff = connection.backoff();
+        loop {
+            // An identity token lives for minutes: each try takes a new one, where there are new ones.
+            let error = match backoff.counted(self.once(connection)).await {
+                Ok(held) => return Ok(held),
+                Err(error) => error,
+            };
+            if !error.is_passing() || !backoff.wait(error.is_throttled()).await {
+                return Err(error);
+            }
+            tracing::debug!("{error}; trying again");
+        }
+    }
+
+    async fn once(&self, connection: &Connection) -> Result<Held, Error> {
+        let token = self.identity(&connection.server).await?;
+        let request = self.request(connection, token.as_ref())?;
+        let secret = match (&self.proof, &token) {
+            (_, Some(token)) => token.secret(),
+            (Proof::AppRole { secret_id, .. }, None) => secret_id.expose_secret(),
+            (_, None) => "",
+        };
+        let claims = token.as_ref().map(Token::claims);
+        let path = format!("auth/{}/login", self.mount);
+        let reply = connection.once(request, &path, "update", &[secret]).await;
+        let body = reply.map_err(|error| self.refused(error, claims))?;
+        let login: LoggedIn = object(&body).map_err(|_| Error::Nonsense {
+            server: connection.server.clone(),
+            what: "something else than a token".to_owned(),
+        })?;
+        let (method, mount) = (self.proof.method(), &self.mount);
+        let place = format!("the login by {method} at `{mount}`");
+        let held = Held::given(&login.auth.client_token, &place);
+        let held = held.ok_or_else(|| Error::Nonsense {
+            server: connection.server.clone(),
+            what: "a login without a usable token".to_owned(),
+        })?;
+        // Batch tokens cannot be revoked
+        // (https://developer.hashicorp.com/vault/docs/concepts/tokens#batch-tokens).
+        let ours = login.auth.token_type.as_deref() != Some("batch");
+        tracing::debug!(
+            "logged in by {method} at `{mount}`, for {} s",
+            login.auth.lease_duration
+        );
+        Ok(Held { ours, ..held })
+    }
+
+    /// The identity token, where the method takes one.
+    async fn identity(&self, server: &Server) -> Result<Option<Token>, Error> {
+        let (source, audience, chosen, http) = match &self.proof {
+            Proof::AppRole { .. } => return Ok(None),
+            Proof::Jwt {
+                source,
+                audience,
+                chosen,
+                http,
+                ..
+            } => (source, audience.as_str(), *chosen, http),
+            Proof::Kubernetes { source, http, .. } => (source, "", false, http),
+        };
+        let token = source.token(audience, http).await;
+        let token = token.map_err(Error::Identity)?;
+        let audiences = &token.claims().audience;
+        // Whoever holds a token for AWS can assume the role that trusts it. Vault has no need to.
+        let for_aws = audiences.any(|audience| audience.starts_with("sts.amazonaws.com"));
+        let matching = audiences.any(|known| known == audience);
+        if (chosen && !matching) || (for_aws && !chosen) {
+            return Err(Error::Audience {
+                server: server.clone(),
+                place: source.to_string(),
+                audience: audiences.to_string(),
+            });
+        }
+        Ok(Some(token))
+    }
+
+    fn request(&self, connection: &Connection, token: Option<&Token>) -> Result<Request, Error> {
+        let mount = self.mount.as_str().to_owned();
+        let jwt = token.map(Token::secret).unwrap_or_default().to_owned();
+        let base = &connection.base;
+        let made = match &self.proof {
+            Proof::AppRole { role_id, secret_id } => LoginWithApproleRequest {
+                mount,
+                role_id: role_id.clone(),
+                secret_id: secret_id.expose_secret().to_owned(),
+            }
+            .request(base),
+            Proof::Jwt { role, .. } => JWTLoginRequest {
+                mount,
+                jwt,
+                role: role.clone(),
+            }
+            .request(base),
+            Proof::Kubernetes { role, .. } => LoginWithKubernetesRequest {
+                mount,
+                role: role.clone(),
+                jwt,
+            }
+            .request(base),
+        };
+        into_request(made, &connection.server)
+    }
+
+    /// What a refusal means where there is no token yet whose policies could be at fault.
+    fn refused(&self, error: Error, claims: Option<&Claims>) -> Error {
+        let (server, answer) = match error {
+            Error::Denied { server, answer, .. } | Error::Token { server, answer, .. } => {
+                (server, answer)
+            }
+            Error::Service { server, answer, .. } if !answer.is_passing() => (server, answer),
+            // A login has nothing at its path but itself.
+            Error::NotFound { server, path } => {
+                return Error::NoMount {
+                    server,
+                    path,
+                    answer: Answer::bare(404),
+                };
+            }
+            other => return other,
+        };
+        Error::Refused {
+            server,
+            method: self.proof.method(),
+            mount: self.mount.to_string(),
+            role: self.proof.role().map(str::to_owned),
+            claims: claims.cloned().map(Box::new),
+            answer,
+        }
+    }
+}
+
+/// The `auth` of a login's answer.
+#[derive(Deserialize)]
+struct LoggedIn {
+    #[serde(deserialize_with = "crate::json::inner")]
+    auth: Auth,
+}
+
+#[derive(Deserialize)]
+struct Auth {
+    client_token: String,
+    #[serde(default)]
+    lease_duration: u64,
+    #[serde(default)]
+    token_type: Option<String>,
+}
+
+impl Drop for Auth {
+    fn drop(&mut self) {
+        zeroize::Zeroize::zeroize(&mut self.client_token);
+    }
+}

@@ -1,0 +1,276 @@
+//! A Vault that is asked: one login for a run, however many keys and images it has.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared};
+use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::{Client, Request};
+use rustify::Endpoint;
+use rustify::errors::ClientError;
+use secrecy::ExposeSecret as _;
+use tokio::time::{Instant, timeout};
+use vaultrs::api::token::requests::RevokeTokenSelfRequest;
+use zeroize::Zeroizing;
+
+use super::address::Server;
+use super::answer::Answer;
+use super::failure::Error;
+use super::http::{self, Broken, Reply};
+use super::login::{Held, Login};
+use super::settings::{self, Settings, Wishes};
+use crate::cloud::retry::{Backoff, Throttle};
+
+/// A server, and the token with which it is asked.
+#[derive(Clone)]
+pub struct Vault {
+    connection: Arc<Connection>,
+    login: Shared<BoxFuture<'static, Result<Arc<Held>, Error>>>,
+}
+
+/// How the server is asked, with a token or without.
+pub(super) struct Connection {
+    pub(super) server: Server,
+    /// Scheme, host and port.
+    pub(super) base: String,
+    namespace: Option<String>,
+    client: Client,
+    attempts: u32,
+    deadline: Instant,
+    throttle: Throttle,
+}
+
+/// How long the token's end is waited for, when the work is done.
+const PARTING: Duration = Duration::from_secs(5);
+
+impl Vault {
+    /// Reads what is said of `server`. Nothing is asked of it yet.
+    ///
+    /// # Errors
+    ///
+    /// [`settings::Error`] for what is set and means nothing, and if there is no token and nothing to log in
+    /// with.
+    pub fn configure(server: Server, wishes: &Wishes) -> Result<Self, settings::Error> {
+        let settings = Settings::new(server, wishes)?;
+        let server = settings.server;
+        let client = http::client(&server.address, settings.transport);
+        let client = client.map_err(|reason| settings::Error::Transport {
+            server: server.clone(),
+            reason,
+        })?;
+        let connection = Arc::new(Connection {
+            base: server.address.to_string(),
+            server,
+            namespace: settings.namespace,
+            client,
+            attempts: settings.attempts,
+            deadline: wishes.deadline,
+            throttle: Throttle::default(),
+        });
+        let asked = Arc::clone(&connection);
+        let login = async move {
+            Ok(Arc::new(match settings.login {
+                Login::Given(held) => held,
+                Login::With(credentials) => credentials.log_in(&asked).await?,
+            }))
+        };
+        Ok(Self {
+            connection,
+            login: login.boxed().shared(),
+        })
+    }
+
+    /// The server.
+    pub fn server(&self) -> &Server {
+        &self.connection.server
+    }
+
+    /// Logs in, if nobody did yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the login is refused, the same to everybody who waits.
+    pub async fn log_in(&self) -> Result<(), Error> {
+        self.login.clone().await.map(|_| ())
+    }
+
+    /// Makes a call: its answer, as JSON. `capability` is what a policy calls it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if Vault refuses, or does not answer in as many tries as it has.
+    pub(crate) async fn call<E: Endpoint>(
+        &self,
+        endpoint: &E,
+        capability: &'static str,
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let held = self.login.clone().await?;
+        let connection = &self.connection;
+        let path = endpoint.path();
+        let mut backoff = connection.backoff();
+        loop {
+            let request = into_request(endpoint.request(&connection.base), &connection.server)?;
+            let asked = connection.with_token(request, &path, capability, &held);
+            let error = match backoff.counted(asked).await {
+                Ok(body) => return Ok(body),
+                Err(error) => error,
+            };
+            if !error.is_passing() || !backoff.wait(error.is_throttled()).await {
+                return Err(error);
+            }
+            tracing::debug!("{error}; trying again");
+        }
+    }
+
+    /// Gives the token back, if it is one that this run obtained. Should that fail, the token ends by itself.
+    pub async fn log_out(&self) {
+        let Some(Ok(held)) = self.login.peek() else {
+            return;
+        };
+        if !held.ours {
+            return;
+        }
+        let connection = &self.connection;
+        let endpoint = RevokeTokenSelfRequest {};
+        let path = "auth/token/revoke-self";
+        let Ok(request) = into_request(endpoint.request(&connection.base), &connection.server)
+        else {
+            return;
+        };
+        let asked = connection.with_token(request, path, "update", held);
+        match timeout(PARTING, asked).await {
+            Ok(Ok(_)) => tracing::debug!("the token is revoked"),
+            Ok(Err(error)) => tracing::debug!("the token is not revoked: {error}"),
+            Err(_) => tracing::debug!("the token is not revoked: no answer in time"),
+        }
+    }
+}
+
+impl Connection {
+    pub(super) fn backoff(&self) -> Backoff {
+        Backoff::new(self.attempts, self.deadline, self.throttle.clone())
+    }
+
+    async fn with_token(
+        &self,
+        mut request: Request,
+        path: &str,
+        capability: &'static str,
+        held: &Held,
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let token = held.token.expose_secret();
+        let mut value = HeaderValue::from_str(token).map_err(|_| Error::Token {
+            server: self.server.clone(),
+            place: held.place.clone(),
+            answer: Answer::default(),
+        })?;
+        value.set_sensitive(true);
+        request.headers_mut().insert(TOKEN, value);
+        let answered = self.once(request, path, capability, &[token]).await;
+        answered.map_err(|error| match error {
+            Error::Token { server, answer, .. } => Error::Token {
+                server,
+                place: held.place.clone(),
+                answer,
+            },
+            other => other,
+        })
+    }
+
+    /// One try. What is in `secrets` is in no error that comes of it.
+    pub(super) async fn once(
+        &self,
+        mut request: Request,
+        path: &str,
+        capability: &'static str,
+        secrets: &[&str],
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let headers = request.headers_mut();
+        // So that no form in a browser, and no other confused deputy, passes for a client.
+        headers.insert(REQUEST, HeaderValue::from_static("true"));
+        if let Some(namespace) = &self.namespace {
+            // It is of the letters that a path may have.
+            if let Ok(value) = HeaderValue::from_str(namespace) {
+                headers.insert(NAMESPACE, value);
+            }
+        }
+        let server = || self.server.clone();
+        match http::send(&self.client, request, secrets).await {
+            Ok(reply) => self.meaning(reply, path, capability, secrets),
+            Err(Broken::Unreachable(reason)) => Err(Error::Unreachable {
+                server: server(),
+                reason,
+            }),
+            Err(Broken::Oversized) => Err(Error::Nonsense {
+                server: server(),
+                what: "more than any key takes".to_owned(),
+            }),
+        }
+    }
+
+    /// What a status means.
+    fn meaning(
+        &self,
+        reply: Reply,
+        path: &str,
+        capability: &'static str,
+        secrets: &[&str],
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let (server, path) = (self.server.clone(), path.to_owned());
+        let answer = match reply.status {
+            200..=299 => return Ok(reply.body),
+            300..=399 => {
+                let to = reply.location.unwrap_or_else(|| "nowhere".to_owned());
+                return Err(Error::Redirected { server, to });
+            }
+            status => Answer::of(status, &reply.body, secrets),
+        };
+        Err(match answer.status {
+            400 | 403 if answer.is_about_the_token() => Error::Token {
+                server,
+                place: String::new(),
+                answer,
+            },
+            404 if answer.says("no handler for route") || answer.says("unsupported path") => {
+                Error::NoMount {
+                    server,
+                    path,
+                    answer,
+                }
+            }
+            404 if answer.is_empty() => Error::NotFound { server, path },
+            403 if answer.is_vaults() => Error::Denied {
+                server,
+                capability,
+                path,
+                answer,
+            },
+            _ => Error::Service {
+                server,
+                path,
+                answer,
+            },
+        })
+    }
+}
+
+const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
+const REQUEST: HeaderName = HeaderName::from_static("x-vault-request");
+const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
+
+/// What an endpoint makes of itself, for the client, in the first version of the API.
+pub(super) fn into_request(
+    made: Result<::http::Request<Vec<u8>>, ClientError>,
+    server: &Server,
+) -> Result<Request, Error> {
+    let unusable = |reason: String| Error::Unreachable {
+        server: server.clone(),
+        reason,
+    };
+    let made = made.map_err(|error| unusable(error.to_string()))?;
+    let mut request = Request::try_from(made).map_err(|error| unusable(error.to_string()))?;
+    let path = format!("/v1{}", request.url().path());
+    request.url_mut().set_path(&path);
+    Ok(request)
+}
