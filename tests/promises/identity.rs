@@ -9,6 +9,7 @@ use crate::support::MANIFEST;
 use crate::support::aws_server::{
     AUDIENCE, AwsServer, Call, Issuer, Key, Subject, TokenAlgorithm, Trust, sts_error,
 };
+use crate::support::program::Desk;
 use crate::support::workshop::{EVERYTHING, ROLE, ROLE_ARN, SIGN, VERIFY, Workshop, trust};
 
 const SUBJECT: &str = "repo:acme/app:ref:refs/heads/main";
@@ -279,13 +280,13 @@ fn every_ci_system_gives_its_jobs_a_role() {
 }
 
 /// Puts a `buildkite-agent` into PATH that notes how it was called before it does as `script` says.
-fn buildkite(shop: &mut Workshop, script: &str) {
+pub(crate) fn buildkite(desk: &mut Desk, script: &str) {
     let script =
         format!("#!/bin/sh\necho \"$@\" >>agent.arguments\nenv >>agent.environment\n{script}\n");
-    shop.desk.write("bin/buildkite-agent", script);
-    let path = shop.desk.file("bin/buildkite-agent");
+    desk.write("bin/buildkite-agent", script);
+    let path = desk.file("bin/buildkite-agent");
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let path = format!("{}:/usr/bin:/bin", shop.desk.file("bin").display());
+    let path = format!("{}:/usr/bin:/bin", desk.file("bin").display());
     for (name, value) in [
         ("PATH", path.as_str()),
         ("BUILDKITE", "true"),
@@ -293,14 +294,14 @@ fn buildkite(shop: &mut Workshop, script: &str) {
         ("BUILDKITE_BUILD_NUMBER", "7"),
         ("BUILDKITE_AGENT_ACCESS_TOKEN", "of-the-agent"),
     ] {
-        shop.desk.set(name, value);
+        desk.set(name, value);
     }
 }
 
 #[test]
 fn in_buildkite_the_agent_is_asked_for_the_token() {
     let (mut shop, token) = trusting("https://agent.buildkite.com", "x=y", SUBJECT);
-    buildkite(&mut shop, "cat token");
+    buildkite(&mut shop.desk, "cat token");
     shop.desk.write("token", format!("{token}\n"));
     let form = assumed(&shop, &format!("--role-arn {ROLE_ARN} --audience x=y"));
     assert_eq!(form["WebIdentityToken"], token);
@@ -317,7 +318,7 @@ fn in_buildkite_the_agent_is_asked_for_the_token() {
 fn an_agent_that_fails_once_is_asked_once_more() {
     let (mut shop, token) = trusting("https://agent.buildkite.com", AUDIENCE, SUBJECT);
     buildkite(
-        &mut shop,
+        &mut shop.desk,
         "test -e again || { touch again; echo 'fatal: 503' >&2; exit 1; }\ncat token",
     );
     shop.desk.write("token", token);

@@ -91,7 +91,8 @@ fn what_kms_signed_verifies_by_arn_by_public_key_and_by_openssl() {
     }
 }
 
-fn openssl_accepts(folder: &Path, hash: &str) -> bool {
+/// Whether openssl takes `signature` for one of `release.pub` over `payload`, all in `folder`.
+pub(crate) fn openssl_accepts(folder: &Path, hash: &str) -> bool {
     let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
     let (key, signature, payload) = (path("release.pub"), path("signature"), path("payload"));
     let output = match hash {

@@ -9,15 +9,17 @@ mod of_role;
 mod of_s3;
 mod of_signature;
 mod of_verify;
-mod outcome;
+pub(crate) mod outcome;
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use s3lo::verdict;
+
 use self::faults::{Fault, Scene, private_key, reference};
-use self::outcome::{Broken, End, Made};
+use self::outcome::{Broken, End, Made, broken_of};
 use crate::support::aws_server::{self, Key};
 use crate::support::s3_server::Request;
 use crate::support::workshop::{EVERYTHING, MANIFEST_PATH, RECORDS_PATH, ROLE_ARN, Workshop};
@@ -221,21 +223,9 @@ impl fmt::Display for Command {
 #[track_caller]
 fn hold(command: Command, call: Call, tables: &[&'static [Row]]) {
     let rows: Vec<&'static Row> = tables.iter().flat_map(|table| table.iter()).collect();
-    let next = AtomicUsize::new(0);
-    // The runs wait for most of their time, so that several are no slower than one.
-    let workers = || {
-        let mut broken = String::new();
-        while let Some(row) = rows.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if let Err(why) = check(command, call, row) {
-                let _ = write!(broken, "\n# {command}, {call}: {}\n{why}\n", row.note);
-            }
-        }
-        broken
-    };
-    let broken: String = std::thread::scope(|scope| {
-        let running: Vec<_> = (0..6).map(|_| scope.spawn(workers)).collect();
-        let ended = running.into_iter().map(|worker| worker.join().unwrap());
-        ended.collect()
+    let broken = broken_of(&rows, |row| {
+        check(command, call, row)
+            .map_err(|why| format!("\n# {command}, {call}: {}\n{why}\n", row.note))
     });
     println!("{} rows for {call} of {command}", rows.len());
     assert!(broken.is_empty(), "{broken}");
@@ -296,7 +286,12 @@ fn check(command: Command, call: Call, row: &'static Row) -> Result<(), String> 
             .any(|asked| asked.starts_with("PUT"));
         broken.unless(!stored, || "who verifies stores nothing".to_owned());
     } else {
-        broken.unless_only_valid_records(&shop, row);
+        let (records, signer) = (shop.records(), private_key());
+        let key = verdict::Key {
+            reference: "awskms:///alias/release-signer",
+            public: signer.public(),
+        };
+        broken.unless_only_valid(&records, row.end, &reference(), key);
     }
     if call == Call::Assume {
         broken.unless_each_try_had_its_token(&shop);

@@ -1,16 +1,41 @@
-//! What a run comes to, held against its row.
+//! What a run comes to, held against its row; and how the rows of a table are run.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use s3lo::reference::Reference;
 use s3lo::verdict::{self, Found, Policy, Verdict, judge, read_manifest};
 
-use super::faults::{private_key, reference};
-use super::{Call, Row};
+use super::Call;
 use crate::support::MANIFEST;
 use crate::support::program::Run;
 use crate::support::workshop::Workshop;
 
+/// Checks every row, and tells of all that do not hold. The runs wait for most of their time, so that
+/// several at once are no slower than one.
+pub(crate) fn broken_of<T: Sync>(
+    rows: &[T],
+    check: impl Fn(&T) -> Result<(), String> + Sync,
+) -> String {
+    let next = AtomicUsize::new(0);
+    let workers = || {
+        let mut broken = String::new();
+        while let Some(row) = rows.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if let Err(why) = check(row) {
+                broken.push_str(&why);
+            }
+        }
+        broken
+    };
+    std::thread::scope(|scope| {
+        let running: Vec<_> = (0..6).map(|_| scope.spawn(workers)).collect();
+        let ended = running.into_iter().map(|worker| worker.join().unwrap());
+        ended.collect()
+    })
+}
+
 /// How often the call is made.
 #[derive(Clone, Copy)]
-pub(super) enum Made {
+pub(crate) enum Made {
     /// Whatever it takes.
     Any,
     AtLeast(usize),
@@ -19,7 +44,7 @@ pub(super) enum Made {
 
 /// How a run ends.
 #[derive(Clone, Copy)]
-pub(super) enum End {
+pub(crate) enum End {
     /// 0: it is signed by this run (`signed`) or by another (`kept`), or verified.
     Done(&'static str),
     /// 1, and what a guard says.
@@ -31,7 +56,7 @@ pub(super) enum End {
 }
 
 impl Made {
-    pub(super) fn is(self, times: usize) -> bool {
+    pub(crate) fn is(self, times: usize) -> bool {
         match self {
             Self::Any => true,
             Self::AtLeast(least) => times >= least,
@@ -42,7 +67,7 @@ impl Made {
 
 /// What does not hold of a row.
 #[derive(Default)]
-pub(super) struct Broken(pub(super) Vec<String>);
+pub(crate) struct Broken(pub(crate) Vec<String>);
 
 /// How a value of the SDK, or any of Rust, looks when it is printed for its programmer.
 const DUMPS: [&str; 14] = [
@@ -63,13 +88,13 @@ const DUMPS: [&str; 14] = [
 ];
 
 impl Broken {
-    pub(super) fn unless(&mut self, holds: bool, why: impl FnOnce() -> String) {
+    pub(crate) fn unless(&mut self, holds: bool, why: impl FnOnce() -> String) {
         if !holds {
             self.0.push(why());
         }
     }
 
-    pub(super) fn unless_ended(&mut self, run: &Run, end: End, verifies: bool) {
+    pub(crate) fn unless_ended(&mut self, run: &Run, end: End, verifies: bool) {
         let exit = match end {
             End::Done(_) => 0,
             End::Guarded(_) | End::Unverified => 1,
@@ -97,7 +122,7 @@ impl Broken {
     }
 
     /// For people: no dump, nothing that a terminal would obey, and no sentence with a hole.
-    pub(super) fn unless_readable(&mut self, run: &Run) {
+    pub(crate) fn unless_readable(&mut self, run: &Run) {
         for text in [&run.out, &run.err] {
             let dump = DUMPS.iter().find(|dump| text.contains(**dump));
             self.unless(dump.is_none(), || format!("it dumps {dump:?}"));
@@ -112,22 +137,23 @@ impl Broken {
         }
     }
 
-    pub(super) fn unless_only_valid_records(&mut self, shop: &Workshop, row: &Row) {
-        let records = shop.records();
-        let done = matches!(row.end, End::Done(_));
+    /// A run that is done leaves one record, and no run one that `key` did not sign. They are held against
+    /// what was signed: a tag that is moved meanwhile holds something else now.
+    pub(crate) fn unless_only_valid(
+        &mut self,
+        records: &[Vec<u8>],
+        end: End,
+        reference: &Reference,
+        key: verdict::Key<'_>,
+    ) {
+        let done = matches!(end, End::Done(_));
         self.unless(!done || records.len() == 1, || {
             format!("{} records", records.len())
         });
-        // What was signed: a tag that is moved meanwhile holds something else now.
         let manifest = read_manifest(Found::Bytes(MANIFEST.as_bytes())).unwrap();
-        let key = private_key();
-        let key = verdict::Key {
-            reference: "awskms:///alias/release-signer",
-            public: key.public(),
-        };
         for record in records {
-            let found = Found::Bytes(&record);
-            let verdict = judge(&manifest, found, &reference(), key, Policy::default());
+            let found = Found::Bytes(record);
+            let verdict = judge(&manifest, found, reference, key, Policy::default());
             let valid = matches!(verdict, Verdict::Verified(_));
             self.unless(valid, || {
                 format!("what is stored does not verify: {verdict:?}")

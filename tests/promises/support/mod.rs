@@ -1,5 +1,6 @@
 //! What the promises are tested with: the program in a scrubbed environment, stores, servers.
 
+pub(crate) mod authority;
 pub(crate) mod aws_server;
 pub(crate) mod iam;
 pub(crate) mod memory;
@@ -7,6 +8,8 @@ pub(crate) mod minio;
 pub(crate) mod program;
 pub(crate) mod s3_server;
 pub(crate) mod tools;
+pub(crate) mod vault;
+pub(crate) mod vault_server;
 pub(crate) mod workshop;
 
 use std::path::{Path, PathBuf};

@@ -157,6 +157,17 @@ impl Key {
         self.spki.as_deref().unwrap()
     }
 
+    /// As KMS calls it: `ECC_NIST_P256`.
+    pub(crate) fn spec(&self) -> &str {
+        &self.spec
+    }
+
+    /// What it signs by this algorithm of KMS: a message if it is `raw`, or else a digest; `None` where
+    /// that cannot be.
+    pub(crate) fn sign(&self, algorithm: &str, raw: bool, message: &[u8]) -> Option<Vec<u8>> {
+        self.signature(algorithm, raw, message).ok()
+    }
+
     /// Those of RSA begin with PSS and those of Ed25519 with Ed25519ph, as a trap for whoever takes the
     /// first.
     pub(super) fn algorithms(&self) -> &'static [&'static str] {

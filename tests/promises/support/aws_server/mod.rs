@@ -13,9 +13,9 @@ use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::Value;
 
+use super::authority::Authority;
 use super::iam::{self, Policy};
 use super::s3_server::{
     Reply, Request, S3Server, flood, percent_decoded, read_request, write_head,
@@ -120,25 +120,9 @@ impl AwsServer {
 
     /// One that speaks TLS, with a certificate of [`Self::ca_pem`] for localhost and 127.0.0.1.
     pub(crate) fn start_tls() -> Self {
-        let ca_key = rcgen::KeyPair::generate().unwrap();
-        let mut ca = rcgen::CertificateParams::new(Vec::new()).unwrap();
-        ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let pem = ca.self_signed(&ca_key).unwrap().pem();
-        let names = ["localhost", "127.0.0.1"].map(str::to_owned);
-        let key = rcgen::KeyPair::generate().unwrap();
-        let leaf = rcgen::CertificateParams::new(names).unwrap();
-        let leaf = leaf
-            .signed_by(&key, &rcgen::Issuer::new(ca, ca_key))
-            .unwrap();
-        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![leaf.der().clone()], key)
-            .unwrap();
-        Self::listen(Some((Arc::new(config), pem)))
+        let authority = Authority::new();
+        let config = authority.server(&["localhost", "127.0.0.1"]);
+        Self::listen(Some((config, authority.pem())))
     }
 
     fn listen(tls: Option<(Arc<rustls::ServerConfig>, String)>) -> Self {
@@ -458,7 +442,7 @@ fn fields(text: &str) -> Value {
 }
 
 /// Seconds since 1970.
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap()

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa;
 use aws_lc_rs::signature::{
@@ -77,7 +78,7 @@ impl Issuer {
     }
 
     /// GitHub's, with a key of the vectors: making one of RSA takes longer than most tests.
-    pub(super) fn github() -> Self {
+    pub(crate) fn github() -> Self {
         let pem = std::fs::read(vectors().join("plain-keys/rsa2048-pkcs8.key")).unwrap();
         let pair = rsa::KeyPair::from_pkcs8(pem::parse(pem).unwrap().contents()).unwrap();
         Self::with_key(GITHUB, TokenKey::Rs256(pair))
@@ -91,8 +92,17 @@ impl Issuer {
         }
     }
 
-    pub(super) fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// What its tokens are checked by, as PEM.
+    pub(crate) fn public_key(&self) -> String {
+        let spki = match &*self.key {
+            TokenKey::Rs256(pair) => pair.public_key().as_der(),
+            TokenKey::Es256(pair) => pair.public_key().as_der(),
+        };
+        pem::encode(&pem::Pem::new("PUBLIC KEY", spki.unwrap().as_ref()))
     }
 
     /// A token of the usual claims; one with a `lifetime` below zero has expired.

@@ -1,0 +1,70 @@
+//! An authority whose certificates nobody trusts who is not told to.
+
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+
+/// It signs certificates.
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    pub(crate) fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        Self(CertifiedIssuer::self_signed(params, key).unwrap())
+    }
+
+    /// What whoever trusts it is given.
+    pub(crate) fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    /// A certificate for this name, and its key, both as PEM.
+    pub(crate) fn certificate(&self, name: &str) -> (String, String) {
+        let (leaf, key) = self.leaf(&[name]);
+        (leaf.pem(), key.serialize_pem())
+    }
+
+    /// A server of these names, to which any client may speak.
+    pub(crate) fn server(&self, names: &[&str]) -> Arc<ServerConfig> {
+        self.of_server(names, None)
+    }
+
+    /// A server that speaks to nobody who shows no certificate of `clients`.
+    pub(crate) fn server_for(&self, names: &[&str], clients: &Self) -> Arc<ServerConfig> {
+        self.of_server(names, Some(clients))
+    }
+
+    fn of_server(&self, names: &[&str], clients: Option<&Self>) -> Arc<ServerConfig> {
+        let provider = Arc::new(default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .unwrap();
+        let builder = match clients {
+            None => builder.with_no_client_auth(),
+            Some(clients) => {
+                let mut roots = RootCertStore::empty();
+                roots.add(clients.0.der().clone()).unwrap();
+                let roots = Arc::new(roots);
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
+                builder.with_client_cert_verifier(verifier.build().unwrap())
+            }
+        };
+        let (leaf, key) = self.leaf(names);
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let config = builder.with_single_cert(vec![leaf.der().clone()], key);
+        Arc::new(config.unwrap())
+    }
+
+    fn leaf(&self, names: &[&str]) -> (Certificate, KeyPair) {
+        let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
+        let key = KeyPair::generate().unwrap();
+        let leaf = CertificateParams::new(names).unwrap();
+        (leaf.signed_by(&key, &self.0).unwrap(), key)
+    }
+}

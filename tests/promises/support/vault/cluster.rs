@@ -1,0 +1,110 @@
+//! A Kubernetes cluster, as far as Vault asks it: whether a service account's token is good.
+//! <https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/token-review-v1/>
+
+use std::collections::BTreeMap;
+use std::io::{BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+
+use crate::support::aws_server::{Issuer, TokenAlgorithm, now};
+use crate::support::s3_server::{Request, read_request, write_head};
+
+const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
+const REVIEWS: &str = "/apis/authentication.k8s.io/v1/tokenreviews";
+/// Of every service account: the tests have no two of one name.
+const UID: &str = "0d6c5f0b-2f1e-4a62-9d0c-5f3d1f7f2a11";
+
+/// A cluster's API on loopback.
+#[derive(Clone)]
+pub(crate) struct Cluster {
+    pub(crate) endpoint: String,
+    issuer: Issuer,
+    /// The user of every token that is good.
+    tokens: Arc<Mutex<BTreeMap<String, String>>>,
+}
+
+impl Cluster {
+    pub(crate) fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let cluster = Self {
+            endpoint: format!("http://{}", listener.local_addr().unwrap()),
+            issuer: Issuer::new(ISSUER, TokenAlgorithm::Es256),
+            tokens: Arc::default(),
+        };
+        let serving = cluster.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (cluster, stream) = (serving.clone(), stream.unwrap());
+                std::thread::spawn(move || cluster.serve(stream));
+            }
+        });
+        cluster
+    }
+
+    /// What a pod of this service account finds in its file.
+    pub(crate) fn service_account_token(&self, namespace: &str, account: &str) -> String {
+        let user = format!("system:serviceaccount:{namespace}:{account}");
+        let now = now();
+        let token = self.issuer.token(&json!({
+            "iss": ISSUER,
+            "sub": user,
+            "aud": [ISSUER],
+            "nbf": now,
+            "iat": now,
+            "exp": now + 3607,
+            "kubernetes.io": {
+                "namespace": namespace,
+                "pod": {"name": "build-7d4b", "uid": UID},
+                "serviceaccount": {"name": account, "uid": UID},
+            },
+        }));
+        self.tokens.lock().unwrap().insert(token.clone(), user);
+        token
+    }
+
+    /// The pod is gone, and its token is good no more.
+    pub(crate) fn forget(&self, token: &str) {
+        self.tokens.lock().unwrap().remove(token);
+    }
+
+    fn serve(&self, mut stream: TcpStream) {
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        while let Some(request) = read_request(&mut reader) {
+            let (status, answer) = self.answer(&request);
+            let body = answer.to_string();
+            let headers = [("content-type".to_owned(), "application/json".to_owned())];
+            let written = write_head(&mut stream, status, &headers, Some(body.len() as u64))
+                .and_then(|()| stream.write_all(body.as_bytes()));
+            if written.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn answer(&self, request: &Request) -> (u16, Value) {
+        if (request.method.as_str(), request.path.as_str()) != ("POST", REVIEWS) {
+            return (
+                404,
+                json!({"kind": "Status", "status": "Failure", "code": 404}),
+            );
+        }
+        let review: Value = serde_json::from_slice(&request.body).unwrap();
+        let token = review["spec"]["token"].as_str().unwrap();
+        let status = match self.tokens.lock().unwrap().get(token) {
+            None => json!({"authenticated": false, "error": "[invalid bearer token]"}),
+            Some(user) => json!({
+                "authenticated": true,
+                "user": {"username": user, "uid": UID, "groups": ["system:serviceaccounts"]},
+                "audiences": review["spec"]["audiences"],
+            }),
+        };
+        let review = json!({
+            "kind": "TokenReview",
+            "apiVersion": "authentication.k8s.io/v1",
+            "status": status,
+        });
+        (201, review)
+    }
+}

@@ -1,0 +1,187 @@
+//! A real Vault on loopback: HashiCorp's own code, in the program that `./test` builds of `tests/vault`.
+//! It is set up over Vault's API, as somebody who runs one would.
+
+mod cluster;
+mod logins;
+mod transit;
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::authority::Authority;
+use super::tools::tool;
+
+pub(crate) use self::cluster::Cluster;
+
+/// The token that may do everything. Vault wants no dot in one that it did not make.
+pub(crate) const ROOT: &str = "root-token-of-the-tests";
+
+/// A Vault that serves until it is dropped. From the start it has the transit engines `transit` and
+/// `team/a/transit`, and the logins `jwt`, `approle` and `kubernetes`.
+pub(crate) struct Vault {
+    /// Where the program finds it.
+    pub(crate) address: String,
+    /// Host and port of the listener for whoever sets it up: plain HTTP, whatever the address is.
+    admin: String,
+    unseal_key: String,
+    process: Child,
+}
+
+/// How a Vault serves that is not the shared one.
+#[derive(Default)]
+pub(crate) struct Service<'a> {
+    /// TLS, by a certificate of this authority for 127.0.0.1.
+    pub(crate) authority: Option<&'a Authority>,
+    /// Over TLS: whoever shows no certificate of this authority is turned away.
+    pub(crate) clients: Option<&'a Authority>,
+    /// It serves sealed.
+    pub(crate) sealed: bool,
+}
+
+static VAULT: LazyLock<Vault> = LazyLock::new(Vault::start);
+
+/// The Vault of all tests of a process, started when first asked for. What a test makes there has a name
+/// that no other test has: keys, policies and roles by the test, and mounts where it changes their
+/// configuration.
+pub(crate) fn vault() -> &'static Vault {
+    &VAULT
+}
+
+impl Vault {
+    /// One of the test's own, over plain HTTP.
+    pub(crate) fn start() -> Self {
+        Self::start_with(&Service::default())
+    }
+
+    pub(crate) fn start_with(service: &Service<'_>) -> Self {
+        // The files are read before it says that it serves.
+        let folder = TempDir::new().unwrap();
+        let written = |name: &str, contents: String| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, contents).unwrap();
+            path
+        };
+        let mut command = Command::new(tool("s3lo-test-vault"));
+        if let Some(authority) = service.authority {
+            let (certificate, key) = authority.certificate("127.0.0.1");
+            command.arg("--tls-cert").arg(written("cert", certificate));
+            command.arg("--tls-key").arg(written("key", key));
+        }
+        if let Some(clients) = service.clients {
+            command.arg("--client-ca").arg(written("ca", clients.pem()));
+        }
+        if service.sealed {
+            command.arg("--sealed");
+        }
+        // It ends with its stdin. That is how the shared one ends, since statics are never dropped.
+        let mut process = command
+            .env_clear()
+            .env("VAULT_DEV_TOKEN", ROOT)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = String::new();
+        let mut stdout = BufReader::new(process.stdout.take().unwrap());
+        stdout.read_line(&mut said).unwrap();
+        let words: Vec<_> = said.split_whitespace().collect();
+        let ["ready", address, admin, unseal_key] = words[..] else {
+            panic!("Vault did not start: {said:?}");
+        };
+        Self {
+            address: address.to_owned(),
+            admin: admin.strip_prefix("http://").unwrap().to_owned(),
+            unseal_key: unseal_key.to_owned(),
+            process,
+        }
+    }
+
+    /// `127.0.0.1:PORT`, as a key reference names it.
+    pub(crate) fn host(&self) -> &str {
+        self.address.split_once("://").unwrap().1
+    }
+
+    /// From here on it answers 503, until it is unsealed.
+    pub(crate) fn seal(&self) {
+        self.post("sys/seal", &json!({}));
+    }
+
+    pub(crate) fn unseal(&self) {
+        let status = self.post("sys/unseal", &json!({"key": self.unseal_key}));
+        assert_eq!(status["sealed"], false, "{status}");
+    }
+
+    /// Mounts an engine: `mount("team/b", "transit")`.
+    pub(crate) fn mount(&self, path: &str, kind: &str) {
+        self.post(&format!("sys/mounts/{path}"), &json!({"type": kind}));
+    }
+
+    /// Mounts a login: `mount_login("github", "jwt")`.
+    pub(crate) fn mount_login(&self, path: &str, kind: &str) {
+        self.post(&format!("sys/auth/{path}"), &json!({"type": kind}));
+    }
+
+    /// What root reads at a path below `/v1/`; the whole answer.
+    #[track_caller]
+    pub(crate) fn get(&self, path: &str) -> Value {
+        self.demand("GET", path, None)
+    }
+
+    /// What root is answered at a path below `/v1/`; the whole answer.
+    #[track_caller]
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Value {
+        self.demand("POST", path, Some(body))
+    }
+
+    #[track_caller]
+    fn demand(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
+        let (status, answer) = self.request(method, path, Some(ROOT), body);
+        assert!(
+            (200..300).contains(&status),
+            "{method} {path}: {status} {answer}"
+        );
+        answer
+    }
+
+    /// A status and an answer, which is null if it is empty. The path is one below `/v1/`.
+    pub(crate) fn request(
+        &self,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        body: Option<&Value>,
+    ) -> (u16, Value) {
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let token = token.map(|token| format!("X-Vault-Token: {token}\r\n"));
+        // In HTTP/1.0 an answer ends with the connection, and never comes in chunks.
+        let request = format!(
+            "{method} /v1/{path} HTTP/1.0\r\nHost: {}\r\n{}Content-Length: {}\r\n\r\n{body}",
+            self.admin,
+            token.unwrap_or_default(),
+            body.len()
+        );
+        let mut stream = TcpStream::connect(&self.admin).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        let body = match body {
+            "" => Value::Null,
+            text => serde_json::from_str(text).unwrap_or_else(|_| Value::from(text)),
+        };
+        (status, body)
+    }
+}
+
+impl Drop for Vault {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

@@ -1,0 +1,123 @@
+//! What Vault is asked, to the letter.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use s3lo::key::algorithm::Hash;
+use s3lo::key::public::PublicKey;
+use serde_json::{Value, json};
+
+use super::workbench::{IMAGE, Workbench};
+use crate::support::aws_server::Key;
+use crate::support::vault_server::Kind;
+
+/// Every type that signs: its vector, Vault's hash for it, and the hash itself where it is computed here.
+const TYPES: [(&str, &str, Option<Hash>); 7] = [
+    ("p256-pkcs8", "sha2-256", Some(Hash::Sha256)),
+    ("p384-pkcs8", "sha2-384", Some(Hash::Sha384)),
+    ("p521-pkcs8", "sha2-512", Some(Hash::Sha512)),
+    ("rsa2048-pkcs8", "sha2-256", Some(Hash::Sha256)),
+    ("rsa3072-pkcs8", "sha2-256", Some(Hash::Sha256)),
+    ("rsa4096-pkcs8", "sha2-256", Some(Hash::Sha256)),
+    ("ed25519-pkcs8", "sha2-256", None),
+];
+
+/// Whatever is left out is what Vault takes then, and that is PSS and another version tomorrow.
+#[test]
+fn each_request_carries_all_six_parameters_for_every_type_of_key() {
+    for (vector, name, hash) in TYPES {
+        let bench = Workbench::with_key(Key::of_vector(vector));
+        let signed = bench.run("sign", "-o json").ends_with(0).json();
+        let payload = format!("{}\n", signed["digest"].as_str().unwrap()).into_bytes();
+        let input = hash.map_or_else(|| payload.clone(), |hash| hash.digest(&payload));
+        let calls = bench.vault.calls();
+        let asked = json!({
+            "key_version": 1,
+            "hash_algorithm": name,
+            "input": BASE64_STANDARD.encode(input),
+            "prehashed": hash.is_some(),
+            "signature_algorithm": "pkcs1v15",
+            "marshaling_algorithm": "asn1",
+        });
+        let lines: Vec<_> = calls
+            .iter()
+            .map(|call| (call.method.as_str(), call.path.as_str(), &call.body))
+            .collect();
+        let wanted = [
+            ("GET", "/v1/transit/keys/ci-signer", &Value::Null),
+            ("POST", "/v1/transit/sign/ci-signer", &asked),
+        ];
+        assert_eq!(lines, wanted, "{vector}");
+        assert_eq!(calls[1].connection, 1, "{vector}: one connection is enough");
+        bench.run("verify", "").ends_with(0);
+        let kinds = [Kind::Key, Kind::Sign, Kind::Key];
+        assert_eq!(bench.vault.kinds(), kinds, "{vector}");
+    }
+}
+
+/// The name of a record by this key.
+fn record_of(vector: &str) -> String {
+    let public = PublicKey::from_spki(Key::of_vector(vector).spki()).unwrap();
+    format!("{}.json", public.id())
+}
+
+fn names(bench: &Workbench) -> Vec<String> {
+    let mut names: Vec<_> = bench.records().into_iter().map(|(name, _)| name).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn the_version_that_was_read_signs_though_the_key_is_rotated_before_it_does() {
+    let bench = Workbench::new();
+    let vault = bench.vault.clone();
+    bench.vault.fault(move |call| {
+        if call.kind == Kind::Sign {
+            vault.rotate(Key::of_vector("p256-sec1"));
+        }
+        None
+    });
+    bench.run("sign", "").ends_with(0);
+    assert_eq!(bench.vault.kinds(), [Kind::Key, Kind::Sign]);
+    assert_eq!(bench.vault.calls()[1].body["key_version"], 1);
+    assert_eq!(names(&bench), [record_of("p256-pkcs8")]);
+    bench.run("verify", "").ends_with(0);
+    // The next signature is by the version that is the latest then, beside the other.
+    bench.vault.fault(|_| None);
+    bench.run("sign", "").ends_with(0);
+    let sign = bench.vault.calls_of(Kind::Sign);
+    assert_eq!(sign[1].body["key_version"], 2);
+    let mut both = [record_of("p256-pkcs8"), record_of("p256-sec1")];
+    both.sort();
+    assert_eq!(names(&bench), both);
+    bench.run("verify", "").ends_with(0);
+}
+
+#[test]
+fn a_version_that_is_named_is_the_one_that_signs_and_the_only_one_that_counts() {
+    let bench = Workbench::new();
+    bench.vault.rotate(Key::of_vector("p256-sec1"));
+    let line = |command: &str, version: u32| {
+        format!("{command} {IMAGE} --key hashivault://ci-signer?version={version} -o json")
+    };
+    bench.desk.s3lo(&line("sign", 1)).ends_with(0);
+    assert_eq!(names(&bench), [record_of("p256-pkcs8")]);
+    assert_eq!(bench.vault.calls_of(Kind::Sign)[0].body["key_version"], 1);
+    bench.desk.s3lo(&line("verify", 1)).ends_with(0);
+    let other = bench.desk.s3lo(&line("verify", 2)).ends_with(1).json();
+    assert_eq!(other["verified"], false);
+    bench.run("verify", "").ends_with(0);
+    for command in ["sign", "verify"] {
+        let none = bench.desk.s3lo(&line(command, 7)).ends_with(2).json();
+        assert_eq!(none["error"]["code"], "key_version", "{none}");
+    }
+    assert_eq!(bench.vault.count(Kind::Sign), 1);
+}
+
+#[test]
+fn a_signature_that_is_there_costs_none_in_vault() {
+    let bench = Workbench::new();
+    bench.run("sign", "").ends_with(0);
+    let again = bench.run("sign", "-o json").ends_with(0).json();
+    assert_eq!(again["status"], "kept");
+    assert_eq!(bench.vault.kinds(), [Kind::Key, Kind::Sign, Kind::Key]);
+}

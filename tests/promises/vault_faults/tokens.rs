@@ -1,0 +1,177 @@
+//! Where tokens go, and where not; and what becomes of one that a login gave.
+
+use super::faults::Scene;
+use super::workbench::{LOGIN, Workbench};
+use crate::support::MANIFEST;
+use crate::support::s3_server::Reply;
+use crate::support::vault_server::{Kind, TOKEN, vault_errors};
+
+#[test]
+fn no_redirect_is_followed_and_no_token_goes_anywhere_else() {
+    for status in [301, 302, 303, 307, 308] {
+        for kind in [Kind::Key, Kind::Sign, Kind::Login, Kind::Revoke] {
+            let bench = Workbench::logging_in();
+            let elsewhere = bench.elsewhere.url();
+            bench.vault.fault(move |call| {
+                let location = format!("{elsewhere}{}", call.path);
+                let reply = Reply::Answer(status, Vec::new(), Vec::new());
+                (call.kind == kind).then(|| reply.header("location", &location))
+            });
+            let flags = format!("{LOGIN} -o json");
+            let run = bench.run("sign", &flags);
+            let what = format!("{status} {kind:?}: {}{}", run.out, run.err);
+            match kind {
+                // It is signed by then.
+                Kind::Revoke => assert_eq!(run.code, Some(0), "{what}"),
+                _ => assert_eq!(run.json()["error"]["code"], "redirected", "{what}"),
+            }
+            assert_eq!(bench.vault.count(kind), 1, "{what}");
+            let visits = bench.elsewhere.visits();
+            assert!(visits.is_empty(), "{what}\n{visits:?}");
+        }
+    }
+}
+
+/// Logs in, and ends with `code`; the calls, and that the token is good no longer.
+#[track_caller]
+fn ends_its_session(bench: &Workbench, command: &str, flags: &str, code: i32) -> Vec<Kind> {
+    bench
+        .run(command, &format!("{LOGIN} {flags}"))
+        .ends_with(code);
+    let [token] = &bench.vault.issued()[..] else {
+        panic!("one token is enough: {:?}", bench.vault.kinds());
+    };
+    let calls = bench.vault.calls();
+    let (first, last) = (&calls[0], calls.last().unwrap());
+    assert_eq!((first.kind, first.token()), (Kind::Login, None));
+    assert_eq!(
+        (last.kind, last.token()),
+        (Kind::Revoke, Some(token.as_str()))
+    );
+    assert_eq!(last.method, "POST");
+    assert!(!bench.vault.knows(token));
+    bench.vault.kinds()
+}
+
+#[test]
+fn a_session_ends_with_the_run_when_it_has_signed() {
+    let bench = Workbench::logging_in();
+    let kinds = ends_its_session(&bench, "sign", "", 0);
+    assert_eq!(kinds, [Kind::Login, Kind::Key, Kind::Sign, Kind::Revoke]);
+}
+
+#[test]
+fn a_session_ends_with_the_run_when_it_has_verified() {
+    let bench = Workbench::logging_in();
+    let kinds = ends_its_session(&bench, "verify", "", 1);
+    assert_eq!(kinds, [Kind::Login, Kind::Key, Kind::Revoke]);
+    let bench = Workbench::logging_in();
+    bench
+        .desk
+        .s3lo(&format!("public-key --key hashivault://ci-signer {LOGIN}"))
+        .ends_with(0);
+    let kinds = bench.vault.kinds();
+    assert_eq!(kinds, [Kind::Login, Kind::Key, Kind::Revoke]);
+}
+
+#[test]
+fn a_session_ends_with_the_run_when_signing_fails() {
+    for kind in [Kind::Key, Kind::Sign] {
+        let bench = Workbench::logging_in();
+        bench.vault.fault(move |call| {
+            (call.kind == kind).then(|| vault_errors(500, &["no such key version"]))
+        });
+        ends_its_session(&bench, "sign", "", 2);
+    }
+    // It is another key that fails, or an image.
+    for flags in [
+        "--key nowhere.key",
+        "--key hashivault://nobody",
+        "--key hashivault://ci-signer?version=7",
+        "local://./store/nothing:v1",
+    ] {
+        ends_its_session(&Workbench::logging_in(), "sign", flags, 2);
+    }
+    // It stays unsaid whether it is the answer that is missing or the time.
+    let bench = Workbench::logging_in();
+    bench
+        .vault
+        .fault(|call| (call.kind == Kind::Sign).then_some(Reply::Silence));
+    ends_its_session(&bench, "sign", "--timeout 2s", 2);
+}
+
+#[test]
+fn a_session_ends_with_the_run_when_a_guard_says_no() {
+    let bench = Workbench::logging_in();
+    let manifest = bench.desk.file("store/manifests/myapp/v1.0/manifest.json");
+    bench.vault.fault(move |call| {
+        if call.kind == Kind::Sign {
+            let text = std::fs::read_to_string(&manifest).unwrap();
+            std::fs::write(&manifest, format!("{text} ")).unwrap();
+        }
+        None
+    });
+    ends_its_session(&bench, "sign", "", 1);
+    // A signature is there already, and there may be no other.
+    let bench = Workbench::logging_in();
+    Scene::of(&bench).store_another_record();
+    let kinds = ends_its_session(&bench, "sign", "--if-signed fail", 1);
+    assert_eq!(kinds, [Kind::Login, Kind::Key, Kind::Revoke]);
+}
+
+#[test]
+fn one_session_serves_every_image_and_key_of_a_run() {
+    let bench = Workbench::logging_in();
+    let mut flags = "--key hashivault://ci-signer?version=1".to_owned();
+    for number in 0..20 {
+        bench.desk.push("many", &format!("v{number}"), MANIFEST);
+        flags.push_str(&format!(" local://./store/many:v{number}"));
+    }
+    let kinds = ends_its_session(&bench, "sign", &flags, 0);
+    let count = |kind| kinds.iter().filter(|made| **made == kind).count();
+    assert_eq!((count(Kind::Login), count(Kind::Revoke)), (1, 1));
+    assert!(count(Kind::Key) <= 2);
+    assert!(count(Kind::Sign) >= 21);
+}
+
+#[test]
+fn a_token_that_cannot_be_revoked_is_left_to_end_by_itself() {
+    let bench = Workbench::logging_in();
+    bench
+        .run("sign", "--vault-role batch --vault-jwt-file jwt")
+        .ends_with(0);
+    assert_eq!(bench.vault.kinds(), [Kind::Login, Kind::Key, Kind::Sign]);
+}
+
+#[test]
+fn a_token_that_was_given_from_outside_is_not_revoked() {
+    let bench = Workbench::new();
+    bench.run("sign", "").ends_with(0);
+    assert!(bench.vault.knows(TOKEN));
+    assert_eq!(bench.vault.count(Kind::Revoke), 0);
+}
+
+#[test]
+fn a_namespace_is_sent_with_every_call_login_and_farewell_included() {
+    for by_flag in [true, false] {
+        let mut bench = Workbench::logging_in();
+        let flag = match by_flag {
+            true => "--vault-namespace team/a",
+            false => {
+                bench.desk.set("VAULT_NAMESPACE", "team/a");
+                ""
+            }
+        };
+        bench.run("sign", &format!("{LOGIN} {flag}")).ends_with(0);
+        assert_eq!(bench.vault.calls().len(), 4);
+        for call in bench.vault.calls() {
+            let namespace = call.header("x-vault-namespace").unwrap();
+            assert_eq!(namespace.trim_matches('/'), "team/a", "{:?}", call.kind);
+        }
+    }
+    let bench = Workbench::logging_in();
+    bench.run("sign", LOGIN).ends_with(0);
+    for call in bench.vault.calls() {
+        assert_eq!(call.header("x-vault-namespace"), None);
+    }
+}
