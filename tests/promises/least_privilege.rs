@@ -27,7 +27,7 @@ fn policies() -> Vec<Value> {
     let texts = blocks.map(|block| block.split("```").next().unwrap());
     // Trust policies are about somebody else.
     texts
-        .filter(|text| !text.contains("Principal"))
+        .filter(|text| text.contains("Statement") && !text.contains("Principal"))
         .map(|text| serde_json::from_str(text).unwrap())
         .collect()
 }
