@@ -24,7 +24,7 @@
 //! | [`verdict`] | the one verifier |
 //! | [`cloud`] | one shared AWS configuration: identity, role, HTTP client, retries |
 //! | [`vault`] | a Vault and a login there; its addresses and answers |
-//! | [`key::awskms`], [`key::transit`] | how a key in KMS and in a transit engine is named |
+//! | [`key::awskms`], [`key::transit`], [`key::versions`] | how a key in KMS and in a transit engine is named, and what the engine says of it |
 //! | [`key::private`], [`key::opening`], [`key::file`], [`key::kms`], [`key::vault`] | what signs |
 //! | [`store`] | where objects lie |
 //! | [`image`], [`batch`] | a reference in its store; many at once |

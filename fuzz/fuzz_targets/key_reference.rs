@@ -1,10 +1,10 @@
-//! A text that names a key is printed as it was written, carries no user, and leads KMS to no other host,
-//! region or account than it says.
+//! A text that names a key is printed as it was written, carries no user, and leads KMS and Vault to no other
+//! host, region, account or path than it says.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use s3lo::cloud::arn::Arn;
-use s3lo::key::{KeyRef, Source};
+use s3lo::key::{KeyRef, Source, transit};
 
 fuzz_target!(|text: &str| {
     let Ok(key) = text.parse::<KeyRef>() else {
@@ -12,8 +12,10 @@ fuzz_target!(|text: &str| {
     };
     assert_eq!(key.to_string(), text);
     assert!(!text.contains(char::is_control));
-    let Source::AwsKms(name) = key.source() else {
-        return;
+    let name = match key.source() {
+        Source::AwsKms(name) => name,
+        Source::Transit(name) => return transit(name, text),
+        _ => return,
     };
     let rest = text.strip_prefix("awskms://").unwrap();
     assert!(rest.ends_with(name.id()));
@@ -36,3 +38,32 @@ fuzz_target!(|text: &str| {
         assert_eq!(arn.account.as_str().len(), 12);
     }
 });
+
+fn transit(name: &transit::Name, text: &str) {
+    let (path, version) = match text.split_once("?version=") {
+        Some((path, version)) => (path, Some(version)),
+        None => (text, None),
+    };
+    let number = name.version.map(|version| version.to_string());
+    assert_eq!(number.as_deref(), version);
+    let segment = |segment: &str| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+        !segment.is_empty() && segment != "." && segment != ".." && segment.bytes().all(allowed)
+    };
+    assert!(segment(&name.key));
+    let scheme = name.service.scheme();
+    match &name.place {
+        None => assert_eq!(path, format!("{scheme}://{}", name.key)),
+        Some((authority, mount)) => {
+            assert!(mount.as_str().split('/').all(segment));
+            let whole = format!("{scheme}://{authority}/v1/{mount}/keys/{}", name.key);
+            // A host is the same in small letters, and a port without leading zeros.
+            let host = |text: &str| text.split("/v1/").next().unwrap().to_ascii_lowercase();
+            let rest = |text: &str| text.split_once("/v1/").unwrap().1.to_owned();
+            assert_eq!(rest(&whole), rest(path));
+            let plain = |text: &str| host(text).rsplit_once(':').map(|(host, _)| host.to_owned());
+            assert_eq!(plain(&whole), plain(path));
+            assert!(!host(path).contains(['@', '?', '#', '\\', ' ', '%']));
+        }
+    }
+}

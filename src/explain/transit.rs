@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 use super::Explain;
 use crate::key::transit;
 use crate::key::vault::Error;
-use crate::key::{KeyRef, Source};
+use crate::key::{KeyRef, Source, versions};
 
 impl Explain for transit::Error {
     fn code(&self) -> &'static str {
@@ -35,14 +35,14 @@ impl Explain for transit::Error {
 
 pub(super) fn code(error: &Error) -> &'static str {
     match error {
+        Error::Answer(error) => match error {
+            versions::Error::Derived | versions::Error::Unsupported { .. } => "unsupported_key",
+            versions::Error::Version { .. } => "key_version",
+            _ => "signer_answered_nonsense",
+        },
         Error::Call(error) => error.code(),
-        Error::Derived | Error::PublicOnly { .. } | Error::Unsupported { .. } => "unsupported_key",
-        Error::NotToSignWith { .. } | Error::Version { .. } => "key_version",
-        Error::Encoding { .. }
-        | Error::OtherType { .. }
-        | Error::Prefix { .. }
-        | Error::PublicKey { .. }
-        | Error::Versions => "signer_answered_nonsense",
+        Error::NotToSignWith { .. } => "key_version",
+        Error::PublicOnly { .. } => "unsupported_key",
     }
 }
 
@@ -70,26 +70,24 @@ pub(super) fn help(key: &KeyRef, error: &Error) -> String {
     let path = path(key);
     let mount = path.split("/keys/").next().unwrap_or("transit");
     match error {
+        Error::Answer(error) => match error {
+            versions::Error::Derived | versions::Error::Unsupported { .. } => format!(
+                "make a key that signs: `vault write -f {mount}/keys/NAME type=ecdsa-p256`; ecdsa-p384, ecdsa-p521, ed25519 and rsa-2048 to rsa-4096 do as well, without `derived=true`"
+            ),
+            versions::Error::Version { version, oldest, latest } if version < oldest => format!(
+                "older versions are held back by min_decryption_version or were trimmed: `vault read {path}`; if version {version} is still to be trusted, give it back by `vault write {path}/config min_decryption_version={version}`, or name one of {oldest} to {latest}"
+            ),
+            versions::Error::Version { .. } => {
+                format!("name a version that there is: `vault read {path}`")
+            }
+            _ => "nothing was stored; check the address and HTTPS_PROXY: Vault itself does not answer this way".to_owned(),
+        },
         Error::Call(error) => error.help(),
-        Error::Derived | Error::Unsupported { .. } => format!(
-            "make a key that signs: `vault write -f {mount}/keys/NAME type=ecdsa-p256`; ecdsa-p384, ecdsa-p521, ed25519 and rsa-2048 to rsa-4096 do as well, without `derived=true`"
-        ),
         Error::PublicOnly { version, .. } => format!(
             "sign with a version that has its private key, by `?version=N`: `vault read {path}`; `verify` takes version {version} as it is"
         ),
         Error::NotToSignWith { .. } => format!(
             "run it again if the key is being rotated now; otherwise name a version that may sign, or let this one: `vault write {path}/config min_encryption_version=0`"
         ),
-        Error::Version { version, oldest, latest } if version < oldest => format!(
-            "older versions are held back by min_decryption_version or were trimmed: `vault read {path}`; if version {version} is still to be trusted, give it back by `vault write {path}/config min_decryption_version={version}`, or name one of {oldest} to {latest}"
-        ),
-        Error::Version { .. } => format!("name a version that there is: `vault read {path}`"),
-        Error::Encoding { .. }
-        | Error::OtherType { .. }
-        | Error::Prefix { .. }
-        | Error::PublicKey { .. }
-        | Error::Versions => {
-            "nothing was stored; check the address and HTTPS_PROXY: Vault itself does not answer this way".to_owned()
-        }
     }
 }

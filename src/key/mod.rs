@@ -11,6 +11,7 @@ pub mod private;
 pub mod public;
 pub mod transit;
 pub mod vault;
+pub mod versions;
 
 use std::fmt;
 use std::num::NonZeroU64;

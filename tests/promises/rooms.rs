@@ -17,7 +17,7 @@ fn rooms() -> Vec<(String, String)> {
     rooms.collect()
 }
 
-const PURE: [&str; 20] = [
+const PURE: [&str; 21] = [
     "cloud/arn.rs",
     "cloud/token.rs",
     "cloud/url.rs",
@@ -29,6 +29,7 @@ const PURE: [&str; 20] = [
     "key/cosign.rs",
     "key/public.rs",
     "key/transit.rs",
+    "key/versions.rs",
     "manifest.rs",
     "payload.rs",
     "record.rs",
