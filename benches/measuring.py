@@ -14,7 +14,7 @@ MANIFEST = VECTORS / "store-v1/manifests/myapp/v1.0/manifest.json"
 
 def environment():
     """That of the caller, without what would lead the program to other services."""
-    led = ("AWS_", "ACTIONS_", "GITHUB_", "GITLAB_", "BUILDKITE_")
+    led = ("AWS_", "VAULT_", "BAO_", "TRANSIT_", "ACTIONS_", "GITHUB_", "GITLAB_", "BUILDKITE", "CIRCLE", "BITBUCKET_")
     return {
         name: value
         for name, value in os.environ.items()

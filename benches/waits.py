@@ -1,4 +1,4 @@
-"""What a run costs at a distance, where it mostly waits: S3, KMS, STS and GitHub 50 ms away.
+"""What a run costs at a distance, where it mostly waits: S3, KMS, Vault, STS and GitHub 50 ms away.
 
 `benches/far` plays the services. Each measurement has its own, so that nothing is signed yet.
 """
@@ -20,6 +20,7 @@ LEAST_SIGNATURES = 270  # a second, under that throttle
 IMAGE = "s3://bench/myapp:t0001"
 KEY = ["--key", "awskms:///alias/bench"]
 ROLE = ["--role-arn", "arn:aws:iam::111122223333:role/signer"]
+VAULT_KEY = ["--key", "hashivault://ci-signer"]
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret"}
 CA = WORK / "ca.pem"
 # What a run reads before its first handshake: the public authorities, and among them the bench's own.
@@ -64,8 +65,9 @@ class Services:
     def variables(self):
         """What leads the program here, and past the files and the metadata service of this machine."""
         here = {f"AWS_ENDPOINT_URL_{name.upper()}": self.url(name) for name in ("s3", "kms", "sts")}
-        trust = {"SSL_CERT_FILE": str(ROOTS), "SSL_CERT_DIR": os.devnull} if self.tls else {}
-        return here | trust | {
+        trust = {"SSL_CERT_FILE": str(ROOTS), "SSL_CERT_DIR": os.devnull, "VAULT_CACERT": str(CA)}
+        return here | (trust if self.tls else {}) | {
+            "VAULT_ADDR": self.url("vault"),
             "AWS_REGION": "us-east-1",
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
@@ -101,6 +103,16 @@ def sign_on_github(services):
     return ["sign", IMAGE, *KEY, *ROLE], variables
 
 
+def sign_by_vault(services):
+    return ["sign", IMAGE, *VAULT_KEY], at_vault(services)
+
+
+def sign_by_vault_on_gitlab(services):
+    """The job has no token of Vault's: it logs in with its own, and gives back what it got."""
+    variables = CREDENTIALS | {"GITLAB_CI": "true", "VAULT_ID_TOKEN": services.ready["vaultJwt"]}
+    return ["sign", IMAGE, *VAULT_KEY, "--vault-role", "ci"], variables
+
+
 def verify_by_file(services):
     public_key = WORK / "bench.pub"
     public_key.write_text(services.ready["publicKey"])
@@ -111,9 +123,23 @@ def verify_by_kms(_):
     return ["verify", IMAGE, *KEY], CREDENTIALS
 
 
+def verify_by_vault(services):
+    return ["verify", IMAGE, *VAULT_KEY], at_vault(services)
+
+
+def at_vault(services):
+    return CREDENTIALS | {"VAULT_TOKEN": services.ready["vaultToken"]}
+
+
 def sign_many(_):
     images = [f"s3://bench/myapp:t{number:04}" for number in range(1, IMAGES + 1)]
     return ["sign", *images, *KEY, "--concurrency", str(CONCURRENCY)], CREDENTIALS
+
+
+READ = "GET /v1/transit/keys/ci-signer"
+SIGN = "POST /v1/transit/sign/ci-signer"
+LOG_IN = "POST /v1/auth/jwt/login"
+REVOKE = "POST /v1/auth/token/revoke-self"
 
 
 @dataclass
@@ -124,6 +150,8 @@ class Row:
     command: Callable
     requests: int
     tls: bool = False
+    before: Callable | None = None  # another command, which is not measured
+    of_vault: tuple = ()  # what both ask of Vault, in this order
 
     @property
     def trips(self):
@@ -138,15 +166,34 @@ class Row:
     def limit(self):
         return 1.15 * self.trips * ROUND_TRIP * 1000
 
+    def check(self, vault):
+        """What was not done costs nothing, and is no figure."""
+        if vault["first"] != list(self.of_vault) or vault["refused"]:
+            raise RuntimeError(f"{self.figure}: Vault was not asked as it should be: {vault}")
+
 
 ROWS = [
     Row("KMS sign, plain HTTP, credentials at hand", sign, 3),
-    Row("the same over TLS 1.3", sign, 3, tls=True),
-    Row("over TLS, an OIDC token exchanged first", sign_with_token, 4, tls=True),
-    Row("over TLS, GitHub asked for the token before", sign_on_github, 5, tls=True),
-    Row("`verify` by a `.pub`, plain HTTP", verify_by_file, 1),
-    Row("`verify` by the KMS key, plain HTTP", verify_by_kms, 2),
+    Row("Vault sign, plain HTTP, token at hand", sign_by_vault, 3, of_vault=(READ, SIGN)),
+    Row("KMS sign over TLS 1.3", sign, 3, tls=True),
+    Row("Vault sign over TLS 1.3", sign_by_vault, 3, tls=True, of_vault=(READ, SIGN)),
+    Row("KMS sign over TLS, an OIDC token exchanged first", sign_with_token, 4, tls=True),
+    Row("KMS sign over TLS, GitHub asked for the token before", sign_on_github, 5, tls=True),
+    Row(
+        "Vault sign over TLS, login by a JWT, token revoked", sign_by_vault_on_gitlab, 5, tls=True,
+        of_vault=(LOG_IN, READ, SIGN, REVOKE),
+    ),
+    Row("`verify` by a `.pub`, plain HTTP", verify_by_file, 1, before=sign),
+    Row("`verify` by the KMS key, plain HTTP", verify_by_kms, 2, before=sign),
+    Row(
+        "`verify` by the Vault key, plain HTTP", verify_by_vault, 2, before=sign_by_vault,
+        of_vault=(READ, SIGN, READ),
+    ),
 ]
+MEMORY = {
+    "memory of a KMS sign": (sign, sign_with_token, sign_on_github),
+    "memory of a Vault sign": (sign_by_vault, sign_by_vault_on_gitlab),
+}
 
 
 @dataclass
@@ -169,9 +216,11 @@ def single(table, program, floor, far, row, repetitions):
 
     def measured():
         with Services(far, row.tls) as services:
-            if row.command in (verify_by_file, verify_by_kms):
-                run(floor, program, services, sign)
-            return run(floor, program, services, row.command)
+            if row.before:
+                run(floor, program, services, row.before)
+            done = run(floor, program, services, row.command)
+        row.check(services.did["vault"])
+        return done
 
     def least():
         with Services(far, row.tls) as services:
@@ -219,28 +268,42 @@ def signatures(value):
     return f"{IMAGES / value * 1e6:.0f} a second"
 
 
-def measure(table, program, floor, far, repetitions, repetitions_of_many):
-    """Adds the rows; the bars of single images, and those of all of them."""
-    bars, peaks, least_peaks = [], [], []
-    for row in ROWS:
-        runs, bar = single(table, program, floor, far, row, repetitions)
-        bars.append(bar)
-        if row.command not in (verify_by_file, verify_by_kms):
-            peaks.append(max(run.peak for run in runs["program"]))
-            least_peaks.append(max(run.peak for run in runs["floor"]))
-    note = f"worst run; by row {', '.join(megabytes(peak) for peak in peaks)}"
-    table.add("memory of a KMS sign", max(peaks), max(least_peaks), "12 MB", megabytes, 12e6 / 1024, note)
+def measure(table, program, floor, far, repetitions, repetitions_of_many, wanted=()):
+    """Adds the rows; the bars of single images, and those of all of them.
 
+    Of the texts that are `wanted`, if any, a figure has to contain one.
+    """
+
+    def chosen(figure):
+        return not wanted or any(text.lower() in figure.lower() for text in wanted)
+
+    bars, runs = [], {}
+    for row in filter(lambda row: chosen(row.figure), ROWS):
+        runs[row.figure], bar = single(table, program, floor, far, row, repetitions)
+        bars.append(bar)
+    for figure, commands in MEMORY.items():
+        signed = [runs[row.figure] for row in ROWS if row.command in commands and row.figure in runs]
+        if signed:
+            peaks = [max(run.peak for run in each["program"]) for each in signed]
+            least = max(run.peak for each in signed for run in each["floor"])
+            note = f"worst run; by row {', '.join(megabytes(peak) for peak in peaks)}"
+            table.add(figure, max(peaks), least, "12 MB", megabytes, 12e6 / 1024, note)
+
+    bars_of_many = []
     figure = f"{IMAGES:,} images, one KMS key, `--concurrency {CONCURRENCY}`"
-    limit = 1.3 * IMAGES * 3 * ROUND_TRIP / CONCURRENCY * 1000
-    took, least, note = many(program, floor, far, repetitions_of_many, 3 * IMAGES)
-    bound = f"1.3 × {IMAGES:,} × 3 × {ROUND_TRIP} ms ÷ {CONCURRENCY}"
-    table.add(figure, took, least, bound, seconds, limit, note)
-    bars_of_many = [Bar(figure, took / 1000, least / 1000, limit / 1000)]
+    if chosen(figure):
+        limit = 1.3 * IMAGES * 3 * ROUND_TRIP / CONCURRENCY * 1000
+        took, least, note = many(program, floor, far, repetitions_of_many, 3 * IMAGES)
+        bound = f"1.3 × {IMAGES:,} × 3 × {ROUND_TRIP} ms ÷ {CONCURRENCY}"
+        table.add(figure, took, least, bound, seconds, limit, note)
+        bars_of_many.append(Bar(figure, took / 1000, least / 1000, limit / 1000))
 
     figure = f"the same, KMS throttles above {THROTTLE} requests a second"
-    limit = IMAGES / LEAST_SIGNATURES * 1e6
-    took, least, note = many(program, floor, far, repetitions_of_many, IMAGES, THROTTLE)
-    table.add(figure, took, least, f"{LEAST_SIGNATURES} a second", signatures, limit, note)
-    bars_of_many.append(Bar(figure, took / 1000, least / 1000, limit / 1000))
+    if chosen(figure):
+        limit = IMAGES / LEAST_SIGNATURES * 1e6
+        took, least, note = many(program, floor, far, repetitions_of_many, IMAGES, THROTTLE)
+        table.add(figure, took, least, f"{LEAST_SIGNATURES} a second", signatures, limit, note)
+        bars_of_many.append(Bar(figure, took / 1000, least / 1000, limit / 1000))
+    if not bars and not bars_of_many:
+        raise RuntimeError(f"no figure of the waits contains {' or '.join(map(repr, wanted))}")
     return bars, bars_of_many

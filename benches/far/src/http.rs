@@ -1,7 +1,8 @@
-//! As much of HTTP/1.1 as the SDK speaks: requests with a Content-Length, one after the other.
+//! As much of HTTP/1.1 as the program speaks: requests with a Content-Length, one after the other.
 
 use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 
@@ -103,18 +104,15 @@ impl Answer {
     }
 
     /// In one piece, so that it leaves in one packet.
-    fn bytes(&self, method: &str, number: u64) -> Vec<u8> {
+    fn bytes(&self, method: &str, marks: &str) -> Vec<u8> {
         let Self {
             status,
             headers,
             body,
         } = self;
         let length = body.len();
-        let mut bytes = format!(
-            "HTTP/1.1 {status} -\r\nx-amz-request-id: {number:016X}\r\n\
-             x-amzn-requestid: 00000000-0000-4000-8000-{number:012x}\r\n{headers}"
-        );
-        if *status != 304 {
+        let mut bytes = format!("HTTP/1.1 {status} -\r\n{marks}{headers}");
+        if ![204, 304].contains(status) {
             bytes += &format!("Content-Length: {length}\r\n");
         }
         bytes += "\r\n";
@@ -128,6 +126,14 @@ impl Answer {
 
 pub(crate) trait Answers: Send + Sync {
     fn answer(&self, request: &Request) -> Answer;
+
+    /// The headers that all its answers have.
+    fn marks(&self, number: u64) -> String {
+        format!(
+            "x-amz-request-id: {number:016X}\r\n\
+             x-amzn-requestid: 00000000-0000-4000-8000-{number:012x}\r\n"
+        )
+    }
 }
 
 /// What answers, and how often it did.
@@ -136,7 +142,11 @@ pub(crate) struct Service {
     connections: AtomicU64,
     requests: AtomicU64,
     refused: AtomicU64,
+    first: Mutex<Vec<String>>,
 }
+
+/// So many requests are told one by one.
+const TOLD: usize = 16;
 
 impl Service {
     pub(crate) fn new(answers: impl Answers + 'static) -> Self {
@@ -145,17 +155,30 @@ impl Service {
             connections: AtomicU64::new(0),
             requests: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            first: Mutex::default(),
         }
     }
 
-    /// Refused is what was answered with 400 and above.
+    /// Refused is what was answered with 400 and above; `first` are the first requests, in their order.
     pub(crate) fn did(&self) -> Value {
         let count = |number: &AtomicU64| number.load(Ordering::Relaxed);
         json!({
             "connections": count(&self.connections),
             "requests": count(&self.requests),
             "refused": count(&self.refused),
+            "first": *self.first(),
         })
+    }
+
+    fn first(&self) -> MutexGuard<'_, Vec<String>> {
+        self.first.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, request: &Request) {
+        let mut first = self.first();
+        if first.len() < TOLD {
+            first.push(format!("{} {}", request.method, request.path));
+        }
     }
 
     pub(crate) fn serve(&self, connection: impl Read + Write) {
@@ -174,6 +197,7 @@ impl Service {
             while let Some((request, length)) = Request::parse(&received)? {
                 received.drain(..length);
                 let number = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
+                self.note(&request);
                 let answer = match request.method.as_str() {
                     "OPTIONS" => Answer::new(200, ""),
                     _ => self.answers.answer(&request),
@@ -181,7 +205,8 @@ impl Service {
                 if answer.status >= 400 {
                     self.refused.fetch_add(1, Ordering::Relaxed);
                 }
-                connection.write_all(&answer.bytes(&request.method, number))?;
+                let marks = self.answers.marks(number);
+                connection.write_all(&answer.bytes(&request.method, &marks))?;
                 connection.flush()?;
             }
             let length = connection.read(&mut piece)?;

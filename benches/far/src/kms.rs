@@ -4,39 +4,29 @@ use std::error::Error;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use aws_lc_rs::digest::{Digest, SHA256};
-use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::http::{Answer, Answers, Request};
+use crate::key::Key;
 
 const ALIAS: &str = "alias/bench";
 const ARN: &str = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 
 pub(crate) struct Kms {
-    key: EcdsaKeyPair,
-    public_key: String,
+    key: Key,
     throttle: Option<Throttle>,
 }
 
 impl Kms {
     pub(crate) fn new(rate: Option<u32>) -> Result<Self, Box<dyn Error>> {
-        let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING)?;
-        let der: PublicKeyX509Der<'_> = key.public_key().as_der()?;
-        let public_key = STANDARD.encode(der.as_ref());
         Ok(Self {
-            key,
-            public_key,
+            key: Key::generate()?,
             throttle: rate.map(Throttle::new),
         })
     }
 
     pub(crate) fn public_key_pem(&self) -> String {
-        let (first, second) = self.public_key.split_at(64);
-        format!("-----BEGIN PUBLIC KEY-----\n{first}\n{second}\n-----END PUBLIC KEY-----\n")
+        self.key.public_pem()
     }
 
     fn sign(&self, asked: &Value) -> Answer {
@@ -48,26 +38,19 @@ impl Kms {
             return refusal("ValidationException", "only digests, by ECDSA_SHA_256");
         }
         let message = asked["Message"].as_str().unwrap_or_default();
-        let digest = STANDARD
-            .decode(message)
-            .ok()
-            .and_then(|bytes| Digest::import_less_safe(&bytes, &SHA256).ok());
-        let Some(digest) = digest else {
-            return refusal(
-                "ValidationException",
-                "Digest is invalid length for algorithm ECDSA_SHA_256.",
-            );
-        };
-        match self.key.sign_digest(&digest) {
-            Ok(signature) => Answer::json(
+        match self.key.sign(message) {
+            Some(signature) => Answer::json(
                 200,
                 &json!({
                     "KeyId": ARN,
-                    "Signature": STANDARD.encode(signature.as_ref()),
+                    "Signature": signature,
                     "SigningAlgorithm": "ECDSA_SHA_256",
                 }),
             ),
-            Err(_) => refusal("KMSInternalException", "it could not be signed"),
+            None => refusal(
+                "ValidationException",
+                "Digest is invalid length for algorithm ECDSA_SHA_256.",
+            ),
         }
     }
 
@@ -76,7 +59,7 @@ impl Kms {
             200,
             &json!({
                 "KeyId": ARN,
-                "PublicKey": self.public_key,
+                "PublicKey": self.key.public,
                 "CustomerMasterKeySpec": "ECC_NIST_P256",
                 "KeySpec": "ECC_NIST_P256",
                 "KeyUsage": "SIGN_VERIFY",

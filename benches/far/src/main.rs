@@ -1,4 +1,4 @@
-//! S3, KMS, STS and GitHub's token endpoint as they are at a distance, and a client that does nothing
+//! S3, KMS, Vault, STS and GitHub's token endpoint as they are at a distance, and a client that does nothing
 //! but wait for them.
 //!
 //! ```text
@@ -6,9 +6,10 @@
 //! far ask ROUND_TRIPS CONNECTIONS PORT [--tls CA_FILE]
 //! ```
 //!
-//! `serve` holds the bucket `bench` with MANIFEST as `myapp:t0001` and so on, and the P-256 key
-//! `alias/bench`; all that is sent to it takes ROUND_TRIP ms. It prints a line of JSON when it is ready:
-//! the port of each service on 127.0.0.1, the public key, and a token that STS takes. With `--tls` it
+//! `serve` holds the bucket `bench` with MANIFEST as `myapp:t0001` and so on, and two P-256 keys:
+//! `alias/bench` in KMS, `ci-signer` in Vault. All that is sent to it takes ROUND_TRIP ms. It prints a line
+//! of JSON when it is ready: the port of each service on 127.0.0.1, the public key of `alias/bench`, a token
+//! that STS takes, one of Vault's, and a JWT with which the role `ci` logs in there. With `--tls` it
 //! speaks TLS 1.3 as `localhost`, and the file becomes what a client has to trust. With `--throttle`
 //! KMS refuses what exceeds N requests a second. It ends when its input ends, and prints what it did.
 //!
@@ -19,10 +20,12 @@
 mod ask;
 mod distance;
 mod http;
+mod key;
 mod kms;
 mod s3;
 mod sts;
 mod tls;
+mod vault;
 
 use std::env;
 use std::error::Error;
@@ -113,9 +116,13 @@ fn serve(
     let kms = place.open(key)?;
     let sts = place.open(sts::Sts)?;
     let github = place.open(sts::GitHub)?;
+    let transit = vault::Vault::new()?;
+    let jwt = transit.jwt().to_owned();
+    let vault = place.open(transit)?;
     let ready = json!({
         "s3": s3.port, "kms": kms.port, "sts": sts.port, "github": github.port,
-        "publicKey": public_key, "token": sts::TOKEN,
+        "vault": vault.port, "publicKey": public_key, "token": sts::TOKEN,
+        "vaultToken": vault::token(0), "vaultJwt": jwt,
     });
     println!("{ready}");
     io::stdout().flush()?;
@@ -125,7 +132,7 @@ fn serve(
     let used = Duration::new(used.tv_sec.try_into()?, used.tv_nsec.try_into()?);
     let did = json!({
         "s3": s3.service.did(), "kms": kms.service.did(), "sts": sts.service.did(),
-        "github": github.service.did(), "processorMs": used.as_millis(),
+        "github": github.service.did(), "vault": vault.service.did(), "processorMs": used.as_millis(),
     });
     println!("{did}");
     Ok(())
