@@ -1,7 +1,5 @@
 //! How one image is verified: its manifest and its records are read at the same time, and judged.
 
-use std::num::NonZeroU64;
-
 use futures_util::StreamExt as _;
 use futures_util::future::{join, join_all};
 use futures_util::stream;
@@ -11,7 +9,7 @@ use crate::digest::Digest;
 use crate::image::{self, HINT, Image};
 use crate::key::opening::Opening;
 use crate::key::public::{KeyId, PublicKey};
-use crate::key::{self, PublicKeys};
+use crate::key::{self, HeldBack, PublicKeys};
 use crate::record;
 use crate::store::{self, Listing};
 use crate::verdict::{self, Found, Policy, Reason, Verdict, judge};
@@ -60,8 +58,8 @@ pub struct KeyOutcome {
     pub key_id: KeyId,
     /// Whether the key signed the image.
     pub verdict: Verdict,
-    /// The oldest version of the key that is given, where a signature by an older one could not be judged.
-    pub oldest_given: Option<NonZeroU64>,
+    /// Which versions of the key are not given, where a signature by one of them would not have been found.
+    pub held_back: Option<HeldBack>,
 }
 
 /// Whether an image passes.
@@ -140,7 +138,7 @@ impl Outcome {
         let reject = |records: Records| KeyOutcome {
             key_id: records.keys.newest().id(),
             verdict: Verdict::Rejected(reason.clone()),
-            oldest_given: None,
+            held_back: None,
         };
         Self {
             digest,
@@ -269,7 +267,7 @@ impl Records {
                     return Ok(KeyOutcome {
                         key_id,
                         verdict,
-                        oldest_given: None,
+                        held_back: None,
                     });
                 }
                 Verdict::Rejected(Reason::NoSignature { .. }) => &mut absent,
@@ -278,15 +276,14 @@ impl Records {
             place.get_or_insert(KeyOutcome {
                 key_id,
                 verdict,
-                oldest_given: None,
+                held_back: None,
             });
         }
         if let Some(error) = unread {
             return Err(error);
         }
-        let oldest_given = self.keys.oldest_given();
         let absent = absent.map(|absent| KeyOutcome {
-            oldest_given,
+            held_back: self.keys.held_back().cloned(),
             ..absent
         });
         // A key has a version at least.

@@ -271,8 +271,8 @@ impl VerifyResult {
                 .map(|time| time.to_string()),
             schema_version: valid.map(|valid| valid.schema.version()),
             note: key_ref
-                .zip(key.and_then(|key| key.oldest_given))
-                .map(|(key, oldest)| held_back(key, oldest)),
+                .zip(key.and_then(|key| key.held_back.as_ref()))
+                .map(|(key, versions)| held_back(key, versions)),
         }
     }
 

@@ -1,9 +1,11 @@
 //! Keys, each where it is asked.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
 
-use futures_util::future::join_all;
+use futures_util::future::{Either, join_all, pending, select};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::password;
 use crate::cloud::aws::Aws;
@@ -14,8 +16,9 @@ use crate::key::opening::Opening;
 use crate::key::vault::TransitKey;
 use crate::key::{Error, KeyRef, PublicKeys, Signer, Source};
 use crate::vault::address::Server;
+use crate::vault::place::Place;
 use crate::vault::session::Vault;
-use crate::vault::settings::{Place, Wishes};
+use crate::vault::settings::Wishes;
 use crate::{sign, verify};
 
 /// Keys, each where it is asked.
@@ -103,6 +106,27 @@ impl Keys {
         join_all(self.vaults.values().map(Vault::log_out)).await;
     }
 
+    /// Does the work of a run, and then gives back every token that this run obtained: also where it is told to
+    /// stop, as a CI system does with a job that is cancelled.
+    pub(super) async fn during<T>(&self, work: impl Future<Output = T>) -> Result<T, Explained> {
+        if self.vaults.is_empty() {
+            return Ok(work.await);
+        }
+        let done = match select(pin!(work), pin!(told_to_stop())).await {
+            Either::Left((done, _)) => Some(done),
+            Either::Right(_) => None,
+        };
+        self.log_out().await;
+        match done {
+            Some(done) => Ok(done),
+            None => Err(Explained {
+                code: "interrupted",
+                message: "the run was told to stop".to_owned(),
+                help: "run it again; what was signed already is kept".to_owned(),
+            }),
+        }
+    }
+
     /// To sign with.
     pub(super) fn signers(&self) -> Vec<sign::Key> {
         self.open(|reference| {
@@ -145,4 +169,16 @@ impl Keys {
     {
         Opening::several(&self.references, self.passwords.would_ask(), open)
     }
+}
+
+/// Waits for the signals by which a run is asked to end.
+async fn told_to_stop() {
+    let signals = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    );
+    let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
+        return pending().await;
+    };
+    select(pin!(interrupt.recv()), pin!(terminate.recv())).await;
 }

@@ -114,11 +114,11 @@ pub(super) async fn public_key(
     let cloud = configure(in_kms, aws, &references, deadline).await?;
     let keys = Keys::new(references, cloud.as_ref(), &wishes(vault, deadline))?;
     ready(cloud.as_ref(), &Stores::new(), &keys, deadline).await?;
-    let opened = match keys.public().first() {
-        Some(key) => timeout_at(deadline, key.opened()).await,
-        None => return Err(timed_out()),
+    let public = keys.public();
+    let Some(key) = public.first() else {
+        return Err(timed_out());
     };
-    keys.log_out().await;
+    let opened = keys.during(timeout_at(deadline, key.opened())).await?;
     match opened {
         Ok(Ok(keys)) => Ok(keys.newest().clone()),
         Ok(Err(error)) => Err(Explained::new(&error)),

@@ -46,9 +46,15 @@ pub(super) async fn run(
     let several = images.len() > 1;
     let print =
         |image: &Image, results: &Signatures| print(out, image, references, results, several);
-    let (results, printed) =
-        progress::work_on(&images, args.images.concurrency, text, work, print).await;
-    keys.log_out().await;
+    let (results, printed) = keys
+        .during(progress::work_on(
+            &images,
+            args.images.concurrency,
+            text,
+            work,
+            print,
+        ))
+        .await?;
     printed?;
     if text {
         errors(err, &images, &results)?;

@@ -80,9 +80,9 @@ pub(super) fn not_verified(
     writeln!(err, "  {}", printable(&outcome.reason()))?;
     for (key, outcome) in keys.iter().zip(&outcome.keys) {
         if let Ok(outcome) = outcome
-            && let Some(oldest) = outcome.oldest_given
+            && let Some(versions) = &outcome.held_back
         {
-            writeln!(err, "  note: {}", held_back(key, oldest))?;
+            writeln!(err, "  note: {}", held_back(key, versions))?;
         }
     }
     if keys.len() < 2 {

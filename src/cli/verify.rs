@@ -58,9 +58,15 @@ pub(super) async fn run(
     let several = images.len() > 1;
     let print =
         |image: &Image, answer: &Answer| print(out, err, image, references, answer, several);
-    let (answers, mut printed) =
-        progress::work_on(&images, args.images.concurrency, text, work, print).await;
-    keys.log_out().await;
+    let (answers, mut printed) = keys
+        .during(progress::work_on(
+            &images,
+            args.images.concurrency,
+            text,
+            work,
+            print,
+        ))
+        .await?;
     if text && images.len() > 1 {
         printed = printed.and_then(|()| summary(err, &answers));
     }

@@ -231,9 +231,6 @@ impl Explain for oidc::Error {
 /// The YAML that is missing.
 fn missing(ci: Option<Ci>, party: RelyingParty) -> &'static str {
     match ci {
-        Some(Ci::GitLab) if party == RelyingParty::Vault => {
-            "add to the job: `id_tokens: {VAULT_ID_TOKEN: {aud: https://VAULT-HOST}}`"
-        }
         Some(Ci::Buildkite) | None if party == RelyingParty::Vault => {
             "name where the token is: `--vault-jwt-file FILE` or `--vault-jwt-env NAME`"
         }

@@ -35,7 +35,7 @@ impl Explain for Error {
             Self::Private { key, source } => private_help(key, source),
             Self::Public { key, source } => public_help(key, source),
             Self::Unreadable { key, .. } => format!("check that it is a file that this user may read: `ls -l {}`", quoted(key.as_str())),
-            Self::Vault { key, source } => transit::help(key, source),
+            Self::Vault { key, path, source } => transit::help(key, path, source),
             Self::WrongPassword { .. } => {
                 "set COSIGN_PASSWORD to the password that the key was made with; a trailing newline counts".to_owned()
             }

@@ -1,11 +1,10 @@
 //! What to do about a key in a transit engine.
 
-use std::num::NonZeroU64;
-
 use super::Explain;
 use crate::key::transit;
 use crate::key::vault::Error;
-use crate::key::{KeyRef, Source, versions};
+use crate::key::{HeldBack, KeyRef, Source, versions};
+use crate::vault::address::Service;
 
 impl Explain for transit::Error {
     fn code(&self) -> &'static str {
@@ -46,48 +45,45 @@ pub(super) fn code(error: &Error) -> &'static str {
     }
 }
 
-/// Why a signature may be there that is not found: versions before `oldest` are not given.
-pub fn held_back(key: &KeyRef, oldest: NonZeroU64) -> String {
-    let path = path(key);
+/// Why a signature may be there that is not found.
+pub fn held_back(key: &KeyRef, HeldBack { path, oldest }: &HeldBack) -> String {
+    let cli = cli(key);
     format!(
-        "signatures by versions of this key before {oldest} are not looked for: min_decryption_version holds them back, or they were trimmed; see `vault read {path}`, and if they are still to be trusted `vault write {path}/config min_decryption_version=1`"
+        "signatures by versions of this key before {oldest} are not looked for: min_decryption_version holds them back, or they were trimmed; see `{cli} read {path}`, and if they are still to be trusted `{cli} write {path}/config min_decryption_version=1`"
     )
 }
 
-/// The path of a key, as far as its reference says it.
-fn path(key: &KeyRef) -> String {
-    let Source::Transit(name) = key.source() else {
-        return "transit/keys/KEY".to_owned();
-    };
-    let mount = name
-        .place
-        .as_ref()
-        .map_or("transit", |(_, mount)| mount.as_str());
-    format!("{mount}/keys/{}", name.key)
+fn cli(key: &KeyRef) -> &'static str {
+    super::vault::cli(match key.source() {
+        Source::Transit(name) => name.service,
+        _ => Service::Vault,
+    })
 }
 
-pub(super) fn help(key: &KeyRef, error: &Error) -> String {
-    let path = path(key);
-    let mount = path.split("/keys/").next().unwrap_or("transit");
+pub(super) fn help(key: &KeyRef, path: &str, error: &Error) -> String {
+    let cli = cli(key);
+    let mount = path
+        .rsplit_once("/keys/")
+        .map_or("transit", |(mount, _)| mount);
     match error {
         Error::Answer(error) => match error {
             versions::Error::Derived | versions::Error::Unsupported { .. } => format!(
-                "make a key that signs: `vault write -f {mount}/keys/NAME type=ecdsa-p256`; ecdsa-p384, ecdsa-p521, ed25519 and rsa-2048 to rsa-4096 do as well, without `derived=true`"
+                "make a key that signs: `{cli} write -f {mount}/keys/NAME type=ecdsa-p256`; ecdsa-p384, ecdsa-p521, ed25519 and rsa-2048 to rsa-4096 do as well, without `derived=true`"
             ),
             versions::Error::Version { version, oldest, latest } if version < oldest => format!(
-                "older versions are held back by min_decryption_version or were trimmed: `vault read {path}`; if version {version} is still to be trusted, give it back by `vault write {path}/config min_decryption_version={version}`, or name one of {oldest} to {latest}"
+                "older versions are held back by min_decryption_version or were trimmed: `{cli} read {path}`; if version {version} is still to be trusted, give it back by `{cli} write {path}/config min_decryption_version={version}`, or name one of {oldest} to {latest}"
             ),
             versions::Error::Version { .. } => {
-                format!("name a version that there is: `vault read {path}`")
+                format!("name a version that there is: `{cli} read {path}`")
             }
             _ => "nothing was stored; check the address and HTTPS_PROXY: Vault itself does not answer this way".to_owned(),
         },
         Error::Call(error) => error.help(),
         Error::PublicOnly { version, .. } => format!(
-            "sign with a version that has its private key, by `?version=N`: `vault read {path}`; `verify` takes version {version} as it is"
+            "sign with a version that has its private key, by `?version=N`: `{cli} read {path}`; `verify` takes version {version} as it is"
         ),
         Error::NotToSignWith { .. } => format!(
-            "run it again if the key is being rotated now; otherwise name a version that may sign, or let this one: `vault write {path}/config min_encryption_version=0`"
+            "run it again if the key is being rotated now; otherwise name a version that may sign, or let this one: `{cli} write {path}/config min_encryption_version=0`"
         ),
     }
 }

@@ -1,6 +1,8 @@
 //! What to do about Vault and OpenBao: where they are, who asks, and what they refuse.
 
 use super::Explain;
+use crate::cloud::ci::Ci;
+use crate::cloud::oidc;
 use crate::cloud::token::Claims;
 use crate::text::{clipped, quoted};
 use crate::vault::address::Service;
@@ -34,51 +36,93 @@ impl Explain for Error {
                 "let the CI system make one for `{0}`, in GitLab by `id_tokens: {{VAULT_ID_TOKEN: {{aud: {0}}}}}`, or name the audience that you mean by `--vault-audience`",
                 server.address
             ),
-            Self::Denied { capability, path, .. } => format!(
+            Self::Denied {
+                capability, path, ..
+            } => format!(
                 "add to the policy of the token: `path \"{path}\" {{ capabilities = [\"{capability}\"] }}`; if it has that, look at the namespace"
             ),
             Self::Identity(error) => error.help(),
-            Self::NoMount { path, .. } => no_mount(path),
+            Self::NoMount { server, path, .. } => no_mount(server.service, path),
             Self::Nonsense { server, .. } => format!(
                 "nothing was stored; check the address and HTTPS_PROXY: what answers at {} is not Vault's transit engine",
                 server.address
             ),
-            Self::NotFound { path, .. } => not_found(path),
+            Self::NotFound { server, path } => not_found(server.service, path),
             Self::Redirected { server, to } => redirected(server.service, to),
-            Self::Refused { method, mount, role, claims, answer, .. } => {
-                refused(*method, mount, role.as_deref(), claims.as_deref(), answer)
+            Self::Refused {
+                server,
+                method,
+                mount,
+                role,
+                claims,
+                answer,
+            } => {
+                let role = role.as_deref();
+                refused(
+                    server.service,
+                    *method,
+                    mount,
+                    role,
+                    claims.as_deref(),
+                    answer,
+                )
             }
-            Self::Service { answer, .. } if answer.is_sealed() => {
-                "unseal it, or wait until somebody has: `vault operator unseal`".to_owned()
-            }
-            Self::Service { answer, .. } if answer.is_throttled() => {
-                "give it longer with `--timeout`, sign fewer images at once with `--concurrency 4`, or raise the quota: `vault read sys/quotas/rate-limit/NAME`".to_owned()
-            }
-            Self::Service { answer, .. } if answer.is_passing() => {
-                "Vault failed repeatedly; run it again later, and look at `vault status`".to_owned()
-            }
+            Self::Service { server, answer, .. } if answer.is_sealed() => format!(
+                "unseal it, or wait until somebody has: `{} operator unseal`",
+                cli(server.service)
+            ),
+            Self::Service { server, answer, .. } if answer.is_throttled() => format!(
+                "give it longer with `--timeout`, sign fewer images at once with `--concurrency 4`, or raise the quota: `{} read sys/quotas/rate-limit/NAME`",
+                cli(server.service)
+            ),
+            Self::Service { server, answer, .. } if answer.is_passing() => format!(
+                "it failed repeatedly; run it again later, and look at `{} status`",
+                cli(server.service)
+            ),
             Self::Service { answer, .. } if answer.is_vaults() => {
-                "look at what it says, and at Vault's own log".to_owned()
+                "look at what it says, and at the server's own log".to_owned()
+            }
+            Self::Service { server, answer, .. }
+                if answer.status == 400 && !server.address.is_tls() =>
+            {
+                format!(
+                    "it may speak TLS alone: give it an `https://` address; what answers at {} is not Vault",
+                    server.address
+                )
             }
             Self::Service { server, .. } => format!(
                 "check the address and HTTPS_PROXY: what answers at {} is not Vault",
                 server.address
             ),
             Self::Token { server, place, .. } => token(server.service, place),
-            Self::Unreachable { reason, .. } if reason.contains("UnknownIssuer") => {
-                "trust the authority of its certificate: VAULT_CACERT=FILE, or VAULT_CAPATH=FOLDER".to_owned()
-            }
-            Self::Unreachable { reason, .. } if reason.contains("NotValidForName") => {
-                "name the server as its certificate does".to_owned()
-            }
-            Self::Unreachable { reason, .. } if reason.contains("corrupt message") => {
-                "the server speaks without TLS there: check its address and port".to_owned()
-            }
-            Self::Unreachable { .. } => {
-                "check the address, the network, HTTPS_PROXY and NO_PROXY".to_owned()
-            }
+            Self::Unreachable { reason, .. } => unreachable(reason),
         }
     }
+}
+
+/// What to do by the words of the TLS library, and of the network.
+fn unreachable(reason: &str) -> String {
+    let says = |words: &str| reason.contains(words);
+    if says("not valid for name") {
+        "name the server as its certificate does".to_owned()
+    } else if says("invalid peer certificate") {
+        "trust the authority of its certificate: VAULT_CACERT=FILE, or VAULT_CAPATH=FOLDER"
+            .to_owned()
+    } else if says("CertificateRequired") || says("UnknownCA") || says("BadCertificate") {
+        "show a certificate that the server trusts: VAULT_CLIENT_CERT=FILE and VAULT_CLIENT_KEY=FILE".to_owned()
+    } else if says("corrupt message") {
+        "the server speaks without TLS there: check its address and port".to_owned()
+    } else {
+        "check the address, the network, HTTPS_PROXY and NO_PROXY".to_owned()
+    }
+}
+
+/// The command line of a service.
+pub(super) fn cli(service: Service) -> &'static str {
+    if service == Service::OpenBao {
+        return "bao";
+    }
+    "vault"
 }
 
 fn variable(service: Service, end: &str) -> String {
@@ -89,23 +133,30 @@ fn variable(service: Service, end: &str) -> String {
     format!("{prefix}_{end}")
 }
 
-fn no_mount(path: &str) -> String {
-    let mount = path.split("/keys/").next().unwrap_or(path);
-    let mount = mount.split("/sign/").next().unwrap_or(mount);
+fn no_mount(service: Service, path: &str) -> String {
+    let cli = cli(service);
+    let mount = path
+        .rsplit_once("/keys/")
+        .or_else(|| path.rsplit_once("/sign/"));
+    let mount = mount.map_or(path, |(mount, _)| mount);
     if path.starts_with("auth/") {
-        return "look where the login method is mounted, `vault auth list`, and name that by `--vault-auth-mount PATH`".to_owned();
+        return format!(
+            "look where the login method is mounted, `{cli} auth list`, and name that by `--vault-auth-mount PATH`"
+        );
     }
     format!(
-        "look where the transit engine is mounted, `vault secrets list`, and name that in the key, `hashivault://HOST/v1/MOUNT/keys/KEY`, or by TRANSIT_SECRET_ENGINE_PATH; or mount one: `vault secrets enable -path={mount} transit`; in a namespace, give `--vault-namespace NAMESPACE`"
+        "look where the transit engine is mounted, `{cli} secrets list`, and name that in the key, `{}://HOST/v1/MOUNT/keys/KEY`, or by TRANSIT_SECRET_ENGINE_PATH; or mount one: `{cli} secrets enable -path={mount} transit`; in a namespace, give `--vault-namespace NAMESPACE`",
+        service.scheme()
     )
 }
 
-fn not_found(path: &str) -> String {
+fn not_found(service: Service, path: &str) -> String {
+    let cli = cli(service);
     let Some((mount, _)) = path.rsplit_once("/keys/") else {
         return "check the key's name".to_owned();
     };
     format!(
-        "check the name: `vault list {mount}/keys`; or make the key: `vault write -f {path} type=ecdsa-p256`; in a namespace, give `--vault-namespace NAMESPACE`"
+        "check the name: `{cli} list {mount}/keys`; or make the key: `{cli} write -f {path} type=ecdsa-p256`; in a namespace, give `--vault-namespace NAMESPACE`"
     )
 }
 
@@ -126,18 +177,21 @@ fn token(service: Service, place: &str) -> String {
             .to_owned();
     }
     format!(
-        "it is wrong, expired or revoked, or of another server or namespace; get a new one with `vault login` and give it by {variable}; in CI let the job log in by its identity token: `--vault-role ROLE`"
+        "it is wrong, expired or revoked, or of another server or namespace; get a new one with `{} login` and give it by {variable}; in CI let the job log in by its identity token: `--vault-role ROLE`",
+        cli(service)
     )
 }
 
 /// What to change in the role, by what Vault said.
 fn refused(
+    service: Service,
     method: Method,
     mount: &str,
     role: Option<&str>,
     claims: Option<&Claims>,
     answer: &Answer,
 ) -> String {
+    let cli = cli(service);
     let named = quoted(role.unwrap_or("ROLE"));
     let said = claims.map(|claims| {
         format!(
@@ -151,17 +205,17 @@ fn refused(
     let audience = claims.map(|claims| quoted(&clipped(&claims.audience.to_string())));
     match method {
         Method::AppRole => format!(
-            "check VAULT_ROLE_ID, and give a new secret ID by VAULT_SECRET_ID: `vault write -f auth/{mount}/role/ROLE/secret-id`; it may have expired, or be used up"
+            "check VAULT_ROLE_ID, and give a new secret ID by VAULT_SECRET_ID: `{cli} write -f auth/{mount}/role/ROLE/secret-id`; it may have expired, or be used up"
         ),
         Method::Kubernetes => format!(
-            "look at the role, which must name this service account and its namespace: `vault read auth/{mount}/role/{named}`; {said}and at the method's way to Kubernetes: `vault read auth/{mount}/config`"
+            "look at the role, which must name this service account and its namespace: `{cli} read auth/{mount}/role/{named}`; {said}and at the method's way to Kubernetes: `{cli} read auth/{mount}/config`"
         ),
         Method::Jwt if answer.says("audience") => format!(
-            "{said}ask for an audience that the role takes with `--vault-audience`, or let the role take this one: `vault write auth/{mount}/role/{named} bound_audiences={}`",
+            "{said}ask for an audience that the role takes with `--vault-audience`, or let the role take this one: `{cli} write auth/{mount}/role/{named} bound_audiences={}`",
             audience.unwrap_or_else(|| "AUDIENCE".to_owned())
         ),
         Method::Jwt if answer.says("could not be found") => {
-            format!("name a role that there is: `vault list auth/{mount}/role`")
+            format!("name a role that there is: `{cli} list auth/{mount}/role`")
         }
         Method::Jwt if answer.says("missing role") => {
             "name the role: `--vault-role ROLE`".to_owned()
@@ -172,7 +226,7 @@ fn refused(
                 || answer.says("is missing") =>
         {
             format!(
-                "{said}the role is for other jobs; look at its bound_claims and bound_subject: `vault read auth/{mount}/role/{named}`"
+                "{said}the role is for other jobs; look at its bound_claims and bound_subject: `{cli} read auth/{mount}/role/{named}`"
             )
         }
         Method::Jwt if answer.says("expired") => {
@@ -182,11 +236,11 @@ fn refused(
             if answer.says("signature") || answer.says("(iss)") || answer.says("configuration") =>
         {
             format!(
-                "{said}look whether the method trusts this issuer: `vault read auth/{mount}/config`; its oidc_discovery_url or jwks_url must be that of the issuer"
+                "{said}look whether the method trusts this issuer: `{cli} read auth/{mount}/config`; its oidc_discovery_url or jwks_url must be that of the issuer"
             )
         }
         Method::Jwt => format!(
-            "{said}look whether a JWT login is mounted there, `vault auth list`, and name it by `--vault-auth-mount PATH`; and at the role: `vault read auth/{mount}/role/{named}`"
+            "{said}look whether a JWT login is mounted there, `{cli} auth list`, and name it by `--vault-auth-mount PATH`; and at the role: `{cli} read auth/{mount}/role/{named}`"
         ),
     }
 }
@@ -203,7 +257,7 @@ impl Explain for settings::Error {
             | Self::Tls(_)
             | Self::Transport { .. } => "configuration",
             Self::Bundle(error) => error.code(),
-            Self::Identity(error) => error.code(),
+            Self::Identity { source, .. } => source.code(),
             Self::NoAppRole { .. } | Self::NoRole | Self::NoToken { .. } => "no_credentials",
             Self::NotAToken { .. } | Self::TokenFile { .. } => "no_credentials",
             Self::TokenPlace(_) => "usage",
@@ -220,7 +274,11 @@ impl Explain for settings::Error {
             Self::Contradiction { variable, named, .. } => format!(
                 "name one server: leave {variable} away, or name the key by its name alone, `hashivault://KEY`, or set {variable} to `https://{named}`"
             ),
-            Self::Identity(error) => error.help(),
+            // A token for this server alone.
+            Self::Identity { address, source: oidc::Error::Missing { ci: Some(Ci::GitLab), .. } } => {
+                format!("add to the job: `id_tokens: {{VAULT_ID_TOKEN: {{aud: {address}}}}}`")
+            }
+            Self::Identity { source, .. } => source.help(),
             Self::NoAddress { service } => format!(
                 "set {}=https://HOST:PORT, or name it in the key: `{}://HOST/v1/transit/keys/KEY`",
                 variable(*service, "ADDR"),
@@ -231,9 +289,10 @@ impl Explain for settings::Error {
             ),
             Self::NoRole => "name it: `--vault-role ROLE`".to_owned(),
             Self::NoToken { service } => format!(
-                "in CI give `--vault-role ROLE`, which logs in by the job's identity token; or set {}, {}, or VAULT_ROLE_ID and VAULT_SECRET_ID; at a desk run `vault login`",
+                "in CI give `--vault-role ROLE`, which logs in by the job's identity token; or set {}, {}, or VAULT_ROLE_ID and VAULT_SECRET_ID; at a desk run `{} login`",
                 variable(*service, "TOKEN"),
-                variable(*service, "TOKEN_FILE")
+                variable(*service, "TOKEN_FILE"),
+                cli(*service)
             ),
             Self::NotAToken { .. } => {
                 "put the token itself there, one word such as `hvs.…`, and nothing else".to_owned()

@@ -51,7 +51,16 @@ pub struct Signature {
 pub struct PublicKeys {
     newest: PublicKey,
     older: Vec<PublicKey>,
-    from_version: Option<NonZeroU64>,
+    held_back: Option<HeldBack>,
+}
+
+/// Older versions of a key are not given, and what they signed cannot be judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldBack {
+    /// Where the key is, as the command line of its service names it: `transit/keys/NAME`.
+    pub path: String,
+    /// The oldest version that is given.
+    pub oldest: NonZeroU64,
 }
 
 impl From<PublicKey> for PublicKeys {
@@ -66,16 +75,13 @@ impl PublicKeys {
         Self {
             newest,
             older,
-            from_version: None,
+            held_back: None,
         }
     }
 
-    /// The same, of which versions before `oldest` are not given.
-    pub fn from_version(self, oldest: NonZeroU64) -> Self {
-        Self {
-            from_version: Some(oldest),
-            ..self
-        }
+    /// The same, where older versions are not given.
+    pub fn without_older(self, held_back: Option<HeldBack>) -> Self {
+        Self { held_back, ..self }
     }
 
     /// The newest.
@@ -88,9 +94,9 @@ impl PublicKeys {
         std::iter::once(&self.newest).chain(&self.older)
     }
 
-    /// The oldest version that is given, where there were older ones.
-    pub fn oldest_given(&self) -> Option<NonZeroU64> {
-        self.from_version
+    /// Which versions are not given, where any are not.
+    pub fn held_back(&self) -> Option<&HeldBack> {
+        self.held_back.as_ref()
     }
 }
 
@@ -291,6 +297,8 @@ pub enum Error {
     Vault {
         /// The key's reference.
         key: KeyRef,
+        /// Where it is: `transit/keys/NAME`.
+        path: String,
         /// What is wrong.
         source: Box<vault::Error>,
     },

@@ -16,7 +16,7 @@ use super::algorithm::Hash;
 use super::public::PublicKey;
 use super::transit::{Mount, Name};
 use super::versions::{self, Versions};
-use super::{KeyRef, PublicKeys, Signature, Signer};
+use super::{HeldBack, KeyRef, PublicKeys, Signature, Signer};
 use crate::vault::address::Server;
 use crate::vault::failure;
 use crate::vault::session::Vault;
@@ -48,7 +48,7 @@ impl TransitKey {
     /// [`super::Error::Vault`] if Vault refuses, or the key is none that this program verifies with.
     pub async fn open_public(self) -> Result<PublicKeys, super::Error> {
         let opened = match self.read().await {
-            Ok(versions) => versions.public_keys(self.name.version).map_err(Error::from),
+            Ok(versions) => self.public_keys(&versions),
             Err(error) => Err(error),
         };
         opened.map_err(|error| self.because(error))
@@ -76,6 +76,21 @@ impl TransitKey {
         }
     }
 
+    fn public_keys(&self, versions: &Versions) -> Result<PublicKeys, Error> {
+        let keys = versions.public_keys(self.name.version)?;
+        let oldest = versions.oldest_of_fewer();
+        let held_back = oldest.filter(|_| self.name.version.is_none());
+        Ok(keys.without_older(held_back.map(|oldest| HeldBack {
+            path: self.path(),
+            oldest,
+        })))
+    }
+
+    /// Where the key is, as the service's command line names it.
+    fn path(&self) -> String {
+        format!("{}/keys/{}", self.mount, self.name.key)
+    }
+
     async fn read(&self) -> Result<Versions, Error> {
         let request = ReadKeyRequest {
             mount: self.mount.to_string(),
@@ -88,6 +103,7 @@ impl TransitKey {
     fn because(&self, error: Error) -> super::Error {
         super::Error::Vault {
             key: self.reference.clone(),
+            path: self.path(),
             source: Box::new(error),
         }
     }
@@ -164,7 +180,7 @@ impl TransitSigner {
             failure::Error::Service { server, answer, .. }
                 if answer.status == 400 && answer.says("signing key not found") =>
             {
-                let path = format!("{}/keys/{}", self.key.mount, self.key.name.key);
+                let path = self.key.path();
                 Error::Call(failure::Error::NotFound { server, path })
             }
             other => Error::Call(other),

@@ -157,11 +157,13 @@ impl Versions {
         let older = newest_first.filter(|version| **version != self.latest);
         let older = older.map(|version| self.public(*version));
         let (newest, older) = (self.public(self.latest)?, older.collect::<Result<_, _>>()?);
-        let keys = PublicKeys::newest_first(newest, older);
-        Ok(match self.versions.keys().next() {
-            Some(oldest) if oldest.get() > 1 => keys.from_version(*oldest),
-            _ => keys,
-        })
+        Ok(PublicKeys::newest_first(newest, older))
+    }
+
+    /// The oldest version that is given, where there were older ones.
+    pub fn oldest_of_fewer(&self) -> Option<NonZeroU64> {
+        let oldest = self.versions.keys().next().copied();
+        oldest.filter(|oldest| oldest.get() > 1)
     }
 
     fn public(&self, version: NonZeroU64) -> Result<PublicKey, Error> {
@@ -265,7 +267,7 @@ pub enum Error {
         kind: String,
     },
     /// The version that the reference names is not given.
-    #[error("the key has no version {version}: Vault gives {oldest} to {latest}")]
+    #[error("Vault gives no version {version} of the key, but {}", given(*oldest, *latest))]
     Version {
         /// The version.
         version: NonZeroU64,
@@ -284,4 +286,11 @@ fn named(found: Option<&str>) -> String {
         || "one without a version".to_owned(),
         |found| format!("`{}`", found.escape_debug()),
     )
+}
+
+fn given(oldest: NonZeroU64, latest: NonZeroU64) -> String {
+    if oldest == latest {
+        return format!("{latest} alone");
+    }
+    format!("{oldest} to {latest}")
 }

@@ -96,14 +96,22 @@ impl Answer {
     /// more), where a policy's refusal comes as a list of one: seen with 1.16.3.
     pub fn is_about_the_token(&self) -> bool {
         let bare = self.from == From::Gate && self.errors == ["permission denied"];
-        bare || self.says("invalid token") || self.says("missing client token")
+        // The last is a token of a namespace where there are none.
+        let words = ["invalid token", "missing client token", "token check"];
+        bare || words.iter().any(|words| self.says(words))
     }
 
     /// Whether the same request may succeed a moment later: 412 is a standby that has not caught up with
     /// what the client has seen ([consistency](https://developer.hashicorp.com/vault/docs/enterprise/consistency)).
     pub fn is_passing(&self) -> bool {
         // For some of what will never do, the transit engine says 500: seen with 1.16.3.
-        let lasting = ["no such key version", "requested version", "key derivation"];
+        let lasting = [
+            "could not load",
+            "key derivation",
+            "no such key version",
+            "requested version",
+            "token check",
+        ];
         match self.status {
             408 | 412 | 429 | 472 | 473 => true,
             status => status >= 500 && !lasting.iter().any(|words| self.says(words)),

@@ -5,6 +5,8 @@ pub mod answer;
 pub mod failure;
 mod http;
 pub mod login;
+pub mod place;
 pub mod session;
 pub mod settings;
 pub mod tls;
+mod variables;

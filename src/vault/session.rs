@@ -227,7 +227,7 @@ impl Connection {
             status => Answer::of(status, &reply.body, secrets),
         };
         Err(match answer.status {
-            400 | 403 if answer.is_about_the_token() => Error::Token {
+            400 | 403 | 500 if answer.is_about_the_token() => Error::Token {
                 server,
                 place: String::new(),
                 answer,

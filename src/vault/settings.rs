@@ -7,16 +7,17 @@ use reqwest::Proxy;
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-use super::address::{Address, Authority, Contradiction, Server, Service};
+use super::address::{Address, Authority, Server, Service};
 use super::http::Transport;
 use super::login::{Credentials, Held, Login, Method, Proof};
 use super::tls::{self, Trust};
+use super::variables::Variables;
 use crate::cloud::aws::READ;
 use crate::cloud::ci::Ci;
 use crate::cloud::oidc::{self, RelyingParty, Source};
 use crate::cloud::{bundle, http, retry, token};
 use crate::environment::{self, variable};
-use crate::key::transit::{Mount, Name};
+use crate::key::transit::Mount;
 
 /// What a run asks for.
 #[derive(Clone, Debug)]
@@ -46,7 +47,14 @@ pub struct Wishes {
 impl Wishes {
     /// Whether a flag asks for a login.
     fn logs_in(&self) -> bool {
-        self.method.is_some() || self.role.is_some()
+        let texts = [
+            &self.role,
+            &self.mount,
+            &self.audience,
+            &self.jwt_file,
+            &self.jwt_variable,
+        ];
+        self.method.is_some() || texts.into_iter().any(Option::is_some)
     }
 
     /// The first flag that is given, if any is.
@@ -76,77 +84,6 @@ pub(super) struct Settings {
     pub(super) login: Login,
     pub(super) transport: Transport,
     pub(super) attempts: u32,
-}
-
-/// Where a key is: the server, and its mount there.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Place {
-    /// The server.
-    pub server: Server,
-    /// The engine.
-    pub mount: Mount,
-}
-
-impl Place {
-    /// Where the key `name` is.
-    ///
-    /// # Errors
-    ///
-    /// [`Error`] if nothing says it, or two say different things, or a token would go there in the clear.
-    pub fn of(name: &Name, wishes: &Wishes) -> Result<Self, Error> {
-        let variables = Variables(name.service);
-        let said = match &wishes.address {
-            Some(address) => Some(("--vault-address".to_owned(), address.clone())),
-            None => variables.of("ADDR")?,
-        };
-        let (variable, parsed) = match &said {
-            None => (None, None),
-            Some((variable, text)) => match text.parse::<Address>() {
-                Ok(address) => (Some(variable.clone()), Some(address)),
-                // It may hold a password.
-                Err(_) => {
-                    return Err(Error::Address {
-                        variable: variable.clone(),
-                    });
-                }
-            },
-        };
-        let named = name.place.as_ref().map(|(authority, _)| authority);
-        let address = Address::resolve(named, parsed);
-        let address = address.map_err(
-            |Contradiction {
-                 named,
-                 variable: other,
-             }| {
-                Error::Contradiction {
-                    named,
-                    variable: variable.clone().unwrap_or_default(),
-                    other,
-                }
-            },
-        )?;
-        let service = name.service;
-        let address = address.ok_or(Error::NoAddress { service })?;
-        if !address.is_guarded() && !wishes.plain_http {
-            return Err(Error::PlainHttp { address });
-        }
-        let mount = match &name.place {
-            Some((_, mount)) => mount.clone(),
-            None => default_mount()?,
-        };
-        Ok(Self {
-            server: Server { service, address },
-            mount,
-        })
-    }
-}
-
-/// cosign's variable, and its default.
-fn default_mount() -> Result<Mount, Error> {
-    const VARIABLE: &str = "TRANSIT_SECRET_ENGINE_PATH";
-    let text = variable(VARIABLE)?.unwrap_or_else(|| "transit".to_owned());
-    let mount = Mount::parse(&text);
-    Ok(mount.ok_or_else(|| environment::Error::new(VARIABLE, text, "the path of a mount"))?)
 }
 
 impl Settings {
@@ -226,7 +163,9 @@ fn login(variables: Variables, server: &Server, wishes: &Wishes) -> Result<Login
         }
         if let Some((name, path)) = variables.of("TOKEN_FILE")? {
             return match from_file(&path) {
-                Ok(held) => Ok(Login::Given(held.ok_or_else(|| not_a_token(path))?)),
+                Ok(held) => Ok(Login::Given(
+                    held.ok_or_else(|| not_a_token(format!("`{path}`")))?,
+                )),
                 Err(reason) => Err(Error::TokenFile {
                     variable: name,
                     path,
@@ -252,6 +191,7 @@ fn login(variables: Variables, server: &Server, wishes: &Wishes) -> Result<Login
         (Some(method), _, _) => method,
         (None, Some(_), _) => Method::Jwt,
         (None, None, Some(_)) => Method::AppRole,
+        (None, None, None) if wishes.logs_in() => Method::Jwt,
         (None, None, None) => return from_desk(server),
     };
     let mount = match (wishes.mount.clone(), variables.of("AUTH_PATH")?) {
@@ -298,7 +238,12 @@ fn approle(variables: Variables, role_id: Option<(String, String)>) -> Result<Pr
 fn jwt(server: &Server, wishes: &Wishes, role: Option<String>) -> Result<Proof, Error> {
     let source = match token_place(wishes)? {
         Some(source) => source,
-        None => Source::detect(Ci::detect(), RelyingParty::Vault)?,
+        None => {
+            Source::detect(Ci::detect(), RelyingParty::Vault).map_err(|source| Error::Identity {
+                address: server.address.clone(),
+                source,
+            })?
+        }
     };
     Ok(Proof::Jwt {
         role,
@@ -356,41 +301,7 @@ fn from_desk(server: &Server) -> Result<Login, Error> {
 fn from_file(path: &str) -> Result<Option<Held>, String> {
     let bytes = bundle::read_file(path)?;
     let text = std::str::from_utf8(&bytes).unwrap_or_default();
-    Ok(Held::given(text, path))
-}
-
-/// The variables of a service, each with its value. The other service's stand in.
-#[derive(Clone, Copy)]
-pub(super) struct Variables(Service);
-
-impl Variables {
-    /// `VAULT_…` or `BAO_…`, and what it holds.
-    pub(super) fn of(self, end: &str) -> Result<Option<(String, String)>, environment::Error> {
-        let prefixes = match self.0 {
-            Service::Vault => ["VAULT_", "BAO_"],
-            Service::OpenBao => ["BAO_", "VAULT_"],
-        };
-        for prefix in prefixes {
-            let name = format!("{prefix}{end}");
-            if let Some(value) = variable(&name)? {
-                return Ok(Some((name, value)));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Whether a variable says so, in one of the words that Vault's own client takes. An empty one says
-    /// nothing, and one that means nothing is an error.
-    pub(super) fn flag(self, end: &str) -> Result<bool, environment::Error> {
-        let Some((name, text)) = self.of(end)? else {
-            return Ok(false);
-        };
-        match text.to_ascii_lowercase().as_str() {
-            "1" | "t" | "true" => Ok(true),
-            "0" | "f" | "false" => Ok(false),
-            _ => Err(environment::Error::new(&name, text, "`true` or `false`")),
-        }
-    }
+    Ok(Held::given(text, &format!("`{path}`")))
 }
 
 /// What is wrong with what is said of Vault.
@@ -417,8 +328,13 @@ pub enum Error {
         other: Address,
     },
     /// There is no identity token to log in with.
-    #[error(transparent)]
-    Identity(#[from] oidc::Error),
+    #[error("there is no way to log in to Vault at {address}")]
+    Identity {
+        /// Where the server is.
+        address: Address,
+        /// What is missing.
+        source: oidc::Error,
+    },
     /// Nothing says where the server is.
     #[error("nothing says where {service} is")]
     NoAddress {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use reqwest::{Certificate, ClientBuilder, Identity};
 use zeroize::Zeroizing;
 
-use super::settings::Variables;
+use super::variables::Variables;
 use crate::cloud::bundle::{self, Bundle};
 use crate::environment;
 

@@ -1,8 +1,12 @@
 //! Where tokens go, and where not; and what becomes of one that a login gave.
 
+use std::process::Command;
+use std::sync::mpsc;
+
 use super::faults::Scene;
 use super::workbench::{LOGIN, Workbench};
 use crate::support::MANIFEST;
+use crate::support::program::finish;
 use crate::support::s3_server::Reply;
 use crate::support::vault_server::{Kind, TOKEN, vault_errors};
 
@@ -117,6 +121,30 @@ fn a_session_ends_with_the_run_when_a_guard_says_no() {
     Scene::of(&bench).store_another_record();
     let kinds = ends_its_session(&bench, "sign", "--if-signed fail", 1);
     assert_eq!(kinds, [Kind::Login, Kind::Key, Kind::Revoke]);
+}
+
+#[test]
+fn a_session_ends_with_the_run_that_is_told_to_stop() {
+    for signal in ["-INT", "-TERM"] {
+        let bench = Workbench::logging_in();
+        let (tell, told) = mpsc::channel::<u32>();
+        bench.vault.fault(move |call| {
+            (call.kind == Kind::Sign).then(|| {
+                // Cancelled while Vault is about to sign.
+                let id = told.recv().unwrap().to_string();
+                Command::new("kill").args([signal, &id]).status().unwrap();
+                Reply::Silence
+            })
+        });
+        let line = format!("sign local://./store/myapp:v1.0 --key hashivault://ci-signer {LOGIN}");
+        let words: Vec<_> = line.split_whitespace().chain(["-o", "json"]).collect();
+        let child = bench.desk.start(&words);
+        tell.send(child.id()).unwrap();
+        let run = finish(child).ends_with(2);
+        assert_eq!(run.json()["error"]["code"], "interrupted");
+        assert_eq!(bench.vault.kinds().last(), Some(&Kind::Revoke));
+        assert!(!bench.vault.knows(&bench.vault.issued()[0]));
+    }
 }
 
 #[test]

@@ -60,11 +60,4 @@ impl Vault {
         let found = key["keys"][version.to_string()]["public_key"].as_str();
         found.unwrap_or_else(|| panic!("{key}")).to_owned()
     }
-
-    /// For good.
-    #[track_caller]
-    pub(crate) fn delete_key(&self, name: &str) {
-        self.configure(name, &json!({"deletion_allowed": true}));
-        self.demand("DELETE", &format!("transit/keys/{name}"), None);
-    }
 }
