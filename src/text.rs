@@ -43,6 +43,37 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
+/// Whether somebody typed a key where its place belongs: PEM, PEM in base64 as CI variables hold it,
+/// or a line of one. No path of this length is without a dot, a dash or a slash in front.
+pub(crate) fn is_key_material(text: &str) -> bool {
+    let base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
+    holds_key_block(text)
+        || (text.len() >= 60 && !text.starts_with('/') && text.bytes().all(base64))
+}
+
+/// Whether PEM is in a text, or PEM in base64.
+pub(crate) fn holds_key_block(text: &str) -> bool {
+    text.contains("-----BEGIN ") || text.contains("LS0tLS1CRUdJTi")
+}
+
+/// Whether somebody typed a token of Vault where a key belongs
+/// ([forms](https://developer.hashicorp.com/vault/docs/concepts/tokens#token-prefixes)).
+pub(crate) fn is_vault_token(rest: &str) -> bool {
+    let of_now = ["hvs.", "hvb.", "hvr."];
+    let of_old = ["s.", "b.", "r."];
+    of_now.iter().any(|start| rest.starts_with(start))
+        || (rest.len() >= 26 && of_old.iter().any(|start| rest.starts_with(start)))
+}
+
+/// A path as it may be shown: somebody may have put the secret itself where its file belongs.
+pub(crate) fn shown_path(path: &str) -> &str {
+    let secret = is_key_material(path)
+        || path.contains(char::is_control)
+        || path.split('.').count() == 3 && path.len() > 60
+        || is_vault_token(path);
+    if secret { "…" } else { path }
+}
+
 fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(

@@ -30,5 +30,5 @@ fuzz_target!(|body: &[u8]| {
     assert!(keys.iter().all(|key| key.key_type() == newest.key_type()));
     let only = versions.public_keys(Some(latest)).unwrap();
     assert_eq!(only.iter().collect::<Vec<_>>(), [&newest]);
-    assert!(versions.oldest_of_fewer().is_none_or(|oldest| oldest > first));
+    assert!(versions.oldest_of_fewer().is_none_or(|(oldest, _)| oldest > first));
 });

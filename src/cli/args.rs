@@ -11,9 +11,9 @@ use clap_complete::Shell;
 use crate::cloud::arn::{Account, Arn, is_region};
 use crate::cloud::{ci, role, token};
 use crate::digest::Digest;
-use crate::key::{holds_key_block, is_key_material};
 use crate::payload::Schema;
 use crate::sign::IfSigned;
+use crate::text::{holds_key_block, is_key_material};
 use crate::vault::login::Method;
 use crate::verify::Require;
 

@@ -52,7 +52,7 @@ pub fn run(arguments: Vec<OsString>, out: &mut dyn Write, err: &mut dyn Write) -
         _ if args::hold_a_token(&arguments) => failed(
             Explained::usage(
                 "an argument holds an identity token, not the place of one",
-                "put the token into a variable and name that: `--web-identity-token-env NAME`",
+                "put the token into a variable and name that: `--web-identity-token-env NAME` for AWS, `--vault-jwt-env NAME` for Vault",
             ),
             json,
             out,

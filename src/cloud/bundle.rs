@@ -9,6 +9,7 @@ use rustls_pki_types::CertificateDer;
 use zeroize::Zeroizing;
 
 use crate::environment::{self, variable};
+use crate::text::shown_path;
 
 /// Trusted certificates, each readable.
 #[derive(Clone)]
@@ -23,7 +24,7 @@ impl Bundle {
     pub(crate) fn read(variable: &str, path: &str) -> Result<Self, Error> {
         let unusable = |reason| Error::Unusable {
             variable: variable.to_owned(),
-            path: path.to_owned(),
+            path: shown_path(path).to_owned(),
             reason,
         };
         let text = read_file(path).map_err(unusable)?;
@@ -38,7 +39,7 @@ impl Bundle {
     pub(crate) fn parse(variable: &str, place: &str, text: &[u8]) -> Result<Self, Error> {
         let unusable = |reason: String| Error::Unusable {
             variable: variable.to_owned(),
-            path: place.to_owned(),
+            path: shown_path(place).to_owned(),
             reason,
         };
         let blocks = pem::parse_many(text).map_err(|_| unusable("it is not PEM".to_owned()))?;

@@ -391,7 +391,7 @@ fn missing(ci: Option<Ci>, party: RelyingParty) -> &'static str {
     match (ci, party) {
         (Some(Ci::GitHub), _) => "this job may not ask GitHub for an identity token",
         (_, RelyingParty::Sts) => "there is no identity token to assume the role with",
-        (_, RelyingParty::Vault) => "there is no identity token to log in to Vault with",
+        (_, RelyingParty::Vault) => "this job has no identity token",
     }
 }
 

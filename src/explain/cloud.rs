@@ -262,6 +262,15 @@ impl Explain for bundle::Error {
 
     fn help(&self) -> String {
         match self {
+            Self::Unusable { variable, .. } if variable.ends_with("_BYTES") => {
+                format!("let {variable} hold PEM certificates, or unset it to trust the system's")
+            }
+            Self::Unusable { variable, .. } if variable.ends_with("_CAPATH") => {
+                format!("let {variable} name a folder of nothing but PEM certificates")
+            }
+            Self::Unusable { variable, .. } if variable.ends_with("_CLIENT_CERT") => {
+                format!("let {variable} name a file of PEM certificates")
+            }
             Self::Unusable { variable, .. } => format!(
                 "let {variable} name a file of PEM certificates, or unset it to trust the system's"
             ),
@@ -311,10 +320,16 @@ impl Explain for aws::Error {
 
 impl Explain for environment::Error {
     fn code(&self) -> &'static str {
+        if self.variable.starts_with("--") {
+            return "usage";
+        }
         "configuration"
     }
 
     fn help(&self) -> String {
+        if self.variable.starts_with("--") {
+            return format!("give {} {}, or leave it away", self.variable, self.expected);
+        }
         format!("set {} to {}, or unset it", self.variable, self.expected)
     }
 }

@@ -28,6 +28,9 @@ impl Explain for Error {
                     let name = quoted(&format!("awskms:///{path}"));
                     format!("if it is a key in AWS KMS, write `{name}`")
                 }
+                Source::File(path) if path.starts_with("hashivault:") || path.starts_with("openbao:") => {
+                    "if it is a key in Vault, write `hashivault://KEY`, with two slashes".to_owned()
+                }
                 Source::File(_) | Source::AwsKms(_) | Source::Transit(_) => "check the path; `s3lo generate-key-pair` makes a new pair, cosign.key and cosign.pub".to_owned(),
             },
             Self::Oversized { .. } => "give a PEM file of at most 64 KiB".to_owned(),
@@ -60,6 +63,9 @@ impl Explain for RefError {
             Self::Transit(error) => error.help(),
             Self::Empty => "name a key, as in `--key cosign.key`".to_owned(),
             Self::KeyMaterial => "put the key into a variable and name that: `--key env://COSIGN_PRIVATE_KEY`".to_owned(),
+            Self::UnknownScheme { scheme } if ["awskms", "env", "hashivault", "openbao"].contains(&scheme.to_ascii_lowercase().as_str()) => {
+                format!("write it in small letters: `{}://`", scheme.to_ascii_lowercase())
+            }
             Self::NotBuilt { .. } | Self::UnknownScheme { .. } => {
                 "use a key in AWS KMS (`--key awskms:///alias/NAME`), in Vault (`--key hashivault://HOST/v1/transit/keys/KEY`), a key file (`--key cosign.key`) or a variable that holds one (`--key env://COSIGN_PRIVATE_KEY`)".to_owned()
             }

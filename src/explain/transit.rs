@@ -46,10 +46,24 @@ pub(super) fn code(error: &Error) -> &'static str {
 }
 
 /// Why a signature may be there that is not found.
-pub fn held_back(key: &KeyRef, HeldBack { path, oldest }: &HeldBack) -> String {
+pub fn held_back(
+    key: &KeyRef,
+    HeldBack {
+        path,
+        oldest,
+        available,
+    }: &HeldBack,
+) -> String {
     let cli = cli(key);
+    let not_looked_for =
+        format!("signatures by versions of this key before {oldest} are not looked for");
+    if *available >= oldest.get() {
+        return format!(
+            "{not_looked_for}: these versions were trimmed; what they signed verifies by their public keys, where those were kept"
+        );
+    }
     format!(
-        "signatures by versions of this key before {oldest} are not looked for: min_decryption_version holds them back, or they were trimmed; see `{cli} read {path}`, and if they are still to be trusted `{cli} write {path}/config min_decryption_version=1`"
+        "{not_looked_for}: min_decryption_version holds them back, see `{cli} read {path}`; if they are still to be trusted, `{cli} write {path}/config min_decryption_version={available}` gives them back"
     )
 }
 
@@ -70,8 +84,13 @@ pub(super) fn help(key: &KeyRef, path: &str, error: &Error) -> String {
             versions::Error::Derived | versions::Error::Unsupported { .. } => format!(
                 "make a key that signs: `{cli} write -f {mount}/keys/NAME type=ecdsa-p256`; ecdsa-p384, ecdsa-p521, ed25519 and rsa-2048 to rsa-4096 do as well, without `derived=true`"
             ),
-            versions::Error::Version { version, oldest, latest } if version < oldest => format!(
-                "older versions are held back by min_decryption_version or were trimmed: `{cli} read {path}`; if version {version} is still to be trusted, give it back by `{cli} write {path}/config min_decryption_version={version}`, or name one of {oldest} to {latest}"
+            versions::Error::Version { trimmed: true, oldest, latest, .. } => format!(
+                "it was trimmed, and is gone: name {}, or verify by its public key if that was kept",
+                versions::given(*oldest, *latest)
+            ),
+            versions::Error::Version { version, oldest, latest, .. } if version < oldest => format!(
+                "min_decryption_version holds it back: `{cli} read {path}`; if it is still to be trusted, `{cli} write {path}/config min_decryption_version={version}` gives it back; or name {}",
+                versions::given(*oldest, *latest)
             ),
             versions::Error::Version { .. } => {
                 format!("name a version that there is: `{cli} read {path}`")
@@ -80,7 +99,7 @@ pub(super) fn help(key: &KeyRef, path: &str, error: &Error) -> String {
         },
         Error::Call(error) => error.help(),
         Error::PublicOnly { version, .. } => format!(
-            "sign with a version that has its private key, by `?version=N`: `{cli} read {path}`; `verify` takes version {version} as it is"
+            "sign with another version, by `?version=N`, or with another key; `verify` takes version {version} as it is"
         ),
         Error::NotToSignWith { .. } => format!(
             "run it again if the key is being rotated now; otherwise name a version that may sign, or let this one: `{cli} write {path}/config min_encryption_version=0`"

@@ -5,7 +5,7 @@ use crate::cloud::ci::Ci;
 use crate::cloud::oidc;
 use crate::cloud::token::Claims;
 use crate::text::{clipped, quoted};
-use crate::vault::address::Service;
+use crate::vault::address::{Address, Service};
 use crate::vault::answer::Answer;
 use crate::vault::failure::Error;
 use crate::vault::login::Method;
@@ -16,7 +16,7 @@ impl Explain for Error {
         match self {
             Self::Audience { .. } => "no_identity_token",
             Self::Denied { .. } => "access_denied",
-            Self::Identity(error) => error.code(),
+            Self::Identity { source, .. } => source.code(),
             Self::NoMount { .. } => "mount_not_found",
             Self::Nonsense { .. } => "signer_answered_nonsense",
             Self::NotFound { .. } => "key_not_found",
@@ -32,16 +32,16 @@ impl Explain for Error {
 
     fn help(&self) -> String {
         match self {
-            Self::Audience { server, .. } => format!(
-                "let the CI system make one for `{0}`, in GitLab by `id_tokens: {{VAULT_ID_TOKEN: {{aud: {0}}}}}`, or name the audience that you mean by `--vault-audience`",
-                server.address
+            Self::Audience { wanted, .. } => format!(
+                "let the CI system make one for `{wanted}`, in GitLab by `id_tokens: {{VAULT_ID_TOKEN: {{aud: {wanted}}}}}`, or name the audience that you mean by `--vault-audience`"
             ),
             Self::Denied {
-                capability, path, ..
-            } => format!(
-                "add to the policy of the token: `path \"{path}\" {{ capabilities = [\"{capability}\"] }}`; if it has that, look at the namespace"
-            ),
-            Self::Identity(error) => error.help(),
+                server,
+                capability,
+                path,
+                ..
+            } => denied(server.service, capability, path),
+            Self::Identity { server, source } => no_identity(&server.address, source),
             Self::NoMount { server, path, .. } => no_mount(server.service, path),
             Self::Nonsense { server, .. } => format!(
                 "nothing was stored; check the address and HTTPS_PROXY: what answers at {} is not Vault's transit engine",
@@ -100,18 +100,55 @@ impl Explain for Error {
     }
 }
 
+/// How a job gets a token that is for this server alone.
+fn no_identity(address: &Address, source: &oidc::Error) -> String {
+    match source {
+        oidc::Error::Missing {
+            ci: Some(Ci::GitLab),
+            ..
+        } => {
+            format!("add to the job: `id_tokens: {{VAULT_ID_TOKEN: {{aud: {address}}}}}`")
+        }
+        oidc::Error::Agent { lasting: true, .. } => format!(
+            "run it where the agent's `buildkite-agent` is in PATH, or pass its token in: `VAULT_ID_TOKEN=\"$(buildkite-agent oidc request-token --audience {address})\"` with `--vault-jwt-env VAULT_ID_TOKEN`"
+        ),
+        oidc::Error::Agent { .. } => format!(
+            "run the job again; `buildkite-agent oidc request-token --audience {address}` shows what the agent says"
+        ),
+        oidc::Error::Unreadable { path, .. } if path.starts_with("/var/run/secrets/") => {
+            "run it in a pod, or name the token's file by `--vault-jwt-file`".to_owned()
+        }
+        other => other.help(),
+    }
+}
+
+/// The lines of a policy that are missing. A mistyped name is refused in the same words.
+fn denied(service: Service, capability: &str, path: &str) -> String {
+    let statement = format!("`path \"{path}\" {{ capabilities = [\"{capability}\"] }}`");
+    let to_sign = path.rsplit_once("/keys/").map(|(mount, key)| {
+        format!(", and to sign `path \"{mount}/sign/{key}\" {{ capabilities = [\"update\"] }}`")
+    });
+    format!(
+        "check mount and key, since what is not there is refused as well; then add to a policy of the token (`{} token lookup` names them): {statement}{}; if it has that, look at the namespace",
+        cli(service),
+        to_sign.unwrap_or_default()
+    )
+}
+
 /// What to do by the words of the TLS library, and of the network.
 fn unreachable(reason: &str) -> String {
     let says = |words: &str| reason.contains(words);
     if says("not valid for name") {
         "name the server as its certificate does".to_owned()
+    } else if says("CaUsedAsEndEntity") {
+        "its certificate is that of an authority, which no server may show: give it one with `basicConstraints=CA:FALSE`".to_owned()
     } else if says("invalid peer certificate") {
         "trust the authority of its certificate: VAULT_CACERT=FILE, or VAULT_CAPATH=FOLDER"
             .to_owned()
     } else if says("CertificateRequired") || says("UnknownCA") || says("BadCertificate") {
         "show a certificate that the server trusts: VAULT_CLIENT_CERT=FILE and VAULT_CLIENT_KEY=FILE".to_owned()
     } else if says("corrupt message") {
-        "the server speaks without TLS there: check its address and port".to_owned()
+        "the server speaks without TLS there: check its port, or name it by its `http://` address in VAULT_ADDR or `--vault-address`".to_owned()
     } else {
         "check the address, the network, HTTPS_PROXY and NO_PROXY".to_owned()
     }
@@ -139,7 +176,7 @@ fn no_mount(service: Service, path: &str) -> String {
         .rsplit_once("/keys/")
         .or_else(|| path.rsplit_once("/sign/"));
     let mount = mount.map_or(path, |(mount, _)| mount);
-    if path.starts_with("auth/") {
+    if path.starts_with("auth/") && path.ends_with("/login") {
         return format!(
             "look where the login method is mounted, `{cli} auth list`, and name that by `--vault-auth-mount PATH`"
         );
@@ -156,15 +193,16 @@ fn not_found(service: Service, path: &str) -> String {
         return "check the key's name".to_owned();
     };
     format!(
-        "check the name: `{cli} list {mount}/keys`; or make the key: `{cli} write -f {path} type=ecdsa-p256`; in a namespace, give `--vault-namespace NAMESPACE`"
+        "check mount and name: `{cli} secrets list` and `{cli} list {mount}/keys`; or, where `{mount}` is a transit engine, make the key: `{cli} write -f {path} type=ecdsa-p256`; in a namespace, give `--vault-namespace NAMESPACE`"
     )
 }
 
 /// A standby that does not forward what it is asked answers so.
 fn redirected(service: Service, to: &str) -> String {
+    let to = to.trim_matches('`');
     let origin = to.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
     let address = variable(service, "ADDR");
-    match origin.parse::<crate::vault::address::Address>() {
+    match origin.parse::<Address>() {
         Ok(there) => format!("if that is your server, name it: {address}={there}"),
         Err(_) => format!("name the server itself: {address}=https://HOST:PORT"),
     }
@@ -176,8 +214,12 @@ fn token(service: Service, place: &str) -> String {
         return "run the job again; the token may have been revoked, or allow too few uses"
             .to_owned();
     }
+    let where_to = match place {
+        "" => variable,
+        place => place.to_owned(),
+    };
     format!(
-        "it is wrong, expired or revoked, or of another server or namespace; get a new one with `{} login` and give it by {variable}; in CI let the job log in by its identity token: `--vault-role ROLE`",
+        "it is wrong, expired or revoked, or of another server or namespace; get a new one with `{} login` and put it into {where_to}; in CI let the job log in by its identity token: `--vault-role ROLE`",
         cli(service)
     )
 }
@@ -193,26 +235,28 @@ fn refused(
 ) -> String {
     let cli = cli(service);
     let named = quoted(role.unwrap_or("ROLE"));
+    // Whoever made the token must not end the quotation.
+    let shown = |text: &str| clipped(text).replace('`', "'");
     let said = claims.map(|claims| {
         format!(
             "the token is from `{}`, for `{}`, and its subject is `{}`; ",
-            clipped(&claims.issuer),
-            clipped(&claims.audience.to_string()),
-            clipped(&claims.subject)
+            shown(&claims.issuer),
+            shown(&claims.audience.to_string()),
+            shown(&claims.subject)
         )
     });
     let said = said.unwrap_or_default();
-    let audience = claims.map(|claims| quoted(&clipped(&claims.audience.to_string())));
     match method {
         Method::AppRole => format!(
-            "check VAULT_ROLE_ID, and give a new secret ID by VAULT_SECRET_ID: `{cli} write -f auth/{mount}/role/ROLE/secret-id`; it may have expired, or be used up"
+            "check {}, which is not the role's name (`{cli} read auth/{mount}/role/ROLE/role-id`), and give a new secret ID by {} (`{cli} write -f auth/{mount}/role/ROLE/secret-id`): it may have expired, or be used up; look also whether AppRole is mounted there: `{cli} auth list`, `--vault-auth-mount PATH`",
+            variable(service, "ROLE_ID"),
+            variable(service, "SECRET_ID")
         ),
         Method::Kubernetes => format!(
-            "look at the role, which must name this service account and its namespace: `{cli} read auth/{mount}/role/{named}`; {said}and at the method's way to Kubernetes: `{cli} read auth/{mount}/config`"
+            "look at the role, which must name this service account and its namespace: `{cli} read auth/{mount}/role/{named}`; {said}at the method's way to Kubernetes: `{cli} read auth/{mount}/config`; and whether it is mounted there: `{cli} auth list`, `--vault-auth-mount PATH`"
         ),
         Method::Jwt if answer.says("audience") => format!(
-            "{said}ask for an audience that the role takes with `--vault-audience`, or let the role take this one: `{cli} write auth/{mount}/role/{named} bound_audiences={}`",
-            audience.unwrap_or_else(|| "AUDIENCE".to_owned())
+            "{said}let the token be for one of the role's bound_audiences (`{cli} read auth/{mount}/role/{named}`): in GitLab by the `aud` of its `id_tokens`, elsewhere by `--vault-audience`; or let whoever keeps the role add this one to them"
         ),
         Method::Jwt if answer.says("could not be found") => {
             format!("name a role that there is: `{cli} list auth/{mount}/role`")
@@ -228,6 +272,9 @@ fn refused(
             format!(
                 "{said}the role is for other jobs; look at its bound_claims and bound_subject: `{cli} read auth/{mount}/role/{named}`"
             )
+        }
+        Method::Jwt if answer.says("(nbf)") || answer.says("(iat)") => {
+            format!("{said}set the clocks of this machine and of the server")
         }
         Method::Jwt if answer.says("expired") => {
             format!("{said}run the job again: its token is valid for some minutes")
@@ -260,7 +307,7 @@ impl Explain for settings::Error {
             Self::Identity { source, .. } => source.code(),
             Self::NoAppRole { .. } | Self::NoRole | Self::NoToken { .. } => "no_credentials",
             Self::NotAToken { .. } | Self::TokenFile { .. } => "no_credentials",
-            Self::TokenPlace(_) => "usage",
+            Self::TokenPlace(_) | Self::Useless { .. } => "usage",
             Self::Variable(error) => error.code(),
         }
     }
@@ -271,14 +318,15 @@ impl Explain for settings::Error {
                 "write scheme, host and port alone, as in `https://vault.example:8200`".to_owned()
             }
             Self::Bundle(error) => error.help(),
-            Self::Contradiction { variable, named, .. } => format!(
-                "name one server: leave {variable} away, or name the key by its name alone, `hashivault://KEY`, or set {variable} to `https://{named}`"
+            Self::Contradiction { variable, named, other } => format!(
+                "name one server: leave {variable} away, or name the key by its name alone, or set {variable} to `{}://{named}`",
+                if other.is_tls() { "https" } else { "http" }
             ),
-            // A token for this server alone.
-            Self::Identity { address, source: oidc::Error::Missing { ci: Some(Ci::GitLab), .. } } => {
-                format!("add to the job: `id_tokens: {{VAULT_ID_TOKEN: {{aud: {address}}}}}`")
+            Self::Identity { server, source, approle } => {
+                let help = no_identity(&server.address, source);
+                let hint = "; to log in by VAULT_ROLE_ID and VAULT_SECRET_ID give `--vault-auth approle`, and no `--vault-role`";
+                format!("{help}{}", if *approle { hint } else { "" })
             }
-            Self::Identity { source, .. } => source.help(),
             Self::NoAddress { service } => format!(
                 "set {}=https://HOST:PORT, or name it in the key: `{}://HOST/v1/transit/keys/KEY`",
                 variable(*service, "ADDR"),
@@ -289,9 +337,11 @@ impl Explain for settings::Error {
             ),
             Self::NoRole => "name it: `--vault-role ROLE`".to_owned(),
             Self::NoToken { service } => format!(
-                "in CI give `--vault-role ROLE`, which logs in by the job's identity token; or set {}, {}, or VAULT_ROLE_ID and VAULT_SECRET_ID; at a desk run `{} login`",
+                "in CI give `--vault-role ROLE`, which logs in by the job's identity token; or set {}, {}, or {} and {}; at a desk run `{} login`",
                 variable(*service, "TOKEN"),
                 variable(*service, "TOKEN_FILE"),
+                variable(*service, "ROLE_ID"),
+                variable(*service, "SECRET_ID"),
                 cli(*service)
             ),
             Self::NotAToken { .. } => {
@@ -311,6 +361,10 @@ impl Explain for settings::Error {
             Self::TokenFile { variable, .. } => {
                 format!("let {variable} name a file that this user may read, or unset it")
             }
+            Self::Useless { method, .. } => match method {
+                Method::AppRole => "leave it away: AppRole takes VAULT_ROLE_ID and VAULT_SECRET_ID".to_owned(),
+                _ => "leave it away".to_owned(),
+            },
             Self::TokenPlace("--vault-jwt-file") => {
                 "give the path of the file that holds the token, not the token".to_owned()
             }

@@ -21,6 +21,7 @@ use async_trait::async_trait;
 
 use self::public::PublicKey;
 use crate::environment::is_name;
+use crate::text::{is_key_material, is_vault_token};
 use crate::vault::address::Service;
 
 /// Something that signs: a key in memory, or a service that holds one.
@@ -61,6 +62,8 @@ pub struct HeldBack {
     pub path: String,
     /// The oldest version that is given.
     pub oldest: NonZeroU64,
+    /// The oldest that is there. What is older was trimmed.
+    pub available: u64,
 }
 
 impl From<PublicKey> for PublicKeys {
@@ -170,6 +173,7 @@ impl FromStr for KeyRef {
             Some((_, rest)) if carries_secret(rest) => return Err(RefError::Secret),
             Some(("awskms", rest)) => Source::AwsKms(Box::new(awskms::Name::parse(rest)?)),
             Some((scheme, rest)) => match Service::from_scheme(scheme) {
+                Some(_) if is_vault_token(rest) => return Err(RefError::Secret),
                 Some(service) => Source::Transit(Box::new(transit::Name::parse(service, rest)?)),
                 None => return Err(RefError::scheme(scheme)),
             },
@@ -312,19 +316,6 @@ pub enum Error {
 
 /// The longest key reference: that of the longest path. It becomes part of every record.
 const LONGEST: usize = 4096;
-
-/// Whether somebody typed a key where its place belongs: PEM, PEM in base64 as CI variables hold it,
-/// or a line of one. No path of this length is without a dot, a dash or a slash in front.
-pub(crate) fn is_key_material(text: &str) -> bool {
-    let base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
-    holds_key_block(text)
-        || (text.len() >= 60 && !text.starts_with('/') && text.bytes().all(base64))
-}
-
-/// Whether PEM is in a text, or PEM in base64.
-pub(crate) fn holds_key_block(text: &str) -> bool {
-    text.contains("-----BEGIN ") || text.contains("LS0tLS1CRUdJTi")
-}
 
 /// A URL's user part or a query can hold a password, a token or a PIN.
 fn carries_secret(rest: &str) -> bool {

@@ -49,6 +49,21 @@ impl fmt::Display for Mount {
 }
 
 impl Name {
+    /// Whether a text names a key.
+    fn reads(service: Service, rest: &str) -> bool {
+        // The form alone: what might be meant instead of it is looked for by whoever asks.
+        match rest.split_once("/v1/") {
+            None => !rest.contains('/') && key(service.scheme(), rest).is_ok(),
+            Some((authority, path)) => {
+                let parts = path.rsplit_once("/keys/");
+                authority.parse::<Authority>().is_ok()
+                    && parts.is_some_and(|(mount, named)| {
+                        Mount::parse(mount).is_some() && key(service.scheme(), named).is_ok()
+                    })
+            }
+        }
+    }
+
     /// Reads what follows `hashivault://` or `openbao://`.
     ///
     /// # Errors
@@ -68,12 +83,13 @@ impl Name {
                 version,
             });
         };
-        let form = |instead: String| Error::Form { scheme, instead };
+        let form = || Error::Form {
+            scheme,
+            instead: instead(service, rest),
+        };
         let authority = match authority.parse::<Authority>() {
             Ok(authority) => authority,
-            Err(_) if authority.is_empty() => {
-                return Err(form(format!("{scheme}://{}", path.trim_start_matches('/'))));
-            }
+            Err(_) if authority.is_empty() => return Err(form()),
             Err(_) => {
                 return Err(Error::Host {
                     scheme,
@@ -81,19 +97,13 @@ impl Name {
                 });
             }
         };
-        let Some(path) = path.strip_prefix("v1/") else {
-            return Err(form(format!("{scheme}://{authority}/v1/{path}")));
-        };
-        let Some((before, named)) = path.rsplit_once('/') else {
-            return Err(form(format!("{scheme}://{authority}/v1/transit/keys/KEY")));
-        };
+        let path = path.strip_prefix("v1/").ok_or_else(form)?;
+        let (before, named) = path.rsplit_once('/').ok_or_else(form)?;
         let mount = before.strip_suffix("/keys").and_then(|mount| {
             let whole = !mount.starts_with('/') && !mount.ends_with('/');
             Mount::parse(mount).filter(|_| whole)
         });
-        let Some(mount) = mount else {
-            return Err(form(format!("{scheme}://{authority}/v1/MOUNT/keys/KEY")));
-        };
+        let mount = mount.filter(|_| !named.is_empty()).ok_or_else(form)?;
         Ok(Self {
             service,
             place: Some((authority, mount)),
@@ -101,6 +111,29 @@ impl Name {
             version,
         })
     }
+}
+
+/// What may have been meant: a reference, or the form of one.
+fn instead(service: Service, rest: &str) -> String {
+    let scheme = service.scheme();
+    let path = rest.split('?').next().unwrap_or(rest).trim_matches('/');
+    let path = path
+        .replacen("/sign/", "/keys/", 1)
+        .replacen("V1/", "v1/", 1);
+    let (first, others) = path.split_once('/').unwrap_or((&path, ""));
+    let others = others.trim_start_matches("v1/").trim_start_matches('/');
+    let with_host = format!("{first}/v1/{others}");
+    let without_host = format!("HOST/v1/{}", path.trim_start_matches("v1/"));
+    let is_host = first.contains(['.', ':']) || first == "localhost";
+    let meant = [
+        if is_host { &with_host } else { &without_host },
+        if is_host { &without_host } else { &with_host },
+        others,
+        first,
+    ];
+    let found = meant.into_iter().find(|text| Name::reads(service, text));
+    let found = found.unwrap_or("HOST/v1/transit/keys/KEY");
+    format!("{scheme}://{found}")
 }
 
 /// `version=N`, and nothing else.
@@ -239,6 +272,45 @@ mod tests {
             assert_eq!((name.key.as_str(), name.place), (key, None));
         }
         assert_eq!(parse("k?version=3").unwrap().version, NonZeroU64::new(3));
+    }
+
+    #[test]
+    fn what_is_written_instead_is_a_reference() {
+        for (rest, instead) in [
+            ("/ci-signer", "ci-signer"),
+            ("ci-signer/", "ci-signer"),
+            (
+                "vault.example/transit/keys/k",
+                "vault.example/v1/transit/keys/k",
+            ),
+            (
+                "vault.example/V1/transit/keys/k",
+                "vault.example/v1/transit/keys/k",
+            ),
+            (
+                "vault.example/v1/transit/keys/k/",
+                "vault.example/v1/transit/keys/k",
+            ),
+            (
+                "vault.example/v1/transit/sign/k",
+                "vault.example/v1/transit/keys/k",
+            ),
+            ("transit/keys/k", "HOST/v1/transit/keys/k"),
+            ("team/a/transit/keys/k", "HOST/v1/team/a/transit/keys/k"),
+            ("transit/k", "k"),
+            ("/transit/keys/k", "HOST/v1/transit/keys/k"),
+            ("/v1/transit/keys/k", "HOST/v1/transit/keys/k"),
+            ("vault.example/v1/k", "k"),
+            ("vault.example/v1/", "vault.example"),
+            ("/", "HOST/v1/transit/keys/KEY"),
+        ] {
+            match parse(rest) {
+                Err(Error::Form { instead: said, .. }) => {
+                    assert_eq!(said, format!("hashivault://{instead}"), "{rest}");
+                }
+                other => panic!("{rest}: {other:?}"),
+            }
+        }
     }
 
     #[test]

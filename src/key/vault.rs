@@ -80,10 +80,13 @@ impl TransitKey {
         let keys = versions.public_keys(self.name.version)?;
         let oldest = versions.oldest_of_fewer();
         let held_back = oldest.filter(|_| self.name.version.is_none());
-        Ok(keys.without_older(held_back.map(|oldest| HeldBack {
-            path: self.path(),
-            oldest,
-        })))
+        Ok(
+            keys.without_older(held_back.map(|(oldest, available)| HeldBack {
+                path: self.path(),
+                oldest,
+                available,
+            })),
+        )
     }
 
     /// Where the key is, as the service's command line names it.

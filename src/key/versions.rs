@@ -76,6 +76,8 @@ struct KeyData {
     latest_version: u64,
     #[serde(default)]
     derived: bool,
+    #[serde(default)]
+    min_available_version: u64,
 }
 
 /// One version of it: with a public key, or the time at which it was made.
@@ -92,6 +94,8 @@ pub struct Versions {
     /// Not empty.
     versions: BTreeMap<NonZeroU64, String>,
     latest: NonZeroU64,
+    /// What is older was trimmed.
+    available: u64,
 }
 
 impl TryFrom<KeyData> for Versions {
@@ -124,6 +128,7 @@ impl TryFrom<KeyData> for Versions {
                 key_type,
                 versions,
                 latest,
+                available: data.min_available_version,
             }),
             None => Err(Error::Versions),
         }
@@ -160,10 +165,11 @@ impl Versions {
         Ok(PublicKeys::newest_first(newest, older))
     }
 
-    /// The oldest version that is given, where there were older ones.
-    pub fn oldest_of_fewer(&self) -> Option<NonZeroU64> {
+    /// The oldest version that is given, and the oldest that is there, where there were older ones.
+    pub fn oldest_of_fewer(&self) -> Option<(NonZeroU64, u64)> {
         let oldest = self.versions.keys().next().copied();
-        oldest.filter(|oldest| oldest.get() > 1)
+        let oldest = oldest.filter(|oldest| oldest.get() > 1)?;
+        Some((oldest, self.available.max(1)))
     }
 
     fn public(&self, version: NonZeroU64) -> Result<PublicKey, Error> {
@@ -173,6 +179,7 @@ impl Versions {
                 version,
                 oldest: oldest.unwrap_or(self.latest),
                 latest: self.latest,
+                trimmed: version.get() < self.available,
             });
         };
         let unusable = |source| Error::PublicKey { version, source };
@@ -275,6 +282,8 @@ pub enum Error {
         oldest: NonZeroU64,
         /// The latest.
         latest: NonZeroU64,
+        /// Whether it was trimmed, and is gone.
+        trimmed: bool,
     },
     /// The versions make no sense.
     #[error("Vault answered with versions of the key that cannot be")]
@@ -288,7 +297,8 @@ fn named(found: Option<&str>) -> String {
     )
 }
 
-fn given(oldest: NonZeroU64, latest: NonZeroU64) -> String {
+/// The versions that are given, in words.
+pub fn given(oldest: NonZeroU64, latest: NonZeroU64) -> String {
     if oldest == latest {
         return format!("{latest} alone");
     }

@@ -107,6 +107,7 @@ impl Answer {
         // For some of what will never do, the transit engine says 500: seen with 1.16.3.
         let lasting = [
             "could not load",
+            "failed to determine alias",
             "key derivation",
             "no such key version",
             "requested version",

@@ -11,10 +11,10 @@ use crate::cloud::token::Claims;
 #[non_exhaustive]
 pub enum Error {
     /// The identity token is for another service, which it would hand over.
-    #[error("the identity token from {place} is for `{audience}`, not for {server}")]
+    #[error("the identity token from {place} is for `{audience}`, and not for `{wanted}`")]
     Audience {
-        /// The server.
-        server: Server,
+        /// For whom it should be.
+        wanted: String,
         /// Where the token is from.
         place: String,
         /// For whom it is.
@@ -33,8 +33,13 @@ pub enum Error {
         answer: Answer,
     },
     /// There is no identity token to log in with.
-    #[error(transparent)]
-    Identity(oidc::Error),
+    #[error("no login to {server}")]
+    Identity {
+        /// The server.
+        server: Server,
+        /// Why there is none.
+        source: oidc::Error,
+    },
     /// Nothing is mounted there.
     #[error("{server} has nothing mounted at `{path}`: {answer}")]
     NoMount {
@@ -78,7 +83,7 @@ pub enum Error {
         answer: Answer,
     },
     /// It points elsewhere, where the token does not follow.
-    #[error("{server} redirects to `{to}`, and no token is sent after a redirect")]
+    #[error("{server} redirects to {to}, and no token is sent after a redirect")]
     Redirected {
         /// The server.
         server: Server,
@@ -127,7 +132,7 @@ impl Error {
         match self {
             Self::Service { answer, .. } => answer.is_passing(),
             Self::Unreachable { .. } => true,
-            Self::Identity(error) => !error.is_lasting(),
+            Self::Identity { source, .. } => !source.is_lasting(),
             _ => false,
         }
     }

@@ -84,7 +84,10 @@ impl Held {
     /// A token that `place` gives, if it can be one: it becomes a header.
     pub(super) fn given(text: &str, place: &str) -> Option<Self> {
         let text = text.trim();
-        let valid = text.bytes().all(|byte| byte.is_ascii_graphic());
+        // Quotes are those of a shell or of YAML, which should not have come along.
+        let valid = text
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !b"\"'`".contains(&byte));
         (valid && (1..=LONGEST).contains(&text.len())).then(|| Self {
             token: SecretString::from(text),
             place: place.to_owned(),
@@ -206,14 +209,21 @@ impl Credentials {
             Proof::Kubernetes { source, http, .. } => (source, "", false, http),
         };
         let token = source.token(audience, http).await;
-        let token = token.map_err(Error::Identity)?;
+        let token = token.map_err(|source| Error::Identity {
+            server: server.clone(),
+            source,
+        })?;
         let audiences = &token.claims().audience;
         // Whoever holds a token for AWS can assume the role that trusts it. Vault has no need to.
         let for_aws = audiences.any(|audience| audience.starts_with("sts.amazonaws.com"));
         let matching = audiences.any(|known| known == audience);
         if (chosen && !matching) || (for_aws && !chosen) {
+            let wanted = match audience {
+                "" => server.address.to_string(),
+                audience => audience.to_owned(),
+            };
             return Err(Error::Audience {
-                server: server.clone(),
+                wanted,
                 place: source.to_string(),
                 audience: audiences.to_string(),
             });

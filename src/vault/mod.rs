@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod answer;
+mod credentials;
 pub mod failure;
 mod http;
 pub mod login;

@@ -1,6 +1,7 @@
 //! A Vault that is asked: one login for a run, however many keys and images it has.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -27,6 +28,8 @@ use crate::cloud::retry::{Backoff, Throttle};
 pub struct Vault {
     connection: Arc<Connection>,
     login: Shared<BoxFuture<'static, Result<Arc<Held>, Error>>>,
+    /// Whether the login is on its way, or done.
+    begun: Arc<AtomicBool>,
 }
 
 /// How the server is asked, with a token or without.
@@ -69,7 +72,10 @@ impl Vault {
             throttle: Throttle::default(),
         });
         let asked = Arc::clone(&connection);
+        let begun = Arc::new(AtomicBool::new(false));
+        let beginning = Arc::clone(&begun);
         let login = async move {
+            beginning.store(true, Ordering::Relaxed);
             Ok(Arc::new(match settings.login {
                 Login::Given(held) => held,
                 Login::With(credentials) => credentials.log_in(&asked).await?,
@@ -78,6 +84,7 @@ impl Vault {
         Ok(Self {
             connection,
             login: login.boxed().shared(),
+            begun,
         })
     }
 
@@ -125,7 +132,11 @@ impl Vault {
 
     /// Gives the token back, if it is one that this run obtained. Should that fail, the token ends by itself.
     pub async fn log_out(&self) {
-        let Some(Ok(held)) = self.login.peek() else {
+        if !self.begun.load(Ordering::Relaxed) {
+            return;
+        }
+        // A login that is on its way may give a token that nobody knows of yet.
+        let Ok(Ok(held)) = timeout(PARTING, self.login.clone()).await else {
             return;
         };
         if !held.ours {
@@ -138,7 +149,7 @@ impl Vault {
         else {
             return;
         };
-        let asked = connection.with_token(request, path, "update", held);
+        let asked = connection.with_token(request, path, "update", &held);
         match timeout(PARTING, asked).await {
             Ok(Ok(_)) => tracing::debug!("the token is revoked"),
             Ok(Err(error)) => tracing::debug!("the token is not revoked: {error}"),
@@ -221,7 +232,8 @@ impl Connection {
         let answer = match reply.status {
             200..=299 => return Ok(reply.body),
             300..=399 => {
-                let to = reply.location.unwrap_or_else(|| "nowhere".to_owned());
+                let to = reply.location.map(|place| format!("`{place}`"));
+                let to = to.unwrap_or_else(|| "a place that it does not name".to_owned());
                 return Err(Error::Redirected { server, to });
             }
             status => Answer::of(status, &reply.body, secrets),

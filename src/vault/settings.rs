@@ -4,19 +4,18 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use reqwest::Proxy;
-use secrecy::SecretString;
 use tokio::time::Instant;
 
 use super::address::{Address, Authority, Server, Service};
+use super::credentials;
 use super::http::Transport;
-use super::login::{Credentials, Held, Login, Method, Proof};
+use super::login::{Login, Method};
 use super::tls::{self, Trust};
 use super::variables::Variables;
 use crate::cloud::aws::READ;
-use crate::cloud::ci::Ci;
-use crate::cloud::oidc::{self, RelyingParty, Source};
-use crate::cloud::{bundle, http, retry, token};
-use crate::environment::{self, variable};
+use crate::cloud::oidc;
+use crate::cloud::{bundle, retry};
+use crate::environment;
 use crate::key::transit::Mount;
 
 /// What a run asks for.
@@ -46,7 +45,7 @@ pub struct Wishes {
 
 impl Wishes {
     /// Whether a flag asks for a login.
-    fn logs_in(&self) -> bool {
+    pub(super) fn logs_in(&self) -> bool {
         let texts = [
             &self.role,
             &self.mount,
@@ -55,6 +54,22 @@ impl Wishes {
             &self.jwt_variable,
         ];
         self.method.is_some() || texts.into_iter().any(Option::is_some)
+    }
+
+    /// A flag that says something to other methods than this one.
+    pub(super) fn useless(&self, method: Method) -> Option<&'static str> {
+        let flags: &[(&str, &Option<String>)] = match method {
+            Method::AppRole => &[
+                ("--vault-role", &self.role),
+                ("--vault-audience", &self.audience),
+                ("--vault-jwt-file", &self.jwt_file),
+                ("--vault-jwt-env", &self.jwt_variable),
+            ],
+            Method::Kubernetes => &[("--vault-audience", &self.audience)],
+            Method::Jwt => &[],
+        };
+        let given = flags.iter().find(|(_, given)| given.is_some());
+        given.map(|(flag, _)| *flag)
     }
 
     /// The first flag that is given, if any is.
@@ -120,7 +135,7 @@ impl Settings {
         };
         Ok(Self {
             namespace: namespace.transpose()?,
-            login: login(variables, &server, wishes)?,
+            login: credentials::login(variables, &server, wishes)?,
             transport: Transport {
                 trust: Trust::from_environment(variables)?,
                 proxy: proxy(variables)?,
@@ -152,164 +167,12 @@ fn proxy(variables: Variables) -> Result<Option<Proxy>, Error> {
     }
 }
 
-/// The token, or what to log in with: what a flag asks for, then a token that is there, then what the
-/// environment offers, and last the token of somebody who logged in at this desk.
-fn login(variables: Variables, server: &Server, wishes: &Wishes) -> Result<Login, Error> {
-    let not_a_token = |place: String| Error::NotAToken { place };
-    if !wishes.logs_in() {
-        if let Some((name, text)) = variables.of("TOKEN")? {
-            let held = Held::given(&text, &name);
-            return held.map(Login::Given).ok_or_else(|| not_a_token(name));
-        }
-        if let Some((name, path)) = variables.of("TOKEN_FILE")? {
-            return match from_file(&path) {
-                Ok(held) => Ok(Login::Given(
-                    held.ok_or_else(|| not_a_token(format!("`{path}`")))?,
-                )),
-                Err(reason) => Err(Error::TokenFile {
-                    variable: name,
-                    path,
-                    reason,
-                }),
-            };
-        }
-    }
-    let role = wishes.role.clone();
-    let role = match (role, variables.of("AUTH_ROLE")?) {
-        (None, Some((_, role))) => Some(role),
-        (role, _) => role,
-    };
-    let method = match (wishes.method, variables.of("AUTH_METHOD")?) {
-        (Some(method), _) => Some(method),
-        (None, None) => None,
-        (None, Some((name, text))) => Some(Method::parse(&text).ok_or_else(|| {
-            environment::Error::new(&name, text, "`jwt`, `approle` or `kubernetes`")
-        })?),
-    };
-    let role_id = variables.of("ROLE_ID")?;
-    let method = match (method, &role, &role_id) {
-        (Some(method), _, _) => method,
-        (None, Some(_), _) => Method::Jwt,
-        (None, None, Some(_)) => Method::AppRole,
-        (None, None, None) if wishes.logs_in() => Method::Jwt,
-        (None, None, None) => return from_desk(server),
-    };
-    let mount = match (wishes.mount.clone(), variables.of("AUTH_PATH")?) {
-        (Some(mount), _) => Some(("--vault-auth-mount".to_owned(), mount)),
-        (None, set) => set,
-    };
-    let mount = match mount {
-        None => Mount::parse(method.name()),
-        Some((name, text)) => {
-            let path = text.trim_matches('/');
-            let path = path.strip_prefix("auth/").unwrap_or(path);
-            let mount = Mount::parse(path);
-            Some(mount.ok_or_else(|| {
-                environment::Error::new(&name, text, "the path of a login method")
-            })?)
-        }
-    };
-    let mount = mount.ok_or(Error::NoToken {
-        service: server.service,
-    })?;
-    let proof = match method {
-        Method::AppRole => approle(variables, role_id)?,
-        Method::Jwt => jwt(server, wishes, role)?,
-        Method::Kubernetes => kubernetes(wishes, role)?,
-    };
-    Ok(Login::With(Box::new(Credentials { mount, proof })))
-}
-
-fn approle(variables: Variables, role_id: Option<(String, String)>) -> Result<Proof, Error> {
-    match (role_id, variables.of("SECRET_ID")?) {
-        (Some((_, role_id)), Some((_, secret_id))) => Ok(Proof::AppRole {
-            role_id,
-            secret_id: SecretString::from(secret_id),
-        }),
-        (None, _) => Err(Error::NoAppRole {
-            missing: "VAULT_ROLE_ID",
-        }),
-        (Some(_), None) => Err(Error::NoAppRole {
-            missing: "VAULT_SECRET_ID",
-        }),
-    }
-}
-
-fn jwt(server: &Server, wishes: &Wishes, role: Option<String>) -> Result<Proof, Error> {
-    let source = match token_place(wishes)? {
-        Some(source) => source,
-        None => {
-            Source::detect(Ci::detect(), RelyingParty::Vault).map_err(|source| Error::Identity {
-                address: server.address.clone(),
-                source,
-            })?
-        }
-    };
-    Ok(Proof::Jwt {
-        role,
-        chosen: wishes.audience.is_some(),
-        audience: match &wishes.audience {
-            Some(audience) => audience.clone(),
-            None => server.address.to_string(),
-        },
-        source,
-        http: http::client(bundle::from_environment()?),
-    })
-}
-
-fn kubernetes(wishes: &Wishes, role: Option<String>) -> Result<Proof, Error> {
-    // https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/
-    const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
-    let source = token_place(wishes)?;
-    Ok(Proof::Kubernetes {
-        role: role.ok_or(Error::NoRole)?,
-        source: source.unwrap_or_else(|| Source::File(SERVICE_ACCOUNT.to_owned())),
-        http: http::client(bundle::from_environment()?),
-    })
-}
-
-/// Where a flag says that the identity token is.
-fn token_place(wishes: &Wishes) -> Result<Option<Source>, Error> {
-    // What is wrong here may be the token itself, and is not repeated.
-    match (&wishes.jwt_file, &wishes.jwt_variable) {
-        (Some(path), _) if path.is_empty() || token::is_token(path) => {
-            Err(Error::TokenPlace("--vault-jwt-file"))
-        }
-        (Some(path), _) => Ok(Some(Source::File(path.clone()))),
-        (None, Some(name)) if !environment::is_name(name) => {
-            Err(Error::TokenPlace("--vault-jwt-env"))
-        }
-        (None, Some(name)) => Ok(Some(Source::Variable(name.clone()))),
-        (None, None) => Ok(None),
-    }
-}
-
-/// What `vault login` leaves behind.
-fn from_desk(server: &Server) -> Result<Login, Error> {
-    let service = server.service;
-    let none = Error::NoToken { service };
-    let Some(home) = variable("HOME")? else {
-        return Err(none);
-    };
-    let path = format!("{home}/.vault-token");
-    match from_file(&path) {
-        Ok(Some(held)) => Ok(Login::Given(held)),
-        Ok(None) | Err(_) => Err(none),
-    }
-}
-
-fn from_file(path: &str) -> Result<Option<Held>, String> {
-    let bytes = bundle::read_file(path)?;
-    let text = std::str::from_utf8(&bytes).unwrap_or_default();
-    Ok(Held::given(text, &format!("`{path}`")))
-}
-
 /// What is wrong with what is said of Vault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The address is no URL of a server.
-    #[error("{variable} is not the URL of a Vault")]
+    #[error("{variable} is not the URL of a server")]
     Address {
         /// The variable or flag.
         variable: String,
@@ -328,12 +191,14 @@ pub enum Error {
         other: Address,
     },
     /// There is no identity token to log in with.
-    #[error("there is no way to log in to Vault at {address}")]
+    #[error("no login to {server}")]
     Identity {
-        /// Where the server is.
-        address: Address,
+        /// The server.
+        server: Server,
         /// What is missing.
         source: oidc::Error,
+        /// Whether there is what AppRole takes.
+        approle: bool,
     },
     /// Nothing says where the server is.
     #[error("nothing says where {service} is")]
@@ -345,7 +210,7 @@ pub enum Error {
     #[error("the login by AppRole needs {missing}, which is not set")]
     NoAppRole {
         /// The variable.
-        missing: &'static str,
+        missing: String,
     },
     /// Kubernetes takes a role.
     #[error("the login by Kubernetes needs a role")]
@@ -357,7 +222,7 @@ pub enum Error {
         service: Service,
     },
     /// What is there cannot be a token.
-    #[error("what {place} holds is not a Vault token")]
+    #[error("what {place} holds is not a token")]
     NotAToken {
         /// The variable or file.
         place: String,
@@ -392,14 +257,22 @@ pub enum Error {
         reason: String,
     },
     /// The token's file cannot be read.
-    #[error("cannot read the token of {variable} from `{path}`: {reason}")]
+    #[error("cannot read the token's file{}, which {variable} names: {reason}", quoted(path.as_deref()))]
     TokenFile {
         /// The variable.
         variable: String,
-        /// The file.
-        path: String,
+        /// The file, where it can be no token.
+        path: Option<String>,
         /// What the operating system says.
         reason: String,
+    },
+    /// A flag that says nothing to the method.
+    #[error("`{flag}` says nothing to the login by {method}")]
+    Useless {
+        /// The flag.
+        flag: &'static str,
+        /// The method.
+        method: Method,
     },
     /// A token stands where its place belongs.
     #[error("`{0}` does not name where the identity token is")]
@@ -407,4 +280,8 @@ pub enum Error {
     /// A variable that means nothing.
     #[error(transparent)]
     Variable(#[from] environment::Error),
+}
+
+fn quoted(path: Option<&str>) -> String {
+    path.map_or_else(String::new, |path| format!(" `{path}`"))
 }

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use super::variables::Variables;
 use crate::cloud::bundle::{self, Bundle};
 use crate::environment;
+use crate::text::shown_path;
 
 /// Whom to trust, and who we are.
 pub(super) struct Trust {
@@ -67,7 +68,7 @@ fn authorities(variables: Variables) -> Result<Option<Vec<Certificate>>, Error> 
 fn folder_of(name: &str, folder: &str) -> Result<Vec<Bundle>, Error> {
     let unusable = |reason: String| Error::Folder {
         variable: name.to_owned(),
-        path: folder.to_owned(),
+        path: shown_path(folder).to_owned(),
         reason,
     };
     let entries = std::fs::read_dir(folder).map_err(|error| unusable(error.to_string()))?;
@@ -106,7 +107,7 @@ fn identity(variables: Variables) -> Result<Option<Identity>, Error> {
     let mut pem = Zeroizing::new(Bundle::read(&certificate_variable, &certificate)?.into_pem());
     let unusable = |reason: String| Error::ClientKey {
         variable: key_variable.clone(),
-        path: key.clone(),
+        path: shown_path(&key).to_owned(),
         reason,
     };
     let private = bundle::read_file(&key).map_err(&unusable)?;

@@ -8,6 +8,14 @@ use crate::environment::{self, variable};
 pub(super) struct Variables(pub(super) Service);
 
 impl Variables {
+    /// What the service calls a variable.
+    pub(super) fn named(self, end: &str) -> String {
+        match self.0 {
+            Service::Vault => format!("VAULT_{end}"),
+            Service::OpenBao => format!("BAO_{end}"),
+        }
+    }
+
     /// `VAULT_…` or `BAO_…`, and what it holds.
     pub(super) fn of(self, end: &str) -> Result<Option<(String, String)>, environment::Error> {
         let prefixes = match self.0 {
@@ -16,7 +24,9 @@ impl Variables {
         };
         for prefix in prefixes {
             let name = format!("{prefix}{end}");
-            if let Some(value) = variable(&name)? {
+            // A newline at the end comes with secrets that were pasted.
+            let value = variable(&name)?.map(|value| value.trim().to_owned());
+            if let Some(value) = value.filter(|value| !value.is_empty()) {
                 return Ok(Some((name, value)));
             }
         }

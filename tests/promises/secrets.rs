@@ -12,7 +12,7 @@ use crate::support::s3_server::{Reply, S3Server};
 use crate::support::workshop::{EVERYTHING, ROLE_ARN, SIGN, VERIFY, Workshop};
 use crate::support::{MANIFEST, files, plain_key};
 
-const PUBLIC_KEY: &str = "public-key --key awskms:///alias/release-signer";
+pub(crate) const PUBLIC_KEY: &str = "public-key --key awskms:///alias/release-signer";
 
 const PASSWORD: &str = "canary-password-7f3a";
 const SECRET_KEY: &str = "canary/aws+secret/9c41";
@@ -197,14 +197,14 @@ fn canary_secrets_appear_nowhere() {
 
 /// Everything that came out of some runs.
 #[derive(Default)]
-struct Said {
-    texts: Vec<(String, String)>,
-    succeeded: usize,
+pub(crate) struct Said {
+    pub(crate) texts: Vec<(String, String)>,
+    pub(crate) succeeded: usize,
 }
 
 impl Said {
     /// Runs these lines in every format, as talkative as can be.
-    fn hear(&mut self, shop: &Workshop, lines: &[String]) {
+    pub(crate) fn hear(&mut self, shop: &Workshop, lines: &[String]) {
         for line in lines {
             for format in ["text", "json"] {
                 let run = shop.s3lo(&format!("{line} -v -o {format}"));
@@ -222,9 +222,24 @@ impl Said {
             self.texts.push((name, contents));
         }
     }
+
+    #[track_caller]
+    pub(crate) fn tells_none_of(&self, secrets: &BTreeSet<String>) {
+        let canaries = Canaries::of(secrets);
+        for (what, text) in &self.texts {
+            canaries.absent_from(what, text);
+        }
+        let bytes: usize = self.texts.iter().map(|(_, text)| text.len()).sum();
+        println!(
+            "{} texts, {bytes} bytes searched for {} forms of {} secrets, 0 found",
+            self.texts.len(),
+            canaries.0.len(),
+            secrets.len()
+        );
+    }
 }
 
-fn talkative(mut shop: Workshop) -> Workshop {
+pub(crate) fn talkative(mut shop: Workshop) -> Workshop {
     shop.desk.set("RUST_LOG", "trace");
     shop.desk.set("RUST_BACKTRACE", "1");
     shop.desk.set("AWS_MAX_ATTEMPTS", "2");
@@ -303,19 +318,9 @@ fn the_secrets_of_a_session_appear_nowhere() {
     secrets.insert("canary-of-gitlab".to_owned());
     said.hear(&shop, &with_role(""));
     secrets.extend(secrets_of(&shop));
-    let canaries = Canaries::of(&secrets);
-    for (what, text) in &said.texts {
-        canaries.absent_from(what, text);
-    }
     assert!(said.succeeded >= 10, "{}", said.succeeded);
     assert!(secrets.len() > 20, "{secrets:?}");
-    let bytes: usize = said.texts.iter().map(|(_, text)| text.len()).sum();
-    println!(
-        "{} texts, {bytes} bytes searched for {} forms of {} secrets, 0 found",
-        said.texts.len(),
-        canaries.0.len(),
-        secrets.len()
-    );
+    said.tells_none_of(&secrets);
 }
 
 #[test]

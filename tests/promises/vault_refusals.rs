@@ -1,0 +1,416 @@
+//! Whoever misnames a key in Vault, or sets up the program for it wrongly, is told what to write instead.
+
+use serde_json::Value;
+
+use crate::support::authority::Authority;
+use crate::support::program::Desk;
+
+const SIGN: &str = "sign local://./store/myapp:v1.0 --key";
+const HOST: &str = "hashivault://vault.example/v1/transit/keys/ci-signer";
+
+/// What several runs are told, for a snapshot.
+pub(crate) struct Page {
+    text: String,
+    /// What is never told.
+    secrets: Vec<String>,
+}
+
+impl Page {
+    pub(crate) fn new() -> Self {
+        Self {
+            text: String::new(),
+            secrets: Vec::new(),
+        }
+    }
+
+    /// A token or the like, of which nothing may be told: of an identity token the part that signs it.
+    pub(crate) fn keep_secret(&mut self, secret: &str) {
+        self.secrets.push(secret.to_owned());
+        if let [_, _, signature] = secret.split('.').collect::<Vec<_>>()[..] {
+            self.secrets.push(signature.to_owned());
+        }
+    }
+
+    /// Runs a line that could not, and adds what it is told: the same in text and in JSON.
+    #[track_caller]
+    pub(crate) fn tell(&mut self, what: &str, desk: &Desk, line: &str) {
+        let words = |format| line.split_whitespace().chain(["-v", "-o", format]);
+        self.tell_of(what, desk, words);
+    }
+
+    #[track_caller]
+    pub(crate) fn tell_of<'a, W>(
+        &mut self,
+        what: &str,
+        desk: &Desk,
+        words: impl Fn(&'static str) -> W,
+    ) where
+        W: Iterator<Item = &'a str>,
+    {
+        let run = |format| desk.run(&words(format).collect::<Vec<_>>()).ends_with(2);
+        let (text, json) = (run("text"), run("json"));
+        for run in [&text, &json] {
+            for secret in &self.secrets {
+                let silent = !run.out.contains(secret) && !run.err.contains(secret);
+                assert!(silent, "{secret} in {}{}", run.out, run.err);
+            }
+        }
+        // Before it stands what is told with `--verbose`.
+        let at = text.err.find("error: ").unwrap();
+        let told = &text.err[at..];
+        let error = &json.json()["error"];
+        let field = |name: &str| error[name].as_str().unwrap();
+        let again = format!("error: {}\n  help: {}\n", field("message"), field("help"));
+        assert_eq!(told, again, "{what}");
+        self.text
+            .push_str(&format!("# {what}\n{}, exit 2\n{told}\n", field("code")));
+    }
+
+    pub(crate) fn text(self) -> String {
+        self.text
+    }
+}
+
+/// Takes a snapshot without what differs from run to run.
+macro_rules! assert_told {
+    ($page:expr) => {
+        insta::with_settings!({filters => vec![
+            (r"(127\.0\.0\.1|localhost):\d\d+", "$1:PORT"),
+            (r"/tmp/\.tmp\w+", "FOLDER"),
+        ]}, { insta::assert_snapshot!($page.text()) })
+    };
+}
+pub(crate) use assert_told;
+
+/// With a token that nobody asks for: what is wrong here is told before anything is asked.
+fn desk() -> Desk {
+    Desk::with_image().with("VAULT_TOKEN", "hvs.canary-of-the-token")
+}
+
+fn page() -> Page {
+    let mut page = Page::new();
+    page.keep_secret("canary-of-the-token");
+    page
+}
+
+#[test]
+fn a_reference_that_names_no_key_comes_with_how_to_write_it() {
+    let (mut page, desk) = (page(), desk());
+    for key in [
+        "hashivault://",
+        "hashivault:///ci-signer",
+        "hashivault:///v1/transit/keys/ci-signer",
+        "hashivault://vault.example/",
+        "hashivault://vault.example/ci-signer",
+        "hashivault://ci-signer/1",
+        "hashivault://vault.example/transit/keys/ci-signer",
+        "hashivault://vault.example/v1/ci-signer",
+        "hashivault://vault.example/v1/transit/keys/",
+        "hashivault://vault.example/v1/transit/ci-signer",
+        "hashivault://vault.example/v1/transit/sign/ci-signer",
+        "hashivault://vault.example/v1/transit/keys/team/ci-signer",
+        "hashivault://vault.example/v1/tran%2fsit/keys/ci-signer",
+        "hashivault://vault.example/v1/../transit/keys/ci-signer",
+        "hashivault://vault.example:99999/v1/transit/keys/ci-signer",
+        "hashivault://vault.example:https/v1/transit/keys/ci-signer",
+        "hashivault://https://vault.example/v1/transit/keys/ci-signer",
+        "hashivault://-ci-signer",
+        "hashivault://ci%20signer",
+        "hashivault://ci-signer#1",
+        "hashivault://ci-signer?version=0",
+        "hashivault://ci-signer?version=latest",
+        "hashivault://ci-signer?version=",
+        "hashivault://ci-signer?1",
+        "hashivault://ci-signer?version=1&x=2",
+        "openbao://",
+        "openbao://bao.example/keys/ci-signer",
+        "https://vault.example/v1/transit/keys/ci-signer",
+        "vault://ci-signer",
+        "hashivault:ci-signer",
+        "hashivault://ci-signer:1",
+        "hashivault://user:canary-of-a-password@vault.example/v1/transit/keys/ci-signer",
+        "hashivault://hvs.canary-of-the-token@vault.example/v1/transit/keys/ci-signer",
+    ] {
+        page.keep_secret("canary-of-a-password");
+        page.tell(&key.replace("canary", "…"), &desk, &format!("{SIGN} {key}"));
+    }
+    assert_told!(page);
+}
+
+#[test]
+fn whoever_does_not_say_where_vault_is_is_told_how() {
+    let mut page = page();
+    page.tell(
+        "nothing says",
+        &desk(),
+        &format!("{SIGN} hashivault://ci-signer"),
+    );
+    page.tell(
+        "nor for OpenBao",
+        &desk(),
+        &format!("{SIGN} openbao://ci-signer"),
+    );
+    for address in [
+        "vault.example",
+        "vault.example:8200",
+        "https://vault.example/ui/",
+        "https://vault.example/v1",
+        "https://user:canary-of-the-token@vault.example",
+        "unix:///run/vault.sock",
+    ] {
+        let desk = desk().with("VAULT_ADDR", address);
+        let what = format!("VAULT_ADDR={address}").replace("canary", "…");
+        page.tell(&what, &desk, &format!("{SIGN} hashivault://ci-signer"));
+    }
+    let flag = "--vault-address vault.example";
+    page.tell(
+        flag,
+        &desk(),
+        &format!("{SIGN} hashivault://ci-signer {flag}"),
+    );
+    let bao = desk().with("BAO_ADDR", "bao.example");
+    page.tell(
+        "BAO_ADDR=bao.example",
+        &bao,
+        &format!("{SIGN} openbao://ci-signer"),
+    );
+    for (key, address) in [
+        (HOST, "https://other.example"),
+        (HOST, "https://vault.example.org:8200"),
+        (
+            &HOST.replace(".example", ".example:8200"),
+            "https://vault.example:8201",
+        ),
+        (
+            &HOST.replace("hashivault", "openbao"),
+            "https://other.example",
+        ),
+    ] {
+        let desk = desk().with("VAULT_ADDR", address);
+        page.tell(
+            &format!("VAULT_ADDR={address} {key}"),
+            &desk,
+            &format!("{SIGN} {key}"),
+        );
+    }
+    let flag = "--vault-address https://other.example";
+    page.tell(
+        &format!("{key} {flag}", key = HOST),
+        &desk(),
+        &format!("{SIGN} {HOST} {flag}"),
+    );
+    let plain = desk().with("VAULT_ADDR", "http://vault.example:8200");
+    for key in ["hashivault://ci-signer", HOST] {
+        page.tell(
+            &format!("VAULT_ADDR=http://vault.example:8200 {key}"),
+            &plain,
+            &format!("{SIGN} {key}"),
+        );
+    }
+    let plain = "http://127.0.0.1.example";
+    let desk = desk().with("BAO_ADDR", plain);
+    page.tell(
+        &format!("BAO_ADDR={plain}"),
+        &desk,
+        &format!("{SIGN} openbao://ci-signer"),
+    );
+    assert_told!(page);
+}
+
+#[test]
+fn whoever_has_no_token_is_told_where_to_put_one() {
+    let mut page = page();
+    let line = format!("{SIGN} {HOST}");
+    let bare = || desk().without("VAULT_TOKEN");
+    page.tell("nothing", &bare(), &line);
+    page.tell(
+        "nothing for OpenBao",
+        &bare(),
+        &line.replace("hashivault", "openbao"),
+    );
+    let verify = line.replace("sign ", "verify ");
+    page.tell("nothing, to verify", &bare(), &verify);
+    page.tell(
+        "nothing, for a public key",
+        &bare(),
+        &format!("public-key --key {HOST}"),
+    );
+    let spaces = desk().with("VAULT_TOKEN", "Bearer hvs.canary-of-the-token");
+    page.tell("VAULT_TOKEN of two words", &spaces, &line);
+    let blank = desk().with("VAULT_TOKEN", "  ");
+    page.tell("VAULT_TOKEN of blanks", &blank, &line);
+    let bao = bare().with("BAO_TOKEN", "hvs.canary-of-the-token\nand more");
+    page.tell("BAO_TOKEN of two lines", &bao, &line);
+    let file = |contents: Option<&str>| {
+        let desk = bare().with("VAULT_TOKEN_FILE", "run/token");
+        if let Some(contents) = contents {
+            desk.write("run/token", contents);
+        }
+        desk
+    };
+    page.tell("VAULT_TOKEN_FILE is not there", &file(None), &line);
+    page.tell("VAULT_TOKEN_FILE is empty", &file(Some("\n")), &line);
+    page.tell(
+        "VAULT_TOKEN_FILE has two words",
+        &file(Some("token: hvs.canary-of-the-token\n")),
+        &line,
+    );
+    page.tell(
+        "VAULT_TOKEN_FILE is huge",
+        &file(Some(&"a".repeat(20_000))),
+        &line,
+    );
+    let folder = bare().with("VAULT_TOKEN_FILE", "keys");
+    page.tell("VAULT_TOKEN_FILE is a folder", &folder, &line);
+    let home = bare();
+    home.write("home/.vault-token", "hvs.canary-of-the-token and more");
+    let path = home.file("home");
+    let home = home.with("HOME", path.to_str().unwrap());
+    page.tell("~/.vault-token has three words", &home, &line);
+    assert_told!(page);
+}
+
+#[test]
+fn a_variable_that_means_nothing_is_named() {
+    let mut page = page();
+    let line = format!("{SIGN} {HOST}");
+    for (name, value) in [
+        ("VAULT_AUTH_METHOD", "oidc"),
+        ("BAO_AUTH_METHOD", "JWT"),
+        ("VAULT_AUTH_PATH", "../jwt"),
+        ("VAULT_NAMESPACE", "a b"),
+        ("VAULT_SKIP_VERIFY", "yes"),
+        ("VAULT_MAX_RETRIES", "many"),
+        ("VAULT_MAX_RETRIES", "-1"),
+        ("VAULT_CLIENT_TIMEOUT", "soon"),
+        ("VAULT_CLIENT_TIMEOUT", "0"),
+        (
+            "VAULT_PROXY_ADDR",
+            "http://user:canary-of-the-token@not a host",
+        ),
+        ("VAULT_TLS_SERVER_NAME", "vault.internal"),
+        ("BAO_TLS_SERVER_NAME", "bao.internal"),
+        ("VAULT_CACERT", "nowhere.pem"),
+        ("VAULT_CACERT", "keys/cosign.pub"),
+        ("VAULT_CACERT_BYTES", "not PEM"),
+        ("VAULT_CAPATH", "nowhere"),
+        ("VAULT_CAPATH", "keys"),
+        ("VAULT_CLIENT_CERT", "client.pem"),
+        ("VAULT_CLIENT_KEY", "client.key"),
+        ("BAO_CLIENT_CERT", "client.pem"),
+    ] {
+        let mut desk = desk().with(name, value);
+        if ["VAULT_AUTH_METHOD", "BAO_AUTH_METHOD"].contains(&name) {
+            desk.unset("VAULT_TOKEN");
+        }
+        if name == "VAULT_AUTH_PATH" {
+            desk.unset("VAULT_TOKEN");
+            desk.set("VAULT_AUTH_ROLE", "ci");
+        }
+        let what = format!("{name}={value}").replace("canary", "…");
+        page.tell(&what, &desk, &line);
+    }
+    let mut desk = desk().with("VAULT_ADDR", "https://vault.example");
+    desk.set("TRANSIT_SECRET_ENGINE_PATH", "tran sit");
+    page.tell(
+        "TRANSIT_SECRET_ENGINE_PATH=tran sit",
+        &desk,
+        &format!("{SIGN} hashivault://ci-signer"),
+    );
+    desk.unset("TRANSIT_SECRET_ENGINE_PATH");
+    let (certificate, key) = Authority::new().certificate("client.example");
+    desk.write("client.pem", certificate);
+    desk.write("client.key", key);
+    desk.write("empty.key", "");
+    desk.set("VAULT_CLIENT_CERT", "client.pem");
+    for key in ["nowhere.key", "empty.key", "client.pem"] {
+        desk.set("VAULT_CLIENT_KEY", key);
+        page.tell(&format!("VAULT_CLIENT_KEY={key}"), &desk, &line);
+    }
+    desk.set("VAULT_CLIENT_CERT", "keys/cosign.pub");
+    desk.set("VAULT_CLIENT_KEY", "client.key");
+    page.tell("VAULT_CLIENT_CERT=keys/cosign.pub", &desk, &line);
+    assert_told!(page);
+}
+
+#[test]
+fn a_flag_that_means_nothing_is_named() {
+    let mut page = page();
+    let line = format!("{SIGN} {HOST}");
+    let token = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJpIn0.canary-of-the-identity-token";
+    page.keep_secret(token);
+    let desk = desk();
+    for flags in [
+        "--vault-auth oidc",
+        "--vault-auth-mount ../jwt --vault-role ci",
+        "--vault-namespace a//b",
+        "--vault-role ci --vault-jwt-env NO-NAME",
+        "--vault-role ci --vault-jwt-file a --vault-jwt-env B",
+        "--vault-token x",
+    ] {
+        page.tell(flags, &desk, &format!("{line} {flags}"));
+    }
+    for flag in [
+        "--vault-address",
+        "--vault-role",
+        "--vault-audience",
+        "--vault-auth-mount",
+        "--vault-namespace",
+        "--vault-jwt-file",
+        "--vault-jwt-env",
+    ] {
+        let role = ["--vault-auth", "jwt", flag, ""];
+        let words = |format| line.split(' ').chain(role).chain(["-v", "-o", format]);
+        page.tell_of(&format!("{flag} ''"), &desk, words);
+    }
+    for flag in ["--vault-jwt-file", "--vault-jwt-env", "--vault-role"] {
+        let what = format!("{flag} TOKEN");
+        page.tell(
+            &what,
+            &desk,
+            &format!("{line} --vault-auth jwt {flag} {token}"),
+        );
+    }
+    assert_told!(page);
+}
+
+#[test]
+fn a_flag_for_vault_needs_a_key_in_vault() {
+    let mut page = page();
+    let line = format!("{SIGN} keys/cosign.key");
+    let desk = desk();
+    for flags in [
+        "--vault-address https://vault.example",
+        "--vault-namespace team",
+        "--vault-auth jwt",
+        "--vault-role ci",
+        "--vault-auth-mount jwt",
+        "--vault-audience other",
+        "--vault-jwt-file token",
+        "--vault-jwt-env TOKEN",
+        "--vault-plain-http",
+    ] {
+        page.tell(flags, &desk, &format!("{line} {flags}"));
+    }
+    let text = page.text();
+    let (first, rest) = text.split_once("\n\n").unwrap();
+    let help = first.lines().last().unwrap();
+    assert_eq!(rest.matches(help).count(), 8);
+    insta::assert_snapshot!(text);
+}
+
+/// Variables are often those of a whole pipeline, and stand there for other programs.
+#[test]
+fn a_variable_for_vault_is_none_of_the_business_of_other_keys() {
+    let mut desk = desk();
+    for name in [
+        "VAULT_ADDR",
+        "VAULT_MAX_RETRIES",
+        "VAULT_CACERT",
+        "VAULT_AUTH_METHOD",
+    ] {
+        desk.set(name, "nonsense");
+    }
+    let json = desk.s3lo(&format!("{SIGN} keys/cosign.key -o json"));
+    assert_eq!(json.ends_with(0).json()["status"], Value::from("signed"));
+}
