@@ -10,6 +10,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
+use crate::text::shown_path;
+
 /// A variable's text; `None` where it is unset or empty.
 ///
 /// # Errors
@@ -81,7 +83,7 @@ fn is_read_by_others(name: &[u8]) -> bool {
 pub struct Error {
     /// The variable.
     pub variable: String,
-    /// Its value.
+    /// Its value, unless it may be a secret.
     pub value: String,
     /// What it should be.
     pub expected: &'static str,
@@ -92,7 +94,7 @@ impl Error {
     pub fn new(variable: &str, value: String, expected: &'static str) -> Self {
         Self {
             variable: variable.to_owned(),
-            value,
+            value: shown_path(&value).to_owned(),
             expected,
         }
     }

@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret as _, SecretSlice};
 use tempfile::NamedTempFile;
 
 use super::args::{GenerateArgs, Output, PublicKeyArgs};
-use super::{Ending, Stop, deadline, json, password, plan};
+use super::{Ending, Stop, deadline, json, password, plan, text};
 use crate::explain::Explained;
 use crate::key::private::PrivateKey;
 
@@ -71,8 +71,11 @@ pub(super) async fn public(
     args: &PublicKeyArgs,
     output: Output,
     out: &mut dyn Write,
+    err: &mut dyn Write,
 ) -> Result<Ending, Stop> {
-    let key = plan::public_key(&args.key, &args.aws, &args.vault, deadline(args.timeout)).await?;
+    let (key, warnings) =
+        plan::public_key(&args.key, &args.aws, &args.vault, deadline(args.timeout)).await?;
+    text::warnings(err, &warnings)?;
     match output {
         Output::Text => out.write_all(key.to_pem().as_bytes())?,
         Output::Json => json::write(

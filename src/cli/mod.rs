@@ -106,7 +106,7 @@ fn command(cli: Cli, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<End
         Command::Sign(args) => waiting(sign::run(&args, output, out, err)),
         Command::Verify(args) => waiting(verify::run(&args, output, out, err)),
         Command::GenerateKeyPair(args) => keys::generate(&args, output, out),
-        Command::PublicKey(args) => waiting(keys::public(&args, output, out)),
+        Command::PublicKey(args) => waiting(keys::public(&args, output, out, err)),
         Command::Completions(args) => {
             let mut script = Vec::new();
             clap_complete::generate(args.shell, &mut Cli::command(), "s3lo", &mut script);

@@ -101,30 +101,64 @@ impl Keys {
         join_all(self.vaults.values().map(Vault::log_in)).await;
     }
 
-    /// Gives back every token that this run obtained.
-    pub(super) async fn log_out(&self) {
-        join_all(self.vaults.values().map(Vault::log_out)).await;
+    /// Gives back every token that this run obtained; what could not be given back, in words.
+    async fn log_out(&self) -> Vec<String> {
+        let ended = join_all(self.vaults.values().map(Vault::log_out)).await;
+        ended.into_iter().filter_map(Result::err).collect()
     }
 
-    /// Does the work of a run, and then gives back every token that this run obtained: also where it is told to
-    /// stop, as a CI system does with a job that is cancelled.
-    pub(super) async fn during<T>(&self, work: impl Future<Output = T>) -> Result<T, Explained> {
+    /// Works until it is told to stop, as a CI system does with a job that is cancelled: then, and where the work
+    /// fails, the tokens are given back.
+    pub(super) async fn unless_stopped<T>(
+        &self,
+        work: impl Future<Output = Result<T, Explained>>,
+    ) -> Result<T, Explained> {
         if self.vaults.is_empty() {
-            return Ok(work.await);
+            return work.await;
         }
         let done = match select(pin!(work), pin!(told_to_stop())).await {
-            Either::Left((done, _)) => Some(done),
-            Either::Right(_) => None,
-        };
-        self.log_out().await;
-        match done {
-            Some(done) => Ok(done),
-            None => Err(Explained {
+            Either::Left((Ok(done), _)) => return Ok(done),
+            Either::Left((Err(error), _)) => error,
+            Either::Right(_) => Explained {
                 code: "interrupted",
                 message: "the run was told to stop".to_owned(),
                 help: "run it again; what was signed already is kept".to_owned(),
-            }),
+            },
+        };
+        let kept = self.log_out().await;
+        let message = std::iter::once(done.message.clone()).chain(kept);
+        Err(Explained {
+            message: message.collect::<Vec<_>>().join("; "),
+            ..done
+        })
+    }
+
+    /// Does the work of a run, and then gives the tokens back. What its user should know is told beside what came
+    /// of it.
+    pub(super) async fn during<T>(
+        &self,
+        work: impl Future<Output = T>,
+    ) -> Result<(T, Vec<String>), Explained> {
+        let done = self.unless_stopped(async { Ok(work.await) }).await?;
+        let connections = self.vaults.values().filter_map(Vault::warning);
+        let mut warnings: Vec<_> = connections.map(str::to_owned).collect();
+        warnings.extend(self.log_out().await);
+        Ok((done, warnings))
+    }
+
+    /// Two references to versions of the same key, which one holder has.
+    pub(super) fn same_key(&self) -> Option<(&KeyRef, &KeyRef)> {
+        let mut seen: Vec<(&KeyRef, &TransitKey)> = Vec::new();
+        for (reference, holder) in &self.held {
+            let Holder::Vault(key) = holder else {
+                continue;
+            };
+            if let Some((other, _)) = seen.iter().find(|(_, other)| other.is_same_key(key)) {
+                return Some((other, reference));
+            }
+            seen.push((reference, key));
         }
+        None
     }
 
     /// To sign with.

@@ -52,7 +52,8 @@ impl Plan {
         let mut stores = Stores::new();
         let images = self::images(references, images, cloud.as_ref(), &mut stores)?;
         let keys = Keys::new(keys, cloud.as_ref(), &wishes(vault, deadline))?;
-        ready(cloud.as_ref(), &stores, &keys, deadline).await?;
+        keys.unless_stopped(ready(cloud.as_ref(), &stores, &keys, deadline))
+            .await?;
         Ok(Self { images, keys })
     }
 }
@@ -108,19 +109,20 @@ pub(super) async fn public_key(
     aws: &AwsArgs,
     vault: &VaultArgs,
     deadline: Instant,
-) -> Result<PublicKey, Explained> {
+) -> Result<(PublicKey, Vec<String>), Explained> {
     let references = vec![key(typed)?];
     let in_kms = references.iter().any(is_in_kms);
     let cloud = configure(in_kms, aws, &references, deadline).await?;
     let keys = Keys::new(references, cloud.as_ref(), &wishes(vault, deadline))?;
-    ready(cloud.as_ref(), &Stores::new(), &keys, deadline).await?;
+    keys.unless_stopped(ready(cloud.as_ref(), &Stores::new(), &keys, deadline))
+        .await?;
     let public = keys.public();
     let Some(key) = public.first() else {
         return Err(timed_out());
     };
-    let opened = keys.during(timeout_at(deadline, key.opened())).await?;
+    let (opened, warnings) = keys.during(timeout_at(deadline, key.opened())).await?;
     match opened {
-        Ok(Ok(keys)) => Ok(keys.newest().clone()),
+        Ok(Ok(keys)) => Ok((keys.newest().clone(), warnings)),
         Ok(Err(error)) => Err(Explained::new(&error)),
         Err(_) => Err(timed_out()),
     }
@@ -199,13 +201,10 @@ async fn ready(
         Either::Left((assumed, _)) => assumed,
         Either::Right(((), assume)) => assume.await,
     };
-    let failed = match assumed {
-        Ok(Ok(())) => return Ok(()),
-        Ok(Err(error)) => Explained::new(&error),
-        Err(_) => timed_out(),
-    };
-    keys.log_out().await;
-    Err(failed)
+    match assumed {
+        Ok(assumed) => assumed.map_err(|error| Explained::new(&error)),
+        Err(_) => Err(timed_out()),
+    }
 }
 
 fn wishes(args: &VaultArgs, deadline: Instant) -> Wishes {

@@ -46,7 +46,7 @@ pub(super) async fn run(
     let several = images.len() > 1;
     let print =
         |image: &Image, results: &Signatures| print(out, image, references, results, several);
-    let (results, printed) = keys
+    let ((results, printed), warnings) = keys
         .during(progress::work_on(
             &images,
             args.images.concurrency,
@@ -55,6 +55,7 @@ pub(super) async fn run(
             print,
         ))
         .await?;
+    text::warnings(err, &warnings)?;
     printed?;
     if text {
         errors(err, &images, &results)?;

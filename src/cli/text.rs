@@ -125,3 +125,11 @@ pub(super) fn error(
     }
     writeln!(err, "{explained}")
 }
+
+/// What a run's user should know, whatever came of the run.
+pub(super) fn warnings(err: &mut dyn Write, warnings: &[String]) -> io::Result<()> {
+    for warning in warnings {
+        writeln!(err, "warning: {}", printable(warning))?;
+    }
+    Ok(())
+}

@@ -1,6 +1,8 @@
 //! `s3lo verify`.
 
+use std::cell::Cell;
 use std::io::Write;
+use std::num::NonZeroUsize;
 
 use super::args::{Output, VerifyArgs};
 use super::json::{self, Results, VerifyElement};
@@ -49,24 +51,42 @@ pub(super) async fn run(
         options.deadline,
     )
     .await?;
+    if args.require != Require::AtLeast(NonZeroUsize::MIN)
+        && let Some((one, other)) = keys.same_key()
+    {
+        return Err(Stop::Explained(Explained::usage(
+            format!("`{one}` and `{other}` are versions of one key, which count once"),
+            "name the key once for each that must have signed, or leave `--require` away",
+        )));
+    }
     let (references, public) = (&keys.references, keys.public());
     let text = output == Output::Text;
+    let proven = Cell::new(false);
     let work = |image: Image| {
         let public = public.as_slice();
-        async move { verify(&image, public, &options).await }
+        let proven = &proven;
+        async move {
+            let answer = verify(&image, public, &options).await;
+            let failed = |outcome: &Outcome| outcome.decision == Decision::Failed;
+            proven.set(proven.get() || answer.as_ref().is_ok_and(failed));
+            answer
+        }
     };
     let several = images.len() > 1;
     let print =
         |image: &Image, answer: &Answer| print(out, err, image, references, answer, several);
-    let (answers, mut printed) = keys
-        .during(progress::work_on(
-            &images,
-            args.images.concurrency,
-            text,
-            work,
-            print,
-        ))
-        .await?;
+    let worked = progress::work_on(&images, args.images.concurrency, text, work, print);
+    let ((answers, mut printed), warnings) = match keys.during(worked).await {
+        Ok(done) => done,
+        // Nor is it hidden by a signal.
+        Err(stopped) if proven.get() => {
+            super::failed(stopped, !text, out, err)?;
+            return Ok(Ending::Refused);
+        }
+        Err(stopped) => return Err(stopped.into()),
+    };
+    // The verdict is what the exit code is for, whoever reads the rest.
+    let _ = text::warnings(err, &warnings);
     if text && images.len() > 1 {
         printed = printed.and_then(|()| summary(err, &answers));
     }

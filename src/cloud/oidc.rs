@@ -26,7 +26,7 @@ use super::token::{MOST, Token};
 use super::url::{is_guarded, origin};
 use crate::blocking::blocking;
 use crate::environment::{self, variable};
-use crate::text::clipped;
+use crate::text::{clipped, shown_path};
 
 /// Where tokens come from.
 #[derive(Clone)]
@@ -132,7 +132,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 fn from_file(path: &str) -> Result<SecretString, Error> {
     let unreadable = |reason: String| Error::Unreadable {
-        path: path.to_owned(),
+        path: shown_path(path).to_owned(),
         reason,
     };
     let file = std::fs::File::open(path).map_err(|error| unreadable(error.to_string()))?;

@@ -63,7 +63,7 @@ pub fn held_back(
         );
     }
     format!(
-        "{not_looked_for}: min_decryption_version holds them back, see `{cli} read {path}`; if they are still to be trusted, `{cli} write {path}/config min_decryption_version={available}` gives them back"
+        "{not_looked_for}: min_decryption_version holds them back; whoever keeps the key may have had a reason: `{cli} read {path}`"
     )
 }
 

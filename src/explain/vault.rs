@@ -125,9 +125,9 @@ fn no_identity(address: &Address, source: &oidc::Error) -> String {
 /// The lines of a policy that are missing. A mistyped name is refused in the same words.
 fn denied(service: Service, capability: &str, path: &str) -> String {
     let statement = format!("`path \"{path}\" {{ capabilities = [\"{capability}\"] }}`");
-    let to_sign = path.rsplit_once("/keys/").map(|(mount, key)| {
-        format!(", and to sign `path \"{mount}/sign/{key}\" {{ capabilities = [\"update\"] }}`")
-    });
+    let to_sign = path
+        .rsplit_once("/keys/")
+        .map(|(mount, key)| format!(" (to sign it takes update on `{mount}/sign/{key}`, too)"));
     format!(
         "check mount and key, since what is not there is refused as well; then add to a policy of the token (`{} token lookup` names them): {statement}{}; if it has that, look at the namespace",
         cli(service),
@@ -179,6 +179,11 @@ fn no_mount(service: Service, path: &str) -> String {
     if path.starts_with("auth/") && path.ends_with("/login") {
         return format!(
             "look where the login method is mounted, `{cli} auth list`, and name that by `--vault-auth-mount PATH`"
+        );
+    }
+    if ["auth", "sys"].contains(&mount.split('/').next().unwrap_or_default()) {
+        return format!(
+            "no engine can be mounted at `{mount}`: look where it is, `{cli} secrets list`"
         );
     }
     format!(
@@ -336,14 +341,22 @@ impl Explain for settings::Error {
                 "set {missing}; or log in by the CI system's identity token: `--vault-auth jwt --vault-role ROLE`"
             ),
             Self::NoRole => "name it: `--vault-role ROLE`".to_owned(),
-            Self::NoToken { service } => format!(
-                "in CI give `--vault-role ROLE`, which logs in by the job's identity token; or set {}, {}, or {} and {}; at a desk run `{} login`",
-                variable(*service, "TOKEN"),
-                variable(*service, "TOKEN_FILE"),
-                variable(*service, "ROLE_ID"),
-                variable(*service, "SECRET_ID"),
-                cli(*service)
-            ),
+            Self::NoToken { service, family } => {
+                let named = |end| variable(*family, end);
+                let others = if service == family {
+                    String::new()
+                } else {
+                    format!("; all variables are {}, since that is what names the server", named("…"))
+                };
+                format!(
+                    "in CI give `--vault-role ROLE`, which logs in by the job's identity token; or set {}, {}, or {} and {}; at a desk run `{} login`{others}",
+                    named("TOKEN"),
+                    named("TOKEN_FILE"),
+                    named("ROLE_ID"),
+                    named("SECRET_ID"),
+                    cli(*service)
+                )
+            }
             Self::NotAToken { .. } => {
                 "put the token itself there, one word such as `hvs.…`, and nothing else".to_owned()
             }

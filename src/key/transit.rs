@@ -121,19 +121,26 @@ fn instead(service: Service, rest: &str) -> String {
         .replacen("/sign/", "/keys/", 1)
         .replacen("V1/", "v1/", 1);
     let (first, others) = path.split_once('/').unwrap_or((&path, ""));
-    let others = others.trim_start_matches("v1/").trim_start_matches('/');
-    let with_host = format!("{first}/v1/{others}");
-    let without_host = format!("HOST/v1/{}", path.trim_start_matches("v1/"));
-    let is_host = first.contains(['.', ':']) || first == "localhost";
-    let meant = [
-        if is_host { &with_host } else { &without_host },
-        if is_host { &without_host } else { &with_host },
-        others,
-        first,
-    ];
-    let found = meant.into_iter().find(|text| Name::reads(service, text));
-    let found = found.unwrap_or("HOST/v1/transit/keys/KEY");
-    format!("{scheme}://{found}")
+    let others = others.strip_prefix("v1").unwrap_or(others);
+    let others = others.trim_start_matches('/');
+    let last = others.rsplit('/').next().unwrap_or_default();
+    let meant = if first.contains(['.', ':']) || first == "localhost" {
+        // A host.
+        [
+            format!("{first}/v1/{others}"),
+            format!("{first}/v1/transit/keys/{last}"),
+            format!("{first}/v1/transit/keys/KEY"),
+        ]
+    } else {
+        let alone = if first == "transit" { last } else { first };
+        [
+            format!("HOST/v1/{}", path.trim_start_matches("v1/")),
+            alone.to_owned(),
+            "HOST/v1/transit/keys/KEY".to_owned(),
+        ]
+    };
+    let found = meant.iter().find(|text| Name::reads(service, text));
+    format!("{scheme}://{}", found.map_or("KEY", String::as_str))
 }
 
 /// `version=N`, and nothing else.
@@ -300,8 +307,12 @@ mod tests {
             ("transit/k", "k"),
             ("/transit/keys/k", "HOST/v1/transit/keys/k"),
             ("/v1/transit/keys/k", "HOST/v1/transit/keys/k"),
-            ("vault.example/v1/k", "k"),
-            ("vault.example/v1/", "vault.example"),
+            ("vault.example/v1/k", "vault.example/v1/transit/keys/k"),
+            ("vault.example/k", "vault.example/v1/transit/keys/k"),
+            ("vault.example/", "vault.example/v1/transit/keys/KEY"),
+            ("vault.example/v1/", "vault.example/v1/transit/keys/KEY"),
+            ("bao.example/keys/k", "bao.example/v1/transit/keys/k"),
+            ("k/1", "k"),
             ("/", "HOST/v1/transit/keys/KEY"),
         ] {
             match parse(rest) {

@@ -41,6 +41,12 @@ impl TransitKey {
         }
     }
 
+    /// Whether this is the same key, whatever versions of it are meant.
+    pub fn is_same_key(&self, other: &Self) -> bool {
+        let place = |key: &Self| (key.vault.server().address.clone(), key.path());
+        place(self) == place(other)
+    }
+
     /// Asks for the public keys of all versions, newest first; or that of the one version which is named.
     ///
     /// # Errors

@@ -18,7 +18,6 @@ use super::algorithm::KeyType;
 use super::public::{self, PublicKey};
 use super::{PublicKeys, Signature};
 use crate::json;
-use crate::text::clipped;
 
 /// Reads the answer to [Read key](https://developer.hashicorp.com/vault/api-docs/secret/transit#read-key).
 ///
@@ -43,14 +42,17 @@ pub fn read_signature(body: &[u8], version: NonZeroU64) -> Result<Signature, Err
         // What stands before the signature itself.
         return Err(Error::Prefix {
             version,
-            found: signature.rsplit_once(':').map(|(found, _)| clipped(found)),
+            found: signature
+                .rsplit_once(':')
+                .map(|(found, _)| found.to_owned())
+                .filter(|found| is_plain(found, b":")),
         });
     };
     let decoded = BASE64_STANDARD.decode(encoded).ok();
     let bytes = decoded.filter(|bytes| !bytes.is_empty());
     Ok(Signature {
         bytes: bytes.ok_or(Error::Encoding { version })?,
-        request_id: answer.request_id.as_deref().map(clipped),
+        request_id: answer.request_id.filter(|id| is_plain(id, b"-")),
     })
 }
 
@@ -104,7 +106,11 @@ impl TryFrom<KeyData> for Versions {
     fn try_from(data: KeyData) -> Result<Self, Error> {
         let Some(key_type) = KeyType::from_transit(&data.kind) else {
             return Err(Error::Unsupported {
-                kind: clipped(&data.kind),
+                kind: if is_plain(&data.kind, b"-_") {
+                    data.kind
+                } else {
+                    "that has no name of one".to_owned()
+                },
             });
         };
         if data.derived {
@@ -123,7 +129,7 @@ impl TryFrom<KeyData> for Versions {
             }
         }
         let latest = NonZeroU64::new(data.latest_version);
-        match latest.filter(|latest| versions.contains_key(latest)) {
+        match latest.filter(|latest| versions.keys().next_back() == Some(latest)) {
             Some(latest) => Ok(Self {
                 key_type,
                 versions,
@@ -158,8 +164,7 @@ impl Versions {
         if let Some(version) = wanted {
             return Ok(PublicKeys::from(self.public(version)?));
         }
-        let newest_first = self.versions.keys().rev();
-        let older = newest_first.filter(|version| **version != self.latest);
+        let older = self.versions.keys().rev().skip(1);
         let older = older.map(|version| self.public(*version));
         let (newest, older) = (self.public(self.latest)?, older.collect::<Result<_, _>>()?);
         Ok(PublicKeys::newest_first(newest, older))
@@ -206,6 +211,14 @@ impl Versions {
 #[derive(Deserialize)]
 struct Signed {
     signature: String,
+}
+
+/// Whether a text of the server is no more than a name or a number: it is shown, and could be the echo of a
+/// token.
+fn is_plain(text: &str, also: &[u8]) -> bool {
+    let byte =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || also.contains(&byte);
+    (1..=40).contains(&text.len()) && text.bytes().all(byte)
 }
 
 impl KeyType {

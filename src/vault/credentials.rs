@@ -6,11 +6,12 @@ use super::address::Server;
 use super::login::{Credentials, Held, Login, Method, Proof};
 use super::settings::{Error, Wishes};
 use super::variables::Variables;
-use crate::cloud::ci::Ci;
+use crate::cloud::ci::{self, Ci};
 use crate::cloud::oidc::{RelyingParty, Source};
 use crate::cloud::{bundle, http, token};
 use crate::environment::{self, variable};
 use crate::key::transit::Mount;
+use crate::text;
 
 /// The token, or what to log in with: what a flag asks for, then a token that is there, then what the
 /// environment offers, and last the token of somebody who logged in at this desk.
@@ -62,7 +63,7 @@ pub(super) fn login(
         (None, None) if wishes.useless(Method::AppRole).is_some() => Method::Jwt,
         (None, None) if half => Method::AppRole,
         (None, None) if wishes.logs_in() => Method::Jwt,
-        (None, None) => return from_desk(server),
+        (None, None) => return from_desk(variables, server, wishes),
     };
     let mount = match (wishes.mount.clone(), variables.of("AUTH_PATH")?) {
         (Some(mount), _) => Some(("--vault-auth-mount".to_owned(), mount)),
@@ -81,6 +82,7 @@ pub(super) fn login(
     };
     let mount = mount.ok_or(Error::NoToken {
         service: server.service,
+        family: variables.0,
     })?;
     if let Some(flag) = wishes.useless(method) {
         return Err(Error::Useless { flag, method });
@@ -142,6 +144,7 @@ fn kubernetes(wishes: &Wishes, role: Option<String>) -> Result<Proof, Error> {
     let source = token_place(wishes)?;
     Ok(Proof::Kubernetes {
         role: role.ok_or(Error::NoRole)?,
+        audience: wishes.audience.clone(),
         source: source.unwrap_or_else(|| Source::File(SERVICE_ACCOUNT.to_owned())),
         http: http::client(bundle::from_environment()?),
     })
@@ -151,7 +154,9 @@ fn kubernetes(wishes: &Wishes, role: Option<String>) -> Result<Proof, Error> {
 fn token_place(wishes: &Wishes) -> Result<Option<Source>, Error> {
     // What is wrong here may be the token itself, and is not repeated.
     match (&wishes.jwt_file, &wishes.jwt_variable) {
-        (Some(path), _) if path.is_empty() || token::is_token(path) => {
+        (Some(path), _)
+            if path.is_empty() || token::is_token(path) || text::is_vault_token(path) =>
+        {
             Err(Error::TokenPlace("--vault-jwt-file"))
         }
         (Some(path), _) => Ok(Some(Source::File(path.clone()))),
@@ -163,10 +168,16 @@ fn token_place(wishes: &Wishes) -> Result<Option<Source>, Error> {
     }
 }
 
-/// What `vault login` leaves behind.
-fn from_desk(server: &Server) -> Result<Login, Error> {
+/// What `vault login` leaves behind: for the server that this desk is set up for, and no other that a reference
+/// may name. In a CI system it would be that of whoever owns the machine.
+fn from_desk(variables: Variables, server: &Server, wishes: &Wishes) -> Result<Login, Error> {
     let service = server.service;
-    let none = Error::NoToken { service };
+    let family = variables.0;
+    let none = Error::NoToken { service, family };
+    let set_up = wishes.address.is_some() || variables.of("ADDR")?.is_some();
+    if ci::in_any() || !set_up {
+        return Err(none);
+    }
     let Some(home) = variable("HOME")? else {
         return Err(none);
     };

@@ -11,7 +11,7 @@ use crate::cloud::token::Claims;
 #[non_exhaustive]
 pub enum Error {
     /// The identity token is for another service, which it would hand over.
-    #[error("the identity token from {place} is for `{audience}`, and not for `{wanted}`")]
+    #[error("the identity token from {place} is for `{audience}`, and not for `{wanted}` alone")]
     Audience {
         /// For whom it should be.
         wanted: String,

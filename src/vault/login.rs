@@ -8,6 +8,7 @@ use reqwest::Request;
 use rustify::Endpoint as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
+use serde_json::Value;
 use vaultrs::api::auth::approle::requests::LoginWithApproleRequest;
 use vaultrs::api::auth::kubernetes::requests::LoginWithKubernetesRequest;
 use vaultrs::api::auth::oidc::requests::JWTLoginRequest;
@@ -122,6 +123,8 @@ pub(super) enum Proof {
     },
     Kubernetes {
         role: String,
+        /// For whom the token has to be, where somebody says.
+        audience: Option<String>,
         source: oidc::Source,
         http: SharedHttpClient,
     },
@@ -187,11 +190,8 @@ impl Credentials {
         })?;
         // Batch tokens cannot be revoked
         // (https://developer.hashicorp.com/vault/docs/concepts/tokens#batch-tokens).
-        let ours = login.auth.token_type.as_deref() != Some("batch");
-        tracing::debug!(
-            "logged in by {method} at `{mount}`, for {} s",
-            login.auth.lease_duration
-        );
+        let ours = login.auth.token_type != "batch";
+        tracing::debug!("logged in by {method} at `{mount}`");
         Ok(Held { ours, ..held })
     }
 
@@ -205,25 +205,36 @@ impl Credentials {
                 chosen,
                 http,
                 ..
-            } => (source, audience.as_str(), *chosen, http),
-            Proof::Kubernetes { source, http, .. } => (source, "", false, http),
+            } => (source, Some(audience.as_str()), *chosen, http),
+            Proof::Kubernetes {
+                source,
+                audience,
+                http,
+                ..
+            } => (source, audience.as_deref(), audience.is_some(), http),
         };
-        let token = source.token(audience, http).await;
+        let token = source.token(audience.unwrap_or_default(), http).await;
         let token = token.map_err(|source| Error::Identity {
             server: server.clone(),
             source,
         })?;
         let audiences = &token.claims().audience;
+        let wanted = audience.unwrap_or_default();
+        let matching = audiences.any(|known| known == wanted);
         // Whoever holds a token for AWS can assume the role that trusts it. Vault has no need to.
-        let for_aws = audiences.any(|audience| audience.starts_with("sts.amazonaws.com"));
-        let matching = audiences.any(|known| known == audience);
-        if (chosen && !matching) || (for_aws && !chosen) {
-            let wanted = match audience {
-                "" => server.address.to_string(),
-                audience => audience.to_owned(),
-            };
+        let for_aws = audiences.any(is_of_aws) && !(chosen && is_of_aws(wanted));
+        // One for another server could be used there. Names that are no URLs say nothing of servers.
+        let for_another = match (chosen, audience) {
+            (true, _) => !matching,
+            (false, None) => false,
+            (false, Some(_)) => !matching && audiences.any(|known| known.contains("://")),
+        };
+        if for_aws || for_another {
             return Err(Error::Audience {
-                wanted,
+                wanted: match audience {
+                    Some(audience) => audience.to_owned(),
+                    None => server.address.to_string(),
+                },
                 place: source.to_string(),
                 audience: audiences.to_string(),
             });
@@ -286,6 +297,13 @@ impl Credentials {
     }
 }
 
+/// Whether an audience is AWS's: STS, in any region and spelling, or its sign-in.
+fn is_of_aws(audience: &str) -> bool {
+    let audience = audience.to_ascii_lowercase();
+    let host = audience.trim_start_matches("https://");
+    (host.starts_with("sts.") && host.contains("amazonaws.")) || audience.starts_with("urn:amazon:")
+}
+
 /// The `auth` of a login's answer.
 #[derive(Deserialize)]
 struct LoggedIn {
@@ -296,10 +314,9 @@ struct LoggedIn {
 #[derive(Deserialize)]
 struct Auth {
     client_token: String,
+    /// Whatever it is: the token has to be known, or nobody could revoke it.
     #[serde(default)]
-    lease_duration: u64,
-    #[serde(default)]
-    token_type: Option<String>,
+    token_type: Value,
 }
 
 impl Drop for Auth {

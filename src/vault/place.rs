@@ -22,7 +22,7 @@ impl Place {
     ///
     /// [`Error`] if nothing says it, or two say different things, or a token would go there in the clear.
     pub fn of(name: &Name, wishes: &Wishes) -> Result<Self, Error> {
-        let variables = Variables(name.service);
+        let variables = Variables::of_service(name.service)?;
         let said = match &wishes.address {
             Some(address) => Some(("--vault-address".to_owned(), address.clone())),
             None => variables.of("ADDR")?,

@@ -11,7 +11,7 @@ use reqwest::{Client, Request};
 use rustify::Endpoint;
 use rustify::errors::ClientError;
 use secrecy::ExposeSecret as _;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 use vaultrs::api::token::requests::RevokeTokenSelfRequest;
 use zeroize::Zeroizing;
 
@@ -38,6 +38,7 @@ pub(super) struct Connection {
     /// Scheme, host and port.
     pub(super) base: String,
     namespace: Option<String>,
+    warning: Option<String>,
     client: Client,
     attempts: u32,
     deadline: Instant,
@@ -57,6 +58,7 @@ impl Vault {
     pub fn configure(server: Server, wishes: &Wishes) -> Result<Self, settings::Error> {
         let settings = Settings::new(server, wishes)?;
         let server = settings.server;
+        let warning = settings.transport.trust.warning();
         let client = http::client(&server.address, settings.transport);
         let client = client.map_err(|reason| settings::Error::Transport {
             server: server.clone(),
@@ -66,6 +68,7 @@ impl Vault {
             base: server.address.to_string(),
             server,
             namespace: settings.namespace,
+            warning,
             client,
             attempts: settings.attempts,
             deadline: wishes.deadline,
@@ -130,30 +133,52 @@ impl Vault {
         }
     }
 
-    /// Gives the token back, if it is one that this run obtained. Should that fail, the token ends by itself.
-    pub async fn log_out(&self) {
+    /// What whoever runs this should know of the connection.
+    pub fn warning(&self) -> Option<&str> {
+        self.connection.warning.as_deref()
+    }
+
+    /// Gives the token back, if it is one that this run obtained.
+    ///
+    /// # Errors
+    ///
+    /// Why that failed. The token ends by itself, then.
+    pub async fn log_out(&self) -> Result<(), String> {
         if !self.begun.load(Ordering::Relaxed) {
-            return;
+            return Ok(());
         }
+        let until = Instant::now().checked_add(PARTING);
+        let until = until.unwrap_or(self.connection.deadline);
+        let ending = timeout_at(until, self.revoke(until)).await;
+        let ended = ending.unwrap_or_else(|_| Err("no answer in time".to_owned()));
+        ended.map_err(|reason| {
+            format!(
+                "the token of this run's login to {} is not revoked, and ends by itself: {reason}",
+                self.connection.server
+            )
+        })
+    }
+
+    async fn revoke(&self, until: Instant) -> Result<(), String> {
         // A login that is on its way may give a token that nobody knows of yet.
-        let Ok(Ok(held)) = timeout(PARTING, self.login.clone()).await else {
-            return;
+        let held = match self.login.clone().await {
+            Ok(held) if held.ours => held,
+            _ => return Ok(()),
         };
-        if !held.ours {
-            return;
-        }
         let connection = &self.connection;
-        let endpoint = RevokeTokenSelfRequest {};
-        let path = "auth/token/revoke-self";
-        let Ok(request) = into_request(endpoint.request(&connection.base), &connection.server)
-        else {
-            return;
-        };
-        let asked = connection.with_token(request, path, "update", &held);
-        match timeout(PARTING, asked).await {
-            Ok(Ok(_)) => tracing::debug!("the token is revoked"),
-            Ok(Err(error)) => tracing::debug!("the token is not revoked: {error}"),
-            Err(_) => tracing::debug!("the token is not revoked: no answer in time"),
+        let mut backoff = Backoff::new(connection.attempts, until, Throttle::default());
+        loop {
+            let made = RevokeTokenSelfRequest {}.request(&connection.base);
+            let request =
+                into_request(made, &connection.server).map_err(|error| error.to_string())?;
+            let path = "auth/token/revoke-self";
+            let asked = connection.with_token(request, path, "update", &held);
+            let Err(error) = backoff.counted(asked).await else {
+                return Ok(());
+            };
+            if !error.is_passing() || !backoff.wait(error.is_throttled()).await {
+                return Err(error.to_string());
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use reqwest::Proxy;
+use reqwest::{NoProxy, Proxy};
 use tokio::time::Instant;
 
 use super::address::{Address, Authority, Server, Service};
@@ -65,8 +65,7 @@ impl Wishes {
                 ("--vault-jwt-file", &self.jwt_file),
                 ("--vault-jwt-env", &self.jwt_variable),
             ],
-            Method::Kubernetes => &[("--vault-audience", &self.audience)],
-            Method::Jwt => &[],
+            Method::Kubernetes | Method::Jwt => &[],
         };
         let given = flags.iter().find(|(_, given)| given.is_some());
         given.map(|(flag, _)| *flag)
@@ -108,7 +107,7 @@ impl Settings {
     ///
     /// [`Error`] for what is set and means nothing, and if there is no token and nothing to log in with.
     pub(super) fn new(server: Server, wishes: &Wishes) -> Result<Self, Error> {
-        let variables = Variables(server.service);
+        let variables = Variables::of_service(server.service)?;
         if let Some((name, _)) = variables.of("TLS_SERVER_NAME")? {
             return Err(Error::ServerName { variable: name });
         }
@@ -161,9 +160,10 @@ fn proxy(variables: Variables) -> Result<Option<Proxy>, Error> {
         return Ok(None);
     };
     // It may hold a password.
+    let plain = url.starts_with("http://") || url.starts_with("https://");
     match Proxy::all(&url) {
-        Ok(proxy) => Ok(Some(proxy)),
-        Err(_) => Err(Error::Proxy { variable }),
+        Ok(proxy) if plain => Ok(Some(proxy.no_proxy(NoProxy::from_env()))),
+        _ => Err(Error::Proxy { variable }),
     }
 }
 
@@ -216,10 +216,12 @@ pub enum Error {
     #[error("the login by Kubernetes needs a role")]
     NoRole,
     /// No token, and nothing to log in with.
-    #[error("there is no {service} token, and nothing to log in with")]
+    #[error("there is no token for {service}, and nothing to log in with")]
     NoToken {
         /// Which one.
         service: Service,
+        /// Whose variables count.
+        family: Service,
     },
     /// What is there cannot be a token.
     #[error("what {place} holds is not a token")]

@@ -15,7 +15,8 @@ use crate::text::shown_path;
 pub(super) struct Trust {
     authorities: Option<Vec<Certificate>>,
     identity: Option<Identity>,
-    anybody: bool,
+    /// The variable that says to accept whatever certificate there is.
+    anybody: Option<String>,
 }
 
 impl Trust {
@@ -29,6 +30,14 @@ impl Trust {
         })
     }
 
+    /// What whoever runs this should know of it.
+    pub(super) fn warning(&self) -> Option<String> {
+        let variable = self.anybody.as_ref()?;
+        Some(format!(
+            "{variable} is set: whoever answers in Vault's place gets the token"
+        ))
+    }
+
     pub(super) fn apply(self, mut builder: ClientBuilder) -> ClientBuilder {
         if let Some(authorities) = self.authorities {
             builder = builder.tls_certs_only(authorities);
@@ -36,10 +45,7 @@ impl Trust {
         if let Some(identity) = self.identity {
             builder = builder.identity(identity);
         }
-        if self.anybody {
-            tracing::debug!(
-                "whatever certificate Vault has is accepted, as VAULT_SKIP_VERIFY says"
-            );
+        if self.anybody.is_some() {
             builder = builder.tls_danger_accept_invalid_certs(true);
         }
         builder

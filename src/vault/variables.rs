@@ -1,14 +1,25 @@
-//! The variables that Vault's own client reads, under both their names.
+//! The variables that Vault's own client reads, and OpenBao's.
 
 use super::address::Service;
 use crate::environment::{self, variable};
 
-/// The variables of a service, each with its value. The other service's stand in.
+/// The variables of one family, VAULT_… or BAO_…: never some of each, which could be of two servers.
 #[derive(Clone, Copy)]
 pub(super) struct Variables(pub(super) Service);
 
 impl Variables {
-    /// What the service calls a variable.
+    /// Those that speak of a service's server: its own, unless the other family alone names one.
+    pub(super) fn of_service(service: Service) -> Result<Self, environment::Error> {
+        let other = match service {
+            Service::Vault => Service::OpenBao,
+            Service::OpenBao => Service::Vault,
+        };
+        let (own, others) = (Self(service), Self(other));
+        let lent = own.of("ADDR")?.is_none() && others.of("ADDR")?.is_some();
+        Ok(if lent { others } else { own })
+    }
+
+    /// What a variable is called.
     pub(super) fn named(self, end: &str) -> String {
         match self.0 {
             Service::Vault => format!("VAULT_{end}"),
@@ -16,32 +27,26 @@ impl Variables {
         }
     }
 
-    /// `VAULT_…` or `BAO_…`, and what it holds.
+    /// A variable's name, and what it holds.
     pub(super) fn of(self, end: &str) -> Result<Option<(String, String)>, environment::Error> {
-        let prefixes = match self.0 {
-            Service::Vault => ["VAULT_", "BAO_"],
-            Service::OpenBao => ["BAO_", "VAULT_"],
-        };
-        for prefix in prefixes {
-            let name = format!("{prefix}{end}");
-            // A newline at the end comes with secrets that were pasted.
-            let value = variable(&name)?.map(|value| value.trim().to_owned());
-            if let Some(value) = value.filter(|value| !value.is_empty()) {
-                return Ok(Some((name, value)));
-            }
-        }
-        Ok(None)
+        let name = self.named(end);
+        // A newline at the end comes with secrets that were pasted.
+        let value = variable(&name)?.map(|value| value.trim().to_owned());
+        let value = value.filter(|value| !value.is_empty());
+        Ok(value.map(|value| (name, value)))
     }
 
-    /// Whether a variable says so, in one of the words that Vault's own client takes. An empty one says
-    /// nothing, and one that means nothing is an error.
-    pub(super) fn flag(self, end: &str) -> Result<bool, environment::Error> {
-        let Some((name, text)) = self.of(end)? else {
-            return Ok(false);
+    /// The variable that says so, in one of the words that Vault's own client takes. An empty one says nothing,
+    /// and one that means nothing is an error.
+    pub(super) fn flag(self, end: &str) -> Result<Option<String>, environment::Error> {
+        // Word for word: to turn a check off it takes a clear one.
+        let name = self.named(end);
+        let Some(text) = variable(&name)? else {
+            return Ok(None);
         };
         match text.to_ascii_lowercase().as_str() {
-            "1" | "t" | "true" => Ok(true),
-            "0" | "f" | "false" => Ok(false),
+            "1" | "t" | "true" => Ok(Some(name)),
+            "0" | "f" | "false" => Ok(None),
             _ => Err(environment::Error::new(&name, text, "`true` or `false`")),
         }
     }

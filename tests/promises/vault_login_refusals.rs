@@ -3,13 +3,12 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::aws_server::{AUDIENCE, AwsServer, Issuer, TokenAlgorithm, now};
 use crate::support::program::Desk;
 use crate::support::s3_server::Reply;
 use crate::support::vault::{Cluster, Vault};
-use crate::vault_logins::Job;
 use crate::vault_refusals::{Page, assert_told};
 
 const SIGN: &str = "sign local://./store/myapp:v1.0 --key hashivault://ci-signer";
@@ -281,27 +280,6 @@ fn a_token_that_is_for_others_is_told_before_it_is_shown() {
         "--vault-role ci --vault-audience other",
     );
     assert_told!(to.page);
-}
-
-/// Runs what is between backticks and begins with `vault `, as far as it writes a role's audience.
-#[test]
-fn the_command_that_lets_the_role_take_the_token_does_so() {
-    let vault = Vault::start();
-    let (job, _ci) = Job::in_github(&vault, "ci-signer");
-    job.has_role("jwt", "https://other.example", SUBJECT);
-    let told = job.run("sign", "--vault-role ci-signer").ends_with(2).err;
-    let command = told
-        .split('`')
-        .find(|part| part.starts_with("vault write "));
-    let words: Vec<_> = command.unwrap().split(' ').skip(2).collect();
-    assert_eq!(words[0], "auth/jwt/role/ci-signer");
-    let settings = words[1..].iter().map(|setting| {
-        let (name, value) = setting.split_once('=').unwrap();
-        (name.to_owned(), Value::from(value))
-    });
-    vault.post(words[0], &settings.collect());
-    // What the role had besides is still there: its claims and its policies.
-    job.signs("--vault-role ci-signer");
 }
 
 #[test]

@@ -311,7 +311,23 @@ fn a_token_for_aws_is_not_shown_to_vault_unless_somebody_says_so() {
     );
     let flags = "--vault-role several --vault-jwt-env TOKEN";
     assert_eq!(job.refused(flags), "no_identity_token");
-    job.signs(&format!("{flags} --vault-audience {}", vault.address));
+    let wanted = format!("{flags} --vault-audience {}", vault.address);
+    assert_eq!(job.refused(&wanted), "no_identity_token");
+    job.signs(&format!("{flags} --vault-audience {AUDIENCE}"));
+}
+
+#[test]
+fn a_token_for_another_server_is_not_shown_to_this_one_unless_somebody_says_so() {
+    let vault = Vault::start();
+    let (mut job, token) = token_of(&vault, "https://gitlab.com", "https://vault.example");
+    job.desk.set("TOKEN", &token);
+    let flags = "--vault-role signer --vault-jwt-env TOKEN";
+    assert_eq!(job.refused(flags), "no_identity_token");
+    job.signs(&format!("{flags} --vault-audience https://vault.example"));
+    // A name that is no URL says nothing of servers.
+    let (mut job, token) = token_of(&vault, "https://gitlab.com", "vault");
+    job.desk.set("TOKEN", &token);
+    job.signs(flags);
 }
 
 #[test]

@@ -77,7 +77,11 @@ fn an_identity_token_appears_nowhere() {
     is_silent(Workbench::logging_in(), LOGIN, None);
     let mut bench = Workbench::logging_in();
     bench.desk.set("CI_TOKEN", JWT);
-    is_silent(bench, "--vault-role release --vault-jwt-env CI_TOKEN", None);
+    is_silent(
+        bench,
+        &LOGIN.replace("--vault-jwt-file jwt", "--vault-jwt-env CI_TOKEN"),
+        None,
+    );
 }
 
 #[test]

@@ -166,7 +166,7 @@ fn one_session_serves_every_image_and_key_of_a_run() {
 fn a_token_that_cannot_be_revoked_is_left_to_end_by_itself() {
     let bench = Workbench::logging_in();
     bench
-        .run("sign", "--vault-role batch --vault-jwt-file jwt")
+        .run("sign", &LOGIN.replace("release", "batch"))
         .ends_with(0);
     assert_eq!(bench.vault.kinds(), [Kind::Login, Kind::Key, Kind::Sign]);
 }

@@ -26,7 +26,8 @@ pub(super) const JWT: &str = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9.\
 pub(super) const KEY: &str = "--key hashivault://ci-signer";
 
 /// What logs in by `./jwt`.
-pub(super) const LOGIN: &str = "--vault-role release --vault-jwt-file jwt";
+pub(super) const LOGIN: &str =
+    "--vault-role release --vault-jwt-file jwt --vault-audience http://vault.example";
 
 /// The image.
 pub(super) const IMAGE: &str = "local://./store/myapp:v1.0";
