@@ -110,7 +110,7 @@ def sign_by_vault(services):
 def sign_by_vault_on_gitlab(services):
     """The job has no token of Vault's: it logs in with its own, and gives back what it got."""
     variables = CREDENTIALS | {"GITLAB_CI": "true", "VAULT_ID_TOKEN": services.ready["vaultJwt"]}
-    return ["sign", IMAGE, *VAULT_KEY, "--vault-role", "ci"], variables
+    return ["sign", IMAGE, *VAULT_KEY, "--vault-role", "ci", "--vault-audience", "https://vault.example"], variables
 
 
 def verify_by_file(services):

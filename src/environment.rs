@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-use crate::text::shown_path;
+use crate::text::shown_value;
 
 /// A variable's text; `None` where it is unset or empty.
 ///
@@ -94,7 +94,7 @@ impl Error {
     pub fn new(variable: &str, value: String, expected: &'static str) -> Self {
         Self {
             variable: variable.to_owned(),
-            value: shown_path(&value).to_owned(),
+            value: shown_value(&value).to_owned(),
             expected,
         }
     }

@@ -69,9 +69,16 @@ pub(crate) fn is_vault_token(rest: &str) -> bool {
 pub(crate) fn shown_path(path: &str) -> &str {
     let secret = is_key_material(path)
         || path.contains(char::is_control)
-        || path.split('.').count() == 3 && path.len() > 60
+        || (path.split('.').count() == 3 && path.len() > 60 && !path.contains('/'))
         || is_vault_token(path);
     if secret { "…" } else { path }
+}
+
+/// A value as it may be shown, unless it may be a secret.
+pub(crate) fn shown_value(value: &str) -> &str {
+    let text = value.trim();
+    let secret = is_key_material(text) || is_vault_token(text);
+    if secret { "…" } else { value }
 }
 
 fn is_unprintable(c: char) -> bool {

@@ -75,7 +75,7 @@ pub(super) async fn public(
 ) -> Result<Ending, Stop> {
     let (key, warnings) =
         plan::public_key(&args.key, &args.aws, &args.vault, deadline(args.timeout)).await?;
-    text::warnings(err, &warnings)?;
+    let _ = text::warnings(err, &warnings);
     match output {
         Output::Text => out.write_all(key.to_pem().as_bytes())?,
         Output::Json => json::write(

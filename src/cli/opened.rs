@@ -122,15 +122,18 @@ impl Keys {
             Either::Right(_) => Explained {
                 code: "interrupted",
                 message: "the run was told to stop".to_owned(),
-                help: "run it again; what was signed already is kept".to_owned(),
+                help: "run it again; what a signer has stored already is kept".to_owned(),
             },
         };
-        let kept = self.log_out().await;
-        let message = std::iter::once(done.message.clone()).chain(kept);
-        Err(Explained {
-            message: message.collect::<Vec<_>>().join("; "),
-            ..done
-        })
+        Err(done.with(&self.close().await))
+    }
+
+    /// Gives the tokens back; what whoever runs this should know of connections and tokens.
+    async fn close(&self) -> Vec<String> {
+        let connections = self.vaults.values().filter_map(Vault::warning);
+        let mut warnings: Vec<_> = connections.map(str::to_owned).collect();
+        warnings.extend(self.log_out().await);
+        warnings
     }
 
     /// Does the work of a run, and then gives the tokens back. What its user should know is told beside what came
@@ -140,17 +143,14 @@ impl Keys {
         work: impl Future<Output = T>,
     ) -> Result<(T, Vec<String>), Explained> {
         let done = self.unless_stopped(async { Ok(work.await) }).await?;
-        let connections = self.vaults.values().filter_map(Vault::warning);
-        let mut warnings: Vec<_> = connections.map(str::to_owned).collect();
-        warnings.extend(self.log_out().await);
-        Ok((done, warnings))
+        Ok((done, self.close().await))
     }
 
     /// Two references to versions of the same key, which one holder has.
     pub(super) fn same_key(&self) -> Option<(&KeyRef, &KeyRef)> {
         let mut seen: Vec<(&KeyRef, &TransitKey)> = Vec::new();
-        for (reference, holder) in &self.held {
-            let Holder::Vault(key) = holder else {
+        for reference in &self.references {
+            let Some(Holder::Vault(key)) = self.held.get(reference) else {
                 continue;
             };
             if let Some((other, _)) = seen.iter().find(|(_, other)| other.is_same_key(key)) {

@@ -20,6 +20,15 @@ use crate::store::local::LocalStore;
 use crate::store::s3::S3Store;
 use crate::vault::settings::Wishes;
 
+/// Whether it matters how many keys there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counted {
+    /// One of them will do, or each works for itself.
+    Any,
+    /// They stand for as many signers.
+    Each,
+}
+
 /// A run: images in their stores, and keys, each where it is asked.
 pub(super) struct Plan {
     /// The images, in the order typed.
@@ -34,6 +43,7 @@ impl Plan {
     pub(super) async fn new(
         images: &ImageArgs,
         keys: Vec<KeyRef>,
+        counted: Counted,
         aws: &AwsArgs,
         vault: &VaultArgs,
         deadline: Instant,
@@ -52,6 +62,14 @@ impl Plan {
         let mut stores = Stores::new();
         let images = self::images(references, images, cloud.as_ref(), &mut stores)?;
         let keys = Keys::new(keys, cloud.as_ref(), &wishes(vault, deadline))?;
+        if counted == Counted::Each
+            && let Some((one, other)) = keys.same_key()
+        {
+            return Err(Explained::usage(
+                format!("`{one}` and `{other}` are versions of one key, which count once"),
+                "name the key once for each that must have signed, or leave `--require` away",
+            ));
+        }
         keys.unless_stopped(ready(cloud.as_ref(), &stores, &keys, deadline))
             .await?;
         Ok(Self { images, keys })
@@ -123,8 +141,8 @@ pub(super) async fn public_key(
     let (opened, warnings) = keys.during(timeout_at(deadline, key.opened())).await?;
     match opened {
         Ok(Ok(keys)) => Ok((keys.newest().clone(), warnings)),
-        Ok(Err(error)) => Err(Explained::new(&error)),
-        Err(_) => Err(timed_out()),
+        Ok(Err(error)) => Err(Explained::new(&error).with(&warnings)),
+        Err(_) => Err(timed_out().with(&warnings)),
     }
 }
 

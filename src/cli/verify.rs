@@ -1,12 +1,12 @@
 //! `s3lo verify`.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::io::Write;
 use std::num::NonZeroUsize;
 
 use super::args::{Output, VerifyArgs};
 use super::json::{self, Results, VerifyElement};
-use super::plan::{self, Plan};
+use super::plan::{self, Counted, Plan};
 use super::progress;
 use super::{Ending, Stop, deadline, text};
 use crate::explain::Explained;
@@ -43,32 +43,32 @@ pub(super) async fn run(
             "give `--key` for each key that may have signed",
         )));
     }
+    let counted = if args.require == Require::AtLeast(NonZeroUsize::MIN) {
+        Counted::Any
+    } else {
+        Counted::Each
+    };
     let Plan { images, keys } = Plan::new(
         &args.images,
         references,
+        counted,
         &args.aws,
         &args.vault,
         options.deadline,
     )
     .await?;
-    if args.require != Require::AtLeast(NonZeroUsize::MIN)
-        && let Some((one, other)) = keys.same_key()
-    {
-        return Err(Stop::Explained(Explained::usage(
-            format!("`{one}` and `{other}` are versions of one key, which count once"),
-            "name the key once for each that must have signed, or leave `--require` away",
-        )));
-    }
     let (references, public) = (&keys.references, keys.public());
     let text = output == Output::Text;
-    let proven = Cell::new(false);
+    let proven = RefCell::new(Vec::new());
     let work = |image: Image| {
         let public = public.as_slice();
         let proven = &proven;
         async move {
             let answer = verify(&image, public, &options).await;
             let failed = |outcome: &Outcome| outcome.decision == Decision::Failed;
-            proven.set(proven.get() || answer.as_ref().is_ok_and(failed));
+            if answer.as_ref().is_ok_and(failed) {
+                proven.borrow_mut().push(image.reference.to_string());
+            }
             answer
         }
     };
@@ -79,8 +79,16 @@ pub(super) async fn run(
     let ((answers, mut printed), warnings) = match keys.during(worked).await {
         Ok(done) => done,
         // Nor is it hidden by a signal.
-        Err(stopped) if proven.get() => {
-            super::failed(stopped, !text, out, err)?;
+        Err(stopped) if !proven.borrow().is_empty() => {
+            let stopped = Explained {
+                message: format!(
+                    "{}; not verified: {}",
+                    stopped.message,
+                    proven.borrow().join(", ")
+                ),
+                ..stopped
+            };
+            let _ = super::failed(stopped, !text, out, err);
             return Ok(Ending::Refused);
         }
         Err(stopped) => return Err(stopped.into()),

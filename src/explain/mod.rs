@@ -42,6 +42,15 @@ impl Explained {
         }
     }
 
+    /// The same, with what else should be known.
+    pub fn with(self, warnings: &[String]) -> Self {
+        let told = std::iter::once(self.message).chain(warnings.iter().map(|text| shown(text)));
+        Self {
+            message: told.collect::<Vec<_>>().join("; "),
+            ..self
+        }
+    }
+
     /// A mistake on the command line.
     pub fn usage(message: impl Into<String>, help: impl Into<String>) -> Self {
         Self {

@@ -323,9 +323,10 @@ impl Explain for settings::Error {
                 "write scheme, host and port alone, as in `https://vault.example:8200`".to_owned()
             }
             Self::Bundle(error) => error.help(),
-            Self::Contradiction { variable, named, other } => format!(
-                "name one server: leave {variable} away, or name the key by its name alone, or set {variable} to `{}://{named}`",
-                if other.is_tls() { "https" } else { "http" }
+            Self::Contradiction { service, variable, named, other } => format!(
+                "name one server: leave {variable} away, or name the key by its name alone, or set {variable} to `{}://{named}`{}",
+                if other.is_tls() { "https" } else { "http" },
+                if *service == Service::OpenBao && variable == "VAULT_ADDR" { "; an OpenBao is named by BAO_ADDR" } else { "" }
             ),
             Self::Identity { server, source, approle } => {
                 let help = no_identity(&server.address, source);

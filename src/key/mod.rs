@@ -173,7 +173,9 @@ impl FromStr for KeyRef {
             Some((_, rest)) if carries_secret(rest) => return Err(RefError::Secret),
             Some(("awskms", rest)) => Source::AwsKms(Box::new(awskms::Name::parse(rest)?)),
             Some((scheme, rest)) => match Service::from_scheme(scheme) {
-                Some(_) if is_vault_token(rest) => return Err(RefError::Secret),
+                Some(_) if is_vault_token(rest) && !rest.contains('/') => {
+                    return Err(RefError::Secret);
+                }
                 Some(service) => Source::Transit(Box::new(transit::Name::parse(service, rest)?)),
                 None => return Err(RefError::scheme(scheme)),
             },

@@ -9,6 +9,7 @@
 use std::fmt;
 use std::num::NonZeroU64;
 
+use crate::text::is_vault_token;
 use crate::vault::address::{Authority, Service};
 
 /// A key in a transit engine, as somebody named it.
@@ -58,7 +59,10 @@ impl Name {
                 let parts = path.rsplit_once("/keys/");
                 authority.parse::<Authority>().is_ok()
                     && parts.is_some_and(|(mount, named)| {
-                        Mount::parse(mount).is_some() && key(service.scheme(), named).is_ok()
+                        let whole = mount.trim_matches('/') == mount;
+                        whole
+                            && Mount::parse(mount).is_some()
+                            && key(service.scheme(), named).is_ok()
                     })
             }
         }
@@ -124,6 +128,7 @@ fn instead(service: Service, rest: &str) -> String {
     let others = others.strip_prefix("v1").unwrap_or(others);
     let others = others.trim_start_matches('/');
     let last = others.rsplit('/').next().unwrap_or_default();
+    let last = if is_vault_token(last) { "KEY" } else { last };
     let meant = if first.contains(['.', ':']) || first == "localhost" {
         // A host.
         [
@@ -140,7 +145,10 @@ fn instead(service: Service, rest: &str) -> String {
         ]
     };
     let found = meant.iter().find(|text| Name::reads(service, text));
-    format!("{scheme}://{}", found.map_or("KEY", String::as_str))
+    let pin = rest.split_once('?').map(|(_, query)| query);
+    let pin = pin.filter(|query| version(query).is_ok());
+    let pin = pin.map_or_else(String::new, |query| format!("?{query}"));
+    format!("{scheme}://{}{pin}", found.map_or("KEY", String::as_str))
 }
 
 /// `version=N`, and nothing else.
@@ -313,6 +321,15 @@ mod tests {
             ("vault.example/v1/", "vault.example/v1/transit/keys/KEY"),
             ("bao.example/keys/k", "bao.example/v1/transit/keys/k"),
             ("k/1", "k"),
+            ("/k?version=3", "k?version=3"),
+            (
+                "vault.example/v1/transit//keys/k",
+                "vault.example/v1/transit/keys/k",
+            ),
+            (
+                "vault.example/hvs.of-somebody",
+                "vault.example/v1/transit/keys/KEY",
+            ),
             ("/", "HOST/v1/transit/keys/KEY"),
         ] {
             match parse(rest) {

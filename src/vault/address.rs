@@ -153,6 +153,20 @@ impl Address {
         named: Option<&Authority>,
         variable: Option<Self>,
     ) -> Result<Option<Self>, Contradiction> {
+        Ok(Self::both(named, variable)?.map(Self::without_usual_port))
+    }
+
+    /// So one server has one address.
+    fn without_usual_port(mut self) -> Self {
+        let usual = if self.tls { 443 } else { 80 };
+        self.authority.port = self.authority.port.filter(|port| *port != usual);
+        self
+    }
+
+    fn both(
+        named: Option<&Authority>,
+        variable: Option<Self>,
+    ) -> Result<Option<Self>, Contradiction> {
         let (named, variable) = match (named, variable) {
             (None, variable) => return Ok(variable),
             (Some(named), None) => {
@@ -249,6 +263,7 @@ mod tests {
         for (named, variable, address) in [
             ("vault.example", "", "https://vault.example"),
             ("vault.example:8200", "", "https://vault.example:8200"),
+            ("vault.example:443", "", "https://vault.example"),
             (
                 "Vault.Example",
                 "https://vault.example:8200/",

@@ -220,14 +220,15 @@ impl Credentials {
         })?;
         let audiences = &token.claims().audience;
         let wanted = audience.unwrap_or_default();
-        let matching = audiences.any(|known| known == wanted);
+        let same = |known: &str| known.trim_end_matches('/') == wanted.trim_end_matches('/');
+        let matching = audiences.any(same);
         // Whoever holds a token for AWS can assume the role that trusts it. Vault has no need to.
         let for_aws = audiences.any(is_of_aws) && !(chosen && is_of_aws(wanted));
         // One for another server could be used there. Names that are no URLs say nothing of servers.
         let for_another = match (chosen, audience) {
             (true, _) => !matching,
             (false, None) => false,
-            (false, Some(_)) => !matching && audiences.any(|known| known.contains("://")),
+            (false, Some(_)) => audiences.any(|known| known.contains("://") && !same(known)),
         };
         if for_aws || for_another {
             return Err(Error::Audience {
@@ -297,11 +298,10 @@ impl Credentials {
     }
 }
 
-/// Whether an audience is AWS's: STS, in any region and spelling, or its sign-in.
+/// Whether an audience is AWS's: STS, in any region and spelling, another of its services, or its sign-in.
 fn is_of_aws(audience: &str) -> bool {
     let audience = audience.to_ascii_lowercase();
-    let host = audience.trim_start_matches("https://");
-    (host.starts_with("sts.") && host.contains("amazonaws.")) || audience.starts_with("urn:amazon:")
+    audience.contains("amazonaws.") || audience.starts_with("urn:amazon:")
 }
 
 /// The `auth` of a login's answer.

@@ -47,6 +47,7 @@ impl Place {
                  variable: other,
              }| {
                 Error::Contradiction {
+                    service: name.service,
                     named,
                     variable: variable.clone().unwrap_or_default(),
                     other,

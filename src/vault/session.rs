@@ -173,8 +173,10 @@ impl Vault {
                 into_request(made, &connection.server).map_err(|error| error.to_string())?;
             let path = "auth/token/revoke-self";
             let asked = connection.with_token(request, path, "update", &held);
-            let Err(error) = backoff.counted(asked).await else {
-                return Ok(());
+            let error = match backoff.counted(asked).await {
+                // Or it is revoked, by a try whose answer was lost, or has ended by itself.
+                Ok(_) | Err(Error::Token { .. }) => return Ok(()),
+                Err(error) => error,
             };
             if !error.is_passing() || !backoff.wait(error.is_throttled()).await {
                 return Err(error.to_string());

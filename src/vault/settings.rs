@@ -183,6 +183,8 @@ pub enum Error {
     /// The reference and the variable name different servers.
     #[error("the key is at `{named}`, and {variable} names `{other}`")]
     Contradiction {
+        /// Which of the two programs the reference means.
+        service: Service,
         /// What the reference names.
         named: Authority,
         /// The variable or flag.

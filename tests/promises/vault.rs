@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use s3lo::key::{KeyRef, RefError};
 use serde_json::{Value, json};
 
 use crate::kms::openssl_accepts;
@@ -349,4 +350,41 @@ fn a_second_run_keeps_the_signature_and_asks_for_no_other() {
     assert_eq!(again["status"], "kept");
     assert_eq!(again["signedAt"], first["signedAt"]);
     assert!(again.get("requestID").is_none());
+}
+
+#[test]
+fn versions_of_one_key_are_one_signer() {
+    let desk = desk();
+    vault().key("one-signer", "ecdsa-p256");
+    sign(&desk, "hashivault://one-signer");
+    vault().rotate("one-signer");
+    sign(&desk, "hashivault://one-signer");
+    let both = "hashivault://one-signer --key hashivault://one-signer?version=1";
+    verify(&desk, both).ends_with(0);
+    for require in ["2", "all"] {
+        let run = verify(&desk, &format!("{both} --require {require} -o json"));
+        assert_eq!(run.ends_with(2).json()["error"]["code"], "usage");
+    }
+    // Two keys are two, in the same Vault.
+    vault().key("another-signer", "ed25519");
+    sign(&desk, "hashivault://another-signer");
+    let two = "hashivault://one-signer --key hashivault://another-signer --require 2";
+    verify(&desk, two).ends_with(0);
+}
+
+#[test]
+fn a_token_is_no_key_and_a_host_is_no_token() {
+    for token in ["hvs.CAESIJ", "hvb.AAAAAQ", "s.DH6GvFkYqzF4giIMyVFvRrIh"] {
+        for service in ["hashivault", "openbao"] {
+            let refused = format!("{service}://{token}").parse::<KeyRef>();
+            assert_eq!(refused, Err(RefError::Secret), "{token}");
+        }
+    }
+    for key in [
+        "hashivault://s.vault.example.com/v1/transit/keys/ci-signer",
+        "hashivault://hvs.corp.example/v1/transit/keys/ci-signer",
+        "openbao://b.example/v1/transit/keys/ci-signer?version=2",
+    ] {
+        assert!(key.parse::<KeyRef>().is_ok(), "{key}");
+    }
 }
