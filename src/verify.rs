@@ -261,23 +261,17 @@ impl Records {
                     continue;
                 }
             };
-            let (key_id, verdict) = (public.id(), judge(public, stored.as_found()));
-            let place = match &verdict {
-                Verdict::Verified(_) => {
-                    return Ok(KeyOutcome {
-                        key_id,
-                        verdict,
-                        held_back: None,
-                    });
-                }
+            let outcome = KeyOutcome {
+                key_id: public.id(),
+                verdict: judge(public, stored.as_found()),
+                held_back: None,
+            };
+            let place = match &outcome.verdict {
+                Verdict::Verified(_) => return Ok(outcome),
                 Verdict::Rejected(Reason::NoSignature { .. }) => &mut absent,
                 Verdict::Rejected(_) => &mut rejected,
             };
-            place.get_or_insert(KeyOutcome {
-                key_id,
-                verdict,
-                held_back: None,
-            });
+            place.get_or_insert(outcome);
         }
         if let Some(error) = unread {
             return Err(error);

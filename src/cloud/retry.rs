@@ -1,5 +1,6 @@
 //! What is worth another try, beyond what the SDK knows, and when.
 
+use std::fmt::Display;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -61,6 +62,17 @@ pub fn attempts(config: &SdkConfig) -> u32 {
         .map_or(ATTEMPTS, RetryConfig::max_attempts)
 }
 
+/// What becomes of the same call a moment later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chance {
+    /// The same.
+    None,
+    /// It may succeed.
+    Passing,
+    /// It succeeds, once the service has time for it.
+    Throttled,
+}
+
 /// Tries of our own, where the SDK's would not do: the same pauses, and no end to them while a service is
 /// throttling and there is time.
 pub struct Backoff {
@@ -81,6 +93,34 @@ impl Backoff {
             throttle,
             tries: 1,
             failed: 0,
+        }
+    }
+
+    /// Tries `once` until it succeeds, or another try is in vain: by what `chance` says of an error, or as there
+    /// are no tries or no time left.
+    ///
+    /// # Errors
+    ///
+    /// That of the last try.
+    pub async fn until_done<T, E: Display, F: Future<Output = Result<T, E>>>(
+        mut self,
+        mut once: impl FnMut() -> F,
+        chance: impl Fn(&E) -> Chance,
+    ) -> Result<T, E> {
+        loop {
+            let error = match self.counted(once()).await {
+                Ok(done) => return Ok(done),
+                Err(error) => error,
+            };
+            let again = match chance(&error) {
+                Chance::None => false,
+                Chance::Passing => self.wait(false).await,
+                Chance::Throttled => self.wait(true).await,
+            };
+            if !again {
+                return Err(error);
+            }
+            tracing::debug!("{error}; trying again");
         }
     }
 

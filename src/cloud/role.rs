@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use super::arn::{Account, Arn};
 use super::failure::{self, Answer, Failure, find_source};
 use super::oidc::{self, Source};
-use super::retry::{self, Backoff, Throttle};
+use super::retry::{self, Backoff, Chance, Throttle};
 use super::token::{Claims, Token};
 use super::url::is_guarded;
 use super::warm;
@@ -78,18 +78,13 @@ impl Provider {
     }
 
     async fn exchange(&self) -> Result<Credentials, Error> {
-        let mut backoff = Backoff::new(self.attempts, self.deadline, Throttle::default());
-        loop {
-            let error = match backoff.counted(self.once()).await {
-                Ok(credentials) => return Ok(credentials),
-                Err(error) => error,
-            };
-            let lasting = error.is_lasting(&self.role.source);
-            if lasting || !backoff.wait(error.is_throttled()).await {
-                return Err(error);
-            }
-            tracing::debug!("{error}; trying again");
-        }
+        let backoff = Backoff::new(self.attempts, self.deadline, Throttle::default());
+        let chance = |error: &Error| match error {
+            error if error.is_lasting(&self.role.source) => Chance::None,
+            error if error.is_throttled() => Chance::Throttled,
+            _ => Chance::Passing,
+        };
+        backoff.until_done(|| self.once(), chance).await
     }
 
     async fn once(&self) -> Result<Credentials, Error> {

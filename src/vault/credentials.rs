@@ -65,25 +65,15 @@ pub(super) fn login(
         (None, None) if wishes.logs_in() => Method::Jwt,
         (None, None) => return from_desk(variables, server, wishes),
     };
-    let mount = match (wishes.mount.clone(), variables.of("AUTH_PATH")?) {
-        (Some(mount), _) => Some(("--vault-auth-mount".to_owned(), mount)),
-        (None, set) => set,
+    let (name, text) = match (wishes.mount.clone(), variables.of("AUTH_PATH")?) {
+        (Some(mount), _) => ("--vault-auth-mount".to_owned(), mount),
+        (None, Some(set)) => set,
+        (None, None) => (String::new(), method.name().to_owned()),
     };
-    let mount = match mount {
-        None => Mount::parse(method.name()),
-        Some((name, text)) => {
-            let path = text.trim_matches('/');
-            let path = path.strip_prefix("auth/").unwrap_or(path);
-            let mount = Mount::parse(path);
-            Some(mount.ok_or_else(|| {
-                environment::Error::new(&name, text, "the path of a login method")
-            })?)
-        }
-    };
-    let mount = mount.ok_or(Error::NoToken {
-        service: server.service,
-        family: variables.0,
-    })?;
+    let path = text.trim_matches('/');
+    let mount = Mount::parse(path.strip_prefix("auth/").unwrap_or(path));
+    let mount =
+        mount.ok_or_else(|| environment::Error::new(&name, text, "the path of a login method"))?;
     if let Some(flag) = wishes.useless(method) {
         return Err(Error::Useless { flag, method });
     }

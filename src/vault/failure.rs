@@ -4,6 +4,7 @@ use super::address::Server;
 use super::answer::Answer;
 use super::login::Method;
 use crate::cloud::oidc;
+use crate::cloud::retry::Chance;
 use crate::cloud::token::Claims;
 
 /// Why a call failed. No error holds a token.
@@ -128,17 +129,13 @@ fn of_role(role: Option<&str>) -> String {
 
 impl Error {
     /// Whether the same call may succeed a moment later.
-    pub(super) fn is_passing(&self) -> bool {
+    pub(super) fn chance(&self) -> Chance {
         match self {
-            Self::Service { answer, .. } => answer.is_passing(),
-            Self::Unreachable { .. } => true,
-            Self::Identity { source, .. } => !source.is_lasting(),
-            _ => false,
+            Self::Service { answer, .. } if answer.is_throttled() => Chance::Throttled,
+            Self::Service { answer, .. } if answer.is_passing() => Chance::Passing,
+            Self::Unreachable { .. } => Chance::Passing,
+            Self::Identity { source, .. } if !source.is_lasting() => Chance::Passing,
+            _ => Chance::None,
         }
-    }
-
-    /// Whether Vault asks for patience.
-    pub fn is_throttled(&self) -> bool {
-        matches!(self, Self::Service { answer, .. } if answer.is_throttled())
     }
 }

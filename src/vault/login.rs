@@ -5,7 +5,6 @@ use std::fmt;
 
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use reqwest::Request;
-use rustify::Endpoint as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
@@ -16,7 +15,7 @@ use vaultrs::api::auth::oidc::requests::JWTLoginRequest;
 use super::address::Server;
 use super::answer::Answer;
 use super::failure::Error;
-use super::session::{Connection, into_request};
+use super::session::Connection;
 use crate::cloud::oidc;
 use crate::cloud::token::{Claims, Token};
 use crate::json::object;
@@ -151,18 +150,9 @@ impl Proof {
 impl Credentials {
     /// Logs in.
     pub(super) async fn log_in(&self, connection: &Connection) -> Result<Held, Error> {
-        let mut backoff = connection.backoff();
-        loop {
-            // An identity token lives for minutes: each try takes a new one, where there are new ones.
-            let error = match backoff.counted(self.once(connection)).await {
-                Ok(held) => return Ok(held),
-                Err(error) => error,
-            };
-            if !error.is_passing() || !backoff.wait(error.is_throttled()).await {
-                return Err(error);
-            }
-            tracing::debug!("{error}; trying again");
-        }
+        // An identity token lives for minutes: each try takes a new one, where there are new ones.
+        let once = || self.once(connection);
+        connection.backoff().until_done(once, Error::chance).await
     }
 
     async fn once(&self, connection: &Connection) -> Result<Held, Error> {
@@ -246,28 +236,23 @@ impl Credentials {
     fn request(&self, connection: &Connection, token: Option<&Token>) -> Result<Request, Error> {
         let mount = self.mount.as_str().to_owned();
         let jwt = token.map(Token::secret).unwrap_or_default().to_owned();
-        let base = &connection.base;
-        let made = match &self.proof {
-            Proof::AppRole { role_id, secret_id } => LoginWithApproleRequest {
+        match &self.proof {
+            Proof::AppRole { role_id, secret_id } => connection.request(&LoginWithApproleRequest {
                 mount,
                 role_id: role_id.clone(),
                 secret_id: secret_id.expose_secret().to_owned(),
-            }
-            .request(base),
-            Proof::Jwt { role, .. } => JWTLoginRequest {
+            }),
+            Proof::Jwt { role, .. } => connection.request(&JWTLoginRequest {
                 mount,
                 jwt,
                 role: role.clone(),
-            }
-            .request(base),
-            Proof::Kubernetes { role, .. } => LoginWithKubernetesRequest {
+            }),
+            Proof::Kubernetes { role, .. } => connection.request(&LoginWithKubernetesRequest {
                 mount,
                 role: role.clone(),
                 jwt,
-            }
-            .request(base),
-        };
-        into_request(made, &connection.server)
+            }),
+        }
     }
 
     /// What a refusal means where there is no token yet whose policies could be at fault.

@@ -9,7 +9,6 @@ use futures_util::future::{BoxFuture, Shared};
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Client, Request};
 use rustify::Endpoint;
-use rustify::errors::ClientError;
 use secrecy::ExposeSecret as _;
 use tokio::time::{Instant, timeout_at};
 use vaultrs::api::token::requests::RevokeTokenSelfRequest;
@@ -35,8 +34,6 @@ pub struct Vault {
 /// How the server is asked, with a token or without.
 pub(super) struct Connection {
     pub(super) server: Server,
-    /// Scheme, host and port.
-    pub(super) base: String,
     namespace: Option<String>,
     warning: Option<String>,
     client: Client,
@@ -56,8 +53,7 @@ impl Vault {
     /// [`settings::Error`] for what is set and means nothing, and if there is no token and nothing to log in
     /// with.
     pub fn configure(server: Server, wishes: &Wishes) -> Result<Self, settings::Error> {
-        let settings = Settings::new(server, wishes)?;
-        let server = settings.server;
+        let settings = Settings::new(&server, wishes)?;
         let warning = settings.transport.trust.warning();
         let client = http::client(&server.address, settings.transport);
         let client = client.map_err(|reason| settings::Error::Transport {
@@ -65,7 +61,6 @@ impl Vault {
             reason,
         })?;
         let connection = Arc::new(Connection {
-            base: server.address.to_string(),
             server,
             namespace: settings.namespace,
             warning,
@@ -117,20 +112,8 @@ impl Vault {
     ) -> Result<Zeroizing<Vec<u8>>, Error> {
         let held = self.login.clone().await?;
         let connection = &self.connection;
-        let path = endpoint.path();
-        let mut backoff = connection.backoff();
-        loop {
-            let request = into_request(endpoint.request(&connection.base), &connection.server)?;
-            let asked = connection.with_token(request, &path, capability, &held);
-            let error = match backoff.counted(asked).await {
-                Ok(body) => return Ok(body),
-                Err(error) => error,
-            };
-            if !error.is_passing() || !backoff.wait(error.is_throttled()).await {
-                return Err(error);
-            }
-            tracing::debug!("{error}; trying again");
-        }
+        let once = || connection.with_token(endpoint, capability, &held);
+        connection.backoff().until_done(once, Error::chance).await
     }
 
     /// What whoever runs this should know of the connection.
@@ -166,21 +149,13 @@ impl Vault {
             _ => return Ok(()),
         };
         let connection = &self.connection;
-        let mut backoff = Backoff::new(connection.attempts, until, Throttle::default());
-        loop {
-            let made = RevokeTokenSelfRequest {}.request(&connection.base);
-            let request =
-                into_request(made, &connection.server).map_err(|error| error.to_string())?;
-            let path = "auth/token/revoke-self";
-            let asked = connection.with_token(request, path, "update", &held);
-            let error = match backoff.counted(asked).await {
-                // Or it is revoked, by a try whose answer was lost, or has ended by itself.
-                Ok(_) | Err(Error::Token { .. }) => return Ok(()),
-                Err(error) => error,
-            };
-            if !error.is_passing() || !backoff.wait(error.is_throttled()).await {
-                return Err(error.to_string());
-            }
+        let backoff = Backoff::new(connection.attempts, until, Throttle::default());
+        let endpoint = RevokeTokenSelfRequest {};
+        let once = || connection.with_token(&endpoint, "update", &held);
+        match backoff.until_done(once, Error::chance).await {
+            // Or it is revoked, by a try whose answer was lost, or has ended by itself.
+            Ok(_) | Err(Error::Token { .. }) => Ok(()),
+            Err(error) => Err(error.to_string()),
         }
     }
 }
@@ -190,13 +165,28 @@ impl Connection {
         Backoff::new(self.attempts, self.deadline, self.throttle.clone())
     }
 
+    /// What an endpoint makes of itself, for the client, in the first version of the API.
+    pub(super) fn request(&self, endpoint: &impl Endpoint) -> Result<Request, Error> {
+        let unusable = |reason: String| Error::Unreachable {
+            server: self.server.clone(),
+            reason,
+        };
+        let made = endpoint.request(&self.server.address.to_string());
+        let made = made.map_err(|error| unusable(error.to_string()))?;
+        let mut request = Request::try_from(made).map_err(|error| unusable(error.to_string()))?;
+        let path = format!("/v1{}", request.url().path());
+        request.url_mut().set_path(&path);
+        Ok(request)
+    }
+
     async fn with_token(
         &self,
-        mut request: Request,
-        path: &str,
+        endpoint: &impl Endpoint,
         capability: &'static str,
         held: &Held,
     ) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let mut request = self.request(endpoint)?;
+        let path = endpoint.path();
         let token = held.token.expose_secret();
         let mut value = HeaderValue::from_str(token).map_err(|_| Error::Token {
             server: self.server.clone(),
@@ -205,6 +195,8 @@ impl Connection {
         })?;
         value.set_sensitive(true);
         request.headers_mut().insert(TOKEN, value);
+        // vaultrs begins some with a slash, and one with a tab.
+        let path = path.trim().trim_start_matches('/');
         let answered = self.once(request, path, capability, &[token]).await;
         answered.map_err(|error| match error {
             Error::Token { server, answer, .. } => Error::Token {
@@ -297,19 +289,3 @@ impl Connection {
 const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
 const REQUEST: HeaderName = HeaderName::from_static("x-vault-request");
 const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
-
-/// What an endpoint makes of itself, for the client, in the first version of the API.
-pub(super) fn into_request(
-    made: Result<::http::Request<Vec<u8>>, ClientError>,
-    server: &Server,
-) -> Result<Request, Error> {
-    let unusable = |reason: String| Error::Unreachable {
-        server: server.clone(),
-        reason,
-    };
-    let made = made.map_err(|error| unusable(error.to_string()))?;
-    let mut request = Request::try_from(made).map_err(|error| unusable(error.to_string()))?;
-    let path = format!("/v1{}", request.url().path());
-    request.url_mut().set_path(&path);
-    Ok(request)
-}

@@ -93,7 +93,6 @@ impl Wishes {
 
 /// What is known before anything is asked.
 pub(super) struct Settings {
-    pub(super) server: Server,
     pub(super) namespace: Option<String>,
     pub(super) login: Login,
     pub(super) transport: Transport,
@@ -106,7 +105,7 @@ impl Settings {
     /// # Errors
     ///
     /// [`Error`] for what is set and means nothing, and if there is no token and nothing to log in with.
-    pub(super) fn new(server: Server, wishes: &Wishes) -> Result<Self, Error> {
+    pub(super) fn new(server: &Server, wishes: &Wishes) -> Result<Self, Error> {
         let variables = Variables::of_service(server.service)?;
         if let Some((name, _)) = variables.of("TLS_SERVER_NAME")? {
             return Err(Error::ServerName { variable: name });
@@ -134,14 +133,13 @@ impl Settings {
         };
         Ok(Self {
             namespace: namespace.transpose()?,
-            login: credentials::login(variables, &server, wishes)?,
+            login: credentials::login(variables, server, wishes)?,
             transport: Transport {
                 trust: Trust::from_environment(variables)?,
                 proxy: proxy(variables)?,
                 patience,
             },
             attempts,
-            server,
         })
     }
 }
