@@ -23,6 +23,7 @@ use super::token;
 use super::url::is_url;
 use super::{bundle, credentials, http, retry};
 use crate::environment::{self, variable};
+use crate::mask::Mask;
 
 /// How long a connection may take.
 pub(crate) const CONNECT: Duration = Duration::from_secs(5);
@@ -44,6 +45,8 @@ pub struct Wishes {
     pub role: RoleWishes,
     /// The accounts that role and keys may belong to; any, if none are named.
     pub allowed_accounts: Vec<Account>,
+    /// Who is told of tokens and sessions.
+    pub mask: Mask,
     /// When to give up.
     pub deadline: Instant,
 }
@@ -304,6 +307,7 @@ fn role(wishes: &Wishes) -> Result<Option<Role>, Error> {
         audience,
         source,
         allowed_accounts: wishes.allowed_accounts.clone(),
+        mask: wishes.mask.clone(),
     }))
 }
 

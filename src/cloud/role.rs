@@ -25,6 +25,7 @@ use super::retry::{self, Backoff, Chance, Throttle};
 use super::token::{Claims, Token};
 use super::url::is_guarded;
 use super::warm;
+use crate::mask::Mask;
 
 /// What to assume, as whom, with what.
 #[derive(Clone)]
@@ -41,6 +42,8 @@ pub struct Role {
     pub source: Source,
     /// The accounts that the session may belong to; any, if none are named.
     pub allowed_accounts: Vec<Account>,
+    /// Who is told of tokens and sessions.
+    pub mask: Mask,
 }
 
 /// Gives the session's credentials, and renews them when they run out.
@@ -90,6 +93,7 @@ impl Provider {
     async fn once(&self) -> Result<Credentials, Error> {
         let (source, audience) = (&self.role.source, &self.role.audience);
         let token = source.token(audience, &self.http).await?;
+        self.role.mask.hide(token.secret());
         self.ask(&token).await
     }
 
@@ -155,6 +159,8 @@ impl Provider {
                 return Err(nonsense(name));
             }
         }
+        self.role.mask.hide(&session.secret_access_key);
+        self.role.mask.hide(&session.session_token);
         let expires = match SystemTime::try_from(session.expiration) {
             Ok(time) if time > SystemTime::UNIX_EPOCH => time,
             _ => return Err(nonsense("Expiration")),

@@ -82,7 +82,11 @@ pub(super) fn login(
         Method::Jwt => jwt(server, wishes, role, role_id.is_some())?,
         Method::Kubernetes => kubernetes(wishes, role)?,
     };
-    Ok(Login::With(Box::new(Credentials { mount, proof })))
+    Ok(Login::With(Box::new(Credentials {
+        mount,
+        proof,
+        mask: wishes.mask.clone(),
+    })))
 }
 
 fn approle(variables: Variables, role_id: Option<(String, String)>) -> Result<Proof, Error> {

@@ -20,6 +20,7 @@ use crate::cloud::oidc;
 use crate::cloud::token::{Claims, Token};
 use crate::json::object;
 use crate::key::transit::Mount;
+use crate::mask::Mask;
 
 /// How a job logs in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +104,8 @@ const LONGEST: usize = 16 * 1024;
 pub(super) struct Credentials {
     pub(super) mount: Mount,
     pub(super) proof: Proof,
+    /// Who is told of tokens.
+    pub(super) mask: Mask,
 }
 
 /// What a job logs in with.
@@ -157,6 +160,9 @@ impl Credentials {
 
     async fn once(&self, connection: &Connection) -> Result<Held, Error> {
         let token = self.identity(&connection.server).await?;
+        if let Some(token) = &token {
+            self.mask.hide(token.secret());
+        }
         let request = self.request(connection, token.as_ref())?;
         let secret = match (&self.proof, &token) {
             (_, Some(token)) => token.secret(),
@@ -171,6 +177,7 @@ impl Credentials {
             server: connection.server.clone(),
             what: "something else than a token".to_owned(),
         })?;
+        self.mask.hide(&login.auth.client_token);
         let (method, mount) = (self.proof.method(), &self.mount);
         let place = format!("the login by {method} at `{mount}`");
         let held = Held::given(&login.auth.client_token, &place);

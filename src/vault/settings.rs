@@ -17,6 +17,7 @@ use crate::cloud::oidc;
 use crate::cloud::{bundle, retry};
 use crate::environment;
 use crate::key::transit::Mount;
+use crate::mask::Mask;
 
 /// What a run asks for.
 #[derive(Clone, Debug)]
@@ -39,6 +40,8 @@ pub struct Wishes {
     pub jwt_variable: Option<String>,
     /// Whether a server without TLS may be elsewhere than on this machine.
     pub plain_http: bool,
+    /// Who is told of tokens.
+    pub mask: Mask,
     /// When to give up.
     pub deadline: Instant,
 }
