@@ -3,12 +3,13 @@
 //! # Data flow
 //!
 //! ```text
-//! what was typed ─ cli ─▶ Plan ─▶ sign ──▶ key::Signer   (file, environment, AWS KMS, Vault)
-//!                                  │  ╲──▶ store::Store  (s3, local)     ◀─ cloud: credentials, HTTP
-//!                                  ▼
-//!                               verdict::judge ◀── verify
-//!                                  │
-//!            stdout, exit code ◀─ cli ◀─ explain
+//! what was typed,
+//! what a job says: ci ─ cli ─▶ Plan ─▶ sign ──▶ key::Signer   (file, environment, AWS KMS, Vault)
+//!                                       │  ╲──▶ store::Store  (s3, local)     ◀─ cloud: credentials, HTTP
+//!                                       ▼
+//!                                    verdict::judge ◀── verify
+//!                                       │
+//!        stdout, exit code, ci: outputs, summary ◀─ cli ◀─ explain
 //! ```
 //!
 //! # Rooms
@@ -19,6 +20,7 @@
 //! |---|---|
 //! | [`digest`], [`mod@reference`], [`text`] | what names a manifest and where it lies |
 //! | [`environment`] | variables, where empty is unset |
+//! | [`mask`] | whoever is told of secrets as soon as they are learned |
 //! | [`manifest`], [`payload`], [`record`] | what is read, signed and stored |
 //! | [`key::algorithm`], [`key::armor`], [`key::public`], [`key::cosign`] | keys as bytes |
 //! | [`verdict`] | the one verifier |
@@ -29,7 +31,9 @@
 //! | [`store`] | where objects lie |
 //! | [`image`], [`batch`] | a reference in its store; many at once |
 //! | [`sign`](mod@sign), [`verify`] | what runs at the same time, and what is checked before what is kept |
+//! | [`ci::inputs`] | what a job says by its environment |
 //! | [`explain`] | errors in words, with what to do |
+//! | [`ci`] | results in the words of a CI system |
 //! | [`cli`] | what was typed, and what is printed |
 //!
 //! But for [`environment`], down to [`verdict`] the rooms are pure: no file, environment, clock,
@@ -38,6 +42,7 @@
 
 pub mod batch;
 mod blocking;
+pub mod ci;
 pub mod cli;
 pub mod cloud;
 pub mod digest;
@@ -47,6 +52,7 @@ pub mod image;
 mod json;
 pub mod key;
 pub mod manifest;
+pub mod mask;
 pub mod payload;
 pub mod record;
 pub mod reference;

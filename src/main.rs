@@ -18,5 +18,5 @@ fn main() -> ExitCode {
     let _ = setrlimit(Resource::Core, nothing);
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let arguments = std::env::args_os().collect();
-    s3lo::cli::run(arguments, &mut io::stdout().lock(), &mut io::stderr())
+    s3lo::cli::run(arguments, &mut io::stdout(), &mut io::stderr())
 }

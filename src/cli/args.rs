@@ -11,6 +11,8 @@ use clap_complete::Shell;
 use crate::cloud::arn::{Account, Arn, is_region};
 use crate::cloud::{ci, role, token};
 use crate::digest::Digest;
+use crate::explain::Explained;
+use crate::key::RefError;
 use crate::payload::Schema;
 use crate::sign::IfSigned;
 use crate::text::{holds_key_block, is_key_material};
@@ -61,6 +63,7 @@ pub(super) enum Output {
 pub(super) enum Command {
     Sign(SignArgs),
     Verify(VerifyArgs),
+    Ci(CiArgs),
     GenerateKeyPair(GenerateArgs),
     PublicKey(PublicKeyArgs),
     Completions(CompletionsArgs),
@@ -127,6 +130,60 @@ pub(super) struct VerifyArgs {
     pub(super) vault: VaultArgs,
 }
 
+/// Sign or verify as a CI job says by its environment
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Every flag of `s3lo ci sign` and `s3lo ci verify` is an option, and so are `reference`, `password`, `command` (sign or
+verify, where neither is typed) and `summary` (true or false). Each is taken from the first of these that is not empty:
+what is typed, INPUT_NAME, the plugin's configuration in Buildkite, PLUGIN_NAME, S3LO_NAME. Several references or keys
+are written one a line.
+
+Examples:
+  S3LO_REFERENCE=s3://my-bucket/myapp:v1.0 S3LO_KEY=awskms:///alias/release-signer s3lo ci
+  S3LO_REFERENCE=s3://my-bucket/myapp:v1.0 S3LO_KEY=release-signer.pub s3lo ci verify --output-file s3lo.json")]
+pub(super) struct CiArgs {
+    #[command(subcommand)]
+    pub(super) work: CiWork,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum CiWork {
+    /// Sign images
+    Sign(Box<JobArgs<SignArgs>>),
+    /// Verify that images are signed
+    Verify(Box<JobArgs<VerifyArgs>>),
+}
+
+/// A command in a job.
+#[derive(Args, Debug)]
+pub(super) struct JobArgs<T: Args> {
+    #[command(flatten)]
+    pub(super) work: T,
+    #[command(flatten)]
+    pub(super) report: ReportArgs,
+}
+
+/// Where results are left.
+#[derive(Args, Debug, Default)]
+#[command(next_help_heading = "Results")]
+pub(super) struct ReportArgs {
+    /// Write no job summary
+    #[arg(long)]
+    pub(super) no_summary: bool,
+    /// A file for the results as --output json prints them
+    #[arg(long, value_name = "FILE")]
+    pub(super) output_file: Option<String>,
+    /// A file for the outputs, one NAME=value a line
+    #[arg(long, value_name = "FILE")]
+    pub(super) dotenv_file: Option<String>,
+    /// A file for the summary, in Markdown
+    #[arg(long, value_name = "FILE")]
+    pub(super) summary_file: Option<String>,
+    /// A directory for the outputs, each a file of its name
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(super) results_directory: Option<String>,
+}
+
 /// What names images and their store.
 #[derive(Args, Debug)]
 pub(super) struct ImageArgs {
@@ -158,7 +215,7 @@ pub(super) struct AwsArgs {
     #[arg(long, value_name = "REGION", value_parser = region)]
     pub(super) region: Option<String>,
     /// The role to assume by the CI system's identity token
-    #[arg(long, value_name = "ARN", value_parser = role)]
+    #[arg(long, alias = "role-to-assume", value_name = "ARN", value_parser = role)]
     pub(super) role_arn: Option<Arn>,
     /// What CloudTrail calls the session [default: s3lo-REPOSITORY-RUN]
     #[arg(long, value_name = "NAME", value_parser = session_name)]
@@ -320,9 +377,22 @@ pub(super) fn wants_json(arguments: &[OsString]) -> bool {
             .any(|pair| matches!(pair, [name, value] if two(name) && value == "json"))
 }
 
+/// A key or a token among the arguments, which a message would quote, whatever else comes of them.
+pub(super) fn secret(arguments: &[OsString]) -> Option<Explained> {
+    if hold_a_key(arguments) {
+        return Some(Explained::new(&RefError::KeyMaterial));
+    }
+    hold_a_token(arguments).then(|| {
+        Explained::usage(
+            "an argument holds an identity token, not the place of one",
+            "put the token into a variable and name that: `--web-identity-token-env NAME` for AWS, `--vault-jwt-env NAME` for Vault",
+        )
+    })
+}
+
 /// Whether somebody typed a key where its place belongs. What follows another flag than `--key` may be
 /// as long as a line of a key.
-pub(super) fn hold_a_key(arguments: &[OsString]) -> bool {
+fn hold_a_key(arguments: &[OsString]) -> bool {
     let typed: Vec<_> = arguments
         .iter()
         .map(|argument| argument.to_string_lossy())
@@ -341,7 +411,7 @@ pub(super) fn hold_a_key(arguments: &[OsString]) -> bool {
 }
 
 /// Whether somebody typed an identity token.
-pub(super) fn hold_a_token(arguments: &[OsString]) -> bool {
+fn hold_a_token(arguments: &[OsString]) -> bool {
     let mut typed = arguments.iter().skip(1).map(|text| text.to_string_lossy());
     typed.any(|argument| {
         let value = argument.split_once('=').map_or("", |(_, value)| value);

@@ -1,6 +1,8 @@
 //! The command line: what was typed → what it means → what is printed, and the exit code.
 
 mod args;
+mod ci;
+mod job;
 mod json;
 mod keys;
 mod opened;
@@ -8,6 +10,7 @@ mod password;
 mod plan;
 mod progress;
 mod sign;
+mod step;
 mod text;
 mod verify;
 
@@ -25,8 +28,9 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use self::args::{Cli, Command, Output};
+use self::plan::Surroundings;
+use crate::ci::report::Row;
 use crate::explain::Explained;
-use crate::key::RefError;
 use crate::text::printable;
 
 /// How a run ends.
@@ -44,22 +48,15 @@ enum Ending {
 pub fn run(arguments: Vec<OsString>, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
     let (out, err) = (&mut Patient(out), &mut Patient(err));
     let json = args::wants_json(&arguments);
-    let ended = match Cli::try_parse_from(&arguments) {
-        // Whatever comes of the arguments, a message would quote them.
-        _ if args::hold_a_key(&arguments) => {
-            failed(Explained::new(&RefError::KeyMaterial), json, out, err)
+    let ended = if ci::is_asked(&arguments) {
+        ci::run(&arguments, out, err)
+    } else if let Some(explained) = args::secret(&arguments) {
+        failed(explained, json, out, err)
+    } else {
+        match Cli::try_parse_from(&arguments) {
+            Ok(cli) => command(cli, out, err),
+            Err(error) => unparsed(&error, &arguments, json, out, err),
         }
-        _ if args::hold_a_token(&arguments) => failed(
-            Explained::usage(
-                "an argument holds an identity token, not the place of one",
-                "put the token into a variable and name that: `--web-identity-token-env NAME` for AWS, `--vault-jwt-env NAME` for Vault",
-            ),
-            json,
-            out,
-            err,
-        ),
-        Ok(cli) => command(cli, out, err),
-        Err(error) => unparsed(&error, &arguments, json, out, err),
     };
     let flushed = match (ended, out.flush()) {
         (Ok(Ending::Refused), _) => Ok(Ending::Refused),
@@ -99,12 +96,26 @@ impl Write for Patient<'_> {
 
 fn command(cli: Cli, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Ending> {
     if cli.global.verbose {
-        log_to_stderr();
+        log(|| OneLine {
+            to: io::stderr(),
+            form: str::to_owned,
+        });
     }
     let output = cli.global.output;
     let ended = match cli.command {
-        Command::Sign(args) => waiting(sign::run(&args, output, out, err)),
-        Command::Verify(args) => waiting(verify::run(&args, output, out, err)),
+        // Its arguments are not read before its environment.
+        Command::Ci(_) => Err(Stop::Explained(Explained::usage(
+            "`ci` is not the first word",
+            "write it first: `s3lo ci sign`, with flags behind it",
+        ))),
+        Command::Sign(args) => {
+            let desk = Surroundings::desk();
+            waiting(sign::run(&args, &desk, output, out, err)).map(|(ending, _)| ending)
+        }
+        Command::Verify(args) => {
+            let desk = Surroundings::desk();
+            waiting(verify::run(&args, &desk, output, out, err)).map(|(ending, _)| ending)
+        }
         Command::GenerateKeyPair(args) => keys::generate(&args, output, out),
         Command::PublicKey(args) => waiting(keys::public(&args, output, out, err)),
         Command::Completions(args) => {
@@ -117,14 +128,35 @@ fn command(cli: Cli, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<End
     match ended {
         Ok(ending) => Ok(ending),
         Err(Stop::Explained(explained)) => failed(explained, output == Output::Json, out, err),
+        Err(Stop::Refused(explained)) => {
+            // The exit code tells, whoever reads the rest.
+            let _ = failed(explained, output == Output::Json, out, err);
+            Ok(Ending::Refused)
+        }
         Err(Stop::Output(error)) => Err(error),
     }
 }
 
+/// What a run did, for those who read it later.
+trait Told {
+    /// What `--output json` prints.
+    fn document(&self, out: &mut dyn Write) -> io::Result<()>;
+
+    /// All results as a JSON array, on one line.
+    fn results(&self) -> serde_json::Result<String>;
+
+    /// What came of each image.
+    fn rows(&self) -> Vec<Row>;
+}
+
 /// Why a command ends early.
 enum Stop {
+    /// It could not.
     Explained(Explained),
+    /// What was to be printed cannot be.
     Output(io::Error),
+    /// It could not go on, and knows enough for a no.
+    Refused(Explained),
 }
 
 impl From<Explained> for Stop {
@@ -182,11 +214,11 @@ fn unparsed(
         err.write_all(text.as_bytes())?;
         return Ok(Ending::Failed);
     }
-    failed(usage(&text, &command), json, out, err)
+    failed(failure(&text, &command), json, out, err)
 }
 
 /// clap's paragraphs, as one sentence and what to do: its tip, and the usage.
-fn usage(text: &str, command: &str) -> Explained {
+fn failure(text: &str, command: &str) -> Explained {
     let text = text.strip_prefix("error: ").unwrap_or(text);
     let mut paragraphs = text.split("\n\n").map(|paragraph| {
         let lines: Vec<_> = paragraph.lines().map(str::trim).collect();
@@ -224,25 +256,29 @@ fn failed(
 
 /// Writes each event as one line. What servers say is in it, and what looks like a line of its own may be
 /// a command to the CI system.
-struct OneLine<W>(W);
+struct OneLine<W> {
+    to: W,
+    form: fn(&str) -> String,
+}
 
 impl<W: Write> Write for OneLine<W> {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(event);
-        writeln!(self.0, "{}", printable(text.trim_end_matches('\n')))?;
+        let line = (self.form)(&printable(text.trim_end_matches('\n')));
+        writeln!(self.to, "{line}")?;
         Ok(event.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
+        self.to.flush()
     }
 }
 
-/// Our own events only: those of the SDK can hold the headers of a request.
-fn log_to_stderr() {
+/// Tells of our own events only: those of the SDK can hold the headers of a request.
+fn log<W: Write + 'static>(writer: fn() -> OneLine<W>) {
     let ours = Targets::new().with_target("s3lo", LevelFilter::DEBUG);
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(|| OneLine(io::stderr()))
+        .with_writer(writer)
         .with_ansi(false)
         .with_target(false)
         .with_timer(tracing_subscriber::fmt::time::uptime());

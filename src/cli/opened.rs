@@ -7,7 +7,6 @@ use std::sync::Arc;
 use futures_util::future::{Either, join_all, pending, select};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::password;
 use crate::cloud::aws::Aws;
 use crate::explain::Explained;
 use crate::key::file::{self, Passwords};
@@ -43,6 +42,7 @@ impl Keys {
         references: Vec<KeyRef>,
         cloud: Option<&Aws>,
         wishes: &Wishes,
+        passwords: Passwords,
     ) -> Result<Self, Explained> {
         let (mut held, mut vaults) = (HashMap::new(), HashMap::new());
         for reference in &references {
@@ -83,7 +83,7 @@ impl Keys {
             references,
             held,
             vaults,
-            passwords: password::passwords(),
+            passwords,
         })
     }
 

@@ -9,11 +9,14 @@ use tokio::time::{Instant, timeout_at};
 
 use super::args::{AwsArgs, ImageArgs, VaultArgs};
 use super::opened::Keys;
+use super::password;
 use crate::cloud::aws::{self, Aws, RoleWishes};
 use crate::explain::Explained;
 use crate::image::Image;
+use crate::key::file::Passwords;
 use crate::key::public::PublicKey;
 use crate::key::{KeyRef, RefError, Source};
+use crate::mask::Mask;
 use crate::reference::{self, Reference, Scheme};
 use crate::store::Store;
 use crate::store::local::LocalStore;
@@ -27,6 +30,24 @@ pub(super) enum Counted {
     Any,
     /// They stand for as many signers.
     Each,
+}
+
+/// Where a command runs: at a desk, or in a job.
+pub(super) struct Surroundings {
+    /// Where the password of a key file comes from.
+    pub(super) passwords: Passwords,
+    /// Who is told of secrets as soon as they are learned.
+    pub(super) mask: Mask,
+}
+
+impl Surroundings {
+    /// The command line's: COSIGN_PASSWORD, or whoever sits there.
+    pub(super) fn desk() -> Self {
+        Self {
+            passwords: password::passwords(),
+            mask: Mask::default(),
+        }
+    }
 }
 
 /// A run: images in their stores, and keys, each where it is asked.
@@ -46,6 +67,7 @@ impl Plan {
         counted: Counted,
         aws: &AwsArgs,
         vault: &VaultArgs,
+        surroundings: &Surroundings,
         deadline: Instant,
     ) -> Result<Self, Explained> {
         let references = references(images)?;
@@ -58,10 +80,16 @@ impl Plan {
             ));
         }
         let in_cloud = references.iter().any(in_s3) || keys.iter().any(is_in_kms);
-        let cloud = configure(in_cloud, aws, &keys, deadline).await?;
+        let cloud = configure(in_cloud, aws, &keys, &surroundings.mask, deadline).await?;
         let mut stores = Stores::new();
         let images = self::images(references, images, cloud.as_ref(), &mut stores)?;
-        let keys = Keys::new(keys, cloud.as_ref(), &wishes(vault, deadline))?;
+        let wishes = wishes(vault, &surroundings.mask, deadline);
+        let keys = Keys::new(
+            keys,
+            cloud.as_ref(),
+            &wishes,
+            surroundings.passwords.clone(),
+        )?;
         if counted == Counted::Each
             && let Some((one, other)) = keys.same_key()
         {
@@ -130,8 +158,10 @@ pub(super) async fn public_key(
 ) -> Result<(PublicKey, Vec<String>), Explained> {
     let references = vec![key(typed)?];
     let in_kms = references.iter().any(is_in_kms);
-    let cloud = configure(in_kms, aws, &references, deadline).await?;
-    let keys = Keys::new(references, cloud.as_ref(), &wishes(vault, deadline))?;
+    let Surroundings { passwords, mask } = Surroundings::desk();
+    let cloud = configure(in_kms, aws, &references, &mask, deadline).await?;
+    let wishes = wishes(vault, &mask, deadline);
+    let keys = Keys::new(references, cloud.as_ref(), &wishes, passwords)?;
     keys.unless_stopped(ready(cloud.as_ref(), &Stores::new(), &keys, deadline))
         .await?;
     let public = keys.public();
@@ -160,6 +190,7 @@ async fn configure(
     needed: bool,
     args: &AwsArgs,
     keys: &[KeyRef],
+    mask: &Mask,
     deadline: Instant,
 ) -> Result<Option<Aws>, Explained> {
     if !needed {
@@ -191,6 +222,7 @@ async fn configure(
             token_variable: args.web_identity_token_env.clone(),
         },
         allowed_accounts: args.allowed_accounts.clone(),
+        mask: mask.clone(),
         deadline,
     };
     match Aws::configure(wishes).await {
@@ -225,7 +257,7 @@ async fn ready(
     }
 }
 
-fn wishes(args: &VaultArgs, deadline: Instant) -> Wishes {
+fn wishes(args: &VaultArgs, mask: &Mask, deadline: Instant) -> Wishes {
     Wishes {
         address: args.vault_address.clone(),
         namespace: args.vault_namespace.clone(),
@@ -236,6 +268,7 @@ fn wishes(args: &VaultArgs, deadline: Instant) -> Wishes {
         jwt_file: args.vault_jwt_file.clone(),
         jwt_variable: args.vault_jwt_env.clone(),
         plain_http: args.vault_plain_http,
+        mask: mask.clone(),
         deadline,
     }
 }

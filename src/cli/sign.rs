@@ -5,23 +5,32 @@ use std::time::SystemTime;
 
 use super::args::{Output, SignArgs};
 use super::json::{self, Results, SignElement};
-use super::plan::{self, Counted, Plan};
+use super::plan::{self, Counted, Plan, Surroundings};
 use super::progress;
-use super::{Ending, Stop, deadline, text};
+use super::{Ending, Stop, Told, deadline, text};
+use crate::ci::report::{Found, Row, Valid};
 use crate::explain::Explained;
 use crate::image::Image;
 use crate::key::KeyRef;
-use crate::sign::{Error, Options, Signed, sign};
+use crate::sign::{Error, Options, Signed, Status, sign};
 
 type Signatures = Vec<Result<Signed, Error>>;
+
+/// What came of every image, by every key.
+pub(super) struct Done {
+    images: Vec<Image>,
+    keys: Vec<KeyRef>,
+    results: Vec<Signatures>,
+}
 
 /// Signs every image with every key.
 pub(super) async fn run(
     args: &SignArgs,
+    surroundings: &Surroundings,
     output: Output,
     out: &mut dyn Write,
     err: &mut dyn Write,
-) -> Result<Ending, Stop> {
+) -> Result<(Ending, Done), Stop> {
     let options = Options {
         schema: args.schema_version,
         if_signed: args.if_signed.into(),
@@ -35,6 +44,7 @@ pub(super) async fn run(
         Counted::Any,
         &args.aws,
         &args.vault,
+        surroundings,
         options.deadline,
     )
     .await?;
@@ -61,17 +71,60 @@ pub(super) async fn run(
     printed?;
     if text {
         errors(err, &images, &results)?;
-    } else {
-        let several = images.len() > 1 || references.len() > 1;
-        let elements = images.iter().zip(&results).flat_map(|(image, results)| {
-            references
-                .iter()
-                .zip(results)
-                .map(move |(key, result)| SignElement::new(image, key, result, several))
-        });
-        json::write(out, &Results::new(elements.collect(), several))?;
     }
-    Ok(ending(&results))
+    let done = Done {
+        keys: references.clone(),
+        images,
+        results,
+    };
+    if !text {
+        done.document(out)?;
+    }
+    Ok((ending(&done.results), done))
+}
+
+impl Done {
+    fn each(&self) -> impl Iterator<Item = (&Image, &KeyRef, &Result<Signed, Error>)> {
+        let of_images = self.images.iter().zip(&self.results);
+        of_images.flat_map(|(image, results)| {
+            let of_keys = self.keys.iter().zip(results);
+            of_keys.map(move |(key, result)| (image, key, result))
+        })
+    }
+
+    fn elements(&self, several: bool) -> Vec<SignElement> {
+        let element = |(image, key, result)| SignElement::new(image, key, result, several);
+        self.each().map(element).collect()
+    }
+}
+
+impl Told for Done {
+    fn document(&self, out: &mut dyn Write) -> std::io::Result<()> {
+        let several = self.images.len() > 1 || self.keys.len() > 1;
+        json::write(out, &Results::new(self.elements(several), several))
+    }
+
+    fn results(&self) -> serde_json::Result<String> {
+        serde_json::to_string(&self.elements(true))
+    }
+
+    fn rows(&self) -> Vec<Row> {
+        let row = |(image, key, result): (&Image, &KeyRef, &Result<Signed, Error>)| {
+            let found = match result {
+                Ok(signed) => Found::Valid(Valid {
+                    kept: signed.status == Status::Kept,
+                    digest: signed.digest.to_string(),
+                    key_id: signed.key_id.to_string(),
+                    signed_at: signed.signed_at.map(|time| time.to_string()),
+                    stored_path: Some(signed.stored_path.clone()),
+                    schema: signed.schema.version(),
+                }),
+                Err(error) => Found::Failed(Explained::new(error)),
+            };
+            Row::new(&image.reference, key.as_str(), found)
+        };
+        self.each().map(row).collect()
+    }
 }
 
 fn print(

@@ -6,24 +6,33 @@ use std::num::NonZeroUsize;
 
 use super::args::{Output, VerifyArgs};
 use super::json::{self, Results, VerifyElement};
-use super::plan::{self, Counted, Plan};
+use super::plan::{self, Counted, Plan, Surroundings};
 use super::progress;
-use super::{Ending, Stop, deadline, text};
+use super::{Ending, Stop, Told, deadline, text};
+use crate::ci::report::{Found, Row, Valid};
 use crate::explain::Explained;
 use crate::image::Image;
 use crate::key::KeyRef;
-use crate::verdict::Policy;
+use crate::verdict::{Policy, Verdict};
 use crate::verify::{Decision, Error, Options, Outcome, Require, verify};
 
 type Answer = Result<Outcome, Error>;
 
+/// What is said of every image.
+pub(super) struct Done {
+    images: Vec<Image>,
+    keys: Vec<KeyRef>,
+    answers: Vec<Answer>,
+}
+
 /// Verifies every image by the keys.
 pub(super) async fn run(
     args: &VerifyArgs,
+    surroundings: &Surroundings,
     output: Output,
     out: &mut dyn Write,
     err: &mut dyn Write,
-) -> Result<Ending, Stop> {
+) -> Result<(Ending, Done), Stop> {
     let options = Options {
         policy: Policy {
             min_schema: args.min_schema,
@@ -54,6 +63,7 @@ pub(super) async fn run(
         counted,
         &args.aws,
         &args.vault,
+        surroundings,
         options.deadline,
     )
     .await?;
@@ -88,8 +98,7 @@ pub(super) async fn run(
                 ),
                 ..stopped
             };
-            let _ = super::failed(stopped, !text, out, err);
-            return Ok(Ending::Refused);
+            return Err(Stop::Refused(stopped));
         }
         Err(stopped) => return Err(stopped.into()),
     };
@@ -98,18 +107,88 @@ pub(super) async fn run(
     if text && images.len() > 1 {
         printed = printed.and_then(|()| summary(err, &answers));
     }
+    let done = Done {
+        keys: references.clone(),
+        images,
+        answers,
+    };
     if !text {
-        let several = images.len() > 1 || references.len() > 1;
-        let elements = images
-            .iter()
-            .zip(&answers)
-            .map(|(image, answer)| VerifyElement::new(image, references, answer, several));
-        printed = json::write(out, &Results::new(elements.collect(), several));
+        printed = done.document(out);
     }
-    match (ending(&answers), printed) {
+    match (ending(&done.answers), printed) {
         // A proven failure is not hidden by a disk that is full.
-        (Ending::Refused, _) => Ok(Ending::Refused),
-        (ending, printed) => printed.map(|()| ending).map_err(Stop::Output),
+        (Ending::Refused, _) => Ok((Ending::Refused, done)),
+        (ending, printed) => printed.map(|()| (ending, done)).map_err(Stop::Output),
+    }
+}
+
+impl Done {
+    fn elements(&self, several: bool) -> Vec<VerifyElement> {
+        let each = self.images.iter().zip(&self.answers);
+        each.map(|(image, answer)| VerifyElement::new(image, &self.keys, answer, several))
+            .collect()
+    }
+
+    /// What a report says of an image, and by which key.
+    fn found<'a>(&'a self, answer: &'a Answer) -> (Option<&'a KeyRef>, Found) {
+        let failed = |error: &Error| Found::Failed(Explained::new(error));
+        let outcome = match answer {
+            Ok(outcome) => outcome,
+            Err(error) => return (None, failed(error)),
+        };
+        match outcome.decision {
+            Decision::Verified => {}
+            Decision::Failed => return (None, Found::Invalid(outcome.reason())),
+            Decision::Undecided => {
+                let error = outcome.first_error().map(failed);
+                return (
+                    None,
+                    error.unwrap_or_else(|| Found::Invalid(outcome.reason())),
+                );
+            }
+        }
+        let valid = outcome.first_valid().map(|(number, key)| {
+            let signature = match &key.verdict {
+                Verdict::Verified(valid) => Some(valid),
+                Verdict::Rejected(_) => None,
+            };
+            let signed_at = signature.and_then(|valid| valid.signed_at);
+            let valid = Valid {
+                kept: true,
+                digest: outcome
+                    .digest
+                    .map(|digest| digest.to_string())
+                    .unwrap_or_default(),
+                key_id: key.key_id.to_string(),
+                signed_at: signed_at.map(|time| time.to_string()),
+                stored_path: None,
+                schema: signature.map_or(1, |valid| valid.schema.version()),
+            };
+            (self.keys.get(number), Found::Valid(valid))
+        });
+        valid.unwrap_or_else(|| (None, Found::Invalid(outcome.reason())))
+    }
+}
+
+impl Told for Done {
+    fn document(&self, out: &mut dyn Write) -> std::io::Result<()> {
+        let several = self.images.len() > 1 || self.keys.len() > 1;
+        json::write(out, &Results::new(self.elements(several), several))
+    }
+
+    fn results(&self) -> serde_json::Result<String> {
+        serde_json::to_string(&self.elements(true))
+    }
+
+    fn rows(&self) -> Vec<Row> {
+        let all: Vec<_> = self.keys.iter().map(KeyRef::as_str).collect();
+        let each = self.images.iter().zip(&self.answers);
+        each.map(|(image, answer)| {
+            let (key, found) = self.found(answer);
+            let key = key.map_or_else(|| all.join(", "), |key| key.as_str().to_owned());
+            Row::new(&image.reference, &key, found)
+        })
+        .collect()
     }
 }
 

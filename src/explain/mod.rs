@@ -1,5 +1,6 @@
 //! Errors in words: a code for programs, one sentence for a person, and what to do next.
 
+mod ci;
 mod cloud;
 mod key;
 mod kms;

@@ -17,7 +17,18 @@ fn rooms() -> Vec<(String, String)> {
     rooms.collect()
 }
 
-const PURE: [&str; 21] = [
+const PURE: [&str; 33] = [
+    "ci/azure.rs",
+    "ci/buildkite.rs",
+    "ci/github.rs",
+    "ci/gitlab.rs",
+    "ci/inputs.rs",
+    "ci/markup.rs",
+    "ci/outputs.rs",
+    "ci/plain.rs",
+    "ci/report.rs",
+    "ci/said.rs",
+    "ci/wording.rs",
     "cloud/arn.rs",
     "cloud/token.rs",
     "cloud/url.rs",
@@ -31,6 +42,7 @@ const PURE: [&str; 21] = [
     "key/transit.rs",
     "key/versions.rs",
     "manifest.rs",
+    "mask.rs",
     "payload.rs",
     "record.rs",
     "reference.rs",
@@ -148,6 +160,17 @@ fn nothing_depends_upward() {
             vec!["crate::cli", "crate::explain", "crate::sign", "clap"],
         ),
         ("explain/", vec!["crate::cli"]),
+        (
+            "ci/",
+            vec![
+                "crate::cli",
+                "crate::key",
+                "crate::sign",
+                "crate::store",
+                "crate::vault",
+                "crate::verify",
+            ],
+        ),
     ];
     for (name, code) in rooms() {
         for (_, forbidden) in above.iter().filter(|(room, _)| name.starts_with(room)) {

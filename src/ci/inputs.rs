@@ -1,0 +1,418 @@
+//! What a CI job says by its environment → the options of a command.
+//!
+//! For each option the first of these that says something: `INPUT_*`, as GitHub's runner names the inputs of an
+//! action; the JSON of BUILDKITE_PLUGIN_CONFIGURATION; `PLUGIN_*`, as Drone and Woodpecker name settings; `S3LO_*`.
+//! What is empty says nothing: CI systems set to it what a user leaves out.
+#![deny(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions
+)]
+
+use std::ffi::OsString;
+
+use secrecy::SecretString;
+
+use super::said::{Environment, Raw};
+
+/// An option that a command has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// What it is called, and what it is called too.
+    pub names: Vec<String>,
+    /// What it takes.
+    pub kind: Kind,
+}
+
+impl Known {
+    /// An option of one name.
+    pub fn new(name: &str, kind: Kind) -> Self {
+        Self {
+            names: vec![name.to_owned()],
+            kind,
+        }
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        self.names.first().map_or("", String::as_str)
+    }
+
+    fn is_called(&self, name: &str) -> bool {
+        self.names.iter().any(|known| known == name)
+    }
+}
+
+/// What an option takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `true` or `false`.
+    Flag,
+    /// One line.
+    One,
+    /// Any number, one a line.
+    Several,
+    /// Bytes as they are, which nobody repeats.
+    Secret,
+}
+
+/// What is said of an option.
+#[derive(Debug)]
+pub enum Said {
+    /// `true` or `false`.
+    Flag(bool),
+    /// A line, or several of them.
+    Lines(Vec<String>),
+    /// A secret.
+    Secret(SecretString),
+}
+
+/// Where an option was said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place(pub(super) String);
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What is said of an option, and where.
+#[derive(Debug)]
+pub struct Given {
+    /// The option's name.
+    pub name: String,
+    /// What is said.
+    pub said: Said,
+    /// Where.
+    pub place: Place,
+}
+
+/// What nobody expects, and is refused rather than passed over: a misspelt name would leave a guard out.
+pub struct Strict<'a> {
+    /// The options of the other command, which is not the one that runs.
+    pub other: &'a [Known],
+    /// Whether every `INPUT_*` is ours, as it is in an action.
+    pub inputs: bool,
+}
+
+/// What the hook of the Buildkite plugin reads for itself.
+const OF_THE_HOOK: [&str; 6] = [
+    "annotate",
+    "environment",
+    "image",
+    "meta-data",
+    "mount-checkout",
+    "step-command",
+];
+
+/// What the runner sets beside an action's inputs.
+const OF_THE_RUNNER: [&str; 2] = ["args", "entrypoint"];
+
+/// Finds what `environment` says of each option.
+///
+/// # Errors
+///
+/// [`Error`] for what is said and means nothing.
+pub fn resolve(
+    known: &[Known],
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    strict: Option<&Strict<'_>>,
+) -> Result<Vec<Given>, Error> {
+    let environment = Environment::new(environment)?;
+    if let Some(Strict { other, inputs }) = strict {
+        if *inputs {
+            let names = environment.inputs.keys().cloned();
+            let names = names.filter(|name| !OF_THE_RUNNER.contains(&name.as_str()));
+            refuse_unknown(known, other, names, "input")?;
+        }
+        let names = environment.plugin.keys().cloned();
+        let names = names.filter(|name| !OF_THE_HOOK.contains(&name.as_str()));
+        refuse_unknown(known, other, names, "setting of the plugin")?;
+    }
+    let mut given = Vec::new();
+    for option in known {
+        if let Some((raw, place)) = environment.first(option)? {
+            let said = read(option, raw, &place)?;
+            given.push(Given {
+                name: option.name().to_owned(),
+                said,
+                place,
+            });
+        }
+    }
+    Ok(given)
+}
+
+fn read(option: &Known, raw: Raw, place: &Place) -> Result<Said, Error> {
+    if option.kind == Kind::Secret {
+        return match raw {
+            Raw::Text(text) | Raw::Joined(text) => Ok(Said::Secret(SecretString::from(text))),
+            Raw::List(_) => Err(Error::Lines {
+                place: place.clone(),
+            }),
+        };
+    }
+    let lines = lines(option.kind, raw);
+    match (option.kind, <[String; 1]>::try_from(lines)) {
+        (Kind::Several, Ok([line])) => Ok(Said::Lines(vec![line])),
+        (Kind::Several, Err(lines)) => Ok(Said::Lines(lines)),
+        (Kind::Flag, Ok([line])) => match line.as_str() {
+            "true" | "True" | "TRUE" => Ok(Said::Flag(true)),
+            "false" | "False" | "FALSE" => Ok(Said::Flag(false)),
+            _ => Err(Error::Boolean {
+                place: place.clone(),
+            }),
+        },
+        (Kind::One | Kind::Secret, Ok([line])) => Ok(Said::Lines(vec![line])),
+        (_, Err(_)) => Err(Error::Lines {
+            place: place.clone(),
+        }),
+    }
+}
+
+/// The lines of a value, without what stands around them.
+fn lines(kind: Kind, raw: Raw) -> Vec<String> {
+    let split = |text: &str, at: fn(char) -> bool| -> Vec<String> {
+        let parts = text.split(at).map(str::trim);
+        let full = parts.filter(|part| !part.is_empty());
+        full.map(str::to_owned).collect()
+    };
+    let listed = |text: &str| match kind {
+        Kind::Several => serde_json::from_str::<Vec<String>>(text).ok(),
+        _ => None,
+    };
+    let parts = match raw {
+        Raw::List(parts) => parts,
+        Raw::Text(text) | Raw::Joined(text) if listed(&text).is_some() => {
+            listed(&text).unwrap_or_default()
+        }
+        Raw::Joined(text) if kind == Kind::Several => split(&text, |c| c == ',' || c == '\n'),
+        Raw::Text(text) | Raw::Joined(text) => vec![text],
+    };
+    let lines = parts.iter().map(|part| split(part, |c| c == '\n'));
+    lines.flatten().collect()
+}
+
+/// Fails at a name that no option has.
+fn refuse_unknown(
+    known: &[Known],
+    other: &[Known],
+    mut names: impl Iterator<Item = String>,
+    what: &'static str,
+) -> Result<(), Error> {
+    let is_known = |name: &&str| known.iter().any(|option| option.is_called(name));
+    let Some(name) = names.find(|name| !is_known(&name.as_str())) else {
+        return Ok(());
+    };
+    let all = known.iter().flat_map(|option| &option.names);
+    let near = all
+        .map(|known| (strsim::jaro_winkler(&name, known), known))
+        .filter(|(likeness, _)| *likeness > 0.75)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other));
+    Err(Error::Unknown {
+        what,
+        of_other: other.iter().any(|option| option.is_called(&name)),
+        nearest: near.map(|(_, known)| known.clone()),
+        known: known
+            .iter()
+            .map(|option| option.name().to_owned())
+            .collect(),
+        name,
+    })
+}
+
+/// What is said, and means nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Neither `true` nor `false`.
+    #[error("{place} is neither `true` nor `false`")]
+    Boolean {
+        /// Where.
+        place: Place,
+    },
+    /// BUILDKITE_PLUGIN_CONFIGURATION is not a JSON object.
+    #[error("BUILDKITE_PLUGIN_CONFIGURATION is not a JSON object with each name once")]
+    Configuration,
+    /// Several lines where one belongs.
+    #[error("{place} holds several values, where one is expected")]
+    Lines {
+        /// Where.
+        place: Place,
+    },
+    /// Objects, or lists in lists.
+    #[error("{place} is neither text nor a list of texts")]
+    Nested {
+        /// Where.
+        place: Place,
+    },
+    /// Not UTF-8.
+    #[error("{place} holds bytes that are not UTF-8")]
+    NotText {
+        /// Where.
+        place: Place,
+    },
+    /// Two names of the same option.
+    #[error("{one} and {other} are two names of the same")]
+    Twice {
+        /// One.
+        one: Place,
+        /// The other.
+        other: Place,
+    },
+    /// No such option.
+    #[error("there is no {what} `{}`", name.escape_debug())]
+    Unknown {
+        /// The name.
+        name: String,
+        /// What it would be.
+        what: &'static str,
+        /// Whether the other command has it.
+        of_other: bool,
+        /// The one that may be meant.
+        nearest: Option<String>,
+        /// All that there are.
+        known: Vec<String>,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known() -> Vec<Known> {
+        let mut role = Known::new("role-to-assume", Kind::One);
+        role.names.push("role-arn".to_owned());
+        vec![
+            Known::new("reference", Kind::Several),
+            Known::new("if-signed", Kind::One),
+            Known::new("verbose", Kind::Flag),
+            Known::new("password", Kind::Secret),
+            role,
+        ]
+    }
+
+    fn said(variables: &[(&str, &str)]) -> Result<Vec<(String, String)>, Error> {
+        let variables = variables
+            .iter()
+            .map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        let strict = Strict {
+            other: &[Known::new("require", Kind::One)],
+            inputs: true,
+        };
+        let given = resolve(&known(), variables, Some(&strict))?;
+        let shown = |given: Given| {
+            let said = match given.said {
+                Said::Flag(truth) => truth.to_string(),
+                Said::Lines(lines) => lines.join("|"),
+                Said::Secret(_) => "secret".to_owned(),
+            };
+            (given.name, said)
+        };
+        Ok(given.into_iter().map(shown).collect())
+    }
+
+    #[track_caller]
+    fn one(variables: &[(&str, &str)], expected: &str) {
+        let all = said(variables).unwrap();
+        let values: Vec<_> = all.iter().map(|(_, value)| value.as_str()).collect();
+        assert_eq!(values, [expected], "{variables:?}");
+    }
+
+    #[test]
+    fn the_first_that_says_something_counts() {
+        let mut all = [
+            ("INPUT_IF-SIGNED", "a"),
+            ("INPUT_IF_SIGNED", "b"),
+            ("BUILDKITE_PLUGIN_CONFIGURATION", r#"{"if-signed":"c"}"#),
+            ("PLUGIN_IF_SIGNED", "d"),
+            ("S3LO_IF_SIGNED", "e"),
+        ];
+        for expected in ["a", "b", "c", "d", "e"] {
+            one(&all, expected);
+            let mut turned = all;
+            turned.reverse();
+            one(&turned, expected);
+            if let Some(first) = all
+                .iter_mut()
+                .find(|(_, value)| value.len() == 1 || value.contains(':'))
+            {
+                first.1 = "";
+            }
+        }
+        assert!(said(&all).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_list_is_one_a_line_or_what_the_system_makes_of_one() {
+        for (name, value) in [
+            ("INPUT_REFERENCE", "a\n\n  b \r\nc\n"),
+            ("S3LO_REFERENCE", r#"["a","b","c"]"#),
+            ("PLUGIN_REFERENCE", "a,b,c"),
+            ("PLUGIN_REFERENCE", r#"["a","b","c"]"#),
+            (
+                "BUILDKITE_PLUGIN_CONFIGURATION",
+                r#"{"reference":["a","b","c"]}"#,
+            ),
+            (
+                "BUILDKITE_PLUGIN_CONFIGURATION",
+                r#"{"reference":"a\nb\nc\n"}"#,
+            ),
+        ] {
+            one(&[(name, value)], "a|b|c");
+        }
+        one(&[("INPUT_REFERENCE", "a,b")], "a,b");
+    }
+
+    #[test]
+    fn a_boolean_is_one() {
+        for (value, truth) in [("true", "true"), ("TRUE", "true"), ("False\n", "false")] {
+            one(&[("INPUT_VERBOSE", value)], truth);
+        }
+        for value in ["yes", "1", "on", "tRUE", "true false"] {
+            assert!(said(&[("INPUT_VERBOSE", value)]).is_err(), "{value}");
+        }
+        one(
+            &[("BUILDKITE_PLUGIN_CONFIGURATION", r#"{"verbose":true}"#)],
+            "true",
+        );
+    }
+
+    #[test]
+    fn what_nobody_knows_is_refused_with_the_nearest_name() {
+        let Err(Error::Unknown { nearest, .. }) = said(&[("INPUT_IF-SINGED", "fail")]) else {
+            panic!();
+        };
+        assert_eq!(nearest.as_deref(), Some("if-signed"));
+        let Err(Error::Unknown { of_other, .. }) = said(&[("INPUT_REQUIRE", "all")]) else {
+            panic!();
+        };
+        assert!(of_other);
+        let config = r#"{"step-command":"run","refrence":"x"}"#;
+        assert!(said(&[("BUILDKITE_PLUGIN_CONFIGURATION", config)]).is_err());
+        assert!(said(&[("INPUT_ARGS", "x"), ("INPUT_ENTRYPOINT", "y")]).is_ok());
+        assert!(said(&[("S3LO_TEST_TOOLS", "x")]).is_ok());
+    }
+
+    #[test]
+    fn what_means_nothing_is_refused() {
+        for (name, value) in [
+            ("INPUT_IF-SIGNED", "a\nb"),
+            ("BUILDKITE_PLUGIN_CONFIGURATION", "[]"),
+            (
+                "BUILDKITE_PLUGIN_CONFIGURATION",
+                r#"{"verbose":true,"verbose":false}"#,
+            ),
+            (
+                "BUILDKITE_PLUGIN_CONFIGURATION",
+                r#"{"reference":{"a":"b"}}"#,
+            ),
+            ("BUILDKITE_PLUGIN_CONFIGURATION", r#"{"reference":[["a"]]}"#),
+        ] {
+            assert!(said(&[(name, value)]).is_err(), "{name} {value}");
+        }
+        let both = [("INPUT_ROLE-TO-ASSUME", "a"), ("INPUT_ROLE-ARN", "a")];
+        assert!(matches!(said(&both), Err(Error::Twice { .. })));
+    }
+}

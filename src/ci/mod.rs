@@ -1,0 +1,115 @@
+//! A CI job: what it says by its environment, and what it is told in the words of its CI system.
+
+mod azure;
+mod buildkite;
+pub mod files;
+mod github;
+mod gitlab;
+pub mod inputs;
+pub mod markup;
+pub mod outputs;
+mod plain;
+pub mod report;
+mod said;
+pub mod wording;
+
+use crate::cloud;
+use crate::environment::says_true;
+
+/// A CI system's language on stdout. What is returned is whole lines, or nothing where the system has no word
+/// for it. Whatever is given may be hostile.
+pub trait Host: Sync {
+    /// Has a line of a secret hidden from now on.
+    fn mask(&self, _secret: &str) -> String {
+        String::new()
+    }
+
+    /// Text that is shown as it is, in a part of the log that can be folded.
+    fn folded(&self, part: &Part<'_>) -> String;
+
+    /// Text that is shown as it is, and not folded.
+    fn shown(&self, part: &Part<'_>) -> String;
+
+    /// What the whole run comes to, where the system shows that beside the log.
+    fn annotation(&self, _kind: Kind, _title: &str, _text: &str) -> String {
+        String::new()
+    }
+
+    /// A step's output.
+    fn output(&self, _name: &str, _value: &str) -> String {
+        String::new()
+    }
+
+    /// A summary, which lies in a file.
+    fn summary(&self, _path: &str) -> String {
+        String::new()
+    }
+
+    /// What a step's user should know of its doing.
+    fn debug(&self, text: &str) -> String {
+        inert(text)
+    }
+
+    /// How a job says an option.
+    fn option(&self, name: &str, value: Option<&str>) -> String {
+        match value {
+            None => name.to_owned(),
+            Some(value) => format!("{name}: {value}"),
+        }
+    }
+
+    /// Whether everything goes to stdout, so that commands and text keep their order.
+    fn is_one_stream(&self) -> bool;
+}
+
+/// A part of the log.
+#[derive(Clone, Copy, Debug)]
+pub struct Part<'a> {
+    /// One line over it.
+    pub title: &'a str,
+    /// The lines.
+    pub text: &'a str,
+    /// What the system calls it where it wants a name.
+    pub name: &'a str,
+    /// When it began, in seconds since 1970.
+    pub began: u64,
+    /// When it ended.
+    pub ended: u64,
+    /// What nobody can guess.
+    pub token: &'a str,
+}
+
+/// What an annotation tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// That all is well.
+    Notice,
+    /// That it is not.
+    Error,
+}
+
+/// The CI system that this process runs in, by the variables that it sets.
+pub fn detect() -> &'static dyn Host {
+    match cloud::ci::Ci::detect() {
+        Some(cloud::ci::Ci::GitHub) => &github::GitHub,
+        Some(cloud::ci::Ci::GitLab) => &gitlab::GitLab,
+        Some(cloud::ci::Ci::Buildkite) => &buildkite::Buildkite,
+        _ if says_true("TF_BUILD") => &azure::Azure,
+        _ => &plain::Plain,
+    }
+}
+
+/// Text in which no system finds a command: those that begin with `##` may be anywhere in a line.
+pub(crate) fn inert(text: &str) -> String {
+    text.replace("##", "# #")
+}
+
+/// The same, in whole lines, none of which begins as a command does.
+fn inert_lines(text: &str) -> String {
+    let lines = inert(text);
+    let lines = lines.lines().map(|line| match line.trim_start() {
+        start if start.starts_with("::") => format!(" :{line}\n"),
+        _ => format!("{line}\n"),
+    });
+    lines.collect()
+}

@@ -1,0 +1,85 @@
+//! What a step hands on to those after it, in the forms of the CI systems.
+#![deny(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions
+)]
+
+/// A step's outputs: names as the actions declare them, and values.
+pub type Outputs = Vec<(&'static str, String)>;
+
+/// GitHub's file: each value between two lines that nobody can guess
+/// ([multiline strings](https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#multiline-strings)).
+pub fn github(outputs: &Outputs, delimiter: &str) -> String {
+    let one =
+        |(name, value): &(&str, String)| format!("{name}<<{delimiter}\n{value}\n{delimiter}\n");
+    outputs.iter().map(one).collect()
+}
+
+/// Lines `NAME=value`, as GitLab's reports and Drone's plugins have them: without quotes, comments or blank lines
+/// ([rules](https://docs.gitlab.com/ci/yaml/artifacts_reports/#artifactsreportsdotenv)). GitLab expands a dollar
+/// sign, and a shell that sources them would expand much more, so that other values are left out; they are in
+/// the JSON.
+pub fn dotenv(outputs: &Outputs, prefix: &str) -> String {
+    let safe = |c: char| c.is_ascii_alphanumeric() || "._:/@+=,-".contains(c);
+    let kept = outputs
+        .iter()
+        .filter(|(name, value)| !FREE.contains(name) && value.chars().all(safe));
+    let line =
+        |(name, value): &(&str, String)| format!("S3LO_{prefix}_{}={value}\n", shouted(name));
+    kept.map(line).collect()
+}
+
+/// Outputs that are sentences or JSON.
+const FREE: [&str; 2] = ["reason", "results"];
+
+/// `storedPath` as `STORED_PATH`.
+fn shouted(name: &str) -> String {
+    let mut shouted = String::new();
+    let mut small = false;
+    for c in name.chars() {
+        if small && c.is_ascii_uppercase() {
+            shouted.push('_');
+        }
+        small = c.is_ascii_lowercase();
+        shouted.push(c.to_ascii_uppercase());
+    }
+    shouted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outputs(stored_path: &str) -> Outputs {
+        vec![
+            ("signed", "true".to_owned()),
+            ("keyID", "3b780f64bd6940e1".to_owned()),
+            ("storedPath", stored_path.to_owned()),
+            ("results", "[]".to_owned()),
+        ]
+    }
+
+    #[test]
+    fn each_value_is_between_delimiters() {
+        assert_eq!(
+            github(&vec![("a", "1\n2".to_owned()), ("b", String::new())], "end"),
+            "a<<end\n1\n2\nend\nb<<end\n\nend\n"
+        );
+    }
+
+    #[test]
+    fn lines_hold_nothing_that_anybody_expands() {
+        assert_eq!(
+            dotenv(&outputs("bucket/a:b"), "SIGN"),
+            "S3LO_SIGN_SIGNED=true\nS3LO_SIGN_KEY_ID=3b780f64bd6940e1\nS3LO_SIGN_STORED_PATH=bucket/a:b\n"
+        );
+        for hostile in ["$HOME", "a b", "a;id", "`id`", "a\nB=c", "\"", "é"] {
+            assert_eq!(
+                dotenv(&outputs(hostile), "SIGN").lines().count(),
+                2,
+                "{hostile}"
+            );
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! Results → the Markdown that a CI system shows beside the log.
+#![deny(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions
+)]
+
+use super::markup::{block, code, plain};
+use crate::explain::Explained;
+use crate::reference::Reference;
+use crate::text::{printable, quoted};
+
+/// What a run was about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// `sign`.
+    Sign,
+    /// `verify`.
+    Verify,
+}
+
+impl Work {
+    /// The command's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sign => "sign",
+            Self::Verify => "verify",
+        }
+    }
+}
+
+/// What came of one image; with `sign`, by one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The image's name and tag.
+    pub name: String,
+    /// The reference as it was given.
+    pub reference: String,
+    /// The key as it was given.
+    pub key: String,
+    /// What came of it.
+    pub result: Found,
+}
+
+impl Row {
+    /// What came of an image by a key.
+    pub fn new(reference: &Reference, key: &str, result: Found) -> Self {
+        Self {
+            name: reference.name(),
+            reference: reference.to_string(),
+            key: key.to_owned(),
+            result,
+        }
+    }
+}
+
+/// What came of an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A valid signature.
+    Valid(Valid),
+    /// None: why not.
+    Invalid(String),
+    /// Nobody knows.
+    Failed(Explained),
+}
+
+/// A valid signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Valid {
+    /// Whether it was there already.
+    pub kept: bool,
+    /// The manifest's digest.
+    pub digest: String,
+    /// The key's ID.
+    pub key_id: String,
+    /// When its signer says that it signed.
+    pub signed_at: Option<String>,
+    /// Where it lies.
+    pub stored_path: Option<String>,
+    /// What it binds.
+    pub schema: u64,
+}
+
+/// All that a report tells.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// What the run was about.
+    pub work: Work,
+    /// What came of each image, in the order asked.
+    pub rows: Vec<Row>,
+    /// What kept the run from beginning, or from its end.
+    pub stopped: Option<Explained>,
+    /// The region that was named, for the command to verify with.
+    pub region: Option<String>,
+    /// The S3 server that was named.
+    pub endpoint: Option<String>,
+}
+
+impl Report {
+    /// Whether everything is signed, or verified.
+    pub fn is_good(&self) -> bool {
+        let valid = |row: &Row| matches!(row.result, Found::Valid(_));
+        self.stopped.is_none() && !self.rows.is_empty() && self.rows.iter().all(valid)
+    }
+
+    /// The only result, if there is but one and it is good.
+    pub fn only(&self) -> Option<&Valid> {
+        match self.rows.as_slice() {
+            [
+                Row {
+                    result: Found::Valid(valid),
+                    ..
+                },
+            ] if self.stopped.is_none() => Some(valid),
+            _ => None,
+        }
+    }
+
+    /// The outcome, in a few words.
+    pub fn title(&self) -> String {
+        let (done, not_done) = match self.work {
+            Work::Sign => ("Signed", "Not signed"),
+            Work::Verify => ("Verified", "Not verified"),
+        };
+        let valid = self.count(|found| matches!(found, Found::Valid(_)));
+        let all = self.rows.len();
+        let things = match self.work {
+            Work::Sign if self.has_several_keys() => "signatures",
+            _ => "images",
+        };
+        match self.rows.as_slice() {
+            [] => not_done.to_owned(),
+            [row] if valid == all => {
+                let kept = matches!(&row.result, Found::Valid(valid) if valid.kept);
+                let done = if kept && self.work == Work::Sign {
+                    "Already signed"
+                } else {
+                    done
+                };
+                format!("{done}: {}", printable(&row.name))
+            }
+            [row] => format!("{not_done}: {}", printable(&row.name)),
+            _ if self.stopped.is_some() => not_done.to_owned(),
+            _ if valid == all => format!("{done}: {all} {things}"),
+            _ => format!("{done}: {valid} of {all} {things}"),
+        }
+    }
+
+    /// What was done, in a line.
+    pub fn in_short(&self) -> String {
+        match self.only() {
+            Some(valid) => format!("{} by key {}", valid.digest, valid.key_id),
+            None => format!("the step's `results` hold all {}", self.rows.len()),
+        }
+    }
+
+    /// What went wrong first, in words, and how much more did.
+    pub fn first_problem(&self) -> Option<String> {
+        if let Some(stopped) = &self.stopped {
+            return Some(in_words(stopped));
+        }
+        let mut problems = self.rows.iter().filter_map(|row| match &row.result {
+            Found::Valid(_) => None,
+            Found::Invalid(reason) => Some((row, printable(reason))),
+            Found::Failed(explained) => Some((row, in_words(explained))),
+        });
+        let (row, first) = problems.next()?;
+        let more = match problems.count() {
+            0 => String::new(),
+            more => format!("\n(and {more} more)"),
+        };
+        let first = if self.rows.len() > 1 {
+            format!("{}: {first}", printable(&row.reference))
+        } else {
+            first
+        };
+        Some(format!("{first}{more}"))
+    }
+
+    /// Why not everything is verified, on one line.
+    pub fn reason(&self) -> Option<String> {
+        let problem = self.first_problem()?;
+        Some(problem.lines().next().unwrap_or_default().to_owned())
+    }
+
+    /// The Markdown, in at most `most` bytes: whole rows, and the rest counted.
+    pub fn markdown(&self, most: usize) -> String {
+        let mut page = format!("### {}\n\n", plain(&self.title()));
+        let tail = self.tail();
+        let room = most
+            .saturating_sub(page.len())
+            .saturating_sub(tail.len())
+            .saturating_sub(REST);
+        if !self.rows.is_empty() {
+            page.push_str(&self.table(room));
+        }
+        page.push_str(&tail);
+        page
+    }
+
+    fn table(&self, room: usize) -> String {
+        let mut table = match self.work {
+            Work::Sign => {
+                "| Image | Outcome | Digest | Key | Key ID | Signed at (UTC) | Stored at |\n|---|---|---|---|---|---|---|\n"
+            }
+            Work::Verify => {
+                "| Image | Outcome | Digest | Key | Key ID | Signed at (UTC, as its signer says) |\n|---|---|---|---|---|---|\n"
+            }
+        }
+        .to_owned();
+        let mut left_out = 0_usize;
+        for row in &self.rows {
+            let line = self.line(row);
+            if left_out > 0 || table.len().saturating_add(line.len()) > room {
+                left_out = left_out.saturating_add(1);
+            } else {
+                table.push_str(&line);
+            }
+        }
+        table.push('\n');
+        if left_out > 0 {
+            table.push_str(&format!(
+                "And {left_out} more, which the step's `results` hold.\n\n"
+            ));
+        }
+        table
+    }
+
+    fn line(&self, row: &Row) -> String {
+        let mut cells = vec![code(&row.name)];
+        match &row.result {
+            Found::Valid(valid) => {
+                let said = match (self.work, valid.kept) {
+                    (Work::Sign, false) => "signed",
+                    (Work::Sign, true) => "kept",
+                    (Work::Verify, _) => "verified",
+                };
+                cells.push(format!("{said} (schema {})", valid.schema));
+                cells.extend([&valid.digest, &row.key, &valid.key_id].map(|text| code(text)));
+                cells.push(plain(valid.signed_at.as_deref().unwrap_or_default()));
+                if self.work == Work::Sign {
+                    cells.push(code(valid.stored_path.as_deref().unwrap_or_default()));
+                }
+            }
+            problem => {
+                cells.push(match problem {
+                    Found::Failed(explained) => format!("**could not**: {}", code(explained.code)),
+                    Found::Invalid(reason) => format!("**no**: {}", plain(reason)),
+                    Found::Valid(_) => String::new(),
+                });
+                cells.extend([String::new(), code(&row.key), String::new(), String::new()]);
+                if self.work == Work::Sign {
+                    cells.push(String::new());
+                }
+            }
+        }
+        format!("| {} |\n", cells.join(" | "))
+    }
+
+    /// What stands below the table: errors with what to do, and the command to verify with.
+    fn tail(&self) -> String {
+        let mut tail = String::new();
+        let failed = self.rows.iter().filter_map(|row| match &row.result {
+            Found::Failed(explained) => Some(explained),
+            _ => None,
+        });
+        let mut told: Vec<&Explained> = Vec::new();
+        for explained in self.stopped.iter().chain(failed) {
+            if !told.contains(&explained) {
+                told.push(explained);
+            }
+        }
+        for explained in told.iter().take(MOST_ERRORS) {
+            let help = format!("help: {}", explained.help);
+            tail.push_str(&block(&[format!("error: {}", explained.message), help]));
+            tail.push('\n');
+        }
+        if let Some(more) = told.len().checked_sub(MOST_ERRORS).filter(|more| *more > 0) {
+            tail.push_str(&format!("And {more} more errors, which the log shows.\n\n"));
+        }
+        if self.work == Work::Sign {
+            let commands = self.commands();
+            if !commands.is_empty() {
+                tail.push_str("<details><summary>Verify</summary>\n\n");
+                tail.push_str(&block(&commands));
+                tail.push_str("\n</details>\n");
+            }
+        }
+        tail
+    }
+
+    /// How what was signed is verified, by whoever has the public half.
+    fn commands(&self) -> Vec<String> {
+        let mut commands = Vec::new();
+        let mut exported: Vec<&str> = Vec::new();
+        let mut verified = 0_usize;
+        for row in &self.rows {
+            let Found::Valid(valid) = &row.result else {
+                continue;
+            };
+            if verified == MOST_COMMANDS {
+                commands.push("# and so on".to_owned());
+                break;
+            }
+            let public = quoted(&format!("{}.pub", valid.key_id));
+            let region = self.flag("--region", self.region.as_deref());
+            if !exported.contains(&row.key.as_str()) {
+                exported.push(&row.key);
+                let key = quoted(&row.key);
+                commands.push(format!("s3lo public-key --key {key}{region} > {public}"));
+            }
+            let reference = quoted(&pinned(&row.reference, &valid.digest));
+            let endpoint = self.flag("--endpoint", self.endpoint.as_deref());
+            let schema = match valid.schema {
+                1 => String::new(),
+                schema => format!(" --min-schema {schema}"),
+            };
+            commands.push(format!(
+                "s3lo verify {reference} --key {public}{schema}{endpoint}"
+            ));
+            verified = verified.saturating_add(1);
+        }
+        commands
+    }
+
+    fn flag(&self, name: &str, value: Option<&str>) -> String {
+        value.map_or_else(String::new, |value| format!(" {name} {}", quoted(value)))
+    }
+
+    fn count(&self, wanted: impl Fn(&Found) -> bool) -> usize {
+        self.rows.iter().filter(|row| wanted(&row.result)).count()
+    }
+
+    fn has_several_keys(&self) -> bool {
+        let mut keys = self.rows.iter().map(|row| &row.key);
+        let first = keys.next();
+        keys.any(|key| Some(key) != first)
+    }
+}
+
+/// The room that is kept for the sentence about rows that are left out, in bytes.
+const REST: usize = 200;
+
+/// The most errors that are told in full.
+const MOST_ERRORS: usize = 10;
+
+/// The most commands to verify with.
+const MOST_COMMANDS: usize = 10;
+
+fn pinned(reference: &str, digest: &str) -> String {
+    let unpinned = reference.split("@sha256:").next().unwrap_or(reference);
+    format!("{unpinned}@{digest}")
+}
+
+fn in_words(explained: &Explained) -> String {
+    format!("{}\nhelp: {}", explained.message, explained.help)
+}

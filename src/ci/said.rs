@@ -1,0 +1,169 @@
+//! All that a job's environment says of options, before it is known what it should be.
+#![deny(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions
+)]
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::inputs::{Error, Kind, Known, Place};
+use crate::json::{distinct, object};
+
+/// All that the environment says, by where.
+pub(super) struct Environment {
+    pub(super) inputs: BTreeMap<String, OsString>,
+    pub(super) plugin: BTreeMap<String, Value>,
+    others: BTreeMap<String, OsString>,
+}
+
+/// What is said, before it is known what it should be.
+pub(super) enum Raw {
+    Text(String),
+    /// Lists that the system joined by commas.
+    Joined(String),
+    List(Vec<String>),
+}
+
+/// Where options are said, most wanted first.
+#[derive(Clone, Copy)]
+enum Source {
+    Input,
+    Setting,
+    Plugin,
+    Own,
+}
+
+impl Environment {
+    pub(super) fn new(
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, Error> {
+        let (mut inputs, mut plugin, mut others) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+        for (name, value) in variables {
+            let Some(name) = name.to_str() else { continue };
+            if name == "BUILDKITE_PLUGIN_CONFIGURATION" {
+                plugin = configuration(&value)?;
+            } else if let Some(input) = name.strip_prefix("INPUT_") {
+                // The runner's own spelling, with dashes, goes before that of a shell.
+                let dashed = input.to_lowercase().replace('_', "-");
+                inputs.push((dashed, input.contains('_'), value));
+            } else if name.starts_with("PLUGIN_") || name.starts_with("S3LO_") {
+                others.insert(name.to_owned(), value);
+            }
+        }
+        inputs.sort();
+        let mut first = BTreeMap::<String, OsString>::new();
+        for (name, _, value) in inputs {
+            let known = first.entry(name).or_default();
+            if known.is_empty() {
+                *known = value;
+            }
+        }
+        Ok(Self {
+            inputs: first,
+            plugin,
+            others,
+        })
+    }
+
+    /// The first that says something.
+    pub(super) fn first(&self, option: &Known) -> Result<Option<(Raw, Place)>, Error> {
+        for source in [Source::Input, Source::Setting, Source::Plugin, Source::Own] {
+            let mut found: Option<(Raw, Place)> = None;
+            for name in &option.names {
+                let (raw, place) = self.said(source, name)?;
+                let Some(raw) = raw.filter(|raw| !raw.is_empty(option.kind)) else {
+                    continue;
+                };
+                if let Some((_, one)) = found {
+                    return Err(Error::Twice { one, other: place });
+                }
+                found = Some((raw, place));
+            }
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    fn said(&self, source: Source, name: &str) -> Result<(Option<Raw>, Place), Error> {
+        let shell = name.to_uppercase().replace('-', "_");
+        let place = Place(match source {
+            Source::Input => format!("the input `{name}`"),
+            Source::Setting => format!("the plugin's setting `{name}`"),
+            Source::Plugin => format!("PLUGIN_{shell}"),
+            Source::Own => format!("S3LO_{shell}"),
+        });
+        let variable = match source {
+            Source::Input => self.inputs.get(name),
+            Source::Setting => {
+                let raw = self.plugin.get(name).map(|value| json(value, &place));
+                return Ok((raw.transpose()?.flatten(), place));
+            }
+            Source::Plugin | Source::Own => self.others.get(&place.0),
+        };
+        let Some(variable) = variable else {
+            return Ok((None, place));
+        };
+        let Some(text) = variable.to_str().map(str::to_owned) else {
+            return Err(Error::NotText { place });
+        };
+        Ok(match source {
+            Source::Plugin => (Some(Raw::Joined(text)), place),
+            _ => (Some(Raw::Text(text)), place),
+        })
+    }
+}
+
+impl Raw {
+    /// Whether it says nothing. Of a secret every byte says something.
+    fn is_empty(&self, kind: Kind) -> bool {
+        match self {
+            Self::Text(text) | Self::Joined(text) if kind == Kind::Secret => text.is_empty(),
+            Self::Text(text) | Self::Joined(text) => text.trim().is_empty(),
+            Self::List(parts) => parts.iter().all(|part| part.trim().is_empty()),
+        }
+    }
+}
+
+fn configuration(value: &OsString) -> Result<BTreeMap<String, Value>, Error> {
+    #[derive(Deserialize)]
+    struct Settings(#[serde(deserialize_with = "distinct")] BTreeMap<String, Value>);
+
+    let bytes = value.as_encoded_bytes();
+    // A plugin without settings has none, or `null`.
+    if bytes.trim_ascii().is_empty() || bytes.trim_ascii() == b"null" {
+        return Ok(BTreeMap::new());
+    }
+    let settings = object::<Settings>(bytes).map_err(|_| Error::Configuration)?;
+    let dashed = |(name, value): (String, Value)| (name.replace('_', "-"), value);
+    Ok(settings.0.into_iter().map(dashed).collect())
+}
+
+/// What YAML makes of a value: words, numbers and booleans are all written without quotes.
+fn json(value: &Value, place: &Place) -> Result<Option<Raw>, Error> {
+    let scalar = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(truth) => Some(truth.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    };
+    let raw = match value {
+        Value::Null => return Ok(None),
+        Value::Array(values) => values
+            .iter()
+            .map(scalar)
+            .collect::<Option<_>>()
+            .map(Raw::List),
+        scalar_value => scalar(scalar_value).map(Raw::Text),
+    };
+    let nested = || Error::Nested {
+        place: place.clone(),
+    };
+    raw.map(Some).ok_or_else(nested)
+}

@@ -1,0 +1,225 @@
+//! What a run leaves behind as a step of a job: outputs, files, a summary, and a log in its CI system's words.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::args::ReportArgs;
+use super::{Ending, job};
+use crate::ci::outputs::{self, Outputs};
+use crate::ci::report::{Found, Report, Work};
+use crate::ci::{Host, Kind, Part, files, wording};
+use crate::cloud;
+use crate::environment::variable;
+use crate::explain::Explained;
+
+/// What GitHub takes for a step's summary, in bytes; Buildkite takes as much for an annotation.
+const LONGEST_SUMMARY: usize = 1024 * 1024;
+
+/// Where Tekton looks for a step's results
+/// ([results](https://tekton.dev/docs/pipelines/tasks/#emitting-results)).
+const TEKTON: &str = "/tekton/results";
+
+/// What is to be printed, and is when all is known: results, errors, and commands to the CI system.
+#[derive(Default)]
+pub(super) struct Log {
+    pub(super) out: Vec<u8>,
+    pub(super) err: Vec<u8>,
+    commands: String,
+}
+
+/// How the results are wanted.
+pub(super) struct Wanted {
+    /// As JSON on stdout, too.
+    pub(super) json: bool,
+    /// In which files.
+    pub(super) report: ReportArgs,
+}
+
+/// A run, and what came of it.
+pub(super) struct Ended {
+    pub(super) ending: Ending,
+    pub(super) report: Report,
+    /// All results as a JSON array, on one line.
+    pub(super) results: String,
+    /// What `--output json` prints.
+    pub(super) document: Vec<u8>,
+    pub(super) wanted: Wanted,
+}
+
+impl Ended {
+    /// What later steps read.
+    fn outputs(&self) -> Outputs {
+        let mut outputs = Outputs::new();
+        if self.report.work == Work::Verify {
+            let verified = self.ending == Ending::Done && self.report.is_good();
+            outputs.push(("verified", verified.to_string()));
+            outputs.extend(self.report.reason().map(|reason| ("reason", reason)));
+        }
+        // What is not verified is not to be deployed: its digest is in the results alone.
+        if let Some(valid) = self.report.only() {
+            outputs.push(("digest", valid.digest.clone()));
+            outputs.push(("keyID", valid.key_id.clone()));
+            let stored_path = valid.stored_path.clone();
+            outputs.extend(stored_path.map(|path| ("storedPath", path)));
+            let signed_at = valid.signed_at.clone();
+            outputs.extend(signed_at.map(|time| ("signedAt", time)));
+        }
+        outputs.push(("results", self.results.clone()));
+        outputs
+    }
+
+    /// The same for systems whose outputs are variables.
+    fn variables(&self, outputs: &Outputs) -> String {
+        let mut variables = outputs.clone();
+        if self.report.work == Work::Sign {
+            let signed = self.ending == Ending::Done && self.report.is_good();
+            variables.insert(0, ("signed", signed.to_string()));
+        }
+        outputs::dotenv(&variables, &self.report.work.name().to_uppercase())
+    }
+}
+
+/// A step of a job.
+pub(super) struct Step {
+    host: &'static dyn Host,
+    /// What nobody can guess.
+    token: String,
+    /// In seconds since 1970.
+    began: u64,
+}
+
+impl Step {
+    pub(super) fn begin(host: &'static dyn Host) -> io::Result<Self> {
+        let mut bytes = [0_u8; 16];
+        let filled = aws_lc_rs::rand::fill(&mut bytes);
+        filled.map_err(|_| io::Error::other("there is no randomness"))?;
+        let digits = bytes.iter().map(|byte| format!("{byte:02x}"));
+        Ok(Self {
+            host,
+            token: format!("s3lo-{}", digits.collect::<String>()),
+            began: seconds(),
+        })
+    }
+
+    /// The errors of a report, said of options.
+    pub(super) fn in_options(&self, mut report: Report) -> Report {
+        let said = |text: &str| wording::in_options(text, self.host, &job::option_of);
+        let reworded = |explained: &mut Explained| {
+            explained.message = said(&explained.message);
+            explained.help = said(&explained.help);
+        };
+        report.stopped.iter_mut().for_each(reworded);
+        for row in &mut report.rows {
+            if let Found::Failed(explained) = &mut row.result {
+                reworded(explained);
+            }
+        }
+        report
+    }
+
+    /// Leaves the results wherever they are asked for; what could not be left.
+    pub(super) fn leave(&self, ended: &Ended, log: &mut Log) -> Vec<files::Error> {
+        let outputs = ended.outputs();
+        let wanted = &ended.wanted.report;
+        let variables = ended.variables(&outputs);
+        let page = || ended.report.markdown(LONGEST_SUMMARY);
+        for (name, value) in &outputs {
+            log.commands.push_str(&self.host.output(name, value));
+        }
+        let tekton = Path::new(TEKTON).is_dir() && !cloud::ci::in_any();
+        let folders = [
+            wanted.results_directory.as_deref(),
+            tekton.then_some(TEKTON),
+        ];
+        let files = [
+            of_step("GITHUB_OUTPUT")
+                .map(|path| files::append(&path, &outputs::github(&outputs, &self.token))),
+            of_step("DRONE_OUTPUT").map(|path| files::append(&path, &variables)),
+            (wanted.output_file.as_ref())
+                .map(|path| files::write(path, &String::from_utf8_lossy(&ended.document))),
+            (wanted.dotenv_file.as_ref()).map(|path| files::write(path, &variables)),
+            (wanted.summary_file.as_ref()).map(|path| files::write(path, &page())),
+            (!wanted.no_summary)
+                .then(|| self.summarise(&ended.report, log))
+                .flatten(),
+        ];
+        let folders = folders.into_iter().flatten();
+        let folders = folders.map(|folder| files::write_each(folder, &outputs));
+        let left = files.into_iter().flatten().chain(folders);
+        left.filter_map(Result::err).collect()
+    }
+
+    /// The summary where the CI system looks for one.
+    fn summarise(&self, report: &Report, log: &mut Log) -> Option<Result<(), files::Error>> {
+        if let Some(path) = of_step("GITHUB_STEP_SUMMARY") {
+            let there = std::fs::metadata(&path).map_or(0, |file| file.len());
+            let there = usize::try_from(there).unwrap_or(LONGEST_SUMMARY);
+            let page = report.markdown(LONGEST_SUMMARY.saturating_sub(there));
+            return Some(files::append(&path, &page));
+        }
+        let folder = of_step("AGENT_TEMPDIRECTORY").filter(|folder| Path::new(folder).is_dir())?;
+        let path = format!("{folder}/{}.md", self.token);
+        let left = files::write(&path, &report.markdown(LONGEST_SUMMARY));
+        if left.is_ok() {
+            log.commands.push_str(&self.host.summary(&path));
+        }
+        Some(left)
+    }
+
+    /// Prints all that is to be told.
+    pub(super) fn print(
+        &self,
+        ended: &Ended,
+        log: &Log,
+        out: &mut dyn Write,
+        err: &mut dyn Write,
+    ) -> io::Result<()> {
+        let (host, report) = (self.host, &ended.report);
+        let (title, name) = (report.title(), format!("s3lo_{}", report.work.name()));
+        let part = |text| Part {
+            title: &title,
+            text,
+            name: &name,
+            began: self.began,
+            ended: seconds(),
+            token: &self.token,
+        };
+        let told = String::from_utf8_lossy(&log.out);
+        let said = String::from_utf8_lossy(&log.err);
+        let said = wording::in_options(&said, host, &job::option_of);
+        if !told.is_empty() {
+            out.write_all(host.folded(&part(&told)).as_bytes())?;
+        }
+        if !said.is_empty() {
+            let shown = host.shown(&part(&said));
+            if host.is_one_stream() {
+                out.write_all(shown.as_bytes())?;
+            } else {
+                out.flush()?;
+                err.write_all(shown.as_bytes())?;
+            }
+        }
+        out.write_all(log.commands.as_bytes())?;
+        let (kind, text) = match ended.ending {
+            Ending::Done => (Kind::Notice, report.in_short()),
+            // What could not be left is told in the log alone.
+            Ending::Refused | Ending::Failed => {
+                (Kind::Error, report.first_problem().unwrap_or(said))
+            }
+        };
+        out.write_all(host.annotation(kind, &title, &text).as_bytes())?;
+        out.flush()
+    }
+}
+
+/// A file or folder that the CI system gives this step.
+fn of_step(name: &str) -> Option<String> {
+    variable(name).ok().flatten()
+}
+
+/// Seconds since 1970.
+fn seconds() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |time| time.as_secs())
+}

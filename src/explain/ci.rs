@@ -1,0 +1,40 @@
+//! What to write instead of what a job said, and where results can be left.
+
+use super::Explain;
+use crate::ci::{files, inputs};
+
+impl Explain for inputs::Error {
+    fn code(&self) -> &'static str {
+        "usage"
+    }
+
+    fn help(&self) -> String {
+        match self {
+            Self::Boolean { .. } => "write `true` or `false`".to_owned(),
+            Self::Configuration => {
+                "hand it over as the agent sets it: `docker run -e BUILDKITE_PLUGIN_CONFIGURATION …`".to_owned()
+            }
+            Self::Lines { .. } => "give one value; several references or keys are written one a line".to_owned(),
+            Self::Nested { .. } => "write a text, or a list of texts".to_owned(),
+            Self::NotText { .. } => "write it in UTF-8".to_owned(),
+            Self::Twice { .. } => "give one of the two".to_owned(),
+            Self::Unknown { of_other: true, name, known, .. } => format!(
+                "`{}` belongs to the other command, of `sign` and `verify`; there are {}",
+                name.escape_debug(),
+                known.join(", ")
+            ),
+            Self::Unknown { nearest: Some(nearest), .. } => format!("write `{nearest}`"),
+            Self::Unknown { known, .. } => format!("there are {}", known.join(", ")),
+        }
+    }
+}
+
+impl Explain for files::Error {
+    fn code(&self) -> &'static str {
+        "results_unwritable"
+    }
+
+    fn help(&self) -> String {
+        "what the log says was done; run the container as root, without `--user`, and name files in folders that are there".to_owned()
+    }
+}
