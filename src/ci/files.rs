@@ -86,11 +86,19 @@ pub struct Error {
     pub reason: String,
 }
 
+/// What the operating system says, without the draft's name.
+fn reason(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code).to_string(),
+        None => error.kind().to_string(),
+    }
+}
+
 impl Error {
     fn new(path: &str, error: &io::Error) -> Self {
         Self {
             path: path.to_owned(),
-            reason: error.to_string(),
+            reason: reason(error),
         }
     }
 }

@@ -90,8 +90,10 @@ pub struct Given {
 
 /// What nobody expects, and is refused rather than passed over: a misspelt name would leave a guard out.
 pub struct Strict<'a> {
-    /// The options of the other command, which is not the one that runs.
-    pub other: &'a [Known],
+    /// The command that runs.
+    pub command: &'static str,
+    /// The other command, and its options.
+    pub other: (&'static str, &'a [Known]),
     /// Whether every `INPUT_*` is ours, as it is in an action.
     pub inputs: bool,
 }
@@ -120,15 +122,15 @@ pub fn resolve(
     strict: Option<&Strict<'_>>,
 ) -> Result<Vec<Given>, Error> {
     let environment = Environment::new(environment)?;
-    if let Some(Strict { other, inputs }) = strict {
-        if *inputs {
+    if let Some(strict) = strict {
+        if strict.inputs {
             let names = environment.inputs.keys().cloned();
             let names = names.filter(|name| !OF_THE_RUNNER.contains(&name.as_str()));
-            refuse_unknown(known, other, names, "input")?;
+            refuse_unknown(known, strict, names, "input")?;
         }
         let names = environment.plugin.keys().cloned();
         let names = names.filter(|name| !OF_THE_HOOK.contains(&name.as_str()));
-        refuse_unknown(known, other, names, "setting of the plugin")?;
+        refuse_unknown(known, strict, names, "setting of the plugin")?;
     }
     let mut given = Vec::new();
     for option in known {
@@ -197,7 +199,7 @@ fn lines(kind: Kind, raw: Raw) -> Vec<String> {
 /// Fails at a name that no option has.
 fn refuse_unknown(
     known: &[Known],
-    other: &[Known],
+    strict: &Strict<'_>,
     mut names: impl Iterator<Item = String>,
     what: &'static str,
 ) -> Result<(), Error> {
@@ -205,6 +207,7 @@ fn refuse_unknown(
     let Some(name) = names.find(|name| !is_known(&name.as_str())) else {
         return Ok(());
     };
+    let (other, others) = strict.other;
     let all = known.iter().flat_map(|option| &option.names);
     let near = all
         .map(|known| (strsim::jaro_winkler(&name, known), known))
@@ -212,7 +215,8 @@ fn refuse_unknown(
         .max_by(|(one, _), (other, _)| one.total_cmp(other));
     Err(Error::Unknown {
         what,
-        of_other: other.iter().any(|option| option.is_called(&name)),
+        command: strict.command,
+        other: (others.iter().any(|option| option.is_called(&name))).then_some(other),
         nearest: near.map(|(_, known)| known.clone()),
         known: known
             .iter()
@@ -262,14 +266,16 @@ pub enum Error {
         other: Place,
     },
     /// No such option.
-    #[error("there is no {what} `{}`", name.escape_debug())]
+    #[error("there is no {what} `{}` for `{command}`", name.escape_debug())]
     Unknown {
         /// The name.
         name: String,
         /// What it would be.
         what: &'static str,
-        /// Whether the other command has it.
-        of_other: bool,
+        /// The command that runs.
+        command: &'static str,
+        /// The other command, where that has it.
+        other: Option<&'static str>,
         /// The one that may be meant.
         nearest: Option<String>,
         /// All that there are.
@@ -298,7 +304,8 @@ mod tests {
             .iter()
             .map(|(name, value)| (OsString::from(name), OsString::from(value)));
         let strict = Strict {
-            other: &[Known::new("require", Kind::One)],
+            command: "sign",
+            other: ("verify", &[Known::new("require", Kind::One)]),
             inputs: true,
         };
         let given = resolve(&known(), variables, Some(&strict))?;
@@ -385,10 +392,10 @@ mod tests {
             panic!();
         };
         assert_eq!(nearest.as_deref(), Some("if-signed"));
-        let Err(Error::Unknown { of_other, .. }) = said(&[("INPUT_REQUIRE", "all")]) else {
+        let Err(Error::Unknown { other, .. }) = said(&[("INPUT_REQUIRE", "all")]) else {
             panic!();
         };
-        assert!(of_other);
+        assert_eq!(other, Some("verify"));
         let config = r#"{"step-command":"run","refrence":"x"}"#;
         assert!(said(&[("BUILDKITE_PLUGIN_CONFIGURATION", config)]).is_err());
         assert!(said(&[("INPUT_ARGS", "x"), ("INPUT_ENTRYPOINT", "y")]).is_ok());

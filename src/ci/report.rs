@@ -8,7 +8,7 @@
 use super::markup::{block, code, plain};
 use crate::explain::Explained;
 use crate::reference::Reference;
-use crate::text::{printable, quoted};
+use crate::text::{clipped_to, printable, quoted};
 
 /// What a run was about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,62 +200,91 @@ impl Report {
     }
 
     fn table(&self, room: usize) -> String {
-        let mut table = match self.work {
-            Work::Sign => {
-                "| Image | Outcome | Digest | Key | Key ID | Signed at (UTC) | Stored at |\n|---|---|---|---|---|---|---|\n"
-            }
-            Work::Verify => {
-                "| Image | Outcome | Digest | Key | Key ID | Signed at (UTC, as its signer says) |\n|---|---|---|---|---|---|\n"
-            }
+        match self.rows.as_slice() {
+            [row] => self.card(row),
+            rows => self.grid(rows, room),
         }
-        .to_owned();
+    }
+
+    /// One image, a line for each thing that is known of it.
+    fn card(&self, row: &Row) -> String {
+        let line = |name: &str, text: String| format!("| {name} | {text} |\n");
+        let mut card = line("Image", code(&row.name)) + "|:---|:---|\n";
+        card.push_str(&line("Outcome", self.outcome(&row.result)));
+        if let Found::Valid(valid) = &row.result {
+            card.push_str(&line("Digest", code(&valid.digest)));
+            card.push_str(&line("Key", code(&row.key)));
+            card.push_str(&line("Key ID", code(&valid.key_id)));
+            for (name, known) in [
+                ("Signed at", &valid.signed_at),
+                ("Stored at", &valid.stored_path),
+            ] {
+                if let Some(text) = known {
+                    card.push_str(&line(name, code(text)));
+                }
+            }
+        } else {
+            card.push_str(&line("Key", code(&row.key)));
+        }
+        card.push('\n');
+        card
+    }
+
+    /// Several images, a line for each.
+    fn grid(&self, rows: &[Row], room: usize) -> String {
+        let keys = self.has_several_keys();
+        let mut grid = String::new();
+        if let (false, Some(first)) = (keys, rows.first()) {
+            grid.push_str(&format!("Key: {}\n\n", code(&first.key)));
+        }
+        let (title, rule) = if keys { (" Key |", ":---|") } else { ("", "") };
+        grid.push_str(&format!(
+            "| Image | Outcome | Digest |{title} Key ID | Signed at |\n|:---|:---|:---|{rule}:---|:---|\n"
+        ));
         let mut left_out = 0_usize;
-        for row in &self.rows {
-            let line = self.line(row);
-            if left_out > 0 || table.len().saturating_add(line.len()) > room {
+        for row in rows {
+            let line = self.line(row, keys);
+            if left_out > 0 || grid.len().saturating_add(line.len()) > room {
                 left_out = left_out.saturating_add(1);
             } else {
-                table.push_str(&line);
+                grid.push_str(&line);
             }
         }
-        table.push('\n');
+        grid.push('\n');
         if left_out > 0 {
-            table.push_str(&format!(
+            grid.push_str(&format!(
                 "And {left_out} more, which the step's `results` hold.\n\n"
             ));
         }
-        table
+        grid
     }
 
-    fn line(&self, row: &Row) -> String {
-        let mut cells = vec![code(&row.name)];
-        match &row.result {
-            Found::Valid(valid) => {
-                let said = match (self.work, valid.kept) {
-                    (Work::Sign, false) => "signed",
-                    (Work::Sign, true) => "kept",
-                    (Work::Verify, _) => "verified",
-                };
-                cells.push(format!("{said} (schema {})", valid.schema));
-                cells.extend([&valid.digest, &row.key, &valid.key_id].map(|text| code(text)));
-                cells.push(plain(valid.signed_at.as_deref().unwrap_or_default()));
-                if self.work == Work::Sign {
-                    cells.push(code(valid.stored_path.as_deref().unwrap_or_default()));
-                }
-            }
-            problem => {
-                cells.push(match problem {
-                    Found::Failed(explained) => format!("**could not**: {}", code(explained.code)),
-                    Found::Invalid(reason) => format!("**no**: {}", plain(reason)),
-                    Found::Valid(_) => String::new(),
-                });
-                cells.extend([String::new(), code(&row.key), String::new(), String::new()]);
-                if self.work == Work::Sign {
-                    cells.push(String::new());
-                }
-            }
+    fn line(&self, row: &Row, keys: bool) -> String {
+        let valid = match &row.result {
+            Found::Valid(valid) => Some(valid),
+            Found::Invalid(_) | Found::Failed(_) => None,
+        };
+        let known = |text: Option<&str>| text.map(code).unwrap_or_default();
+        let mut cells = vec![code(&row.name), self.outcome(&row.result)];
+        cells.push(known(valid.map(|valid| short(&valid.digest)).as_deref()));
+        if keys {
+            cells.push(code(&row.key));
         }
+        cells.push(known(valid.map(|valid| valid.key_id.as_str())));
+        cells.push(known(valid.and_then(|valid| valid.signed_at.as_deref())));
         format!("| {} |\n", cells.join(" | "))
+    }
+
+    fn outcome(&self, found: &Found) -> String {
+        match (self.work, found) {
+            (Work::Sign, Found::Valid(valid)) if valid.kept => {
+                format!("signed before (schema {})", valid.schema)
+            }
+            (Work::Sign, Found::Valid(valid)) => format!("signed (schema {})", valid.schema),
+            (Work::Verify, Found::Valid(valid)) => format!("verified (schema {})", valid.schema),
+            (_, Found::Invalid(reason)) => format!("**not verified**: {}", plain(reason)),
+            (_, Found::Failed(explained)) => format!("**failed**: {}", code(explained.code)),
+        }
     }
 
     /// What stands below the table: errors with what to do, and the command to verify with.
@@ -347,6 +376,11 @@ const MOST_ERRORS: usize = 10;
 
 /// The most commands to verify with.
 const MOST_COMMANDS: usize = 10;
+
+/// As much of a digest as a person compares; the whole of it is in the command to verify with, and in the results.
+fn short(digest: &str) -> String {
+    clipped_to(digest, 19)
+}
 
 fn pinned(reference: &str, digest: &str) -> String {
     let unpinned = reference.split("@sha256:").next().unwrap_or(reference);

@@ -27,6 +27,9 @@ pub(super) struct Job {
     pub(super) said: Vec<(String, Place)>,
 }
 
+/// Where the options are told.
+const OPTIONS: &str = "the options are told at https://github.com/s3lo/sign-action#inputs";
+
 /// Variables that hold secrets, whatever is asked.
 const SECRETS: [&str; 12] = [
     "COSIGN_PASSWORD",
@@ -56,11 +59,13 @@ pub(super) fn read(
     let (work, typed) = work(typed).map_err(|explained| (Work::Sign, explained))?;
     let failed = |explained| (work, explained);
     let known = known(work);
+    let other = match work {
+        Work::Sign => Work::Verify,
+        Work::Verify => Work::Sign,
+    };
     let strict = Strict {
-        other: self::known(match work {
-            Work::Sign => Work::Verify,
-            Work::Verify => Work::Sign,
-        }),
+        command: work.name(),
+        other: (other.name(), self::known(other)),
         inputs: says_true("GITHUB_ACTIONS"),
     };
     let given = resolve(known, std::env::vars_os(), Some(&strict))
@@ -101,10 +106,12 @@ pub(super) fn read(
             password,
             said,
         }),
-        Err(error) => Err(failed(failure(
-            &error.to_string(),
-            &format!("ci {} ", work.name()),
-        ))),
+        Err(error) => {
+            let explained = failure(&error.to_string(), "ci ");
+            // A job has no terminal to ask for help at.
+            let help = explained.help.replace("see `s3lo ci --help`", OPTIONS);
+            Err(failed(Explained { help, ..explained }))
+        }
     }
 }
 

@@ -18,11 +18,9 @@ impl Explain for inputs::Error {
             Self::Nested { .. } => "write a text, or a list of texts".to_owned(),
             Self::NotText { .. } => "write it in UTF-8".to_owned(),
             Self::Twice { .. } => "give one of the two".to_owned(),
-            Self::Unknown { of_other: true, name, known, .. } => format!(
-                "`{}` belongs to the other command, of `sign` and `verify`; there are {}",
-                name.escape_debug(),
-                known.join(", ")
-            ),
+            Self::Unknown { other: Some(other), command, .. } => {
+                format!("leave it away: it is for `{other}`, and this is `{command}`")
+            }
             Self::Unknown { nearest: Some(nearest), .. } => format!("write `{nearest}`"),
             Self::Unknown { known, .. } => format!("there are {}", known.join(", ")),
         }
