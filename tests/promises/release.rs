@@ -1,0 +1,12 @@
+//! A release, made here as far as it can be: the scripts of `ci/release` on a copy of the project, against a registry, a
+//! bucket and repositories of this machine; and what holds of every workflow.
+
+mod dry_run;
+mod files;
+mod images;
+mod keys;
+mod pins;
+mod project;
+mod tags;
+mod versions;
+mod workflows;
