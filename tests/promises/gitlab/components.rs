@@ -1,0 +1,366 @@
+//! What GitLab asks of a component, beyond what a client that runs it can show.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+use serde::Deserialize as _;
+use yaml_serde::{Mapping, Value};
+
+use crate::support::gitlab::Project;
+use crate::support::program::Desk;
+use crate::support::tools::tool;
+
+const COMPONENTS: [&str; 2] = ["sign", "verify"];
+
+/// A component's file: what it says of its inputs, and the one job that it is.
+struct Component {
+    name: &'static str,
+    text: String,
+    inputs: Mapping,
+    /// Everything behind the header.
+    content: Mapping,
+}
+
+impl Component {
+    fn read(name: &'static str) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("templates/{name}.yml"));
+        let text = std::fs::read_to_string(path).unwrap();
+        let documents = yaml_serde::Deserializer::from_str(&text);
+        let documents: Vec<_> = documents
+            .map(|document| Value::deserialize(document).unwrap())
+            .collect();
+        let [header, content] = &documents[..] else {
+            panic!("{name}: a header and a content");
+        };
+        Self {
+            name,
+            inputs: header["spec"]["inputs"].as_mapping().unwrap().clone(),
+            content: content.as_mapping().unwrap().clone(),
+            text,
+        }
+    }
+
+    fn all() -> [Self; 2] {
+        COMPONENTS.map(Self::read)
+    }
+
+    fn job(&self) -> &Value {
+        let (_, job) = self.content.iter().next().unwrap();
+        job
+    }
+
+    fn input_names(&self) -> BTreeSet<String> {
+        let names = self.inputs.keys();
+        names
+            .map(|name| name.as_str().unwrap().to_owned())
+            .collect()
+    }
+}
+
+/// Every text below a value, with where it is.
+fn texts(value: &Value, path: &str, found: &mut Vec<(String, String)>) {
+    match value {
+        Value::String(text) => found.push((path.to_owned(), text.clone())),
+        Value::Sequence(list) => {
+            for one in list {
+                texts(one, path, found);
+            }
+        }
+        Value::Mapping(map) => {
+            for (key, one) in map {
+                let key = key.as_str().unwrap();
+                found.push((path.to_owned(), key.to_owned()));
+                texts(one, &format!("{path}/{key}"), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The inputs that a text names.
+fn named(text: &str) -> Vec<String> {
+    let parts = text.split("$[[").skip(1);
+    parts
+        .map(|part| {
+            let block = part.split("]]").next().unwrap().trim();
+            block.strip_prefix("inputs.").unwrap().to_owned()
+        })
+        .collect()
+}
+
+#[test]
+fn a_component_is_one_job_and_nothing_for_other_jobs() {
+    for component in Component::all() {
+        let keys: Vec<_> = component.content.keys().collect();
+        assert_eq!(keys, ["$[[ inputs.job-name ]]"], "{}", component.name);
+        let default = &component.inputs["job-name"]["default"];
+        assert_eq!(
+            default.as_str().unwrap(),
+            format!("s3lo-{}", component.name)
+        );
+    }
+}
+
+#[test]
+fn no_input_becomes_part_of_a_script() {
+    for component in Component::all() {
+        let mut found = Vec::new();
+        texts(component.job(), "", &mut found);
+        let mut used: BTreeSet<_> = ["job-name".to_owned()].into();
+        for (path, text) in found {
+            let inputs = named(&text);
+            let places = [
+                "/stage",
+                "/image/name",
+                "/dependencies",
+                "/id_tokens/GITLAB_OIDC_TOKEN/aud",
+            ];
+            let allowed = path.starts_with("/variables/") || places.contains(&path.as_str());
+            assert!(inputs.is_empty() || allowed, "{path}: {text}");
+            used.extend(inputs);
+        }
+        assert_eq!(used, component.input_names(), "{}", component.name);
+        // The image's entrypoint would be given the runner's shell as an argument.
+        let entrypoint = component.job()["image"]["entrypoint"].as_sequence();
+        assert_eq!(entrypoint.unwrap(), &[Value::from("")]);
+        let script = &component.job()["script"];
+        assert_eq!(script.as_sequence().unwrap().len(), 1);
+        assert_eq!(script[0], format!("s3lo ci {}", component.name));
+    }
+}
+
+#[test]
+fn every_input_is_explained_and_none_is_a_secret() {
+    for component in Component::all() {
+        for (name, input) in &component.inputs {
+            let name = name.as_str().unwrap();
+            let description = input["description"].as_str().unwrap();
+            assert!(description.ends_with('.'), "{name}: {description}");
+            let required = ["reference", "key"].contains(&name);
+            assert_eq!(input.get("default").is_none(), required, "{name}");
+            for secret in ["password", "secret", "token", "private"] {
+                assert!(!name.contains(secret), "{name}");
+            }
+            for (known, _) in input.as_mapping().unwrap() {
+                let known = known.as_str().unwrap();
+                assert!(["default", "description", "options", "regex", "type"].contains(&known));
+            }
+            // Before GitLab 18.1 an empty default matches no pattern, and the pipeline fails:
+            // https://gitlab.com/gitlab-org/gitlab/-/issues/477707
+            let empty = input.get("default").is_some_and(|default| default == "");
+            assert!(!(empty && input.get("regex").is_some()), "{name}");
+            // GitLab refuses a default that is none of the options, and wants the type of a boolean said.
+            if let Some(options) = input.get("options") {
+                let options = options.as_sequence().unwrap();
+                assert!(options.contains(&input["default"]), "{name}");
+                assert!(options.len() <= 50);
+            }
+            let kind = input
+                .get("type")
+                .map_or("string", |kind| kind.as_str().unwrap());
+            let default = input.get("default");
+            assert!(
+                default.is_none_or(|default| match kind {
+                    "number" => default.is_number(),
+                    "boolean" => default.is_bool(),
+                    "array" => default.is_sequence(),
+                    _ => default.is_string(),
+                }),
+                "{name}"
+            );
+        }
+    }
+}
+
+/// By its generation, or in a released commit by version and digest.
+#[test]
+fn the_image_is_that_of_the_components_own_generation() {
+    for component in Component::all() {
+        let image = component.inputs["image"]["default"].as_str().unwrap();
+        let tag = image.strip_prefix("ghcr.io/s3lo/sign-action:").unwrap();
+        let (version, pinned) = tag.split_once("-shell").unwrap();
+        assert_eq!(version.split('.').next(), Some("1"), "{image}");
+        let digits = pinned.strip_prefix("@sha256:").map(str::len);
+        let released = version.split('.').count() == 3 && digits == Some(64);
+        assert!(released || tag == "1-shell", "{image}");
+    }
+}
+
+#[test]
+fn what_the_components_share_they_say_alike() {
+    let [sign, verify] = Component::all();
+    let shared: Vec<_> = sign
+        .input_names()
+        .intersection(&verify.input_names())
+        .cloned()
+        .collect();
+    assert!(shared.len() > 15, "{shared:?}");
+    let of_one = ["stage", "job-name", "reference", "key", "digest", "timeout"];
+    for name in shared {
+        if !of_one.contains(&name.as_str()) {
+            assert_eq!(
+                sign.inputs[name.as_str()],
+                verify.inputs[name.as_str()],
+                "{name}"
+            );
+        }
+    }
+    for key in ["image", "inherit", "dependencies", "id_tokens", "retry"] {
+        assert_eq!(sign.job()[key], verify.job()[key], "{key}");
+    }
+}
+
+/// A variable that the program does not know would be passed over, and a guard with it.
+#[test]
+fn every_variable_is_an_option_of_the_program() {
+    let desk = Desk::new();
+    for component in Component::all() {
+        let help = desk
+            .s3lo(&format!("ci {} --help", component.name))
+            .ends_with(0)
+            .out;
+        let flags: BTreeSet<_> = help
+            .split_whitespace()
+            .filter_map(|word| word.strip_prefix("--"))
+            .map(|word| {
+                word.trim_end_matches(|c: char| !c.is_alphanumeric())
+                    .to_owned()
+            })
+            .collect();
+        let variables = component.job()["variables"].as_mapping().unwrap();
+        for (variable, value) in variables {
+            let (variable, value) = (variable.as_str().unwrap(), value.as_str());
+            let Some(option) = variable.strip_prefix("S3LO_") else {
+                assert!(
+                    ["GIT_DEPTH", "GIT_STRATEGY"].contains(&variable),
+                    "{variable}"
+                );
+                continue;
+            };
+            let option = option.to_lowercase().replace('_', "-");
+            // The one that is no flag, and the one that has two names.
+            let flag = match option.as_str() {
+                "reference" => None,
+                "role-to-assume" => Some("role-arn"),
+                other => Some(other),
+            };
+            assert!(flag.is_none_or(|flag| flags.contains(flag)), "{variable}");
+            let inputs = named(value.unwrap());
+            assert!(inputs.is_empty() || inputs == [option], "{variable}");
+        }
+        let of_help: BTreeSet<_> = ["min-schema", "require", "schema-version", "if-signed"]
+            .into_iter()
+            .filter(|flag| flags.contains(*flag))
+            .map(str::to_owned)
+            .collect();
+        assert!(of_help.is_subset(&component.input_names()));
+    }
+}
+
+/// In GitLab a boolean is no value of a variable, and a number is.
+#[test]
+fn every_variable_of_a_job_is_text_or_a_number() {
+    for component in Component::all() {
+        for (name, value) in component.job()["variables"].as_mapping().unwrap() {
+            let Some(text) = value.as_str() else {
+                assert!(value.is_number(), "{name:?}");
+                continue;
+            };
+            if let [input] = &named(text)[..] {
+                let kind = component.inputs[input.as_str()].get("type");
+                let alone = text.starts_with("$[[") && text.ends_with("]]");
+                let is_text = kind.is_none_or(|kind| kind == "number") || !alone;
+                assert!(is_text, "{name:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_gate_has_a_token_for_each_who_asks_and_none_without_an_audience() {
+    for component in Component::all() {
+        let tokens = component.job()["id_tokens"].as_mapping().unwrap();
+        let names: Vec<_> = tokens.keys().map(|name| name.as_str().unwrap()).collect();
+        assert_eq!(names, ["GITLAB_OIDC_TOKEN", "VAULT_ID_TOKEN"]);
+        for (name, token) in tokens {
+            assert!(!token["aud"].as_str().unwrap().is_empty(), "{name:?}");
+        }
+        let audience = &component.inputs["audience"]["default"];
+        assert_eq!(audience, crate::support::aws_server::AUDIENCE);
+    }
+}
+
+/// What is left behind is what the program was told to write, whatever came of the job.
+#[test]
+fn the_artifacts_are_the_files_of_the_program() {
+    for component in Component::all() {
+        let job = component.job();
+        let (variables, artifacts) = (&job["variables"], &job["artifacts"]);
+        assert_eq!(artifacts["when"], "always");
+        assert_eq!(
+            artifacts["reports"]["dotenv"],
+            variables["S3LO_DOTENV_FILE"]
+        );
+        let paths = artifacts["paths"].as_sequence().unwrap();
+        assert_eq!(paths, &[variables["S3LO_OUTPUT_FILE"].clone()]);
+    }
+}
+
+/// By the engine that GitLab has, which is not the client's: that passes patterns over.
+#[test]
+fn the_patterns_of_inputs_are_what_re2_takes() {
+    let re2 = tool("gitlab-ci-local");
+    let folder = re2.parent().unwrap().parent().unwrap();
+    let re2 = folder.join("gitlab-ci-local/node_modules/re2js");
+    let matches = |pattern: &str, text: &str| {
+        let script = "const {RE2JS} = require(process.argv[1]);
+            process.exit(RE2JS.compile(process.argv[2]).matcher(process.argv[3]).find() ? 0 : 1)";
+        let node = Command::new("node")
+            .args(["-e", script])
+            .arg(&re2)
+            .args([pattern, text])
+            .status();
+        node.expect("node is missing: install Node 20 or later")
+            .code()
+            == Some(0)
+    };
+    let verify = Component::read("verify");
+    let pattern = verify.inputs["require"]["regex"].as_str().unwrap();
+    for good in ["any", "all", "1", "2", "10"] {
+        assert!(matches(pattern, good), "{good}");
+    }
+    for bad in ["", "0", "none", "any ", "all\nany", "-1", "$N"] {
+        assert!(!matches(pattern, bad), "{bad:?}");
+    }
+    let patterns = Component::all()
+        .iter()
+        .map(|component| component.text.matches(" regex: ").count())
+        .sum::<usize>();
+    assert_eq!(patterns, 1);
+}
+
+/// What the mirror's own pipeline is: the components of its commit, run on a store of its own.
+#[test]
+fn the_mirror_tests_the_components_of_its_own_commit() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let project = Project::new("s3lo/sign-action");
+    for component in Component::all() {
+        project.write(
+            &format!("templates/{}.yml", component.name),
+            &component.text,
+        );
+    }
+    let yaml = std::fs::read_to_string(root.join(".gitlab-ci.yml")).unwrap();
+    let pipeline = project.run(&yaml).passes();
+    assert!(pipeline.ran("deployed-is-what-was-signed"));
+    // No tag, no release.
+    assert!(!pipeline.ran("release"));
+    // A tag of the mirror is a version: GitLab's catalog takes no `v`.
+    let release = pipeline.job("release");
+    assert_eq!(release["release"]["tag_name"], "$CI_COMMIT_TAG");
+    assert_eq!(
+        release["rules"][0]["if"],
+        r"$CI_COMMIT_TAG =~ /^\d+\.\d+\.\d+$/"
+    );
+}

@@ -1,0 +1,97 @@
+//! Keys and passwords are CI/CD variables, and no value of an input is more than a value.
+
+use serde_json::json;
+
+use super::{including, team};
+use crate::support::gitlab::team::Team;
+use crate::support::gitlab::{Project, log};
+use crate::support::workshop::ROLE_ARN;
+use crate::support::{plain_key, vectors};
+
+#[test]
+fn keys_and_passwords_are_variables_of_the_project() {
+    let (shop, mut project) = team();
+    let key = std::fs::read_to_string(vectors().join("keys/cosign.key")).unwrap();
+    project.set("COSIGN_PASSWORD", "secret");
+    project.set("COSIGN_PRIVATE_KEY", &plain_key());
+    // GitLab gives jobs the path of a file that holds the value.
+    project.set_file("COSIGN_KEY", &key);
+    std::fs::remove_dir_all(project.file("keys")).unwrap();
+    let inputs = format!(
+        "stage: sign\nreference: s3://my-bucket/myapp:v1.0\nkey: |\n  env://COSIGN_PRIVATE_KEY\n  $COSIGN_KEY\nrole-to-assume: {ROLE_ARN}"
+    );
+    let yaml = including(&[("sign", &inputs)], "");
+    let pipeline = project.run(&yaml).passes();
+    assert_eq!(shop.records().len(), 2);
+    let all = pipeline.log("s3lo-sign")
+        + &String::from_utf8_lossy(&pipeline.artifact("s3lo-sign", "s3lo-sign.json"));
+    for secret in [
+        "PRIVATE KEY-----",
+        "secret\n",
+        &project.value("GITLAB_OIDC_TOKEN"),
+    ] {
+        assert!(!all.contains(secret), "{secret}");
+    }
+}
+
+#[test]
+fn a_key_in_vault_signs_by_the_identity_of_the_job() {
+    let mut team = Team::new();
+    let inputs = |audience: &str| {
+        format!(
+            "stage: sign\nreference: s3://my-bucket/myapp:v1.0\nrole-to-assume: {ROLE_ARN}\n\
+             key: hashivault://vault.example/v1/transit/keys/ci-signer\nvault-role: signer\n\
+             vault-address: https://vault.example\nvault-audience: {audience}"
+        )
+    };
+    let yaml = including(&[("sign", &inputs("https://vault.example"))], "");
+    let pipeline = team.run(&yaml).passes();
+    assert_eq!(team.shop.records().len(), 1);
+    // Whom GitLab makes the token for is what the program is told.
+    let job = pipeline.job("s3lo-sign");
+    let audience = &job["id_tokens"]["VAULT_ID_TOKEN"]["aud"];
+    assert_eq!(audience, "$S3LO_VAULT_AUDIENCE");
+    let told = &job["variables"]["S3LO_VAULT_AUDIENCE"];
+    assert_eq!(told.as_str(), Some(team.vault.address.as_str()));
+    // Where nobody says one, it is for nobody, and Vault refuses it.
+    team.has_token_for("");
+    let refused = team
+        .run(&including(&[("sign", &inputs("\"\""))], ""))
+        .fails();
+    let log = refused.log("s3lo-sign");
+    assert!(log.contains("audience"), "{log}");
+}
+
+/// What is in a job's shell is what the inputs say, and never what they do.
+#[test]
+fn the_value_of_an_input_is_never_a_command() {
+    let mut project = Project::new("acme/app");
+    project.set("OUT", &project.file("out").display().to_string());
+    let jobs: Vec<_> = [
+        "s3://b/$(touch $OUT):v1",
+        "s3://b/`touch $OUT`:v1",
+        "s3://b/a:v1; touch $OUT",
+        "s3://b/a:v1\" && touch \"$OUT",
+        "s3://b/a:v1' | touch '$OUT",
+        "$(touch $OUT)",
+        "--key=$(touch $OUT)",
+    ]
+    .into_iter()
+    .enumerate()
+    .map(|(number, evil)| {
+        let evil = json!(evil);
+        format!(
+            "stage: sign\njob-name: evil-{number}\nreference: {evil}\nkey: {evil}\nregion: {evil}\n\
+             timeout: {evil}\nvault-role: {evil}"
+        )
+    })
+    .collect();
+    let includes: Vec<_> = jobs.iter().map(|job| ("sign", job.as_str())).collect();
+    let pipeline = project.run(&including(&includes, "")).fails();
+    assert!(!project.file("out").exists());
+    for number in 0..jobs.len() {
+        let job = format!("evil-{number}");
+        log::read(&pipeline.log(&job)).unwrap();
+        assert_eq!(pipeline.variables(&job)["S3LO_SIGN_SIGNED"], "false");
+    }
+}
