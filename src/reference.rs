@@ -327,7 +327,8 @@ fn split_pin<'a>(text: &str, rest: &'a str) -> Result<(&'a str, Option<Digest>),
         source,
     };
     let (before, pin) = match rest.rsplit_once('@') {
-        Some((before, pin)) if looks_like_digest(pin) => {
+        // A variable that came out empty would turn a pin into a tag that anybody may make.
+        Some((before, pin)) if pin.is_empty() || looks_like_digest(pin) => {
             let digest = pin.parse().map_err(|source| wrong(pin, source))?;
             (before, Some(digest))
         }
@@ -336,7 +337,7 @@ fn split_pin<'a>(text: &str, rest: &'a str) -> Result<(&'a str, Option<Digest>),
     match before
         .split('@')
         .skip(1)
-        .find(|part| looks_like_digest(part))
+        .find(|part| part.is_empty() || looks_like_digest(part))
     {
         Some(second) => Err(wrong(second, digest::Error::NotLast)),
         None => Ok((before, pin)),

@@ -402,7 +402,7 @@ fn hold_a_key(arguments: &[OsString]) -> bool {
             return false;
         };
         let (flag, value) = argument.split_once('=').unwrap_or(("", ""));
-        let of_other_flag = |flag: &str| flag.starts_with("--") && flag != "--key";
+        let of_other_flag = |flag: &str| flag.starts_with("--") && !["--", "--key"].contains(&flag);
         let lines = [(before.as_ref(), argument.as_ref()), (flag, value)];
         lines.into_iter().any(|(flag, text)| {
             holds_key_block(text) || (is_key_material(text) && !of_other_flag(flag))

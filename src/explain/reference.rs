@@ -32,6 +32,9 @@ impl Explain for Error {
             Self::NotBuilt { .. } | Self::UnknownScheme { .. } => {
                 "use `s3://BUCKET/IMAGE:TAG` or `local://DIRECTORY/IMAGE:TAG`".to_owned()
             }
+            Self::Pin { pin, .. } if pin.is_empty() => {
+                "set the digest: the variable behind `@` came out empty".to_owned()
+            }
             Self::Pin { .. } => "a pin is `@sha256:` and 64 lower-case hex digits, as `sha256sum manifest.json` prints them".to_owned(),
             Self::Segment { .. } => {
                 "use names without empty parts, `.`, `..`, backslashes and control characters, of at most 255 bytes each".to_owned()
