@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
+use crate::text::shown_path;
+
 /// Adds to a file that the CI system made for this step.
 ///
 /// # Errors
@@ -97,7 +99,7 @@ fn reason(error: &io::Error) -> String {
 impl Error {
     fn new(path: &str, error: &io::Error) -> Self {
         Self {
-            path: path.to_owned(),
+            path: shown_path(path).to_owned(),
             reason: reason(error),
         }
     }

@@ -27,7 +27,8 @@ impl Host for GitHub {
             Kind::Notice => "notice",
             Kind::Error => "error",
         };
-        let (title, text) = (property(title), data(&clipped(text)));
+        let title = property(&clipped(title, LONGEST_TITLE));
+        let text = data(&clipped(text, LONGEST_MESSAGE));
         format!("::{kind} title={title}::{text}\n")
     }
 
@@ -48,9 +49,22 @@ fn stopped(part: &Part<'_>) -> String {
     format!("::stop-commands::{token}\n{text}::{token}::\n")
 }
 
-/// The runner cuts a message behind 4,096 characters; it is cut here, where it can be said so.
-fn clipped(text: &str) -> String {
-    crate::text::clipped_to(text, 4000)
+/// The runner cuts a message behind 4,096 characters, and GitHub takes titles of 255. Both count as UTF-16 does.
+const LONGEST_MESSAGE: usize = 4000;
+const LONGEST_TITLE: usize = 200;
+
+fn clipped(text: &str, most: usize) -> String {
+    let mut length = 0_usize;
+    let fits = text.chars().take_while(|c| {
+        length = length.saturating_add(c.len_utf16());
+        length <= most
+    });
+    let kept: String = fits.collect();
+    if kept.len() < text.len() {
+        kept + "…"
+    } else {
+        kept
+    }
 }
 
 /// A command's data. The runner decodes `%25` last.

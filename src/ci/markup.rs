@@ -13,9 +13,13 @@ use std::fmt::Write as _;
 
 use crate::text::{clipped_to, printable};
 
-/// `text` as code, within a line.
+/// `text` as code, within a line. Addresses of mail are looked for where references to characters are read already:
+/// what may break the line there shows nothing, and keeps both halves apart.
 pub fn code(text: &str) -> String {
-    format!("<code>{}</code>", plain(text))
+    format!(
+        "<code>{}</code>",
+        plain(text).replace("&#64;", "<wbr>&#64;")
+    )
 }
 
 /// Lines as a block of code, which nothing in them ends.
@@ -25,7 +29,7 @@ pub fn block(lines: &[String]) -> String {
 }
 
 /// `text` as nothing but text, on one line.
-pub fn plain(text: &str) -> String {
+fn plain(text: &str) -> String {
     let text = clipped_to(&printable(text), LONGEST);
     let mut escaped = String::with_capacity(text.len());
     let (mut chars, mut before) = (text.chars().peekable(), String::new());

@@ -45,7 +45,7 @@ pub trait Host: Sync {
         String::new()
     }
 
-    /// What a step's user should know of its doing.
+    /// What a step's user should know of its doing, where somebody looks for mistakes.
     fn debug(&self, text: &str) -> String {
         inert(text)
     }

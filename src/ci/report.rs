@@ -5,7 +5,7 @@
     clippy::as_conversions
 )]
 
-use super::markup::{block, code, plain};
+use super::markup::{block, code};
 use crate::explain::Explained;
 use crate::reference::Reference;
 use crate::text::{clipped_to, printable, quoted};
@@ -119,6 +119,14 @@ impl Report {
 
     /// The outcome, in a few words.
     pub fn title(&self) -> String {
+        match self.lead() {
+            (lead, Some(name)) => format!("{lead}: {}", printable(name)),
+            (lead, None) => lead,
+        }
+    }
+
+    /// The outcome, and the image if there is but one.
+    fn lead(&self) -> (String, Option<&str>) {
         let (done, not_done) = match self.work {
             Work::Sign => ("Signed", "Not signed"),
             Work::Verify => ("Verified", "Not verified"),
@@ -130,7 +138,7 @@ impl Report {
             _ => "images",
         };
         match self.rows.as_slice() {
-            [] => not_done.to_owned(),
+            [] => (not_done.to_owned(), None),
             [row] if valid == all => {
                 let kept = matches!(&row.result, Found::Valid(valid) if valid.kept);
                 let done = if kept && self.work == Work::Sign {
@@ -138,12 +146,12 @@ impl Report {
                 } else {
                     done
                 };
-                format!("{done}: {}", printable(&row.name))
+                (done.to_owned(), Some(&row.name))
             }
-            [row] => format!("{not_done}: {}", printable(&row.name)),
-            _ if self.stopped.is_some() => not_done.to_owned(),
-            _ if valid == all => format!("{done}: {all} {things}"),
-            _ => format!("{done}: {valid} of {all} {things}"),
+            [row] => (not_done.to_owned(), Some(&row.name)),
+            _ if self.stopped.is_some() => (not_done.to_owned(), None),
+            _ if valid == all => (format!("{done}: {all} {things}"), None),
+            _ => (format!("{done}: {valid} of {all} {things}"), None),
         }
     }
 
@@ -186,7 +194,10 @@ impl Report {
 
     /// The Markdown, in at most `most` bytes: whole rows, and the rest counted.
     pub fn markdown(&self, most: usize) -> String {
-        let mut page = format!("### {}\n\n", plain(&self.title()));
+        let mut page = match self.lead() {
+            (lead, Some(name)) => format!("### {lead}: {}\n\n", code(name)),
+            (lead, None) => format!("### {lead}\n\n"),
+        };
         let tail = self.tail();
         let room = most
             .saturating_sub(page.len())
@@ -282,7 +293,7 @@ impl Report {
             }
             (Work::Sign, Found::Valid(valid)) => format!("signed (schema {})", valid.schema),
             (Work::Verify, Found::Valid(valid)) => format!("verified (schema {})", valid.schema),
-            (_, Found::Invalid(reason)) => format!("**not verified**: {}", plain(reason)),
+            (_, Found::Invalid(reason)) => format!("**not verified**: {}", code(reason)),
             (_, Found::Failed(explained)) => format!("**failed**: {}", code(explained.code)),
         }
     }

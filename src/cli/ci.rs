@@ -44,7 +44,6 @@ pub(super) fn run(
             stopped(work, explained, Ending::Failed, wanted, &mut log)?
         }
     };
-    ended.report = step.in_options(ended.report);
     for problem in step.leave(&ended, &mut log) {
         text::error(&mut log.err, &Explained::new(&problem), &[])?;
         if ended.ending == Ending::Done {
@@ -61,10 +60,15 @@ pub(super) fn run(
 /// Does the work of a job.
 fn work_on(job: Job, mask: Mask, log: &mut Log) -> io::Result<Ended> {
     let global = job.cli.global;
+    let one_stream = ci::detect().is_one_stream();
     match (job::is_debugged(), global.verbose) {
         (true, _) => tell(|| OneLine {
             to: io::stdout(),
             form: |text| ci::detect().debug(text),
+        }),
+        (false, true) if one_stream => tell(|| OneLine {
+            to: io::stdout(),
+            form: ci::inert,
         }),
         (false, true) => tell(|| OneLine {
             to: io::stderr(),
@@ -86,6 +90,7 @@ fn work_on(job: Job, mask: Mask, log: &mut Log) -> io::Result<Ended> {
             ask: None,
         },
         mask,
+        say: job::in_options,
     };
     let Command::Ci(args) = job.cli.command else {
         return Err(io::Error::other("these are not the arguments of `ci`"));
@@ -149,6 +154,7 @@ fn stopped(
     wanted: Wanted,
     log: &mut Log,
 ) -> io::Result<Ended> {
+    let explained = job::in_options(explained);
     failed(explained.clone(), wanted.json, &mut log.out, &mut log.err)?;
     let failure = json::Failed::from(explained.clone());
     let mut document = Vec::new();

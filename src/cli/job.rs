@@ -10,9 +10,9 @@ use secrecy::SecretString;
 use super::args::{self, Cli, ReportArgs};
 use super::failure;
 use super::step::Wanted;
-use crate::ci::Host;
 use crate::ci::inputs::{self, Given, Kind, Known, Place, Said, Strict, resolve};
 use crate::ci::report::Work;
+use crate::ci::{self, Host, wording};
 use crate::environment::{says_true, variable};
 use crate::explain::Explained;
 use crate::mask::Mask;
@@ -115,8 +115,18 @@ pub(super) fn read(
     }
 }
 
+/// An error, said of options as this job writes them.
+pub(super) fn in_options(explained: Explained) -> Explained {
+    let said = |text: &str| wording::in_options(text, ci::detect(), &option_of);
+    Explained {
+        message: said(&explained.message),
+        help: said(&explained.help),
+        ..explained
+    }
+}
+
 /// The option that has this flag.
-pub(super) fn option_of(flag: &str) -> Option<String> {
+fn option_of(flag: &str) -> Option<String> {
     let has = |option: &&Known| option.names.iter().any(|name| name == flag);
     let mut all = known(Work::Sign).iter().chain(known(Work::Verify));
     all.find(has).map(|option| option.name().to_owned())

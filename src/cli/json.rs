@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use super::plan::Say;
 use crate::explain::Explained;
 use crate::explain::transit::held_back;
 use crate::image::Image;
@@ -115,6 +116,7 @@ impl SignElement {
         image: &Image,
         key: &KeyRef,
         result: &Result<Signed, sign::Error>,
+        say: Say,
         several: bool,
     ) -> Self {
         let key_ref = key.as_str().to_owned();
@@ -136,7 +138,7 @@ impl SignElement {
                 },
                 Err(error) => SignResult::Failed {
                     key_ref: several.then_some(key_ref),
-                    error: Explained::new(error).into(),
+                    error: say(Explained::new(error)).into(),
                 },
             },
         }
@@ -189,18 +191,19 @@ impl VerifyElement {
         image: &Image,
         keys: &[KeyRef],
         result: &Result<Outcome, verify::Error>,
+        say: Say,
         several: bool,
     ) -> Self {
         let outcome = result.as_ref();
         Self {
             reference: several.then(|| image.reference.to_string()),
             result: match outcome {
-                Ok(outcome) => VerifyResult::of_image(outcome, keys),
-                Err(error) => VerifyResult::failed(None, error),
+                Ok(outcome) => VerifyResult::of_image(outcome, keys, say),
+                Err(error) => VerifyResult::failed(None, error, say),
             },
             signatures: outcome.ok().filter(|_| keys.len() > 1).map(|outcome| {
                 let each = keys.iter().zip(&outcome.keys);
-                each.map(|(key, outcome)| VerifyResult::of_key(key, outcome))
+                each.map(|(key, outcome)| VerifyResult::of_key(key, outcome, say))
                     .collect()
             }),
         }
@@ -208,12 +211,12 @@ impl VerifyElement {
 }
 
 impl VerifyResult {
-    fn of_image(outcome: &Outcome, keys: &[KeyRef]) -> Self {
+    fn of_image(outcome: &Outcome, keys: &[KeyRef], say: Say) -> Self {
         let verified = outcome.decision == Decision::Verified;
         if outcome.decision == Decision::Undecided
             && let Some(error) = outcome.first_error()
         {
-            return Self::failed(None, error);
+            return Self::failed(None, error, say);
         }
         let shown = if verified {
             outcome.first_valid()
@@ -233,9 +236,9 @@ impl VerifyResult {
         )
     }
 
-    fn of_key(key_ref: &KeyRef, outcome: &Result<KeyOutcome, verify::Error>) -> Self {
+    fn of_key(key_ref: &KeyRef, outcome: &Result<KeyOutcome, verify::Error>, say: Say) -> Self {
         match outcome {
-            Err(error) => Self::failed(Some(key_ref), error),
+            Err(error) => Self::failed(Some(key_ref), error, say),
             Ok(key) => match &key.verdict {
                 Verdict::Verified(_) => Self::judged(true, None, None, Some(key_ref), Some(key)),
                 Verdict::Rejected(reason) => Self::judged(
@@ -276,10 +279,10 @@ impl VerifyResult {
         }
     }
 
-    fn failed(key_ref: Option<&KeyRef>, error: &verify::Error) -> Self {
+    fn failed(key_ref: Option<&KeyRef>, error: &verify::Error, say: Say) -> Self {
         Self::Failed {
             key_ref: key_ref.map(|key| key.as_str().to_owned()),
-            error: Explained::new(error).into(),
+            error: say(Explained::new(error)).into(),
         }
     }
 }

@@ -108,14 +108,12 @@ impl Keys {
     }
 
     /// Works until it is told to stop, as a CI system does with a job that is cancelled: then, and where the work
-    /// fails, the tokens are given back.
+    /// fails, the tokens are given back. It listens where there are none, too: in a container this is process 1, to
+    /// which the kernel hands no signal that it does not ask for.
     pub(super) async fn unless_stopped<T>(
         &self,
         work: impl Future<Output = Result<T, Explained>>,
     ) -> Result<T, Explained> {
-        if self.vaults.is_empty() {
-            return work.await;
-        }
         let done = match select(pin!(work), pin!(told_to_stop())).await {
             Either::Left((Ok(done), _)) => return Ok(done),
             Either::Left((Err(error), _)) => error,

@@ -38,7 +38,12 @@ pub(super) struct Surroundings {
     pub(super) passwords: Passwords,
     /// Who is told of secrets as soon as they are learned.
     pub(super) mask: Mask,
+    /// How errors are said here.
+    pub(super) say: Say,
 }
+
+/// Says an error in the words of whoever reads it.
+pub(super) type Say = fn(Explained) -> Explained;
 
 impl Surroundings {
     /// The command line's: COSIGN_PASSWORD, or whoever sits there.
@@ -46,6 +51,7 @@ impl Surroundings {
         Self {
             passwords: password::passwords(),
             mask: Mask::default(),
+            say: |explained| explained,
         }
     }
 }
@@ -158,7 +164,9 @@ pub(super) async fn public_key(
 ) -> Result<(PublicKey, Vec<String>), Explained> {
     let references = vec![key(typed)?];
     let in_kms = references.iter().any(is_in_kms);
-    let Surroundings { passwords, mask } = Surroundings::desk();
+    let Surroundings {
+        passwords, mask, ..
+    } = Surroundings::desk();
     let cloud = configure(in_kms, aws, &references, &mask, deadline).await?;
     let wishes = wishes(vault, &mask, deadline);
     let keys = Keys::new(references, cloud.as_ref(), &wishes, passwords)?;

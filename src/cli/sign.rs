@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use super::args::{Output, SignArgs};
 use super::json::{self, Results, SignElement};
-use super::plan::{self, Counted, Plan, Surroundings};
+use super::plan::{self, Counted, Plan, Say, Surroundings};
 use super::progress;
 use super::{Ending, Stop, Told, deadline, text};
 use crate::ci::report::{Found, Row, Valid};
@@ -21,6 +21,7 @@ pub(super) struct Done {
     images: Vec<Image>,
     keys: Vec<KeyRef>,
     results: Vec<Signatures>,
+    say: Say,
 }
 
 /// Signs every image with every key.
@@ -70,12 +71,13 @@ pub(super) async fn run(
     let _ = text::warnings(err, &warnings);
     printed?;
     if text {
-        errors(err, &images, &results)?;
+        errors(err, &images, &results, surroundings.say)?;
     }
     let done = Done {
         keys: references.clone(),
         images,
         results,
+        say: surroundings.say,
     };
     if !text {
         done.document(out)?;
@@ -93,7 +95,8 @@ impl Done {
     }
 
     fn elements(&self, several: bool) -> Vec<SignElement> {
-        let element = |(image, key, result)| SignElement::new(image, key, result, several);
+        let element =
+            |(image, key, result)| SignElement::new(image, key, result, self.say, several);
         self.each().map(element).collect()
     }
 }
@@ -119,7 +122,7 @@ impl Told for Done {
                     stored_path: Some(signed.stored_path.clone()),
                     schema: signed.schema.version(),
                 }),
-                Err(error) => Found::Failed(Explained::new(error)),
+                Err(error) => Found::Failed((self.say)(Explained::new(error))),
             };
             Row::new(&image.reference, key.as_str(), found)
         };
@@ -143,11 +146,16 @@ fn print(
 }
 
 /// Tells each error once, with the images that it befell: a wrong password befalls all of them.
-fn errors(err: &mut dyn Write, images: &[Image], results: &[Signatures]) -> std::io::Result<()> {
+fn errors(
+    err: &mut dyn Write,
+    images: &[Image],
+    results: &[Signatures],
+    say: Say,
+) -> std::io::Result<()> {
     let mut told: Vec<(Explained, Vec<String>)> = Vec::new();
     for (image, results) in images.iter().zip(results) {
         for error in results.iter().filter_map(|result| result.as_ref().err()) {
-            let explained = Explained::new(error);
+            let explained = say(Explained::new(error));
             let name = image.reference.to_string();
             match told.iter_mut().find(|(known, _)| *known == explained) {
                 Some((_, names)) if names.last() == Some(&name) => {}

@@ -4,14 +4,13 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::Ending;
 use super::args::ReportArgs;
-use super::{Ending, job};
 use crate::ci::outputs::{self, Outputs};
-use crate::ci::report::{Found, Report, Work};
-use crate::ci::{Host, Kind, Part, files, wording};
+use crate::ci::report::{Report, Work};
+use crate::ci::{Host, Kind, Part, files};
 use crate::cloud;
 use crate::environment::variable;
-use crate::explain::Explained;
 
 /// What GitHub takes for a step's summary, in bytes; Buildkite takes as much for an annotation.
 const LONGEST_SUMMARY: usize = 1024 * 1024;
@@ -102,22 +101,6 @@ impl Step {
         })
     }
 
-    /// The errors of a report, said of options.
-    pub(super) fn in_options(&self, mut report: Report) -> Report {
-        let said = |text: &str| wording::in_options(text, self.host, &job::option_of);
-        let reworded = |explained: &mut Explained| {
-            explained.message = said(&explained.message);
-            explained.help = said(&explained.help);
-        };
-        report.stopped.iter_mut().for_each(reworded);
-        for row in &mut report.rows {
-            if let Found::Failed(explained) = &mut row.result {
-                reworded(explained);
-            }
-        }
-        report
-    }
-
     /// Leaves the results wherever they are asked for; what could not be left.
     pub(super) fn leave(&self, ended: &Ended, log: &mut Log) -> Vec<files::Error> {
         let outputs = ended.outputs();
@@ -187,7 +170,6 @@ impl Step {
         };
         let told = String::from_utf8_lossy(&log.out);
         let said = String::from_utf8_lossy(&log.err);
-        let said = wording::in_options(&said, host, &job::option_of);
         if !told.is_empty() {
             out.write_all(host.folded(&part(&told)).as_bytes())?;
         }
@@ -204,9 +186,10 @@ impl Step {
         let (kind, text) = match ended.ending {
             Ending::Done => (Kind::Notice, report.in_short()),
             // What could not be left is told in the log alone.
-            Ending::Refused | Ending::Failed => {
-                (Kind::Error, report.first_problem().unwrap_or(said))
-            }
+            Ending::Refused | Ending::Failed => (
+                Kind::Error,
+                report.first_problem().unwrap_or_else(|| said.into_owned()),
+            ),
         };
         out.write_all(host.annotation(kind, &title, &text).as_bytes())?;
         out.flush()

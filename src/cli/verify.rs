@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 
 use super::args::{Output, VerifyArgs};
 use super::json::{self, Results, VerifyElement};
-use super::plan::{self, Counted, Plan, Surroundings};
+use super::plan::{self, Counted, Plan, Say, Surroundings};
 use super::progress;
 use super::{Ending, Stop, Told, deadline, text};
 use crate::ci::report::{Found, Row, Valid};
@@ -23,6 +23,7 @@ pub(super) struct Done {
     images: Vec<Image>,
     keys: Vec<KeyRef>,
     answers: Vec<Answer>,
+    say: Say,
 }
 
 /// Verifies every image by the keys.
@@ -83,8 +84,13 @@ pub(super) async fn run(
         }
     };
     let several = images.len() > 1;
-    let print =
-        |image: &Image, answer: &Answer| print(out, err, image, references, answer, several);
+    let print = |image: &Image, answer: &Answer| {
+        let to = Streams {
+            out: &mut *out,
+            err: &mut *err,
+        };
+        print(to, image, references, answer, surroundings.say, several)
+    };
     let worked = progress::work_on(&images, args.images.concurrency, text, work, print);
     let ((answers, mut printed), warnings) = match keys.during(worked).await {
         Ok(done) => done,
@@ -111,6 +117,7 @@ pub(super) async fn run(
         keys: references.clone(),
         images,
         answers,
+        say: surroundings.say,
     };
     if !text {
         printed = done.document(out);
@@ -125,13 +132,13 @@ pub(super) async fn run(
 impl Done {
     fn elements(&self, several: bool) -> Vec<VerifyElement> {
         let each = self.images.iter().zip(&self.answers);
-        each.map(|(image, answer)| VerifyElement::new(image, &self.keys, answer, several))
+        each.map(|(image, answer)| VerifyElement::new(image, &self.keys, answer, self.say, several))
             .collect()
     }
 
     /// What a report says of an image, and by which key.
     fn found<'a>(&'a self, answer: &'a Answer) -> (Option<&'a KeyRef>, Found) {
-        let failed = |error: &Error| Found::Failed(Explained::new(error));
+        let failed = |error: &Error| Found::Failed((self.say)(Explained::new(error)));
         let outcome = match answer {
             Ok(outcome) => outcome,
             Err(error) => return (None, failed(error)),
@@ -192,12 +199,18 @@ impl Told for Done {
     }
 }
 
+/// Where results go, and where errors.
+struct Streams<'a> {
+    out: &'a mut dyn Write,
+    err: &'a mut dyn Write,
+}
+
 fn print(
-    out: &mut dyn Write,
-    err: &mut dyn Write,
+    Streams { out, err }: Streams<'_>,
     image: &Image,
     keys: &[KeyRef],
     answer: &Answer,
+    say: Say,
     several: bool,
 ) -> std::io::Result<()> {
     let names = if several {
@@ -206,7 +219,7 @@ fn print(
         Vec::new()
     };
     match answer {
-        Err(error) => text::error(err, &Explained::new(error), &names),
+        Err(error) => text::error(err, &say(Explained::new(error)), &names),
         Ok(outcome) => {
             match outcome.decision {
                 Decision::Verified => text::verified(out, image, keys, outcome, several)?,
@@ -215,7 +228,7 @@ fn print(
             }
             // A key that could not be asked is told of, even where the others decided.
             for error in outcome.keys.iter().filter_map(|key| key.as_ref().err()) {
-                text::error(err, &Explained::new(error), &names)?;
+                text::error(err, &say(Explained::new(error)), &names)?;
             }
             Ok(())
         }
