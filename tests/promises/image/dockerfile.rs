@@ -1,0 +1,211 @@
+//! The Dockerfile, read as text: its first stage needs a registry, which no test asks.
+
+use std::process::Command;
+
+use super::root;
+
+fn text(name: &str) -> String {
+    std::fs::read_to_string(root().join(name)).unwrap()
+}
+
+/// The instructions with their arguments, each on one line.
+fn instructions() -> Vec<(String, String)> {
+    let file = text("Dockerfile");
+    let lines = file.lines().filter(|line| !line.starts_with('#'));
+    let whole = lines.collect::<Vec<_>>().join("\n").replace("\\\n", " ");
+    let lines = whole.lines().filter(|line| !line.trim().is_empty());
+    lines
+        .map(|line| {
+            let (name, arguments) = line.split_once(' ').unwrap();
+            (name.to_owned(), arguments.trim().to_owned())
+        })
+        .collect()
+}
+
+/// What a stage is made from, its name, and its instructions.
+struct Stage {
+    base: String,
+    name: Option<String>,
+    instructions: Vec<(String, String)>,
+}
+
+/// The stages; what stands before the first is left out.
+fn stages() -> Vec<Stage> {
+    let mut stages = Vec::<Stage>::new();
+    for (name, arguments) in instructions() {
+        if name == "FROM" {
+            let (base, name) = match arguments.split_once(" AS ") {
+                Some((base, name)) => (base.to_owned(), Some(name.to_owned())),
+                None => (arguments, None),
+            };
+            stages.push(Stage {
+                base,
+                name,
+                instructions: Vec::new(),
+            });
+        } else if let Some(stage) = stages.last_mut() {
+            stage.instructions.push((name, arguments));
+        }
+    }
+    stages
+}
+
+fn stage(wanted: Option<&str>) -> Vec<(String, String)> {
+    let mut all = stages().into_iter();
+    let found = all.find(|stage| stage.name.as_deref() == wanted);
+    found.unwrap().instructions
+}
+
+fn arguments<'a>(instructions: &'a [(String, String)], name: &str) -> Vec<&'a str> {
+    let of_name = instructions.iter().filter(|(known, _)| known == name);
+    of_name.map(|(_, arguments)| arguments.as_str()).collect()
+}
+
+#[test]
+fn every_base_has_a_full_name_and_a_full_version() {
+    let all = instructions();
+    let mut bases: Vec<_> = stages().into_iter().map(|stage| stage.base).collect();
+    for base in &mut bases {
+        if let Some(name) = base
+            .strip_prefix("${")
+            .and_then(|rest| rest.strip_suffix('}'))
+        {
+            let defaults = arguments(&all, "ARG")
+                .into_iter()
+                .filter_map(|line| line.split_once('='));
+            let (_, default) = { defaults }.find(|(known, _)| *known == name).unwrap();
+            *base = default.to_owned();
+        }
+    }
+    let toolchain = text("rust-toolchain.toml");
+    let channel = toolchain
+        .lines()
+        .find_map(|line| line.strip_prefix("channel = "))
+        .unwrap();
+    let rust = format!(
+        "docker.io/library/rust:{}-slim-bookworm",
+        channel.trim_matches('"')
+    );
+    assert_eq!(bases[0], rust);
+    let busybox = bases[3].strip_prefix("docker.io/library/busybox:");
+    let version = busybox.unwrap().strip_suffix("-musl").unwrap();
+    let numbers: Vec<_> = version.split('.').collect();
+    assert!(numbers.len() == 3 && numbers.iter().all(|number| number.parse::<u32>().is_ok()));
+    assert_eq!(
+        [&bases[1], &bases[2], &bases[4]],
+        ["scratch", "built", "scratch"]
+    );
+    assert_eq!(bases.len(), 5);
+}
+
+#[test]
+fn the_last_stage_is_the_image_without_a_shell() {
+    let names: Vec<_> = stages().into_iter().map(|stage| stage.name).collect();
+    let names: Vec<_> = names.iter().map(Option::as_deref).collect();
+    let named = ["build", "built", "binary", "shell"].map(Some);
+    assert_eq!(names, [&named[..], &[None]].concat());
+}
+
+#[test]
+fn both_images_are_made_alike_of_the_stage_that_a_release_replaces() {
+    for name in [None, Some("shell")] {
+        let stage = stage(name);
+        // Nothing is run, so that one machine makes the images of all.
+        for (instruction, _) in &stage {
+            let known = ["ARG", "LABEL", "ENV", "COPY", "ENTRYPOINT", "CMD"];
+            assert!(known.contains(&instruction.as_str()), "{instruction}");
+        }
+        assert_eq!(
+            arguments(&stage, "COPY"),
+            [
+                "--from=binary /$TARGETARCH/s3lo /usr/local/bin/s3lo",
+                "--from=binary /ca-certificates.crt /etc/ssl/certs/ca-certificates.crt",
+            ]
+        );
+        for (instruction, form) in [
+            ("ENTRYPOINT", vec!["/usr/local/bin/s3lo"]),
+            ("CMD", vec!["ci"]),
+        ] {
+            let [only] = arguments(&stage, instruction)[..] else {
+                panic!("{instruction}");
+            };
+            assert_eq!(serde_json::from_str::<Vec<String>>(only).unwrap(), form);
+        }
+    }
+}
+
+#[test]
+fn nothing_is_fetched_that_is_not_named_here() {
+    for (instruction, arguments) in instructions() {
+        // Those that fetch by themselves, and what only BuildKit understands.
+        assert!(
+            !["ADD", "ONBUILD", "SHELL", "USER"].contains(&instruction.as_str()),
+            "{instruction}"
+        );
+        assert!(
+            !arguments.contains("--mount") && !arguments.contains("<<"),
+            "{arguments}"
+        );
+        assert!(
+            !arguments.contains("://") || instruction == "LABEL",
+            "{arguments}"
+        );
+        assert!(!arguments.contains("latest"), "{arguments}");
+    }
+    let text = text("Dockerfile");
+    assert!(!text.contains("# syntax=") && !text.contains("# escape="));
+}
+
+#[test]
+fn the_build_is_that_of_a_release() {
+    let build = stage(Some("build"));
+    let runs = arguments(&build, "RUN");
+    for run in &runs {
+        let shell = Command::new("sh").args(["-n", "-c", run]).output().unwrap();
+        assert!(shell.status.success(), "{run}");
+    }
+    let cargo = runs.iter().find(|run| run.starts_with("cargo ")).unwrap();
+    let line = r#"cargo build --locked --release --target "$(uname -m)-unknown-linux-musl""#;
+    assert_eq!(*cargo, line);
+    // Each of the machines has its settings.
+    let settings = text(".cargo/config.toml");
+    for machine in ["x86_64", "aarch64"] {
+        assert!(
+            settings.contains(&format!("[target.{machine}-unknown-linux-musl]")),
+            "{machine}"
+        );
+        assert!(
+            runs.last().unwrap().contains(&format!("{machine}) arch=")),
+            "{machine}"
+        );
+    }
+}
+
+#[test]
+fn the_builder_is_sent_what_the_program_is_built_from_and_nothing_else() {
+    let ignored = text(".dockerignore");
+    let mut rules = ignored
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
+    assert_eq!(rules.next(), Some("*"));
+    let mut sent: Vec<_> = rules.map(|rule| rule.strip_prefix('!').unwrap()).collect();
+    sent.sort_unstable();
+    let of_cargo = [".cargo", "Cargo.lock", "Cargo.toml", "build.rs"];
+    assert_eq!(sent, [&of_cargo[..], &["src", "unwind.ld"]].concat());
+    for name in &sent {
+        assert!(root().join(name).exists(), "{name}");
+    }
+    // What the build script reads is there as well; without it the program would be another one.
+    let script = text("build.rs");
+    for read in script.split("rerun-if-changed=").skip(1) {
+        let name = read.split('"').next().unwrap();
+        assert!(sent.contains(&name), "{name}");
+    }
+    // And what a source takes in lies beside it.
+    for name in crate::support::files(&root().join("src")) {
+        let source = text(&format!("src/{name}"));
+        for taken in source.split("include_").skip(1) {
+            assert!(!taken.contains("(\"../../"), "{name}");
+        }
+    }
+}
