@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# What the hooks of the Buildkite plugin do: `s3lo-sign.bash HOOK`. The program itself runs in a container and reads the
+# plugin's configuration for itself, from BUILDKITE_PLUGIN_CONFIGURATION. Here is what only the agent's machine can do:
+# run the step's command, ask the agent for identity tokens, annotate the build and set its meta-data.
+#
+# Written for the bash 3.2 of macOS too: under its `set -u`, `${array[@]}` of an empty array is an error.
+# What lives while somebody else's program runs is named s3lo_…: a variable of the job that had the same name would reach
+# that program changed.
+set -euo pipefail
+
+# The image of this version.
+s3lo_image=ghcr.io/s3lo/sign-action:1.0.0
+
+s3lo_hook=$1
+s3lo_home=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# Letters are those of ASCII here; the step's command keeps what it has.
+[ "$s3lo_hook" = command ] || LC_ALL=C
+
+say() { printf 's3lo-sign: %s\n' "$1"; }
+# A line that begins with `+++` is an open section of the log.
+fail() {
+  printf '+++ s3lo-sign: %s\n' "$1" >&2
+  exit 2
+}
+
+is_name() { [[ $1 =~ ^[A-Za-z_][A-Za-z0-9_]*$ ]]; }
+
+# The agent names a plugin's variables after its repository, which may be a fork's.
+is_name "${BUILDKITE_PLUGIN_NAME:-}" || fail "BUILDKITE_PLUGIN_NAME is not set: run this as a plugin, by the Buildkite agent"
+s3lo_prefix=BUILDKITE_PLUGIN_${BUILDKITE_PLUGIN_NAME}_
+
+option() { # NAME [DEFAULT]
+  local variable=$s3lo_prefix$1
+  printf %s "${!variable:-${2:-}}"
+}
+
+# An option that is a text or a list of texts, one a line.
+lines() { # NAME
+  local line number=0 variable=$s3lo_prefix$1
+  {
+    printf '%s\n' "${!variable:-}"
+    while variable=$s3lo_prefix$1_$number && [ -n "${!variable+set}" ]; do
+      printf '%s\n' "${!variable}"
+      number=$((number + 1))
+    done
+  } | while read -r line; do
+    [ -z "$line" ] || printf '%s\n' "$line"
+  done
+}
+
+is_on() { # NAME DEFAULT
+  case $(option "$1" "$2") in true | True | TRUE) return 0 ;; *) return 1 ;; esac
+}
+
+# The program leaves these options to the hooks: what is misspelt here nobody else would tell of.
+check() {
+  local name
+  case $s3lo_work in sign | verify) ;; *) fail "command is neither sign nor verify" ;; esac
+  case $(option STEP_COMMAND) in '' | run | leave) ;; *) fail "step-command is neither run nor leave" ;; esac
+  for name in ANNOTATE META_DATA MOUNT_CHECKOUT; do
+    case $(option $name) in '' | true | True | TRUE | false | False | FALSE) ;;
+      *) fail "$(tr '[:upper:]_' '[:lower:]-' <<<"$name") is neither true nor false" ;;
+    esac
+  done
+  while read -r name; do
+    is_name "$name" || fail "environment lists the names of variables"
+  done < <(lines ENVIRONMENT)
+  case $s3lo_image in -* | *[[:space:]]*) fail "image is not the name of an image" ;; esac
+}
+
+s3lo_work=$(option COMMAND sign)
+s3lo_image=$(option IMAGE "$s3lo_image")
+check
+case $s3lo_hook in
+  pre-command)
+    # shellcheck source=lib/container.bash
+    . "$s3lo_home/lib/container.bash"
+    if [ "$s3lo_work" = verify ]; then run_image; else fetch_image; fi
+    ;;
+  command)
+    # shellcheck source=lib/step.bash
+    . "$s3lo_home/lib/step.bash"
+    run_step
+    ;;
+  post-command)
+    [ "$s3lo_work" = sign ] || exit 0
+    if [ "${BUILDKITE_COMMAND_EXIT_STATUS:-unknown}" != 0 ]; then
+      say "nothing is signed: the step's command ended with status ${BUILDKITE_COMMAND_EXIT_STATUS:-unknown}"
+    elif [ "${BUILDKITE_JOB_CANCELLED:-}" = true ]; then
+      say "nothing is signed: the job is cancelled"
+    else
+      . "$s3lo_home/lib/container.bash"
+      run_image
+    fi
+    ;;
+esac
