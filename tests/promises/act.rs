@@ -83,8 +83,14 @@ fn every_command_is_one_that_a_runner_carries_out() {
     // Text between the two tokens, and three errors that are told as such.
     assert_eq!(LOG.out.matches("::stop-commands::s3lo-").count(), 6);
     assert_eq!(LOG.out.matches("❗  ::error title=").count(), 3);
-    assert!(LOG.out.contains("Summary - ### Signed: myapp:v1.0"));
-    assert!(LOG.out.contains("Summary - ### Not verified: myapp:v1.0"));
+    assert!(
+        LOG.out
+            .contains("Summary - ### Signed: <code>myapp:v1.0</code>")
+    );
+    assert!(
+        LOG.out
+            .contains("Summary - ### Not verified: <code>myapp:v1.0</code>")
+    );
 }
 
 #[test]

@@ -7,20 +7,33 @@
     reason = "the counts of what was tried are part of the result"
 )]
 
+mod act;
+mod adopters;
 mod attack_cases;
 mod aws_credentials;
 mod aws_endpoints;
 mod aws_environment;
 mod aws_server;
 mod bounds;
+mod buildkite;
+mod buildkite_command;
+mod buildkite_given;
+mod buildkite_hostile;
+mod buildkite_schema;
+mod buildkite_tokens;
+mod ci_systems;
 mod commands;
 mod conformance;
 mod documentation;
 mod errors;
 mod forgeries;
+mod github;
+mod github_hostile;
+mod gitlab;
 mod hostile_surroundings;
 mod identity;
 mod identity_refusals;
+mod image;
 mod interop;
 mod kms;
 mod kms_faults;
@@ -30,6 +43,7 @@ mod many_at_once;
 mod moto;
 mod properties;
 mod races;
+mod release;
 mod rooms;
 mod s3_store;
 mod secrets;

@@ -2,6 +2,9 @@
 
 pub(crate) mod authority;
 pub(crate) mod aws_server;
+pub(crate) mod buildkite;
+pub(crate) mod github_runner;
+pub(crate) mod gitlab;
 pub(crate) mod iam;
 pub(crate) mod memory;
 pub(crate) mod minio;

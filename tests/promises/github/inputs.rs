@@ -1,0 +1,312 @@
+//! What a step may say, in which spelling, and what it is told where that means nothing.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::support::github_runner::{RUNNER_TEMP, Runner, Step, WORKSPACE};
+use crate::support::plain_key;
+
+use super::{DIGEST, IMAGE, SIGN, VERIFY, signer, verifier};
+
+/// A step that is refused because of what it says; what whoever wrote it is told.
+#[track_caller]
+fn refused(runner: &Runner) -> String {
+    let step = runner.run().ends_with(2);
+    assert_eq!(code(&step), "usage", "{}", step.told());
+    assert!(step.new_files.is_empty());
+    step.annotation().message.clone()
+}
+
+#[test]
+fn every_input_that_an_action_declares_may_be_left_empty() {
+    for (action, mut runner) in [(SIGN, signer()), (VERIFY, verifier())] {
+        for input in Runner::inputs_of(action) {
+            if input != "reference" && input != "key" {
+                runner.set(&input, "");
+            }
+        }
+        runner.run().ends_with(0);
+    }
+}
+
+#[test]
+fn an_input_may_have_dashes_or_underscores() {
+    for name in ["if-signed", "if_signed", "IF-SIGNED", "If_Signed"] {
+        let mut runner = signer();
+        runner.run().ends_with(0);
+        // The default, which the runner adds under the name that is declared.
+        runner.set("if-signed", "");
+        runner.set(name, "fail");
+        let step = runner.run().ends_with(1);
+        assert_eq!(
+            step.results()[0]["error"]["code"],
+            "already_signed",
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_name_with_a_mistake_in_it_is_refused_with_the_right_one() {
+    for (wrong, right) in [
+        ("if-singed", "if-signed"),
+        ("refrence", "reference"),
+        ("schema_versoin", "schema-version"),
+        ("expected-bucket-ower", "expected-bucket-owner"),
+        ("role-to-asume", "role-to-assume"),
+        ("passwrod", "password"),
+    ] {
+        // A guard that is misspelt must not be left out in silence.
+        let told = refused(&signer().with(wrong, "x"));
+        assert!(told.contains(right), "{told}");
+    }
+    let told = refused(&verifier().with("requier", "all"));
+    assert!(told.contains("`require`"), "{told}");
+    // Even where it is empty: its value may come from a variable that is not set.
+    refused(&signer().with("if-singed", ""));
+}
+
+#[test]
+fn an_input_of_the_other_action_is_refused_as_such() {
+    for (runner, name, other) in [
+        (signer(), "min-schema", "verify"),
+        (signer(), "require", "verify"),
+        (verifier(), "if-signed", "sign"),
+        (verifier(), "schema-version", "sign"),
+    ] {
+        let told = refused(&runner.with(name, "2"));
+        assert!(told.contains(name) && told.contains(other), "{told}");
+    }
+}
+
+#[test]
+fn what_the_runner_adds_itself_is_no_mistake() {
+    signer()
+        .with("args", "verify --help")
+        .with("entrypoint", "/s3lo")
+        .run()
+        .ends_with(0);
+}
+
+#[test]
+fn what_is_missing_is_named_as_the_step_writes_it() {
+    for (action, runner) in [(SIGN, signer()), (VERIFY, verifier())] {
+        let mut runner = runner;
+        for input in ["reference", "key"] {
+            let before = if input == "key" { "plain.key" } else { IMAGE };
+            for empty in ["", "  ", "\n\n"] {
+                runner.set(input, empty);
+                let told = refused(&runner);
+                assert!(told.contains(&format!("`{input}`")), "{action}: {told}");
+                assert!(told.contains(&format!("{input}: ")), "{action}: {told}");
+                assert!(!told.contains("--"), "{action}: {told}");
+            }
+            runner.set(input, before);
+        }
+    }
+}
+
+#[test]
+fn a_boolean_is_true_or_false_and_nothing_else() {
+    for value in ["true", "True", "TRUE", " true\n"] {
+        let step = signer().with("summary", value).run().ends_with(0);
+        assert!(!step.summary.is_empty());
+    }
+    for value in ["false", "False", "FALSE"] {
+        let step = signer().with("summary", value).run().ends_with(0);
+        assert!(step.summary.is_empty());
+    }
+    for value in [
+        "yes",
+        "no",
+        "1",
+        "0",
+        "on",
+        "off",
+        "tRUE",
+        "y",
+        "null",
+        "true true",
+    ] {
+        for name in ["summary", "verbose", "vault-plain-http"] {
+            let told = refused(&signer().with(name, value));
+            assert!(told.contains(name) && told.contains("`true`"), "{told}");
+        }
+    }
+}
+
+#[test]
+fn one_value_is_one_line() {
+    for (name, value) in [
+        ("if-signed", "keep\nfail"),
+        ("schema-version", "1\n2"),
+        ("region", "us-east-1\neu-central-1"),
+        ("digest", &format!("{DIGEST}\n{DIGEST}")),
+        ("output-file", "a\nb"),
+        ("summary", "true\nfalse"),
+    ] {
+        let told = refused(&signer().with(name, value));
+        assert!(told.contains(name), "{told}");
+    }
+    // The end of a block in YAML is no second line.
+    let step = signer()
+        .with("if-signed", "replace\n")
+        .with("digest", &format!("  {DIGEST}\n"));
+    step.run().ends_with(0);
+}
+
+#[test]
+fn a_value_that_means_nothing_is_told_in_the_step_s_own_words() {
+    for (name, value) in [
+        ("schema-version", "3"),
+        ("if-signed", "maybe"),
+        ("timeout", "soon"),
+        ("concurrency", "0"),
+        ("digest", "sha256:abc"),
+        ("allowed-account", "12"),
+        ("role-to-assume", "signer"),
+        ("vault-auth", "password"),
+    ] {
+        let told = refused(&signer().with(name, value));
+        assert!(told.contains(name), "{told}");
+        assert!(!told.contains("--") && !told.contains("role-arn"), "{told}");
+    }
+}
+
+#[test]
+fn the_password_may_be_an_input_or_a_variable_and_the_input_goes_first() {
+    let by_file = || signer().with("key", "keys/cosign.key");
+    by_file().with("password", "secret").run().ends_with(0);
+    by_file()
+        .env("COSIGN_PASSWORD", "secret")
+        .run()
+        .ends_with(0);
+    let both = by_file().env("COSIGN_PASSWORD", "wrong");
+    both.with("password", "secret").run().ends_with(0);
+    let wrong = by_file()
+        .env("COSIGN_PASSWORD", "secret")
+        .with("password", "wrong");
+    assert_eq!(code(&wrong.run().ends_with(2)), "wrong_password");
+    // None at all is that of a key without one, and nobody is asked for another.
+    let step = by_file()
+        .with("key", "keys/empty-password.key")
+        .env("COSIGN_PASSWORD", "")
+        .run();
+    step.ends_with(0);
+    by_file().run().ends_with(2);
+}
+
+#[test]
+fn a_password_is_taken_as_it_is() {
+    for (key, password) in [("unicode-password", "pässwörd 🔑"), ("cosign", "secret")] {
+        let runner = signer().with("key", &format!("keys/{key}.key"));
+        let runner = runner.with("password", password);
+        runner.run().ends_with(0);
+        for other in [
+            format!(" {password}"),
+            format!("{password}\n"),
+            password.to_uppercase(),
+        ] {
+            let mut runner = signer().with("key", &format!("keys/{key}.key"));
+            runner.set("password", &other);
+            runner.run().ends_with(2);
+        }
+    }
+}
+
+#[test]
+fn what_the_step_says_goes_before_what_the_job_s_variables_say() {
+    let runner = signer()
+        .env("S3LO_IF_SIGNED", "fail")
+        .env("PLUGIN_DIGEST", DIGEST);
+    runner.run().ends_with(0);
+    // The default of action.yml is something that the step says.
+    runner.run().ends_with(0);
+    runner.with("if-signed", "").run().ends_with(1);
+}
+
+#[test]
+fn variables_of_others_are_none_of_ours() {
+    let runner = signer()
+        .env("S3LO_TEST_TOOLS", "x")
+        .env("PLUGIN_NOTHING", "x")
+        .env("BUILDKITE", "false")
+        .env("GITLAB_CI", "")
+        .env("TF_BUILD", "False");
+    runner.run().ends_with(0);
+}
+
+#[test]
+fn files_are_found_by_the_paths_that_a_workflow_knows() {
+    let runner = signer();
+    let by = |path: &str| runner.run_with("key", path);
+    by(&format!("{WORKSPACE}/plain.key")).ends_with(0);
+    by("./plain.key").ends_with(0);
+    runner.write_temp("plain.key", plain_key());
+    by(&format!("{RUNNER_TEMP}/plain.key")).ends_with(0);
+    // These are paths of the machine, of which a container sees nothing.
+    for path in [
+        "/home/runner/plain.key",
+        &format!("./x/../..{WORKSPACE}/plain.key"),
+    ] {
+        by(path).ends_with(2);
+    }
+}
+
+#[test]
+fn a_list_may_come_from_a_block_of_yaml_in_every_form() {
+    let runner = signer();
+    runner.push("b", "v2");
+    for list in [
+        "local://./store/myapp:v1.0\nlocal://./store/b:v2",
+        "  local://./store/myapp:v1.0  \r\n\r\n\tlocal://./store/b:v2\r\n",
+        r#"["local://./store/myapp:v1.0", "local://./store/b:v2"]"#,
+    ] {
+        let step = runner.run_with("reference", list).ends_with(0);
+        assert_eq!(step.results().len(), 2, "{list}");
+    }
+}
+
+#[test]
+fn the_role_may_be_called_by_both_names_and_not_by_both_at_once() {
+    let role = "arn:aws:iam::111122223333:role/signer";
+    let both = signer().with("role-to-assume", role).with("role-arn", role);
+    let told = refused(&both);
+    assert!(
+        told.contains("role-to-assume") && told.contains("role-arn"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_key_in_the_place_of_its_name_is_not_repeated() {
+    let key = plain_key();
+    let line = key.lines().nth(1).unwrap();
+    let encoded = STANDARD.encode(&key);
+    let is_not_repeated = |input: &str, value: &str, secret: &str| {
+        let step = signer().with(input, value).run().ends_with(2);
+        assert!(!step.told().contains(secret), "{input}: {}", step.told());
+    };
+    for input in ["key", "reference"] {
+        is_not_repeated(input, line, line);
+    }
+    for input in [
+        "key",
+        "reference",
+        "region",
+        "endpoint",
+        "digest",
+        "vault-role",
+        "output-file",
+    ] {
+        is_not_repeated(input, &key, line);
+        is_not_repeated(input, &encoded, &encoded);
+    }
+}
+
+fn code(step: &Step) -> String {
+    step.results()[0]["error"]["code"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}

@@ -1,0 +1,200 @@
+//! What a step shows in the log.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::github_runner::Step;
+use crate::support::program::Desk;
+use crate::support::s3_server::Reply;
+use crate::support::workshop::{EVERYTHING, Workshop};
+
+use super::services::by_kms;
+use super::{IMAGE, VERIFY, signer, verifier};
+
+/// The lines between the runner's group and its end, without what stops commands there.
+#[track_caller]
+fn folded(step: &Step) -> Vec<String> {
+    let lines = step.console.log.iter();
+    let inside = lines
+        .skip_while(|line| !line.starts_with("##[group]"))
+        .skip(1);
+    let inside = inside.take_while(|line| *line != "##[endgroup]");
+    let shown = inside.filter(|line| !line.starts_with("::"));
+    shown.cloned().collect()
+}
+
+#[test]
+fn results_are_folded_and_read_as_the_command_line_prints_them() {
+    let step = signer().run().ends_with(0);
+    let desk = Desk::with_image();
+    desk.write("plain.key", crate::support::plain_key());
+    let run = desk
+        .s3lo(&format!("sign {IMAGE} --key plain.key"))
+        .ends_with(0);
+    let without_time = |line: &str| !line.starts_with("  Signed:");
+    let (shown, typed): (Vec<_>, Vec<_>) = (folded(&step), run.out.lines().collect());
+    let shown: Vec<_> = shown.iter().filter(|line| without_time(line)).collect();
+    let typed: Vec<_> = typed
+        .into_iter()
+        .filter(|line| without_time(line))
+        .collect();
+    assert_eq!(shown, typed);
+    assert!(shown.len() >= 4, "{shown:?}");
+}
+
+#[test]
+fn results_may_be_shown_as_json() {
+    let step = signer().env("S3LO_OUTPUT", "json").run().ends_with(0);
+    let json: serde_json::Value = serde_json::from_str(&folded(&step).join("\n")).unwrap();
+    assert_eq!(json["digest"], step.output("digest").unwrap());
+}
+
+#[test]
+fn errors_are_not_folded() {
+    let images = format!("{IMAGE}\nlocal://./store/nothing:v1");
+    let step = signer().with("reference", &images).run().ends_with(2);
+    let inside = folded(&step).join("\n");
+    assert!(
+        inside.contains("Signed") && !inside.contains("error:"),
+        "{inside}"
+    );
+    let all = step.console.log.join("\n");
+    let (_, behind) = all.split_once("##[endgroup]").unwrap();
+    let shown = behind
+        .lines()
+        .find(|line| line.starts_with("error: "))
+        .unwrap();
+    assert!(shown.contains("nothing:v1"), "{shown}");
+    assert!(
+        behind.lines().any(|line| line.starts_with("help: ")),
+        "{behind}"
+    );
+}
+
+#[test]
+fn nothing_is_folded_where_there_is_nothing_to_fold() {
+    let step = signer().with("timeout", "soon").run().ends_with(2);
+    assert_eq!((step.count("group"), step.count("endgroup")), (0, 0));
+}
+
+#[test]
+fn one_box_tells_of_many_images() {
+    let images: Vec<_> = (0..30)
+        .map(|number| format!("local://./store/a:v{number}"))
+        .collect();
+    let runner = signer().with("reference", &images.join("\n"));
+    let step = runner.run().ends_with(2);
+    // The help of a missing image names those that are there; 4,096 characters are all that is shown.
+    assert!(
+        step.annotation().message.contains("29 more"),
+        "{:?}",
+        step.annotation()
+    );
+    for number in 0..30 {
+        runner.push("a", &format!("v{number}"));
+    }
+    let step = runner.run().ends_with(0);
+    assert!(step.annotation().title.as_deref().unwrap().contains("30"));
+}
+
+#[test]
+fn a_long_name_does_not_burst_the_box() {
+    let image = ["long".repeat(50), "name".repeat(50), "of".repeat(100)].join("/");
+    let runner = signer();
+    runner.push(&image, "v1");
+    let reference = format!("local://./store/{image}:v1");
+    let step = runner.with("reference", &reference).run().ends_with(0);
+    assert!(
+        step.annotation()
+            .title
+            .as_deref()
+            .unwrap()
+            .starts_with("Signed: long")
+    );
+    // Those of four bytes are two each to the runner.
+    let odd = "🔑".repeat(20_000);
+    let step = signer().with("reference", &odd).run().ends_with(2);
+    assert!(step.annotation().message.contains('🔑'));
+}
+
+#[test]
+fn what_stops_commands_is_never_the_same() {
+    let mut tokens = BTreeSet::new();
+    for _ in 0..20 {
+        let step = signer().run().ends_with(0);
+        for stop in step.commands("stop-commands") {
+            let token = &stop.data;
+            assert!(token.len() >= 32, "{token}");
+            tokens.insert(token.clone());
+        }
+    }
+    assert!(tokens.len() >= 20, "{tokens:?}");
+}
+
+#[test]
+fn each_step_is_told_where_debugging_is_on_and_only_there() {
+    for runner in [signer(), verifier()] {
+        let quiet = runner.run().ends_with(0);
+        assert_eq!(quiet.count("debug"), 0);
+        let step = runner.debugging().run().ends_with(0);
+        let told: Vec<_> = step
+            .commands("debug")
+            .map(|command| command.data.as_str())
+            .collect();
+        assert!(
+            told.iter().any(|line| line.contains("reference")),
+            "{told:?}"
+        );
+        // Nothing that the runner hides by itself stands in the way of the results.
+        assert_eq!(step.outputs.len(), quiet.outputs.len());
+    }
+}
+
+#[test]
+fn what_is_told_of_requests_is_text_in_the_log() {
+    let step = signer().with("verbose", "true").run().ends_with(0);
+    assert_eq!(step.count("debug"), 0);
+    let step = signer()
+        .with("verbose", "true")
+        .with("reference", "local://./store/no:v1");
+    step.run().ends_with(2);
+}
+
+#[test]
+fn a_gate_that_is_closed_says_why_in_one_box() {
+    let gate = signer()
+        .then_uses(VERIFY)
+        .with("reference", IMAGE)
+        .with("key", "plain.key");
+    let step = gate.run().ends_with(1);
+    let one = step.annotation();
+    assert!(
+        one.title.as_deref().unwrap().starts_with("Not verified"),
+        "{one:?}"
+    );
+    assert!(
+        one.message.contains(step.output("reason").unwrap()),
+        "{one:?}"
+    );
+}
+
+#[test]
+fn a_step_that_is_cancelled_stops_and_says_so() {
+    let shop = Workshop::in_github(EVERYTHING);
+    shop.s3.fault(|_| Some(Reply::Silence));
+    let runner = by_kms(&shop).with("timeout", "1m");
+    // Who runs a container sends the signal to its first process, which may not die of it unasked: else the
+    // work would go on for as long as it may take, though nobody wants it any more.
+    let started = runner.start_as_first_process();
+    while shop.s3.requests().is_empty() {
+        std::thread::yield_now();
+    }
+    let parent = started.child.id();
+    let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap();
+    let first = children.split_whitespace().next().unwrap().parse().unwrap();
+    kill_process(Pid::from_raw(first).unwrap(), Signal::TERM).unwrap();
+    let step = started.finish().ends_with(2);
+    assert_eq!(step.results()[0]["error"]["code"], "interrupted");
+}

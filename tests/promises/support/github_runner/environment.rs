@@ -1,0 +1,236 @@
+//! The environment that a container action starts in.
+
+use super::HOST;
+
+/// Where the runner has its folders, and what the container calls them. The first that fits counts.
+const MOUNTS: [(&str, &str); 5] = [
+    ("/home/runner/work/app/app", "workspace"),
+    (
+        "/home/runner/work/_temp/_runner_file_commands",
+        "file_commands",
+    ),
+    ("/home/runner/work/_temp/_github_workflow", "workflow"),
+    ("/home/runner/work/_temp/_github_home", "home"),
+    ("/home/runner/work/_temp", "runner_temp"),
+];
+
+/// What every job knows of itself: `github.*`, as far as containers are told of it.
+const GITHUB: [(&str, &str); 32] = [
+    ("GITHUB_ACTION", "sign"),
+    ("GITHUB_ACTION_REF", "v1"),
+    ("GITHUB_ACTION_REPOSITORY", "s3lo/sign-action"),
+    ("GITHUB_ACTOR", "octocat"),
+    ("GITHUB_ACTOR_ID", "583231"),
+    ("GITHUB_API_URL", "https://api.github.com"),
+    ("GITHUB_BASE_REF", ""),
+    ("GITHUB_EVENT_NAME", "push"),
+    (
+        "GITHUB_EVENT_PATH",
+        "/home/runner/work/_temp/_github_workflow/event.json",
+    ),
+    ("GITHUB_GRAPHQL_URL", "https://api.github.com/graphql"),
+    ("GITHUB_HEAD_REF", ""),
+    ("GITHUB_JOB", "release"),
+    ("GITHUB_REF", "refs/heads/main"),
+    ("GITHUB_REF_NAME", "main"),
+    ("GITHUB_REF_PROTECTED", "true"),
+    ("GITHUB_REF_TYPE", "branch"),
+    ("GITHUB_REPOSITORY", "acme/app"),
+    ("GITHUB_REPOSITORY_ID", "7654321"),
+    ("GITHUB_REPOSITORY_OWNER", "acme"),
+    ("GITHUB_REPOSITORY_OWNER_ID", "1234567"),
+    ("GITHUB_RETENTION_DAYS", "90"),
+    ("GITHUB_RUN_ATTEMPT", "1"),
+    ("GITHUB_RUN_ID", "1234567890"),
+    ("GITHUB_RUN_NUMBER", "42"),
+    ("GITHUB_SERVER_URL", "https://github.com"),
+    ("GITHUB_SHA", "ffac537e6cbbf934b08745a378932722df287a53"),
+    ("GITHUB_TRIGGERING_ACTOR", "octocat"),
+    ("GITHUB_WORKFLOW", "Release"),
+    (
+        "GITHUB_WORKFLOW_REF",
+        "acme/app/.github/workflows/release.yml@refs/heads/main",
+    ),
+    (
+        "GITHUB_WORKFLOW_SHA",
+        "ffac537e6cbbf934b08745a378932722df287a53",
+    ),
+    ("GITHUB_WORKSPACE", "/home/runner/work/app/app"),
+    ("HOME", "/home/runner/work/_temp/_github_home"),
+];
+
+/// What it knows of the machine: `runner.*`; and where the runner's own services are.
+const RUNNER: [(&str, &str); 11] = [
+    ("RUNNER_ARCH", "X64"),
+    ("RUNNER_ENVIRONMENT", "github-hosted"),
+    ("RUNNER_NAME", "GitHub Actions 7"),
+    ("RUNNER_OS", "Linux"),
+    ("RUNNER_TEMP", "/home/runner/work/_temp"),
+    ("RUNNER_TOOL_CACHE", "/opt/hostedtoolcache"),
+    ("RUNNER_WORKSPACE", "/home/runner/work/app"),
+    ("ACTIONS_CACHE_URL", "https://cache.actions.invalid/"),
+    ("ACTIONS_RESULTS_URL", "https://results.actions.invalid/"),
+    ("ACTIONS_RUNTIME_URL", "https://pipelines.actions.invalid/"),
+    // Those of the image: Docker sets them where it does not.
+    (
+        "PATH",
+        "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    ),
+];
+
+/// The files of a step.
+pub(super) const FILES: [&str; 5] = ["OUTPUT", "ENV", "STATE", "PATH", "STEP_SUMMARY"];
+
+/// What a step's environment is made of.
+pub(super) struct Step<'a> {
+    /// `env:` of step, job and workflow, and what earlier steps wrote to GITHUB_ENV.
+    pub(super) env: &'a [(String, String)],
+    pub(super) inputs: &'a [(String, String)],
+    /// `runs.env`.
+    pub(super) of_action: &'a [(String, String)],
+    /// The credential of the job with the runner's services.
+    pub(super) token: &'a str,
+    /// Where the job is given identity tokens, if it may.
+    pub(super) identity: Option<&'a str>,
+    pub(super) debug: bool,
+    /// What the names of the step's files end in.
+    pub(super) suffix: &'a str,
+}
+
+impl Step<'_> {
+    /// The variables, in a container whose `/github` is the folder `root`.
+    pub(super) fn variables(&self, root: &str) -> Vec<(String, String)> {
+        let mut variables = Variables(Vec::new());
+        for (name, value) in self.env {
+            variables.set(name, value);
+        }
+        for (name, value) in self.inputs {
+            // The runner's upper case is that of no language.
+            let name = name.replace(' ', "_").to_uppercase();
+            variables.set(&format!("INPUT_{name}"), value);
+        }
+        for (name, value) in self.of_action {
+            if !variables.has(name) {
+                variables.set(name, value);
+            }
+        }
+        for (name, value) in GITHUB.into_iter().chain(RUNNER) {
+            variables.set(name, value);
+        }
+        for file in FILES {
+            let path = format!("{HOST}/_temp/_runner_file_commands/{file}_{}", self.suffix);
+            variables.set(&format!("GITHUB_{file}"), &path);
+        }
+        if self.debug {
+            variables.set("RUNNER_DEBUG", "1");
+        }
+        variables.set("ACTIONS_RUNTIME_TOKEN", self.token);
+        if let Some(url) = self.identity {
+            variables.set("ACTIONS_ID_TOKEN_REQUEST_URL", url);
+            variables.set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", self.token);
+        }
+        for (_, value) in &mut variables.0 {
+            *value = in_container(value, root);
+        }
+        variables.set("GITHUB_ACTIONS", "true");
+        if !variables.has("CI") {
+            variables.set("CI", "true");
+        }
+        variables.0
+    }
+}
+
+struct Variables(Vec<(String, String)>);
+
+impl Variables {
+    fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(known, _)| known == name)
+    }
+
+    fn set(&mut self, name: &str, value: &str) {
+        self.0.retain(|(known, _)| known != name);
+        self.0.push((name.to_owned(), value.to_owned()));
+    }
+}
+
+/// A value as the container gets it: one that is the path of a mounted folder, or begins with one, is
+/// rewritten. One that holds such a path anywhere else is not.
+///
+/// A container sees `/github/workspace` and nothing of `/home/runner`. Here is no container: its
+/// `/github` is a temporary folder, and the runner's own paths lead nowhere, so that a path which is not
+/// rewritten is as useless to the program here as it is there.
+pub(super) fn in_container(value: &str, root: &str) -> String {
+    for (host, name) in MOUNTS {
+        match value.strip_prefix(host) {
+            Some(rest) if rest.is_empty() || rest.starts_with('/') => {
+                return format!("{root}/{name}{rest}");
+            }
+            _ => {}
+        }
+    }
+    value.to_owned()
+}
+
+#[test]
+fn a_container_is_given_its_own_paths_where_a_value_begins_with_one() {
+    for (value, path) in [
+        ("/home/runner/work/app/app", "/r/workspace"),
+        ("/home/runner/work/app/app/a.key", "/r/workspace/a.key"),
+        ("/home/runner/work/_temp/_github_home/x", "/r/home/x"),
+        ("/home/runner/work/_temp/x", "/r/runner_temp/x"),
+        ("/home/runner/work/app/apple", "/home/runner/work/app/apple"),
+        (
+            "file:///home/runner/work/_temp",
+            "file:///home/runner/work/_temp",
+        ),
+        ("", ""),
+    ] {
+        assert_eq!(in_container(value, "/r"), path);
+    }
+}
+
+#[test]
+fn what_a_job_says_never_changes_what_the_runner_says() {
+    let pair = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    let env = [
+        ("HOME", "/root"),
+        ("GITHUB_SHA", "0"),
+        ("INPUT_A-B", "env"),
+        ("X", "env"),
+        ("CI", "no"),
+    ];
+    let step = Step {
+        env: &env.map(pair),
+        inputs: &[("a-b", "input"), ("c d", "")].map(pair),
+        of_action: &[("X", "action"), ("Y", "action")].map(pair),
+        token: "token",
+        identity: None,
+        debug: false,
+        suffix: "1",
+    };
+    let variables = step.variables("/r");
+    let value = |name: &str| {
+        let mut named = variables.iter().filter(|(known, _)| known == name);
+        let value = named.next().map(|(_, value)| value.as_str());
+        assert!(named.next().is_none(), "{name} is there twice");
+        value
+    };
+    for (name, told) in [
+        ("HOME", Some("/r/home")),
+        (
+            "GITHUB_SHA",
+            Some("ffac537e6cbbf934b08745a378932722df287a53"),
+        ),
+        ("INPUT_A-B", Some("input")),
+        ("INPUT_C_D", Some("")),
+        ("X", Some("env")),
+        ("Y", Some("action")),
+        ("CI", Some("no")),
+        ("GITHUB_OUTPUT", Some("/r/file_commands/OUTPUT_1")),
+        ("GITHUB_TOKEN", None),
+        ("RUNNER_DEBUG", None),
+        ("ACTIONS_ID_TOKEN_REQUEST_URL", None),
+    ] {
+        assert_eq!(value(name), told, "{name}");
+    }
+}
