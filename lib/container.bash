@@ -138,7 +138,11 @@ hand_environment() {
   hand BUILDKITE BUILDKITE_PIPELINE_SLUG BUILDKITE_BUILD_NUMBER BUILDKITE_PLUGIN_NAME BUILDKITE_PLUGIN_CONFIGURATION
   hand S3LO_RESULTS_DIRECTORY S3LO_SUMMARY_FILE
   # What the configuration names.
-  while read -r variable; do hand "$variable"; done < <(lines ENVIRONMENT)
+  while read -r variable; do
+    # One that came out empty may have been a pin.
+    [ -n "${!variable-unset}" ] || fail "environment names $variable, which is empty"
+    hand "$variable"
+  done < <(lines ENVIRONMENT)
   hand "$(option WEB_IDENTITY_TOKEN_ENV)" "$(option VAULT_JWT_ENV)"
   show "$(option WEB_IDENTITY_TOKEN_FILE)"
   show "$(option VAULT_JWT_FILE)"
@@ -181,29 +185,35 @@ context() {
   printf 's3lo-sign-%s-%s' "$s3lo_work" "${sum%% *}"
 }
 
-# Gives the agent a file to take to the build. What came of the image is decided by now: a build page that cannot be
-# written to changes nothing.
+# Gives the agent a file to take to the build; whether it did.
 tell() { # FILE ARGUMENT...
   local file=$1
   shift
-  buildkite-agent "$@" <"$file" >/dev/null 2>"$s3lo_folder/said" ||
-    say "\`buildkite-agent $1\` failed: $(tail -n 1 "$s3lo_folder/said")"
+  buildkite-agent "$@" <"$file" >/dev/null 2>"$s3lo_folder/said" && return
+  say "\`buildkite-agent $1\` failed: $(tail -n 1 "$s3lo_folder/said")"
+  return 1
 }
 
+# What came of the image is decided by now: a build page that cannot be written to changes nothing. But where a verified
+# digest cannot be handed on, the step's command would deploy whatever was said before.
 leave_results() { # STATUS
-  local file key style=success
+  local file key set style=success
   [ "$1" = 0 ] || style=error
   if is_on ANNOTATE true && [ -s "$s3lo_folder/summary.md" ]; then
-    tell "$s3lo_folder/summary.md" annotate --style $style --context "$(context)"
+    tell "$s3lo_folder/summary.md" annotate --style $style --context "$(context)" || true
   fi
   is_on META_DATA true || return 0
   for file in "$s3lo_folder/results"/*; do
     key=${file##*/}
     # Buildkite takes 100 kilobytes, and nothing blank.
     [ -f "$file" ] && [ "$key" != results ] && grep -q '[^[:space:]]' "$file" && [ "$(wc -c <"$file")" -le 100000 ] || continue
-    tell "$file" meta-data set "s3lo-$s3lo_work:$key"
+    set=true
+    tell "$file" meta-data set "s3lo-$s3lo_work:$key" || set=false
     # Meta-data belongs to the build, and the last step wins: one that has a key sets its own as well.
-    [ -z "${BUILDKITE_STEP_KEY:-}" ] || tell "$file" meta-data set "s3lo-$s3lo_work:$BUILDKITE_STEP_KEY:$key"
+    [ -z "${BUILDKITE_STEP_KEY:-}" ] || tell "$file" meta-data set "s3lo-$s3lo_work:$BUILDKITE_STEP_KEY:$key" || set=false
+    case $s3lo_work/$key/$set in
+      verify/digest/false | verify/verified/false) [ "$s3lo_status" != 0 ] || s3lo_status=2 ;;
+    esac
   done
 }
 

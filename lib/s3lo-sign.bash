@@ -54,7 +54,17 @@ is_on() { # NAME DEFAULT
 
 # The program leaves these options to the hooks: what is misspelt here nobody else would tell of.
 check() {
-  local name
+  local name known
+  [ -z "$(option COMMAND_0)" ] || fail "command is a list, where one word is expected"
+  # The program refuses what it does not know, by its right name; where it runs behind the step's command that is too late.
+  if [ -n "${BUILDKITE_COMMAND:-}" ]; then
+    known=$(sed -n '/^  properties:/,/^  required:/s/^    \([a-z-]*\):$/\1/p' "$s3lo_home/plugin.yml" | tr 'a-z-' 'A-Z_')
+    while read -r name; do
+      name=${name#"$s3lo_prefix"}
+      [[ ! $name =~ ^(.*)_[0-9]+$ ]] || name=${BASH_REMATCH[1]}
+      grep -qx -- "$name" <<<"$known" || fail "there is no setting \`$(tr 'A-Z_' 'a-z-' <<<"$name")\`"
+    done < <(compgen -v "$s3lo_prefix")
+  fi
   case $s3lo_work in sign | verify) ;; *) fail "command is neither sign nor verify" ;; esac
   case $(option STEP_COMMAND) in '' | run | leave) ;; *) fail "step-command is neither run nor leave" ;; esac
   for name in ANNOTATE META_DATA MOUNT_CHECKOUT; do

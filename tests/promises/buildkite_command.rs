@@ -392,3 +392,22 @@ fn a_step_that_could_not_be_signed_fails_before_its_command_runs() {
     let error = refused(&step);
     assert!(error.ends_with("cannot be pulled, see above"), "{error}");
 }
+
+#[test]
+fn what_no_hook_and_no_program_knows_is_told_before_the_command_runs() {
+    for (setting, value) in [
+        ("comand", json!("verify")),
+        ("command", json!(["verify"])),
+        ("min_shema", json!(2)),
+    ] {
+        let mut configuration =
+            json!({"reference": "local://./store/myapp:v1.0", "key": "keys/cosign.pub"});
+        configuration[setting] = value;
+        let step = Step::new()
+            .with_command("touch ran")
+            .with_plugin_as(PLUGIN, configuration);
+        let ended = step.run();
+        assert_ne!(ended.code, 0, "{setting}: {}", ended.log);
+        assert!(!step.checkout().join("ran").exists(), "{setting}");
+    }
+}

@@ -317,6 +317,7 @@ impl Step {
         for part in ["hooks", "lib"] {
             copy(&project.join(part), &folder.join(part));
         }
+        fs::copy(project.join("plugin.yml"), folder.join("plugin.yml")).unwrap();
     }
 }
 
