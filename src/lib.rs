@@ -46,6 +46,7 @@ pub mod ci;
 pub mod cli;
 pub mod cloud;
 pub mod digest;
+mod draft;
 pub mod environment;
 pub mod explain;
 pub mod image;

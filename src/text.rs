@@ -21,8 +21,8 @@ pub(crate) fn clipped_to(text: &str, most: usize) -> String {
     }
 }
 
-/// `text` without what could move a terminal's cursor, start a line of its own, or turn the reading
-/// direction.
+/// `text` without what could move a terminal's cursor, start a line of its own, turn the reading
+/// direction, or hide.
 pub fn printable(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
@@ -85,11 +85,13 @@ fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(
             c,
-            '\u{061c}'
+            '\u{00ad}'
+                | '\u{061c}'
                 | '\u{200b}'..='\u{200f}'
                 | '\u{2028}'..='\u{202e}'
-                | '\u{2066}'..='\u{2069}'
+                | '\u{2060}'..='\u{206f}'
                 | '\u{feff}'
+                | '\u{e0000}'..='\u{e007f}'
         )
 }
 

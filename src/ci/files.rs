@@ -1,12 +1,11 @@
 //! The files in which a run leaves its results.
 
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
+use std::os::unix::fs::{MetadataExt as _, fchown};
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
-
+use crate::draft::{draft, folder};
 use crate::text::shown_path;
 
 /// Adds to a file that the CI system made for this step.
@@ -28,47 +27,72 @@ pub fn append(path: &str, text: &str) -> Result<(), Error> {
 ///
 /// [`Error`] if that cannot be done.
 pub fn write(path: &str, text: &str) -> Result<(), Error> {
-    let unwritable = |error: io::Error| Error::new(path, &error);
-    let folder = match Path::new(path).parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    // A device or a pipe would become a file, were its name given to one.
+    let there = Path::new(path)
+        .symlink_metadata()
+        .map(|file| file.file_type());
+    if there.is_ok_and(|kind| !kind.is_file() && !kind.is_symlink()) {
+        return Err(Error {
+            path: shown_path(path).to_owned(),
+            reason: "it is there, and is not a regular file".to_owned(),
+        });
+    }
     let write = || {
-        let mut draft = NamedTempFile::new_in(folder)?;
-        draft
-            .as_file()
-            .set_permissions(Permissions::from_mode(0o644))?;
-        draft.write_all(text.as_bytes())?;
-        give_to_owner(draft.as_file(), folder);
+        let draft = draft(Path::new(path), text.as_bytes(), 0o644)?;
+        give_to_owner(draft.as_file(), folder(Path::new(path)));
         // The name itself is replaced: what a link of this name points to is nobody's wish.
         draft.persist(path).map_err(|error| error.error)?;
         Ok(())
     };
-    write().map_err(unwritable)
+    write().map_err(|error: io::Error| Error::new(path, &error))
 }
 
-/// Writes each output into a file of its name.
+/// Writes each output into a file of its name; of `names` those that there is nothing to say of are removed.
 ///
 /// # Errors
 ///
 /// [`Error`] if that cannot be done.
-pub fn write_each(folder: &str, outputs: &super::outputs::Outputs) -> Result<(), Error> {
-    let folder = PathBuf::from(folder);
-    if !folder.is_dir() {
-        let made = std::fs::create_dir_all(&folder);
-        made.map_err(|error| Error::new(&folder.to_string_lossy(), &error))?;
-        if let (Some(parent), Ok(made)) = (folder.parent(), File::open(&folder)) {
-            let parent = if parent.as_os_str().is_empty() {
-                Path::new(".")
-            } else {
-                parent
-            };
-            give_to_owner(&made, parent);
+pub fn write_each(
+    place: &str,
+    outputs: &super::outputs::Outputs,
+    names: &[&str],
+) -> Result<(), Error> {
+    let place = PathBuf::from(place);
+    let missing = place
+        .ancestors()
+        .filter(|part| !part.as_os_str().is_empty());
+    let missing: Vec<_> = missing.take_while(|part| !part.exists()).collect();
+    for part in missing.into_iter().rev() {
+        let made = std::fs::create_dir(part);
+        made.map_err(|error| Error::new(&part.to_string_lossy(), &error))?;
+        if let Ok(made) = File::open(part) {
+            give_to_owner(&made, folder(part));
         }
+    }
+    // Of an earlier run, which may have been about another image.
+    for stale in names
+        .iter()
+        .filter(|name| !outputs.iter().any(|(known, _)| known == *name))
+    {
+        remove(&place.join(stale))?;
     }
     outputs
         .iter()
-        .try_for_each(|(name, value)| write(&folder.join(name).to_string_lossy(), value))
+        .try_for_each(|(name, value)| write(&place.join(name).to_string_lossy(), value))
+}
+
+/// Takes a file away, so that nobody reads what an earlier run left there.
+///
+/// # Errors
+///
+/// [`Error`] if it is there and stays.
+pub fn remove(path: &Path) -> Result<(), Error> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Error::new(&path.to_string_lossy(), &error))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whoever may not give a file away keeps it.

@@ -14,6 +14,7 @@ use std::ffi::OsString;
 use secrecy::SecretString;
 
 use super::said::{Environment, Raw};
+use super::unknown::{refuse_misspelt, refuse_unknown};
 
 /// An option that a command has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +39,7 @@ impl Known {
         self.names.first().map_or("", String::as_str)
     }
 
-    fn is_called(&self, name: &str) -> bool {
+    pub(super) fn is_called(&self, name: &str) -> bool {
         self.names.iter().any(|known| known == name)
     }
 }
@@ -111,7 +112,7 @@ const OF_THE_HOOK: [&str; 6] = [
 /// What the runner sets beside an action's inputs.
 const OF_THE_RUNNER: [&str; 2] = ["args", "entrypoint"];
 
-/// Finds what `environment` says of each option.
+/// Finds what `environment` says of each option; without `strict` whatever can be understood.
 ///
 /// # Errors
 ///
@@ -121,16 +122,20 @@ pub fn resolve(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     strict: Option<&Strict<'_>>,
 ) -> Result<Vec<Given>, Error> {
-    let environment = Environment::new(environment)?;
+    let environment = Environment::new(environment, strict.is_none())?;
     if let Some(strict) = strict {
         if strict.inputs {
             let names = environment.inputs.keys().cloned();
             let names = names.filter(|name| !OF_THE_RUNNER.contains(&name.as_str()));
             refuse_unknown(known, strict, names, "input")?;
+            if let Some(name) = environment.odd.first() {
+                return Err(Error::Odd { name: name.clone() });
+            }
         }
         let names = environment.plugin.keys().cloned();
         let names = names.filter(|name| !OF_THE_HOOK.contains(&name.as_str()));
         refuse_unknown(known, strict, names, "setting of the plugin")?;
+        refuse_misspelt(known, strict, environment.variables())?;
     }
     let mut given = Vec::new();
     for option in known {
@@ -196,36 +201,6 @@ fn lines(kind: Kind, raw: Raw) -> Vec<String> {
     lines.flatten().collect()
 }
 
-/// Fails at a name that no option has.
-fn refuse_unknown(
-    known: &[Known],
-    strict: &Strict<'_>,
-    mut names: impl Iterator<Item = String>,
-    what: &'static str,
-) -> Result<(), Error> {
-    let is_known = |name: &&str| known.iter().any(|option| option.is_called(name));
-    let Some(name) = names.find(|name| !is_known(&name.as_str())) else {
-        return Ok(());
-    };
-    let (other, others) = strict.other;
-    let all = known.iter().flat_map(|option| &option.names);
-    let near = all
-        .map(|known| (strsim::jaro_winkler(&name, known), known))
-        .filter(|(likeness, _)| *likeness > 0.75)
-        .max_by(|(one, _), (other, _)| one.total_cmp(other));
-    Err(Error::Unknown {
-        what,
-        command: strict.command,
-        other: (others.iter().any(|option| option.is_called(&name))).then_some(other),
-        nearest: near.map(|(_, known)| known.clone()),
-        known: known
-            .iter()
-            .map(|option| option.name().to_owned())
-            .collect(),
-        name,
-    })
-}
-
 /// What is said, and means nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -245,6 +220,20 @@ pub enum Error {
         /// Where.
         place: Place,
     },
+    /// A variable whose name is almost an option's.
+    #[error("{} is no option, but almost one", variable.escape_debug())]
+    Misspelt {
+        /// The variable.
+        variable: String,
+        /// The option.
+        nearest: String,
+    },
+    /// An input that no runner writes like this.
+    #[error("the variable `{}` begins as an input does, and is none", name.escape_debug())]
+    Odd {
+        /// The variable.
+        name: String,
+    },
     /// Objects, or lists in lists.
     #[error("{place} is neither text nor a list of texts")]
     Nested {
@@ -256,6 +245,12 @@ pub enum Error {
     NotText {
         /// Where.
         place: Place,
+    },
+    /// An input that is there with dashes and with underscores.
+    #[error("the input `{name}` is there twice, once with `_` in its name, and not the same")]
+    Spelt {
+        /// Its name.
+        name: String,
     },
     /// Two names of the same option.
     #[error("{one} and {other} are two names of the same")]
@@ -331,12 +326,12 @@ mod tests {
     fn the_first_that_says_something_counts() {
         let mut all = [
             ("INPUT_IF-SIGNED", "a"),
-            ("INPUT_IF_SIGNED", "b"),
+            ("INPUT_IF_SIGNED", "a"),
             ("BUILDKITE_PLUGIN_CONFIGURATION", r#"{"if-signed":"c"}"#),
             ("PLUGIN_IF_SIGNED", "d"),
             ("S3LO_IF_SIGNED", "e"),
         ];
-        for expected in ["a", "b", "c", "d", "e"] {
+        for expected in ["a", "a", "c", "d", "e"] {
             one(&all, expected);
             let mut turned = all;
             turned.reverse();
@@ -400,6 +395,29 @@ mod tests {
         assert!(said(&[("BUILDKITE_PLUGIN_CONFIGURATION", config)]).is_err());
         assert!(said(&[("INPUT_ARGS", "x"), ("INPUT_ENTRYPOINT", "y")]).is_ok());
         assert!(said(&[("S3LO_TEST_TOOLS", "x")]).is_ok());
+    }
+
+    #[test]
+    fn what_is_almost_an_option_is_refused_whoever_set_it() {
+        for name in [
+            "S3LO_IF_SINGED",
+            "PLUGIN_REFERENCES",
+            "S3LO_IFSIGNED",
+            "PLUGIN_IF-SIGNED_",
+        ] {
+            let refused = said(&[(name, "x")]);
+            assert!(matches!(refused, Err(Error::Misspelt { .. })), "{name}");
+        }
+        for name in [
+            "S3LO_REQUIRE",
+            "S3LO_SIGN_DIGEST",
+            "PLUGIN_OIDC_TOKEN_ID",
+            "S3LO_TEST_TOOLS",
+        ] {
+            assert!(said(&[(name, "x")]).is_ok(), "{name}");
+        }
+        let twice = said(&[("INPUT_IF-SIGNED", "keep"), ("INPUT_IF_SIGNED", "fail")]);
+        assert!(matches!(twice, Err(Error::Spelt { .. })));
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod outputs;
 mod plain;
 pub mod report;
 mod said;
+mod unknown;
 pub mod wording;
 
 use crate::cloud;

@@ -5,8 +5,20 @@
     clippy::as_conversions
 )]
 
+use super::report::Work;
+
 /// A step's outputs: names as the actions declare them, and values.
 pub type Outputs = Vec<(&'static str, String)>;
+
+/// The names that the outputs of a command can have.
+pub fn names(work: Work) -> &'static [&'static str] {
+    match work {
+        Work::Sign => &["digest", "keyID", "storedPath", "signedAt", "results"],
+        Work::Verify => &[
+            "verified", "reason", "digest", "keyID", "signedAt", "results",
+        ],
+    }
+}
 
 /// GitHub's file: each value between two lines that nobody can guess
 /// ([multiline strings](https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#multiline-strings)).

@@ -125,6 +125,12 @@ impl Report {
         }
     }
 
+    fn is_interrupted(&self) -> bool {
+        self.stopped
+            .as_ref()
+            .is_some_and(|stopped| stopped.code == "interrupted")
+    }
+
     /// The outcome, and the image if there is but one.
     fn lead(&self) -> (String, Option<&str>) {
         let (done, not_done) = match self.work {
@@ -138,6 +144,7 @@ impl Report {
             _ => "images",
         };
         match self.rows.as_slice() {
+            [] if self.is_interrupted() => ("Interrupted".to_owned(), None),
             [] => (not_done.to_owned(), None),
             [row] if valid == all => {
                 let kept = matches!(&row.result, Found::Valid(valid) if valid.kept);
@@ -151,7 +158,10 @@ impl Report {
             [row] => (not_done.to_owned(), Some(&row.name)),
             _ if self.stopped.is_some() => (not_done.to_owned(), None),
             _ if valid == all => (format!("{done}: {all} {things}"), None),
-            _ => (format!("{done}: {valid} of {all} {things}"), None),
+            _ => {
+                let missing = all.saturating_sub(valid);
+                (format!("{not_done}: {missing} of {all} {things}"), None)
+            }
         }
     }
 
@@ -170,6 +180,10 @@ impl Report {
         }
         let mut problems = self.rows.iter().filter_map(|row| match &row.result {
             Found::Valid(_) => None,
+            Found::Invalid(reason) if reason.starts_with("unsupported signature schema") => {
+                let help = "help: sign it again, with `schema-version: 2`";
+                Some((row, format!("{}\n{help}", printable(reason))))
+            }
             Found::Invalid(reason) => Some((row, printable(reason))),
             Found::Failed(explained) => Some((row, in_words(explained))),
         });

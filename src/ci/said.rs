@@ -17,6 +17,8 @@ use crate::json::{distinct, object};
 /// All that the environment says, by where.
 pub(super) struct Environment {
     pub(super) inputs: BTreeMap<String, OsString>,
+    /// Names that begin like those of inputs, as no runner writes them.
+    pub(super) odd: Vec<String>,
     pub(super) plugin: BTreeMap<String, Value>,
     others: BTreeMap<String, OsString>,
 }
@@ -41,15 +43,26 @@ enum Source {
 impl Environment {
     pub(super) fn new(
         variables: impl IntoIterator<Item = (OsString, OsString)>,
+        lenient: bool,
     ) -> Result<Self, Error> {
         let (mut inputs, mut plugin, mut others) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+        let mut odd = Vec::new();
         for (name, value) in variables {
             let Some(name) = name.to_str() else { continue };
             if name == "BUILDKITE_PLUGIN_CONFIGURATION" {
-                plugin = configuration(&value)?;
+                plugin = match configuration(&value) {
+                    Err(_) if lenient => BTreeMap::new(),
+                    read => read?,
+                };
             } else if let Some(input) = name.strip_prefix("INPUT_") {
+                // The runner writes them in capitals: what is not so an earlier step has set, in whose environment
+                // others may have a say.
+                if input.bytes().any(|byte| byte.is_ascii_lowercase()) || !input.is_ascii() {
+                    odd.push(name.to_owned());
+                    continue;
+                }
                 // The runner's own spelling, with dashes, goes before that of a shell.
-                let dashed = input.to_lowercase().replace('_', "-");
+                let dashed = input.to_ascii_lowercase().replace('_', "-");
                 inputs.push((dashed, input.contains('_'), value));
             } else if name.starts_with("PLUGIN_") || name.starts_with("S3LO_") {
                 others.insert(name.to_owned(), value);
@@ -58,16 +71,31 @@ impl Environment {
         inputs.sort();
         let mut first = BTreeMap::<String, OsString>::new();
         for (name, _, value) in inputs {
-            let known = first.entry(name).or_default();
+            let known = first.entry(name.clone()).or_default();
             if known.is_empty() {
                 *known = value;
+            } else if !lenient && !value.is_empty() && *known != value {
+                // An action's default stands under the right name, and would hide what was meant.
+                return Err(Error::Spelt { name });
             }
         }
         Ok(Self {
             inputs: first,
+            odd,
             plugin,
             others,
         })
+    }
+
+    /// The names of the variables that begin like those of options, as options are written.
+    pub(super) fn variables(&self) -> impl Iterator<Item = (&str, String)> {
+        let dashed = |name: &str| name.to_lowercase().replace('_', "-");
+        let others = self.others.keys().filter_map(move |name| {
+            let (_, option) = name.split_once('_')?;
+            Some((name.as_str(), dashed(option)))
+        });
+        let inputs = self.inputs.keys();
+        others.chain(inputs.map(|name| (name.as_str(), name.clone())))
     }
 
     /// The first that says something.
@@ -141,8 +169,13 @@ fn configuration(value: &OsString) -> Result<BTreeMap<String, Value>, Error> {
         return Ok(BTreeMap::new());
     }
     let settings = object::<Settings>(bytes).map_err(|_| Error::Configuration)?;
-    let dashed = |(name, value): (String, Value)| (name.replace('_', "-"), value);
-    Ok(settings.0.into_iter().map(dashed).collect())
+    let mut dashed = BTreeMap::new();
+    for (name, value) in settings.0 {
+        if dashed.insert(name.replace('_', "-"), value).is_some() {
+            return Err(Error::Configuration);
+        }
+    }
+    Ok(dashed)
 }
 
 /// What YAML makes of a value: words, numbers and booleans are all written without quotes.

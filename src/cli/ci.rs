@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::path::Path;
 
 use secrecy::{ExposeSecret as _, SecretSlice};
 
@@ -12,16 +13,20 @@ use super::step::{Ended, Log, Step, Wanted};
 use super::{
     Ending, OneLine, Stop, Told, failed, json, log as tell, password, sign, text, verify, waiting,
 };
-use crate::ci;
 use crate::ci::report::{Report, Work};
+use crate::ci::{self, files};
 use crate::explain::Explained;
 use crate::key::file::Passwords;
 use crate::mask::Mask;
 
 /// Whether the arguments are those of `ci`, and no question about it.
 pub(super) fn is_asked(arguments: &[OsString]) -> bool {
-    let asks = |argument: &OsString| argument == "--help" || argument == "-h";
-    arguments.get(1).is_some_and(|first| first == "ci") && !arguments.iter().any(asks)
+    // Elsewhere it is the value of a flag, or a mistake that is to be told as any other.
+    let asks = |place: usize| {
+        let word = arguments.get(place);
+        word.is_some_and(|word| word == "--help" || word == "-h")
+    };
+    arguments.get(1).is_some_and(|first| first == "ci") && !asks(2) && !asks(3)
 }
 
 /// Runs the job.
@@ -37,12 +42,21 @@ pub(super) fn run(
     });
     let step = Step::begin(host)?;
     let mut log = Log::default();
+    // What an earlier run left, or who else can write there, is not what this one found.
+    let wanted = job::wanted(arguments);
+    let stale = [&wanted.report.output_file, &wanted.report.dotenv_file];
+    for path in stale.into_iter().flatten().map(Path::new) {
+        // What cannot be removed cannot be written either, which is told then.
+        if path
+            .symlink_metadata()
+            .is_ok_and(|file| file.is_file() || file.is_symlink())
+        {
+            let _ = files::remove(path);
+        }
+    }
     let mut ended = match job::read(arguments.get(2..).unwrap_or_default(), host, &mask) {
         Ok(job) => work_on(job, mask, &mut log)?,
-        Err((work, explained)) => {
-            let wanted = job::wanted(arguments);
-            stopped(work, explained, Ending::Failed, wanted, &mut log)?
-        }
+        Err((work, explained)) => stopped(work, explained, Ending::Failed, wanted, &mut log)?,
     };
     for problem in step.leave(&ended, &mut log) {
         text::error(&mut log.err, &Explained::new(&problem), &[])?;

@@ -72,7 +72,12 @@ pub(super) fn read(
         .map_err(|error| failed(Explained::new(&error)))?;
     let named = named(typed, known);
     let mut arguments: Vec<OsString> = ["s3lo", "ci", work.name()].map(OsString::from).into();
-    arguments.extend(typed.iter().cloned());
+    for word in typed {
+        let word = word.to_string_lossy();
+        if let Some((_, variable)) = word.split_once("env://") {
+            hide(variable, mask);
+        }
+    }
     let (mut password, mut references, mut said) = (None, Vec::new(), Vec::new());
     for given in given {
         if named.contains(given.name.as_str()) {
@@ -92,7 +97,8 @@ pub(super) fn read(
             return Err(failed(missing(required, host)));
         }
     }
-    // Behind this nothing is a flag.
+    // What is typed may end in `--`, behind which nothing is a flag.
+    arguments.extend(typed.iter().cloned());
     if !references.is_empty() {
         arguments.push("--".into());
         arguments.extend(references);
@@ -117,10 +123,15 @@ pub(super) fn read(
 
 /// An error, said of options as this job writes them.
 pub(super) fn in_options(explained: Explained) -> Explained {
-    let said = |text: &str| wording::in_options(text, ci::detect(), &option_of);
+    let host = ci::detect();
+    let said = |text: &str| wording::in_options(text, host, &option_of);
+    let password = format!(
+        "give `{}`, or set COSIGN_PASSWORD,",
+        host.option("password", None)
+    );
     Explained {
         message: said(&explained.message),
-        help: said(&explained.help),
+        help: said(&explained.help).replace("set COSIGN_PASSWORD", &password),
         ..explained
     }
 }
@@ -262,8 +273,7 @@ fn options(work: Work) -> Vec<Known> {
     let arguments = command.into_iter().flat_map(clap::Command::get_arguments);
     let flags = root.get_arguments().chain(arguments);
     let mut known: Vec<_> = flags
-        .filter(|flag| !["help", "version", "no-summary"].contains(&flag.get_id().as_str()))
-        .filter(|flag| flag.get_id() != "no_summary")
+        .filter(|flag| !["help", "version", "no_summary"].contains(&flag.get_id().as_str()))
         .map(|flag| {
             let kind = match flag.get_action() {
                 ArgAction::SetTrue => Kind::Flag,

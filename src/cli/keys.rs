@@ -1,8 +1,6 @@
 //! `s3lo generate-key-pair` and `s3lo public-key`.
 
-use std::fs::Permissions;
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use secrecy::{ExposeSecret as _, SecretSlice};
@@ -10,6 +8,7 @@ use tempfile::NamedTempFile;
 
 use super::args::{GenerateArgs, Output, PublicKeyArgs};
 use super::{Ending, Stop, deadline, json, password, plan, text};
+use crate::draft;
 use crate::explain::Explained;
 use crate::key::private::PrivateKey;
 
@@ -122,18 +121,10 @@ fn new_password() -> Result<SecretSlice<u8>, Explained> {
     Ok(password)
 }
 
-/// A file of `path`'s folder, written whole and without a name that anybody looks for.
+/// A file beside `path`, on the disk.
 fn draft(path: &str, contents: &[u8], mode: u32) -> Result<NamedTempFile, Explained> {
-    let folder = match Path::new(path).parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
     let write = || {
-        let mut draft = NamedTempFile::new_in(folder)?;
-        draft
-            .as_file()
-            .set_permissions(Permissions::from_mode(mode))?;
-        draft.write_all(contents)?;
+        let draft = draft::draft(Path::new(path), contents, mode)?;
         draft.as_file().sync_all()?;
         Ok(draft)
     };

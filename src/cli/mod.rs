@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser as _};
+use serde::Serialize;
 use tokio::time::Instant;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -139,11 +140,25 @@ fn command(cli: Cli, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<End
 
 /// What a run did, for those who read it later.
 trait Told {
+    /// One result, as JSON.
+    type Element: Serialize;
+
+    /// The results in the order asked, as they are told where there are several.
+    fn elements(&self, several: bool) -> Vec<Self::Element>;
+
+    /// Whether several images or keys were named.
+    fn is_of_several(&self) -> bool;
+
     /// What `--output json` prints.
-    fn document(&self, out: &mut dyn Write) -> io::Result<()>;
+    fn document(&self, out: &mut dyn Write) -> io::Result<()> {
+        let several = self.is_of_several();
+        json::write(out, &json::Results::new(self.elements(several), several))
+    }
 
     /// All results as a JSON array, on one line.
-    fn results(&self) -> serde_json::Result<String>;
+    fn results(&self) -> serde_json::Result<String> {
+        serde_json::to_string(&self.elements(true))
+    }
 
     /// What came of each image.
     fn rows(&self) -> Vec<Row>;

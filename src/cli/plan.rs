@@ -150,8 +150,17 @@ fn images(
     references.into_iter().map(in_store).collect()
 }
 
+/// The most keys of a run: each is opened, and each is compared with the others.
+const MOST_KEYS: usize = 100;
+
 /// The keys that were named.
 pub(super) fn keys(typed: &[String]) -> Result<Vec<KeyRef>, Explained> {
+    if typed.len() > MOST_KEYS {
+        return Err(Explained::usage(
+            format!("{} keys are named, of {MOST_KEYS} at most", typed.len()),
+            "name each key once by `--key`, and those that are not needed not at all",
+        ));
+    }
     typed.iter().map(|text| key(text)).collect()
 }
 

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::time::SystemTime;
 
 use super::args::{Output, SignArgs};
-use super::json::{self, Results, SignElement};
+use super::json::SignElement;
 use super::plan::{self, Counted, Plan, Say, Surroundings};
 use super::progress;
 use super::{Ending, Stop, Told, deadline, text};
@@ -93,22 +93,19 @@ impl Done {
             of_keys.map(move |(key, result)| (image, key, result))
         })
     }
+}
+
+impl Told for Done {
+    type Element = SignElement;
 
     fn elements(&self, several: bool) -> Vec<SignElement> {
         let element =
             |(image, key, result)| SignElement::new(image, key, result, self.say, several);
         self.each().map(element).collect()
     }
-}
 
-impl Told for Done {
-    fn document(&self, out: &mut dyn Write) -> std::io::Result<()> {
-        let several = self.images.len() > 1 || self.keys.len() > 1;
-        json::write(out, &Results::new(self.elements(several), several))
-    }
-
-    fn results(&self) -> serde_json::Result<String> {
-        serde_json::to_string(&self.elements(true))
+    fn is_of_several(&self) -> bool {
+        self.images.len() > 1 || self.keys.len() > 1
     }
 
     fn rows(&self) -> Vec<Row> {

@@ -10,7 +10,6 @@ use crate::ci::outputs::{self, Outputs};
 use crate::ci::report::{Report, Work};
 use crate::ci::{Host, Kind, Part, files};
 use crate::cloud;
-use crate::environment::variable;
 
 /// What GitHub takes for a step's summary, in bytes; Buildkite takes as much for an annotation.
 const LONGEST_SUMMARY: usize = 1024 * 1024;
@@ -128,7 +127,8 @@ impl Step {
                 .flatten(),
         ];
         let folders = folders.into_iter().flatten();
-        let folders = folders.map(|folder| files::write_each(folder, &outputs));
+        let folders = folders
+            .map(|folder| files::write_each(folder, &outputs, outputs::names(ended.report.work)));
         let left = files.into_iter().flatten().chain(folders);
         left.filter_map(Result::err).collect()
     }
@@ -159,7 +159,13 @@ impl Step {
         err: &mut dyn Write,
     ) -> io::Result<()> {
         let (host, report) = (self.host, &ended.report);
-        let (title, name) = (report.title(), format!("s3lo_{}", report.work.name()));
+        let name = format!("s3lo_{}", report.work.name());
+        let unwritten = ended.ending == Ending::Failed && report.is_good();
+        let title = if unwritten {
+            "The results cannot be written".to_owned()
+        } else {
+            report.title()
+        };
         let part = |text| Part {
             title: &title,
             text,
@@ -168,7 +174,11 @@ impl Step {
             ended: seconds(),
             token: &self.token,
         };
-        let told = String::from_utf8_lossy(&log.out);
+        let mut told = String::from_utf8_lossy(&log.out).into_owned();
+        if ended.wanted.json {
+            // The same JSON, in which nothing has to be taken apart.
+            told = told.replace("##", "#\\u0023");
+        }
         let said = String::from_utf8_lossy(&log.err);
         if !told.is_empty() {
             out.write_all(host.folded(&part(&told)).as_bytes())?;
@@ -185,11 +195,13 @@ impl Step {
         out.write_all(log.commands.as_bytes())?;
         let (kind, text) = match ended.ending {
             Ending::Done => (Kind::Notice, report.in_short()),
-            // What could not be left is told in the log alone.
-            Ending::Refused | Ending::Failed => (
-                Kind::Error,
-                report.first_problem().unwrap_or_else(|| said.into_owned()),
-            ),
+            Ending::Refused | Ending::Failed => {
+                let said = said.trim_start_matches("error: ").trim_end();
+                (
+                    Kind::Error,
+                    report.first_problem().unwrap_or_else(|| said.to_owned()),
+                )
+            }
         };
         out.write_all(host.annotation(kind, &title, &text).as_bytes())?;
         out.flush()
@@ -198,7 +210,9 @@ impl Step {
 
 /// A file or folder that the CI system gives this step.
 fn of_step(name: &str) -> Option<String> {
-    variable(name).ok().flatten()
+    let path = std::env::var_os(name).filter(|path| !path.is_empty())?;
+    // One that is no text cannot be written to, which is told.
+    Some(path.to_string_lossy().into_owned())
 }
 
 /// Seconds since 1970.

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::num::NonZeroUsize;
 
 use super::args::{Output, VerifyArgs};
-use super::json::{self, Results, VerifyElement};
+use super::json::VerifyElement;
 use super::plan::{self, Counted, Plan, Say, Surroundings};
 use super::progress;
 use super::{Ending, Stop, Told, deadline, text};
@@ -130,72 +130,78 @@ pub(super) async fn run(
 }
 
 impl Done {
+    /// What a report says of an image.
+    fn found(&self, answer: &Answer) -> Found {
+        let failed = |error: &Error| Found::Failed((self.say)(Explained::new(error)));
+        let outcome = match answer {
+            Ok(outcome) => outcome,
+            Err(error) => return failed(error),
+        };
+        let invalid = || Found::Invalid(outcome.reason());
+        match outcome.decision {
+            Decision::Verified => {}
+            Decision::Failed => return invalid(),
+            Decision::Undecided => {
+                return outcome.first_error().map(failed).unwrap_or_else(invalid);
+            }
+        }
+        let Some((_, key)) = outcome.first_valid() else {
+            return invalid();
+        };
+        let signature = match &key.verdict {
+            Verdict::Verified(valid) => Some(valid),
+            Verdict::Rejected(_) => None,
+        };
+        let signed_at = signature.and_then(|valid| valid.signed_at);
+        Found::Valid(Valid {
+            kept: true,
+            digest: outcome
+                .digest
+                .map(|digest| digest.to_string())
+                .unwrap_or_default(),
+            key_id: key.key_id.to_string(),
+            signed_at: signed_at.map(|time| time.to_string()),
+            stored_path: None,
+            schema: signature.map_or(1, |valid| valid.schema.version()),
+        })
+    }
+
+    /// The keys that count: those that signed, or all where it is not so.
+    fn keys_of(&self, answer: &Answer) -> String {
+        let valid = |number: usize| {
+            let outcome = answer.as_ref().ok()?.keys.get(number)?;
+            let key = outcome.as_ref().ok()?;
+            matches!(key.verdict, Verdict::Verified(_)).then_some(())
+        };
+        let verified = answer
+            .as_ref()
+            .is_ok_and(|outcome| outcome.decision == Decision::Verified);
+        let keys = self.keys.iter().enumerate();
+        let counted = keys.filter(|(number, _)| !verified || valid(*number).is_some());
+        let names: Vec<_> = counted.map(|(_, key)| key.as_str()).collect();
+        names.join(", ")
+    }
+}
+
+impl Told for Done {
+    type Element = VerifyElement;
+
     fn elements(&self, several: bool) -> Vec<VerifyElement> {
         let each = self.images.iter().zip(&self.answers);
         each.map(|(image, answer)| VerifyElement::new(image, &self.keys, answer, self.say, several))
             .collect()
     }
 
-    /// What a report says of an image, and by which key.
-    fn found<'a>(&'a self, answer: &'a Answer) -> (Option<&'a KeyRef>, Found) {
-        let failed = |error: &Error| Found::Failed((self.say)(Explained::new(error)));
-        let outcome = match answer {
-            Ok(outcome) => outcome,
-            Err(error) => return (None, failed(error)),
-        };
-        match outcome.decision {
-            Decision::Verified => {}
-            Decision::Failed => return (None, Found::Invalid(outcome.reason())),
-            Decision::Undecided => {
-                let error = outcome.first_error().map(failed);
-                return (
-                    None,
-                    error.unwrap_or_else(|| Found::Invalid(outcome.reason())),
-                );
-            }
-        }
-        let valid = outcome.first_valid().map(|(number, key)| {
-            let signature = match &key.verdict {
-                Verdict::Verified(valid) => Some(valid),
-                Verdict::Rejected(_) => None,
-            };
-            let signed_at = signature.and_then(|valid| valid.signed_at);
-            let valid = Valid {
-                kept: true,
-                digest: outcome
-                    .digest
-                    .map(|digest| digest.to_string())
-                    .unwrap_or_default(),
-                key_id: key.key_id.to_string(),
-                signed_at: signed_at.map(|time| time.to_string()),
-                stored_path: None,
-                schema: signature.map_or(1, |valid| valid.schema.version()),
-            };
-            (self.keys.get(number), Found::Valid(valid))
-        });
-        valid.unwrap_or_else(|| (None, Found::Invalid(outcome.reason())))
-    }
-}
-
-impl Told for Done {
-    fn document(&self, out: &mut dyn Write) -> std::io::Result<()> {
-        let several = self.images.len() > 1 || self.keys.len() > 1;
-        json::write(out, &Results::new(self.elements(several), several))
-    }
-
-    fn results(&self) -> serde_json::Result<String> {
-        serde_json::to_string(&self.elements(true))
+    fn is_of_several(&self) -> bool {
+        self.images.len() > 1 || self.keys.len() > 1
     }
 
     fn rows(&self) -> Vec<Row> {
-        let all: Vec<_> = self.keys.iter().map(KeyRef::as_str).collect();
         let each = self.images.iter().zip(&self.answers);
-        each.map(|(image, answer)| {
-            let (key, found) = self.found(answer);
-            let key = key.map_or_else(|| all.join(", "), |key| key.as_str().to_owned());
-            Row::new(&image.reference, &key, found)
-        })
-        .collect()
+        let row = |(image, answer): (&Image, &Answer)| {
+            Row::new(&image.reference, &self.keys_of(answer), self.found(answer))
+        };
+        each.map(row).collect()
     }
 }
 

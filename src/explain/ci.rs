@@ -15,6 +15,9 @@ impl Explain for inputs::Error {
                 "hand it over as the agent sets it: `docker run -e BUILDKITE_PLUGIN_CONFIGURATION …`".to_owned()
             }
             Self::Lines { .. } => "give one value; several references or keys are written one a line".to_owned(),
+            Self::Misspelt { nearest, .. } => format!("write `{nearest}`, or in a variable {}; or rename yours", nearest.to_uppercase().replace('-', "_")),
+            Self::Odd { .. } => "inputs are in capitals, as the runner sets them; take this one out of the environment".to_owned(),
+            Self::Spelt { name } => format!("write `{name}`"),
             Self::Nested { .. } => "write a text, or a list of texts".to_owned(),
             Self::NotText { .. } => "write it in UTF-8".to_owned(),
             Self::Twice { .. } => "give one of the two".to_owned(),
@@ -33,6 +36,6 @@ impl Explain for files::Error {
     }
 
     fn help(&self) -> String {
-        "what the log says was done; run the container as root, without `--user`, and name files in folders that are there".to_owned()
+        "name a file in a folder that is there, and let the container run as root, without `--user`; what the log says was done".to_owned()
     }
 }

@@ -31,6 +31,9 @@ impl Explain for Error {
                 Source::File(path) if path.starts_with("hashivault:") || path.starts_with("openbao:") => {
                     "if it is a key in Vault, write `hashivault://KEY`, with two slashes".to_owned()
                 }
+                Source::File(path) if path.ends_with(".pub") => {
+                    "check the path; in a job, check the repository out first; `s3lo public-key --key KEY` prints a key's public half".to_owned()
+                }
                 Source::File(_) | Source::AwsKms(_) | Source::Transit(_) => "check the path; `s3lo generate-key-pair` makes a new pair, cosign.key and cosign.pub".to_owned(),
             },
             Self::Oversized { .. } => "give a PEM file of at most 64 KiB".to_owned(),

@@ -28,6 +28,9 @@ impl Explain for Error {
                 "write bucket, image and tag, as in `s3://my-bucket/myapp:v1.0` or `local://./store/myapp:v1.0`".to_owned()
             }
             Self::NoScheme { reference } => format!("write `s3://BUCKET/{reference}` or `local://DIRECTORY/{reference}`"),
+            Self::NoTag { reference } if reference.ends_with(':') => {
+                format!("name the tag: `{reference}TAG`; a variable behind the `:` came out empty")
+            }
             Self::NoTag { reference } => format!("name the tag: `{reference}:TAG`"),
             Self::NotBuilt { .. } | Self::UnknownScheme { .. } => {
                 "use `s3://BUCKET/IMAGE:TAG` or `local://DIRECTORY/IMAGE:TAG`".to_owned()

@@ -47,6 +47,7 @@ fn evaluated(value: &Value, gate: &BTreeMap<String, String>) -> String {
     let key = std::fs::read_to_string(vectors().join("plain-keys/p384-pkcs8.key")).unwrap();
     for (expression, stands_for) in [
         ("github.ref_name", "v1.0"),
+        ("github.sha", "v1.0"),
         ("steps.push.outputs.digest", &digest()),
         ("secrets.COSIGN_PASSWORD", "secret"),
         ("secrets.COSIGN_PRIVATE_KEY", &key),
@@ -84,7 +85,7 @@ fn ran(step: &Value, shop: &Workshop, vault: &str) -> Option<Step> {
 #[test]
 fn every_workflow_of_the_readme_runs_as_printed() {
     let (shop, vault) = (desk(), vault_of_the_readme());
-    shop.aws.role("deployer", &trust(), EVERYTHING);
+    shop.aws.role("gate", &trust(), EVERYTHING);
     let mut steps_run = 0;
     for workflow in of_readme("jobs") {
         let workflow = parsed(&workflow);

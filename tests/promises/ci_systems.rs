@@ -343,3 +343,92 @@ fn a_command_of_its_own_cannot_come_by_another_way() {
             .contains("S3LO_NAME")
     );
 }
+
+#[test]
+fn more_keys_than_anybody_has_are_refused_before_one_is_read() {
+    let keys = "keys/missing.key\n".repeat(101);
+    let run = job().with("S3LO_KEY", &keys).s3lo("ci").ends_with(2);
+    assert!(run.err.contains("101 keys"), "{}", run.err);
+}
+
+/// Whoever can set a variable of a later step cannot change what that step says.
+#[test]
+fn no_second_spelling_of_an_input_changes_the_gate() {
+    let gate = || {
+        job()
+            .with("GITHUB_ACTIONS", "true")
+            .with("INPUT_REFERENCE", REFERENCE)
+            .with("INPUT_KEY", "keys/cosign.pub")
+            .with("INPUT_MIN-SCHEMA", "2")
+    };
+    let signed = job();
+    signed.s3lo("ci sign").ends_with(0);
+    for (name, value) in [
+        ("INPUT_Key", "keys/p384.pub"),
+        ("INPUT_min-schema", "1"),
+        ("INPUT_\u{212a}EY", "keys/p384.pub"),
+        ("INPUT_Endpoint", "http://127.0.0.1:1"),
+        ("INPUT_MIN_SCHEMA", "1"),
+        ("S3LO_MIN_SHEMA", "1"),
+        ("PLUGIN_REQUIRES", "1"),
+    ] {
+        let run = gate().with(name, value).s3lo("ci verify").ends_with(2);
+        assert!(
+            run.out.contains("::error title=Not verified::"),
+            "{name}: {}",
+            run.out
+        );
+    }
+}
+
+#[test]
+fn what_an_earlier_run_left_is_not_what_this_one_found() {
+    let stale = [
+        (
+            "out/s3lo.env",
+            "S3LO_VERIFY_VERIFIED=true\nS3LO_VERIFY_DIGEST=sha256:evil\n",
+        ),
+        ("out/s3lo.json", "{\"verified\": true}"),
+        ("out/each/digest", "sha256:evil"),
+        ("out/each/keyID", "evil"),
+    ];
+    for (name, value) in [
+        ("BUILDKITE_PLUGIN_CONFIGURATION", "x"),
+        (
+            "BUILDKITE_PLUGIN_CONFIGURATION",
+            r#"{"min-schema":2,"min_schema":1}"#,
+        ),
+        ("S3LO_REGION", "-h"),
+        ("S3LO_KEY", "keys/p384.pub"),
+    ] {
+        let desk = job().with("S3LO_KEY", "keys/cosign.pub").with(name, value);
+        for (file, text) in stale {
+            desk.write(file, text);
+        }
+        let code = left(&desk, "verify").code;
+        assert!(matches!(code, Some(1 | 2)), "{name}");
+        assert_eq!(
+            text(&desk, "out/s3lo.env"),
+            "S3LO_VERIFY_VERIFIED=false\n",
+            "{name}"
+        );
+        assert!(
+            !text(&desk, "out/s3lo.json").contains("\"verified\": true"),
+            "{name}"
+        );
+        assert!(!desk.file("out/each/digest").exists(), "{name}");
+        assert!(!desk.file("out/each/keyID").exists(), "{name}");
+    }
+}
+
+#[test]
+fn a_pipe_in_the_place_of_a_file_stays_one() {
+    let desk = job().with("S3LO_OUTPUT_FILE", "pipe");
+    let made = std::process::Command::new("mkfifo")
+        .arg(desk.file("pipe"))
+        .status();
+    assert!(made.unwrap().success());
+    let run = desk.s3lo("ci sign").ends_with(2);
+    assert!(run.err.contains("not a regular file"), "{}", run.err);
+    assert!(!desk.file("pipe").metadata().unwrap().is_file());
+}

@@ -220,9 +220,9 @@ fn what_the_step_says_goes_before_what_the_job_s_variables_say() {
         .env("S3LO_IF_SIGNED", "fail")
         .env("PLUGIN_DIGEST", DIGEST);
     runner.run().ends_with(0);
-    // The default of action.yml is something that the step says.
-    runner.run().ends_with(0);
-    runner.with("if-signed", "").run().ends_with(1);
+    // No default of action.yml stands in the way of what a whole job says.
+    runner.run().ends_with(1);
+    runner.with("if-signed", "keep").run().ends_with(0);
 }
 
 #[test]

@@ -299,11 +299,18 @@ fn the_image_signs_without_being_told_what_to_do() {
     ];
     let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let container = Container::of("scratch");
+    let results = TempDir::new().unwrap();
+    // Tekton gives every step this folder, and takes of it what the task declares.
+    let mounts = [(results.path(), "/tekton/results")];
     let run = container
-        .started(&[], &variables, "/", &[])
+        .started(&mounts, &variables, "/", &[])
         .spawn()
         .unwrap();
     let result: Value = finish(run).ends_with(0).json();
     assert_eq!(result["status"], "signed");
     assert_eq!(account.records().len(), 1);
+    for name in ["digest", "keyID", "storedPath", "signedAt"] {
+        let left = std::fs::read_to_string(results.path().join(name)).unwrap();
+        assert_eq!(left, result[name].as_str().unwrap());
+    }
 }

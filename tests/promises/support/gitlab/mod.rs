@@ -38,7 +38,7 @@ pub(crate) struct Pipeline {
 const SUBJECT: &str = "project_path:acme/app:ref_type:branch:ref:main";
 
 /// A team that builds on GitLab, and the AWS account in which the main branch of its project may assume the roles
-/// `signer` and `deployer`. The public half of the account's key is in the repository.
+/// `signer` and `gate`. The public half of the account's key is in the repository.
 pub(crate) fn workshop(policy: &str) -> (Workshop, Project) {
     let mut shop = Workshop::without_credentials(AwsServer::start(), Key::of_vector("p256-pkcs8"));
     let gitlab = Issuer::new("https://gitlab.com", TokenAlgorithm::Es256);
@@ -48,7 +48,7 @@ pub(crate) fn workshop(policy: &str) -> (Workshop, Project) {
         audience: AUDIENCE.to_owned(),
         subject: Subject::Equals(SUBJECT.to_owned()),
     };
-    for role in [ROLE, "deployer"] {
+    for role in [ROLE, "gate"] {
         shop.aws.role(role, &trust, policy);
     }
     let token = gitlab.identity_token(SUBJECT, AUDIENCE, 300);
