@@ -5,7 +5,8 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::future::{Either, join_all, pending, select};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Mutex;
 
 use crate::cloud::aws::Aws;
 use crate::explain::Explained;
@@ -27,6 +28,7 @@ pub(super) struct Keys {
     held: HashMap<KeyRef, Holder>,
     vaults: HashMap<Server, Vault>,
     passwords: Passwords,
+    stop: Stop,
 }
 
 /// A service that holds a key.
@@ -84,6 +86,7 @@ impl Keys {
             held,
             vaults,
             passwords,
+            stop: Stop::listen(),
         })
     }
 
@@ -114,7 +117,7 @@ impl Keys {
         &self,
         work: impl Future<Output = Result<T, Explained>>,
     ) -> Result<T, Explained> {
-        let done = match select(pin!(work), pin!(told_to_stop())).await {
+        let done = match select(pin!(work), pin!(self.stop.told())).await {
             Either::Left((Ok(done), _)) => return Ok(done),
             Either::Left((Err(error), _)) => error,
             Either::Right(_) => Explained {
@@ -203,14 +206,27 @@ impl Keys {
     }
 }
 
-/// Waits for the signals by which a run is asked to end.
-async fn told_to_stop() {
-    let signals = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    );
-    let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
-        return pending().await;
-    };
-    select(pin!(interrupt.recv()), pin!(terminate.recv())).await;
+/// The signals by which a run is asked to end. They are listened for from the beginning to the end: one that comes
+/// between two parts of the work would be lost.
+struct Stop(Mutex<Option<(Signal, Signal)>>);
+
+impl Stop {
+    fn listen() -> Self {
+        let signals = (
+            signal(SignalKind::interrupt()),
+            signal(SignalKind::terminate()),
+        );
+        Self(Mutex::new(match signals {
+            (Ok(interrupt), Ok(terminate)) => Some((interrupt, terminate)),
+            _ => None,
+        }))
+    }
+
+    /// Waits for one of them.
+    async fn told(&self) {
+        let Some((interrupt, terminate)) = &mut *self.0.lock().await else {
+            return pending().await;
+        };
+        select(pin!(interrupt.recv()), pin!(terminate.recv())).await;
+    }
 }
