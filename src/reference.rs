@@ -75,6 +75,11 @@ impl Reference {
         format!("{}:{}", self.image, self.tag)
     }
 
+    /// The reference without its pin: `s3://BUCKET/IMAGE:TAG`.
+    pub fn unpinned(&self) -> String {
+        format!("{}://{}", self.scheme, self.bound_name())
+    }
+
     /// `bucket/image:tag`, as schema 2 binds it: the root as written, no scheme, no pin.
     pub fn bound_name(&self) -> String {
         format!("{}/{}:{}", self.root, self.image, self.tag)
@@ -163,7 +168,7 @@ impl FromStr for Reference {
 
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.scheme, self.bound_name())?;
+        f.write_str(&self.unpinned())?;
         self.pin.iter().try_for_each(|pin| write!(f, "@{pin}"))
     }
 }

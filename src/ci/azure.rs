@@ -2,7 +2,7 @@
 //! ([logging commands](https://learn.microsoft.com/en-us/azure/devops/pipelines/scripts/logging-commands)):
 //! `##vso[…]` and `##[…]`, wherever in a line they are.
 
-use super::{Host, Kind, Part, inert, inert_lines};
+use super::{Host, Kind, Part, encoded, inert, inert_lines};
 
 pub(super) struct Azure;
 
@@ -63,7 +63,5 @@ const LONGEST: usize = 30_000;
 /// A command's data. The agent decodes these, and `%AZP25` where it is told so of every line; a value never holds
 /// a line's end.
 fn data(text: &str) -> String {
-    text.replace('%', "%AZP25")
-        .replace('\r', "%0D")
-        .replace('\n', "%0A")
+    encoded(text, "%AZP25")
 }

@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, fchown};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::draft::{draft, folder};
 use crate::text::shown_path;
@@ -13,7 +13,7 @@ use crate::text::shown_path;
 /// # Errors
 ///
 /// [`Error`] if that cannot be done.
-pub fn append(path: &str, text: &str) -> Result<(), Error> {
+pub fn append(path: &Path, text: &str) -> Result<(), Error> {
     let unwritable = |error: io::Error| Error::new(path, &error);
     let open = OpenOptions::new().append(true).create(true).open(path);
     let mut file = open.map_err(unwritable)?;
@@ -26,20 +26,15 @@ pub fn append(path: &str, text: &str) -> Result<(), Error> {
 /// # Errors
 ///
 /// [`Error`] if that cannot be done.
-pub fn write(path: &str, text: &str) -> Result<(), Error> {
+pub fn write(path: &Path, text: &str) -> Result<(), Error> {
     // A device or a pipe would become a file, were its name given to one.
-    let there = Path::new(path)
-        .symlink_metadata()
-        .map(|file| file.file_type());
-    if there.is_ok_and(|kind| !kind.is_file() && !kind.is_symlink()) {
-        return Err(Error {
-            path: shown_path(path).to_owned(),
-            reason: "it is there, and is not a regular file".to_owned(),
-        });
+    if is_special(path) {
+        let reason = "it is there, and is not a regular file".to_owned();
+        return Err(Error::of(path, reason));
     }
     let write = || {
-        let draft = draft(Path::new(path), text.as_bytes(), 0o644)?;
-        give_to_owner(draft.as_file(), folder(Path::new(path)));
+        let draft = draft(path, text.as_bytes(), 0o644)?;
+        give_to_owner(draft.as_file(), folder(path));
         // The name itself is replaced: what a link of this name points to is nobody's wish.
         draft.persist(path).map_err(|error| error.error)?;
         Ok(())
@@ -53,18 +48,17 @@ pub fn write(path: &str, text: &str) -> Result<(), Error> {
 ///
 /// [`Error`] if that cannot be done.
 pub fn write_each(
-    place: &str,
+    place: &Path,
     outputs: &super::outputs::Outputs,
     names: &[&str],
 ) -> Result<(), Error> {
-    let place = PathBuf::from(place);
     let missing = place
         .ancestors()
         .filter(|part| !part.as_os_str().is_empty());
     let missing: Vec<_> = missing.take_while(|part| !part.exists()).collect();
     for part in missing.into_iter().rev() {
         let made = std::fs::create_dir(part);
-        made.map_err(|error| Error::new(&part.to_string_lossy(), &error))?;
+        made.map_err(|error| Error::new(part, &error))?;
         if let Ok(made) = File::open(part) {
             give_to_owner(&made, folder(part));
         }
@@ -78,21 +72,29 @@ pub fn write_each(
     }
     outputs
         .iter()
-        .try_for_each(|(name, value)| write(&place.join(name).to_string_lossy(), value))
+        .try_for_each(|(name, value)| write(&place.join(name), value))
 }
 
-/// Takes a file away, so that nobody reads what an earlier run left there.
-///
-/// # Errors
-///
-/// [`Error`] if it is there and stays.
-pub fn remove(path: &Path) -> Result<(), Error> {
+/// Takes away what an earlier run left in a file that this one is going to write. What cannot be taken away cannot
+/// be written either, which is told then.
+pub fn clear(path: &Path) {
+    if !is_special(path) {
+        let _ = remove(path);
+    }
+}
+
+/// Fails if a file is there and stays.
+fn remove(path: &Path) -> Result<(), Error> {
     match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(Error::new(&path.to_string_lossy(), &error))
-        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::new(path, &error)),
         _ => Ok(()),
     }
+}
+
+/// Whether something is there that is neither a file nor a link.
+fn is_special(path: &Path) -> bool {
+    let there = path.symlink_metadata().map(|file| file.file_type());
+    there.is_ok_and(|kind| !kind.is_file() && !kind.is_symlink())
 }
 
 /// Whoever may not give a file away keeps it.
@@ -121,10 +123,12 @@ fn reason(error: &io::Error) -> String {
 }
 
 impl Error {
-    fn new(path: &str, error: &io::Error) -> Self {
-        Self {
-            path: shown_path(path).to_owned(),
-            reason: reason(error),
-        }
+    fn new(path: &Path, error: &io::Error) -> Self {
+        Self::of(path, reason(error))
+    }
+
+    fn of(path: &Path, reason: String) -> Self {
+        let path = shown_path(&path.to_string_lossy()).to_owned();
+        Self { path, reason }
     }
 }

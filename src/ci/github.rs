@@ -4,7 +4,7 @@
 //! The runner looks for commands in every line of stdout and stderr: `::name::` at the beginning of one, and
 //! `##[name]` anywhere in it. What others have a say in is shown between `stop-commands` and its token.
 
-use super::{Host, Kind, Part, inert};
+use super::{Host, Kind, Part, encoded, inert};
 
 pub(super) struct GitHub;
 
@@ -69,9 +69,7 @@ fn clipped(text: &str, most: usize) -> String {
 
 /// A command's data. The runner decodes `%25` last.
 fn data(text: &str) -> String {
-    text.replace('%', "%25")
-        .replace('\r', "%0D")
-        .replace('\n', "%0A")
+    encoded(text, "%25")
 }
 
 fn property(text: &str) -> String {

@@ -139,16 +139,25 @@ pub fn resolve(
     }
     let mut given = Vec::new();
     for option in known {
-        if let Some((raw, place)) = environment.first(option)? {
-            let said = read(option, raw, &place)?;
-            given.push(Given {
-                name: option.name().to_owned(),
-                said,
-                place,
-            });
+        match said(option, &environment) {
+            Ok(said) => given.extend(said),
+            Err(_) if strict.is_none() => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(given)
+}
+
+/// What is said of an option, if anything is.
+fn said(option: &Known, environment: &Environment) -> Result<Option<Given>, Error> {
+    let Some((raw, place)) = environment.first(option)? else {
+        return Ok(None);
+    };
+    Ok(Some(Given {
+        name: option.name().to_owned(),
+        said: read(option, raw, &place)?,
+        place,
+    }))
 }
 
 fn read(option: &Known, raw: Raw, place: &Place) -> Result<Said, Error> {
@@ -161,20 +170,21 @@ fn read(option: &Known, raw: Raw, place: &Place) -> Result<Said, Error> {
         };
     }
     let lines = lines(option.kind, raw);
-    match (option.kind, <[String; 1]>::try_from(lines)) {
-        (Kind::Several, Ok([line])) => Ok(Said::Lines(vec![line])),
-        (Kind::Several, Err(lines)) => Ok(Said::Lines(lines)),
-        (Kind::Flag, Ok([line])) => match line.as_str() {
-            "true" | "True" | "TRUE" => Ok(Said::Flag(true)),
-            "false" | "False" | "FALSE" => Ok(Said::Flag(false)),
-            _ => Err(Error::Boolean {
-                place: place.clone(),
-            }),
-        },
-        (Kind::One | Kind::Secret, Ok([line])) => Ok(Said::Lines(vec![line])),
-        (_, Err(_)) => Err(Error::Lines {
+    if option.kind == Kind::Several {
+        return Ok(Said::Lines(lines));
+    }
+    let Ok([line]) = <[String; 1]>::try_from(lines) else {
+        return Err(Error::Lines {
+            place: place.clone(),
+        });
+    };
+    match (option.kind, line.as_str()) {
+        (Kind::Flag, "true" | "True" | "TRUE") => Ok(Said::Flag(true)),
+        (Kind::Flag, "false" | "False" | "FALSE") => Ok(Said::Flag(false)),
+        (Kind::Flag, _) => Err(Error::Boolean {
             place: place.clone(),
         }),
+        _ => Ok(Said::Lines(vec![line])),
     }
 }
 
@@ -185,17 +195,19 @@ fn lines(kind: Kind, raw: Raw) -> Vec<String> {
         let full = parts.filter(|part| !part.is_empty());
         full.map(str::to_owned).collect()
     };
-    let listed = |text: &str| match kind {
-        Kind::Several => serde_json::from_str::<Vec<String>>(text).ok(),
-        _ => None,
+    let (text, joined) = match raw {
+        Raw::List(parts) => (Err(parts), false),
+        Raw::Text(text) => (Ok(text), false),
+        Raw::Joined(text) => (Ok(text), true),
     };
-    let parts = match raw {
-        Raw::List(parts) => parts,
-        Raw::Text(text) | Raw::Joined(text) if listed(&text).is_some() => {
-            listed(&text).unwrap_or_default()
-        }
-        Raw::Joined(text) if kind == Kind::Several => split(&text, |c| c == ',' || c == '\n'),
-        Raw::Text(text) | Raw::Joined(text) => vec![text],
+    let parts = match text {
+        Err(parts) => parts,
+        Ok(text) if kind != Kind::Several => vec![text],
+        Ok(text) => match serde_json::from_str(&text) {
+            Ok(listed) => listed,
+            Err(_) if joined => split(&text, |c| c == ','),
+            Err(_) => vec![text],
+        },
     };
     let lines = parts.iter().map(|part| split(part, |c| c == '\n'));
     lines.flatten().collect()

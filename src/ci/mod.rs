@@ -100,6 +100,13 @@ pub fn detect() -> &'static dyn Host {
     }
 }
 
+/// The data of a command on one line, with what stands for a percent sign there.
+fn encoded(text: &str, percent: &str) -> String {
+    text.replace('%', percent)
+        .replace('\r', "%0D")
+        .replace('\n', "%0A")
+}
+
 /// Text in which no system finds a command: those that begin with `##` may be anywhere in a line.
 pub(crate) fn inert(text: &str) -> String {
     // One by one: of three taken apart in pairs two would stay together.

@@ -36,6 +36,8 @@ pub struct Row {
     pub name: String,
     /// The reference as it was given.
     pub reference: String,
+    /// The same without its pin.
+    pub unpinned: String,
     /// The key as it was given.
     pub key: String,
     /// What came of it.
@@ -48,6 +50,7 @@ impl Row {
         Self {
             name: reference.name(),
             reference: reference.to_string(),
+            unpinned: reference.unpinned(),
             key: key.to_owned(),
             result,
         }
@@ -358,14 +361,14 @@ impl Report {
                 break;
             }
             let public = quoted(&format!("{}.pub", valid.key_id));
-            let region = self.flag("--region", self.region.as_deref());
+            let region = flag("--region", self.region.as_deref());
             if !exported.contains(&row.key.as_str()) {
                 exported.push(&row.key);
                 let key = quoted(&row.key);
                 commands.push(format!("s3lo public-key --key {key}{region} > {public}"));
             }
-            let reference = quoted(&pinned(&row.reference, &valid.digest));
-            let endpoint = self.flag("--endpoint", self.endpoint.as_deref());
+            let reference = quoted(&format!("{}@{}", row.unpinned, valid.digest));
+            let endpoint = flag("--endpoint", self.endpoint.as_deref());
             let schema = match valid.schema {
                 1 => String::new(),
                 schema => format!(" --min-schema {schema}"),
@@ -376,10 +379,6 @@ impl Report {
             verified = verified.saturating_add(1);
         }
         commands
-    }
-
-    fn flag(&self, name: &str, value: Option<&str>) -> String {
-        value.map_or_else(String::new, |value| format!(" {name} {}", quoted(value)))
     }
 
     fn count(&self, wanted: impl Fn(&Found) -> bool) -> usize {
@@ -407,9 +406,8 @@ fn short(digest: &str) -> String {
     clipped_to(digest, 19)
 }
 
-fn pinned(reference: &str, digest: &str) -> String {
-    let unpinned = reference.split("@sha256:").next().unwrap_or(reference);
-    format!("{unpinned}@{digest}")
+fn flag(name: &str, value: Option<&str>) -> String {
+    value.map_or_else(String::new, |value| format!(" {name} {}", quoted(value)))
 }
 
 fn in_words(explained: &Explained) -> String {

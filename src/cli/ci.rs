@@ -10,11 +10,9 @@ use super::args::{AwsArgs, CiWork, Command, ImageArgs, Output};
 use super::job::{self, Job};
 use super::plan::Surroundings;
 use super::step::{Ended, Log, Step, Wanted};
-use super::{
-    Ending, OneLine, Stop, Told, failed, json, log as tell, password, sign, text, verify, waiting,
-};
+use super::{Ending, Stop, Told, failed, json, log as tell, password, sign, text, verify, waiting};
 use crate::ci::report::{Report, Work};
-use crate::ci::{self, files};
+use crate::ci::{self, Host, files};
 use crate::explain::Explained;
 use crate::key::file::Passwords;
 use crate::mask::Mask;
@@ -45,17 +43,10 @@ pub(super) fn run(
     // What an earlier run left, or who else can write there, is not what this one found.
     let wanted = job::wanted(arguments);
     let stale = [&wanted.report.output_file, &wanted.report.dotenv_file];
-    for path in stale.into_iter().flatten().map(Path::new) {
-        // What cannot be removed cannot be written either, which is told then.
-        if path
-            .symlink_metadata()
-            .is_ok_and(|file| file.is_file() || file.is_symlink())
-        {
-            let _ = files::remove(path);
-        }
-    }
+    let stale = stale.into_iter().flatten().map(Path::new);
+    stale.for_each(files::clear);
     let mut ended = match job::read(arguments.get(2..).unwrap_or_default(), host, &mask) {
-        Ok(job) => work_on(job, mask, &mut log)?,
+        Ok(job) => work_on(job, host, mask, &mut log)?,
         Err((work, explained)) => stopped(work, explained, Ending::Failed, wanted, &mut log)?,
     };
     for problem in step.leave(&ended, &mut log) {
@@ -72,23 +63,14 @@ pub(super) fn run(
 }
 
 /// Does the work of a job.
-fn work_on(job: Job, mask: Mask, log: &mut Log) -> io::Result<Ended> {
+fn work_on(job: Job, host: &'static dyn Host, mask: Mask, log: &mut Log) -> io::Result<Ended> {
     let global = job.cli.global;
-    let one_stream = ci::detect().is_one_stream();
-    match (job::is_debugged(), global.verbose) {
-        (true, _) => tell(|| OneLine {
-            to: io::stdout(),
-            form: |text| ci::detect().debug(text),
-        }),
-        (false, true) if one_stream => tell(|| OneLine {
-            to: io::stdout(),
-            form: ci::inert,
-        }),
-        (false, true) => tell(|| OneLine {
-            to: io::stderr(),
-            form: ci::inert,
-        }),
-        (false, false) => {}
+    let debugged = job::is_debugged();
+    if debugged || global.verbose {
+        tell(host.is_one_stream(), move |text: &str| match debugged {
+            true => host.debug(text),
+            false => ci::inert(text),
+        });
     }
     for (option, place) in &job.said {
         tracing::debug!("{option}: by {place}");

@@ -80,20 +80,17 @@ pub(super) fn read(
     }
     let (mut password, mut references, mut said) = (None, Vec::new(), Vec::new());
     for given in given {
-        if named.contains(given.name.as_str()) {
+        // An empty list says nothing.
+        let empty = matches!(&given.said, Said::Lines(lines) if lines.is_empty());
+        if empty || named.contains(given.name.as_str()) {
             continue;
         }
         said.push((given.name.clone(), given.place.clone()));
         add(given, &mut arguments, &mut references, &mut password, mask);
     }
     for required in ["reference", "key"] {
-        let flag = format!("--{required}=");
-        let there = named.contains(required)
-            || (required == "reference" && !references.is_empty())
-            || arguments
-                .iter()
-                .any(|word| word.as_encoded_bytes().starts_with(flag.as_bytes()));
-        if !there {
+        let there = said.iter().any(|(name, _)| name == required);
+        if !there && !named.contains(required) {
             return Err(failed(missing(required, host)));
         }
     }
@@ -145,14 +142,21 @@ fn option_of(flag: &str) -> Option<String> {
 
 /// How the results of a job are wanted that could not be understood: by what of it can be.
 pub(super) fn wanted(arguments: &[OsString]) -> Wanted {
+    let names = [
+        "output",
+        "summary",
+        "output-file",
+        "dotenv-file",
+        "summary-file",
+        "results-directory",
+    ];
+    let known = names.map(|name| Known::new(name, Kind::One));
+    // What means nothing is passed over here, and told by whoever reads the whole.
+    let given = resolve(&known, std::env::vars_os(), None).unwrap_or_default();
     let option = |name: &str| {
-        let option = [Known::new(name, Kind::One)];
-        let said = resolve(&option, std::env::vars_os(), None)
-            .ok()?
-            .pop()?
-            .said;
-        match said {
-            Said::Lines(mut lines) => lines.pop(),
+        let given = given.iter().find(|given| given.name == name)?;
+        match &given.said {
+            Said::Lines(lines) => lines.first().cloned(),
             Said::Flag(_) | Said::Secret(_) => None,
         }
     };

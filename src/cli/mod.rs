@@ -97,10 +97,7 @@ impl Write for Patient<'_> {
 
 fn command(cli: Cli, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Ending> {
     if cli.global.verbose {
-        log(|| OneLine {
-            to: io::stderr(),
-            form: str::to_owned,
-        });
+        log(false, str::to_owned);
     }
     let output = cli.global.output;
     let ended = match cli.command {
@@ -271,12 +268,12 @@ fn failed(
 
 /// Writes each event as one line. What servers say is in it, and what looks like a line of its own may be
 /// a command to the CI system.
-struct OneLine<W> {
-    to: W,
-    form: fn(&str) -> String,
+struct OneLine<F> {
+    to: Box<dyn Write>,
+    form: F,
 }
 
-impl<W: Write> Write for OneLine<W> {
+impl<F: Fn(&str) -> String> Write for OneLine<F> {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(event);
         let line = (self.form)(&printable(text.trim_end_matches('\n')));
@@ -290,10 +287,17 @@ impl<W: Write> Write for OneLine<W> {
 }
 
 /// Tells of our own events only: those of the SDK can hold the headers of a request.
-fn log<W: Write + 'static>(writer: fn() -> OneLine<W>) {
+fn log(to_stdout: bool, form: impl Fn(&str) -> String + Clone + Send + Sync + 'static) {
     let ours = Targets::new().with_target("s3lo", LevelFilter::DEBUG);
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(writer)
+        .with_writer(move || OneLine {
+            to: if to_stdout {
+                Box::new(io::stdout())
+            } else {
+                Box::new(io::stderr())
+            },
+            form: form.clone(),
+        })
         .with_ansi(false)
         .with_target(false)
         .with_timer(tracing_subscriber::fmt::time::uptime());

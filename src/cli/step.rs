@@ -1,7 +1,7 @@
 //! What a run leaves behind as a step of a job: outputs, files, a summary, and a log in its CI system's words.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Ending;
@@ -105,7 +105,6 @@ impl Step {
         let outputs = ended.outputs();
         let wanted = &ended.wanted.report;
         let variables = ended.variables(&outputs);
-        let page = || ended.report.markdown(LONGEST_SUMMARY);
         for (name, value) in &outputs {
             log.commands.push_str(&self.host.output(name, value));
         }
@@ -114,19 +113,26 @@ impl Step {
             wanted.results_directory.as_deref(),
             tekton.then_some(TEKTON),
         ];
+        let file = |name: &Option<String>, text: &dyn Fn() -> String| {
+            let path = name.as_ref().map(Path::new);
+            path.map(|path| files::write(path, &text()))
+        };
         let files = [
             of_step("GITHUB_OUTPUT")
                 .map(|path| files::append(&path, &outputs::github(&outputs, &self.token))),
             of_step("DRONE_OUTPUT").map(|path| files::append(&path, &variables)),
-            (wanted.output_file.as_ref())
-                .map(|path| files::write(path, &String::from_utf8_lossy(&ended.document))),
-            (wanted.dotenv_file.as_ref()).map(|path| files::write(path, &variables)),
-            (wanted.summary_file.as_ref()).map(|path| files::write(path, &page())),
+            file(&wanted.output_file, &|| {
+                String::from_utf8_lossy(&ended.document).into_owned()
+            }),
+            file(&wanted.dotenv_file, &|| variables.clone()),
+            file(&wanted.summary_file, &|| {
+                ended.report.markdown(LONGEST_SUMMARY)
+            }),
             (!wanted.no_summary)
                 .then(|| self.summarise(&ended.report, log))
                 .flatten(),
         ];
-        let folders = folders.into_iter().flatten();
+        let folders = folders.into_iter().flatten().map(Path::new);
         let folders = folders
             .map(|folder| files::write_each(folder, &outputs, outputs::names(ended.report.work)));
         let left = files.into_iter().flatten().chain(folders);
@@ -141,11 +147,12 @@ impl Step {
             let page = report.markdown(LONGEST_SUMMARY.saturating_sub(there));
             return Some(files::append(&path, &page));
         }
-        let folder = of_step("AGENT_TEMPDIRECTORY").filter(|folder| Path::new(folder).is_dir())?;
-        let path = format!("{folder}/{}.md", self.token);
+        let folder = of_step("AGENT_TEMPDIRECTORY").filter(|folder| folder.is_dir())?;
+        let path = folder.join(format!("{}.md", self.token));
         let left = files::write(&path, &report.markdown(LONGEST_SUMMARY));
         if left.is_ok() {
-            log.commands.push_str(&self.host.summary(&path));
+            log.commands
+                .push_str(&self.host.summary(&path.to_string_lossy()));
         }
         Some(left)
     }
@@ -209,10 +216,9 @@ impl Step {
 }
 
 /// A file or folder that the CI system gives this step.
-fn of_step(name: &str) -> Option<String> {
-    let path = std::env::var_os(name).filter(|path| !path.is_empty())?;
-    // One that is no text cannot be written to, which is told.
-    Some(path.to_string_lossy().into_owned())
+fn of_step(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os(name).filter(|path| !path.is_empty());
+    path.map(PathBuf::from)
 }
 
 /// Seconds since 1970.

@@ -168,17 +168,21 @@ impl Done {
 
     /// The keys that count: those that signed, or all where it is not so.
     fn keys_of(&self, answer: &Answer) -> String {
-        let valid = |number: usize| {
-            let outcome = answer.as_ref().ok()?.keys.get(number)?;
-            let key = outcome.as_ref().ok()?;
-            matches!(key.verdict, Verdict::Verified(_)).then_some(())
-        };
         let verified = answer
             .as_ref()
-            .is_ok_and(|outcome| outcome.decision == Decision::Verified);
-        let keys = self.keys.iter().enumerate();
-        let counted = keys.filter(|(number, _)| !verified || valid(*number).is_some());
-        let names: Vec<_> = counted.map(|(_, key)| key.as_str()).collect();
+            .ok()
+            .filter(|outcome| outcome.decision == Decision::Verified);
+        let names: Vec<_> = match verified {
+            None => self.keys.iter().map(KeyRef::as_str).collect(),
+            Some(outcome) => {
+                let each = self.keys.iter().zip(&outcome.keys);
+                let signed = each.filter(|(_, key)| {
+                    let verdict = key.as_ref().map(|key| &key.verdict);
+                    matches!(verdict, Ok(Verdict::Verified(_)))
+                });
+                signed.map(|(key, _)| key.as_str()).collect()
+            }
+        };
         names.join(", ")
     }
 }

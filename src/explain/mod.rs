@@ -118,7 +118,7 @@ impl Explain for sign::Error {
             }
             Self::Pinned { reference, current, .. } => format!(
                 "somebody pushed to this tag since it was built; push your image again; or, once you know who pushed what is there, name that: `{}`",
-                quoted(&format!("{}://{}@{current}", reference.scheme(), reference.bound_name()))
+                quoted(&format!("{}@{current}", reference.unpinned()))
             ),
             Self::Store(error) => error.help(),
             Self::TimedOut => timed_out(),
@@ -163,11 +163,7 @@ impl Explain for image::Error {
         let push = format!(
             "push it first: `s3lo push {} {}`",
             quoted(&reference.name()),
-            quoted(&format!(
-                "{}://{}",
-                reference.scheme(),
-                reference.bound_name()
-            ))
+            quoted(&reference.unpinned())
         );
         match tags {
             None => push,
