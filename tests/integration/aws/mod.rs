@@ -1,0 +1,12 @@
+//! AWS: credentials, roles, KMS, and faults of its services.
+
+pub(crate) mod credentials;
+pub(crate) mod endpoints;
+pub(crate) mod environment;
+pub(crate) mod faults;
+pub(crate) mod identity;
+pub(crate) mod identity_refusals;
+pub(crate) mod kms;
+pub(crate) mod least_privilege;
+pub(crate) mod moto;
+pub(crate) mod server;

@@ -1,0 +1,301 @@
+//! What adopters copy runs: each workflow, component and plugin of the README, and each example of docs/ci-systems.md,
+//! as its own system would run it.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use yaml_serde::Value;
+
+use crate::ci::buildkite_schema::Reader;
+use crate::cli::documentation::{blocks, desk, root, text, vault_of_the_readme};
+use crate::support::github_runner::{Runner, Step};
+use crate::support::gitlab::team::Team;
+use crate::support::program::Desk;
+use crate::support::tools::tool;
+use crate::support::vectors;
+use crate::support::workshop::{EVERYTHING, Workshop, trust};
+
+fn parsed(yaml: &str) -> Value {
+    yaml_serde::from_str(yaml).unwrap_or_else(|error| panic!("{error}: {yaml}"))
+}
+
+/// The README's YAML that has this at its top.
+fn of_readme(has: &str) -> Vec<String> {
+    let blocks = blocks(&text("README.md"), "yaml").into_iter();
+    let mut blocks: Vec<_> = blocks
+        .filter(|block| !parsed(block)[has].is_null())
+        .collect();
+    blocks.dedup();
+    blocks
+}
+
+fn digest() -> String {
+    let run =
+        Desk::with_image().s3lo("sign local://./store/myapp:v1.0 --key keys/cosign.key -o json");
+    run.ends_with(0).json()["digest"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+/// What an expression of the README stands for.
+fn evaluated(value: &Value, gate: &BTreeMap<String, String>) -> String {
+    let mut said = match value {
+        Value::String(text) => text.clone(),
+        other => yaml_serde::to_string(other).unwrap().trim().to_owned(),
+    };
+    let key = std::fs::read_to_string(vectors().join("plain-keys/p384-pkcs8.key")).unwrap();
+    for (expression, stands_for) in [
+        ("github.ref_name", "v1.0"),
+        ("github.sha", "v1.0"),
+        ("steps.push.outputs.digest", &digest()),
+        ("secrets.COSIGN_PASSWORD", "secret"),
+        ("secrets.COSIGN_PRIVATE_KEY", &key),
+    ] {
+        said = said.replace(&format!("${{{{ {expression} }}}}"), stands_for);
+    }
+    for (name, value) in gate {
+        said = said.replace(&format!("${{{{ steps.gate.outputs.{name} }}}}"), value);
+    }
+    assert!(!said.contains("${{"), "{said}");
+    said
+}
+
+fn ran(step: &Value, shop: &Workshop, vault: &str) -> Option<Step> {
+    let uses = step["uses"].as_str()?;
+    let action = match uses.split_once('@')?.0 {
+        "s3lo/sign-action" => "action.yml",
+        "s3lo/sign-action/verify" => "verify/action.yml",
+        _ => return None,
+    };
+    let none = BTreeMap::new();
+    let mut runner = Runner::new(action).at(shop).env("VAULT_ADDR", vault);
+    let exported = shop.s3lo("public-key --key awskms:///alias/release-signer --region us-east-1");
+    runner.write("release-signer.pub", exported.ends_with(0).out);
+    for (name, value) in step["with"].as_mapping().unwrap() {
+        let value = evaluated(value, &none).replace("vault.example/", "127.0.0.1/");
+        runner.set(name.as_str().unwrap(), &value);
+    }
+    for (name, value) in step["env"].as_mapping().into_iter().flatten() {
+        runner.set_env(name.as_str().unwrap(), &evaluated(value, &none));
+    }
+    Some(runner.run().ends_with(0))
+}
+
+#[test]
+fn every_workflow_of_the_readme_runs_as_printed() {
+    let (shop, vault) = (desk(), vault_of_the_readme());
+    shop.aws.role("gate", &trust(), EVERYTHING);
+    let mut steps_run = 0;
+    for workflow in of_readme("jobs") {
+        let workflow = parsed(&workflow);
+        assert!(workflow["permissions"].as_mapping().unwrap().is_empty());
+        for (_, job) in workflow["jobs"].as_mapping().unwrap() {
+            assert_eq!(job["permissions"]["id-token"], "write");
+            let mut outputs = BTreeMap::new();
+            for step in job["steps"].as_sequence().unwrap() {
+                if let Some(done) = ran(step, &shop, &vault.address) {
+                    let names = done.output_names();
+                    let pairs = names
+                        .iter()
+                        .map(|name| ((*name).to_owned(), done.output(name).unwrap().to_owned()));
+                    outputs = pairs.collect();
+                    steps_run += 1;
+                }
+                for (_, value) in step["env"].as_mapping().into_iter().flatten() {
+                    let value = evaluated(value, &outputs);
+                    assert!(!value.is_empty());
+                }
+            }
+        }
+    }
+    println!("{steps_run} steps ran");
+    assert!(steps_run >= 5, "{steps_run}");
+}
+
+#[test]
+fn every_workflow_of_the_readme_is_sound() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let write = |name: &str, contents: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, contents).unwrap();
+    };
+    for name in ["action.yml", "verify/action.yml", "Dockerfile"] {
+        write(name, &text(name));
+    }
+    write(".git/HEAD", "");
+    // These actions are our own, and a release moves v1.
+    write(
+        "zizmor.yml",
+        "rules:\n  unpinned-uses:\n    config:\n      policies:\n        s3lo/*: ref-pin\n        \"*\": hash-pin\n",
+    );
+    let workflows = of_readme("jobs");
+    assert!(workflows.len() >= 3);
+    for (number, workflow) in workflows.iter().enumerate() {
+        write(&format!("printed/.github/workflows/{number}.yml"), workflow);
+        // Of what lies here every input and output is checked.
+        let here = workflow
+            .replace("s3lo/sign-action/verify@v1", "./verify")
+            .replace("s3lo/sign-action@v1", "./");
+        write(&format!(".github/workflows/{number}.yml"), &here);
+    }
+    for (program, arguments) in [
+        ("actionlint", vec!["-color"]),
+        (
+            "zizmor",
+            vec![
+                "--offline",
+                "--no-progress",
+                "--config",
+                "zizmor.yml",
+                "printed",
+            ],
+        ),
+    ] {
+        let output = Command::new(tool(program))
+            .args(arguments)
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stdout).into_owned()
+            + &String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{program}: {told}");
+    }
+}
+
+/// Every variable of the program that a document sets, wherever in it, and every setting of a plugin.
+fn variables(value: &Value, found: &mut BTreeMap<String, String>) {
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        other => yaml_serde::to_string(other).unwrap().trim().to_owned(),
+    };
+    match value {
+        Value::Sequence(values) => values.iter().for_each(|value| variables(value, found)),
+        Value::String(line) => {
+            if let Some((name, value)) = line
+                .strip_prefix("export ")
+                .and_then(|line| line.split_once('='))
+            {
+                found.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        Value::Mapping(map) => {
+            if let (Some(name), Some(value)) =
+                (map.get("name").and_then(Value::as_str), map.get("value"))
+            {
+                found.insert(name.to_owned(), text(value));
+            }
+            for (name, value) in map {
+                let name = name.as_str().unwrap_or_default();
+                if name == "settings" {
+                    for (name, value) in value.as_mapping().unwrap() {
+                        found.insert(
+                            format!("PLUGIN_{}", name.as_str().unwrap().to_uppercase()),
+                            text(value),
+                        );
+                    }
+                } else if name.starts_with("S3LO_") {
+                    found.insert(name.to_owned(), text(value));
+                }
+                variables(value, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn every_example_for_another_ci_system_signs() {
+    let options = Desk::new().s3lo("ci sign --help").ends_with(0).out;
+    let mut examples = 0;
+    for block in blocks(&text("docs/ci-systems.md"), "yaml") {
+        let shop = desk();
+        let mut desk = shop.desk;
+        let mut found = BTreeMap::new();
+        variables(&parsed(&block), &mut found);
+        let file = ["S3LO_OUTPUT_FILE", "S3LO_DOTENV_FILE"]
+            .iter()
+            .find_map(|name| found.get(*name).cloned());
+        found.retain(|name, _| name.starts_with("S3LO_") || name.starts_with("PLUGIN_"));
+        assert!(found.len() >= 3, "{found:?}");
+        for (name, value) in found {
+            let flag = name
+                .split_once('_')
+                .unwrap()
+                .1
+                .to_lowercase()
+                .replace('_', "-");
+            let known = options.contains(&format!("--{flag} "))
+                || ["reference", "role-to-assume"].contains(&flag.as_str());
+            assert!(known, "{name}");
+            desk.set(
+                &name,
+                &value.replace("$(params.reference)", "s3://my-bucket/myapp:v1.0"),
+            );
+        }
+        for name in ["GITHUB_ACTIONS", "CI"] {
+            desk.unset(name);
+        }
+        let run = desk.s3lo("ci").ends_with(0);
+        assert!(run.out.contains("igned myapp:v1.0"), "{}", run.out);
+        if let Some(file) = file {
+            assert!(desk.file(&file).exists());
+        }
+        examples += 1;
+    }
+    assert_eq!(examples, 5);
+}
+
+#[test]
+fn every_component_of_the_readme_runs_as_printed() {
+    let includes = of_readme("include");
+    assert!(includes.len() >= 2, "{}", includes.len());
+    for yaml in includes {
+        Team::new().run(&yaml).passes();
+    }
+}
+
+#[test]
+fn every_pipeline_of_the_readme_runs_as_printed() {
+    let pipelines = of_readme("steps");
+    assert_eq!(pipelines.len(), 3);
+    let reader = Reader::new();
+    for yaml in pipelines {
+        for (_, ended) in reader.follows(&yaml) {
+            assert_eq!(ended.code, 0, "{}", ended.log);
+        }
+    }
+}
+
+/// The same text with its digits and keys left out, which differ from run to run.
+fn shape(markdown: &str) -> String {
+    let mut shape = String::new();
+    for word in markdown.split_inclusive(|c: char| !c.is_ascii_alphanumeric()) {
+        let end = word.len() - usize::from(word.ends_with(|c: char| !c.is_ascii_alphanumeric()));
+        let (letters, rest) = word.split_at(end);
+        let varies = letters.bytes().any(|byte| byte.is_ascii_digit()) && letters.len() > 1;
+        shape.push_str(if varies { "X" } else { letters });
+        shape.push_str(rest);
+    }
+    shape
+}
+
+#[test]
+fn the_picture_of_the_summary_is_of_what_the_program_writes() {
+    let shop = desk();
+    let line = "ci sign s3://my-bucket/myapp:v1.0 --key awskms:///alias/release-signer --region us-east-1 --schema-version 2 --summary-file summary.md";
+    shop.s3lo(line).ends_with(0);
+    let now = std::fs::read_to_string(shop.desk.file("summary.md")).unwrap();
+    let kept = root().join("docs/summary.md");
+    if std::env::var_os("INSTA_UPDATE").is_some_and(|value| value == "always") {
+        std::fs::write(&kept, &now).unwrap();
+    }
+    let kept = std::fs::read_to_string(kept).unwrap();
+    assert_eq!(
+        shape(&kept),
+        shape(&now),
+        "write it anew by INSTA_UPDATE=always, and then run docs/picture"
+    );
+    assert!(root().join("docs/summary.png").exists());
+}

@@ -1,0 +1,204 @@
+//! What the plugin hands to the program: the variables and files that it needs, and nothing else.
+
+use serde_json::{Value, json};
+
+use crate::ci::buildkite::{account, and, signs, step_in};
+use crate::support::authority::Authority;
+use crate::support::buildkite::Step;
+use crate::support::workshop::EVERYTHING;
+use crate::support::{files, plain_key};
+
+/// Signs the image in the checkout's store, which cannot be: it is enough to see what the container is given.
+fn local(key: &str) -> Value {
+    json!({"reference": "local://./store/myapp:v1.0", "key": key})
+}
+
+fn names(step: &Step) -> Vec<String> {
+    step.run();
+    step.given().into_keys().collect()
+}
+
+#[test]
+fn the_program_is_given_what_it_needs_and_nothing_else() {
+    let account = account();
+    let step = step_in(&account)
+        .with("COSIGN_PASSWORD", "secret")
+        .with("DATABASE_PASSWORD", "of something else")
+        .with("GITHUB_TOKEN", "of somebody else")
+        .with("VAULT_TOKEN", "hvs.of-something-else")
+        .with("S3LO_ENDPOINT", "http://127.0.0.1:1")
+        .with("HTTPS_PROXY", "")
+        .with("NO_PROXY", "127.0.0.1")
+        .with_plugin(signs());
+    assert_eq!(
+        names(&step),
+        [
+            "AWS_ENDPOINT_URL_KMS",
+            "AWS_ENDPOINT_URL_S3",
+            "AWS_ENDPOINT_URL_STS",
+            "AWS_REGION",
+            "BUILDKITE",
+            "BUILDKITE_BUILD_NUMBER",
+            "BUILDKITE_OIDC_TOKEN",
+            "BUILDKITE_PIPELINE_SLUG",
+            "BUILDKITE_PLUGIN_CONFIGURATION",
+            "BUILDKITE_PLUGIN_NAME",
+            "COSIGN_PASSWORD",
+            "NO_PROXY",
+            "S3LO_RESULTS_DIRECTORY",
+            "S3LO_SUMMARY_FILE",
+        ]
+    );
+}
+
+#[test]
+fn credentials_of_the_agent_are_given_unless_a_role_is_assumed() {
+    let account = account();
+    let user = account.0.aws.user("agent", EVERYTHING);
+    let with_credentials = |configuration| {
+        let mut step = step_in(&account).with_plugin(configuration);
+        step.set_all(&user.environment());
+        step.set("AWS_PROFILE", "");
+        step
+    };
+    let mut keyless = signs();
+    keyless.as_object_mut().unwrap().remove("role-to-assume");
+    let step = with_credentials(keyless);
+    assert_eq!(step.run().code, 0);
+    assert!(step.given().contains_key("AWS_SECRET_ACCESS_KEY"));
+    assert!(step.agent_calls_of(&["oidc"]).is_empty());
+    let step = with_credentials(and(signs(), json!({"if-signed": "replace"})));
+    assert_eq!(step.run().code, 0);
+    assert!(!step.given().contains_key("AWS_SECRET_ACCESS_KEY"));
+    assert!(!step.given().contains_key("AWS_ACCESS_KEY_ID"));
+}
+
+#[test]
+fn variables_that_the_configuration_names_are_given() {
+    let step = Step::new()
+        .with("MY_KEY", &plain_key())
+        .with("MORE", "two\nlines = $(touch made) \"quoted\" 'twice'\\")
+        .with("UNTOLD", "x")
+        .with_plugin(and(
+            local("env://MY_KEY"),
+            json!({"environment": ["MORE", "NOT_SET"]}),
+        ));
+    step.run();
+    let given = step.given();
+    assert_eq!(given["MY_KEY"], plain_key());
+    assert_eq!(
+        given["MORE"],
+        "two\nlines = $(touch made) \"quoted\" 'twice'\\"
+    );
+    assert!(!given.contains_key("UNTOLD") && !given.contains_key("NOT_SET"));
+
+    // A digest that the step's command learned, and set by `buildkite-agent env set`.
+    let account = account();
+    let pinned = and(signs(), json!({"environment": "S3LO_DIGEST"}));
+    let step = step_in(&account)
+        .with("S3LO_DIGEST", &format!("sha256:{}", "0".repeat(64)))
+        .with_plugin(pinned);
+    assert_eq!(step.run().code, 1);
+
+    let (_, token) = &account;
+    let mine = json!({"web-identity-token-env": "MY_TOKEN"});
+    let step = step_in(&account)
+        .with("MY_TOKEN", token)
+        .with_plugin(and(signs(), mine));
+    let ended = step.run();
+    assert_eq!(ended.code, 0, "{}", ended.log);
+    assert!(step.audiences().is_empty());
+}
+
+#[test]
+fn vaults_variables_are_given_where_a_key_is_there() {
+    for key in ["hashivault://ci-signer", "openbao://ci-signer"] {
+        let step = Step::new()
+            .with("VAULT_ADDR", "http://127.0.0.1:1")
+            .with("VAULT_TOKEN", "hvs.token")
+            .with("BAO_NAMESPACE", "team")
+            .with("VAULT_MAX_RETRIES", "0")
+            .with_plugin(local(key));
+        let names = names(&step);
+        for name in ["VAULT_ADDR", "VAULT_TOKEN", "BAO_NAMESPACE"] {
+            assert!(names.iter().any(|given| given == name), "{names:?}");
+        }
+    }
+}
+
+#[test]
+fn files_that_keys_and_variables_name_can_be_read() {
+    let account = account();
+    let mut step = step_in(&account);
+    let outside = step.file("etc/\"release\", signer.key");
+    std::fs::create_dir_all(outside.parent().unwrap()).unwrap();
+    std::fs::copy(step.checkout().join("keys/cosign.key"), &outside).unwrap();
+    let bundle = step.file("etc/bundle.pem");
+    std::fs::write(&bundle, Authority::new().pem()).unwrap();
+    let token = step.file("etc/token");
+    std::fs::write(&token, &account.1).unwrap();
+    step.set("COSIGN_PASSWORD", "secret");
+    step.set("AWS_CA_BUNDLE", bundle.to_str().unwrap());
+    step.set("SSL_CERT_FILE", bundle.to_str().unwrap());
+    let inside = step.checkout().join("keys/ed25519.key");
+    let step = step.with_plugin(and(
+        signs(),
+        json!({
+            "key": [outside.to_str().unwrap(), inside.to_str().unwrap(), "keys/p384.key"],
+            "web-identity-token-file": token.to_str().unwrap(),
+        }),
+    ));
+    let ended = step.run();
+    assert_eq!(ended.code, 0, "{}", ended.log);
+    assert_eq!(account.0.records().len(), 3);
+    // And nothing else of the machine.
+    let run = step.docker_calls().pop().unwrap();
+    assert_eq!(
+        run.iter().filter(|word| *word == "--mount").count(),
+        5,
+        "{run:?}"
+    );
+}
+
+#[test]
+fn the_checkout_is_read_and_never_written() {
+    let step = Step::new().with("COSIGN_PASSWORD", "secret");
+    let before = files(step.checkout());
+    let step = step.with_plugin(local("keys/cosign.key"));
+    let ended = step.run();
+    assert_eq!(ended.code, 2, "{}", ended.log);
+    assert!(ended.log.contains("read-only"), "{}", ended.log);
+    assert_eq!(files(step.checkout()), before);
+    assert!(step.left().is_empty(), "{:?}", step.left());
+}
+
+#[test]
+fn without_the_checkout_nothing_of_it_is_seen() {
+    let account = account();
+    let blind = and(
+        signs(),
+        json!({"key": "keys/cosign.key", "mount-checkout": false}),
+    );
+    let step = step_in(&account)
+        .with("COSIGN_PASSWORD", "secret")
+        .with_plugin(blind.clone());
+    let ended = step.run();
+    assert_eq!(ended.code, 2, "{}", ended.log);
+    assert!(ended.log.contains("keys/cosign.key"), "{}", ended.log);
+    // But for a file that is named whole.
+    let step = step_in(&account).with("COSIGN_PASSWORD", "secret");
+    let whole = step.checkout().join("keys/cosign.key");
+    let step = step.with_plugin(and(blind, json!({"key": whole.to_str().unwrap()})));
+    assert_eq!(step.run().code, 0);
+}
+
+#[test]
+fn relative_paths_begin_where_the_hooks_run() {
+    let account = account();
+    let step = step_in(&account)
+        .with("COSIGN_PASSWORD", "secret")
+        .with_other("elsewhere#v1", json!({}), &[("pre-command", "cd keys\n")])
+        .with_plugin(and(signs(), json!({"key": "cosign.key"})));
+    let ended = step.run();
+    assert_eq!(ended.code, 0, "{}", ended.log);
+}

@@ -1,0 +1,178 @@
+//! What services can answer.
+
+use crate::ci::github::{IMAGE, SIGN};
+use crate::support::aws_server::{Key, kms_error, sts_error};
+use crate::support::github_runner::Runner;
+use crate::support::s3_server::Reply;
+use crate::support::vault_server::{Kind, TOKEN, VaultServer, vault_errors};
+use crate::support::workshop::{EVERYTHING, ROLE_ARN, Workshop};
+
+use super::{fits_a_variable, is_shown_and_never_obeyed};
+
+fn by_kms(shop: &Workshop) -> Runner {
+    quiet(shop).debugging()
+}
+
+fn quiet(shop: &Workshop) -> Runner {
+    let runner = Runner::new(SIGN).at(shop).env("AWS_MAX_ATTEMPTS", "1");
+    let runner = runner.with("reference", "s3://my-bucket/myapp:v1.0");
+    runner.with("key", "awskms:///alias/release-signer")
+}
+
+fn by_role(shop: &Workshop) -> Runner {
+    by_kms(shop).with("role-to-assume", ROLE_ARN)
+}
+
+/// A text as XML can hold it.
+fn in_xml(text: &str) -> String {
+    let reference = |c: char| match c {
+        '&' | '<' | '>' => format!("&#{};", u32::from(c)),
+        c if c.is_control() => format!("&#{};", u32::from(c)),
+        c => c.to_string(),
+    };
+    text.chars().map(reference).collect()
+}
+
+#[test]
+fn what_s3_says_is_a_text() {
+    let shop = Workshop::new();
+    is_shown_and_never_obeyed("a refusal of S3", |text| {
+        let said = in_xml(text);
+        shop.s3
+            .fault(move |_| Some(Reply::error(403, "Refused", &said)));
+        Some(by_kms(&shop).run())
+    });
+    is_shown_and_never_obeyed("a refusal of S3, told in detail", |text| {
+        let said = in_xml(text);
+        shop.s3
+            .fault(move |_| Some(Reply::error(403, "Refused", &said)));
+        Some(quiet(&shop).with("verbose", "true").run())
+    });
+    is_shown_and_never_obeyed("the code of an error of S3", |text| {
+        let said = in_xml(text);
+        shop.s3.fault(move |_| Some(Reply::error(400, &said, "no")));
+        Some(by_kms(&shop).run())
+    });
+    is_shown_and_never_obeyed("an answer of S3 that is no XML", |text| {
+        let said = text.as_bytes().to_vec();
+        let answer = move || Reply::Answer(400, Vec::new(), said.clone());
+        shop.s3.fault(move |_| Some(answer()));
+        Some(by_kms(&shop).run())
+    });
+}
+
+#[test]
+fn the_request_id_of_s3_is_a_text() {
+    let shop = Workshop::new();
+    is_shown_and_never_obeyed("the request ID of S3", |text| {
+        // No header holds others.
+        let visible = |c: char| c == ' ' || c.is_ascii_graphic();
+        let id: String = text.chars().filter(|c| visible(*c)).take(4_000).collect();
+        shop.s3.fault(move |_| {
+            let body = b"<Error><Code>Refused</Code><Message>no</Message></Error>".to_vec();
+            Some(Reply::Answer(400, Vec::new(), body).header("x-amz-request-id", &id))
+        });
+        Some(by_kms(&shop).run())
+    });
+}
+
+#[test]
+fn the_tags_that_s3_lists_are_texts() {
+    is_shown_and_never_obeyed("a tag that S3 lists", |text| {
+        let shop = Workshop::new();
+        let path = format!("/my-bucket/manifests/myapp/{}", text.replace('/', "-"));
+        shop.s3.put(&format!("{path}/manifest.json"), b"{}");
+        let other = by_kms(&shop).with("reference", "s3://my-bucket/myapp:v9");
+        fits_a_variable(text).then(|| other.run())
+    });
+}
+
+#[test]
+fn what_kms_says_is_a_text() {
+    let shop = Workshop::new();
+    is_shown_and_never_obeyed("an error of KMS", |text| {
+        let said = text.to_owned();
+        shop.aws
+            .fault(move |_| Some(kms_error(400, "NotFoundException", &said)));
+        Some(by_kms(&shop).run())
+    });
+    is_shown_and_never_obeyed("the code of an error of KMS", |text| {
+        let said = text.to_owned();
+        shop.aws.fault(move |_| Some(kms_error(400, &said, "no")));
+        Some(by_kms(&shop).run())
+    });
+}
+
+#[test]
+fn what_sts_says_is_a_text() {
+    let shop = Workshop::in_github(EVERYTHING);
+    is_shown_and_never_obeyed("an error of STS", |text| {
+        // Its server writes XML itself, which cannot hold the others.
+        let said: String = text
+            .chars()
+            .filter(|c| !c.is_control() || *c == '\n')
+            .collect();
+        shop.aws.fault(move |call| {
+            let error = || sts_error(400, "ValidationError", &said);
+            (call.action == "AssumeRoleWithWebIdentity").then(error)
+        });
+        Some(by_role(&shop).run())
+    });
+}
+
+#[test]
+fn what_github_says_is_a_text() {
+    let shop = Workshop::in_github(EVERYTHING);
+    is_shown_and_never_obeyed("an answer of GitHub", |text| {
+        let said = text.as_bytes().to_vec();
+        shop.aws.fault(move |call| {
+            let answer = || Reply::Answer(400, Vec::new(), said.clone());
+            (call.service == "github").then(answer)
+        });
+        Some(by_role(&shop).run())
+    });
+}
+
+#[test]
+fn the_name_of_a_branch_is_a_text() {
+    // It stands in the token's subject, which is told where a role is refused.
+    let shop = Workshop::in_github(EVERYTHING);
+    is_shown_and_never_obeyed("the name of a branch", |text| {
+        // A token that is longer is none.
+        if text.len() > 4_000 {
+            return None;
+        }
+        shop.aws
+            .set_subject(&format!("repo:acme/app:ref:refs/heads/{text}"));
+        Some(by_role(&shop).run())
+    });
+}
+
+#[test]
+fn what_vault_says_is_a_text() {
+    let vault = VaultServer::start(Key::of_vector("p256-pkcs8"));
+    for (place, kind) in [
+        ("an error of Vault", Kind::Key),
+        ("a refusal of Vault", Kind::Login),
+    ] {
+        is_shown_and_never_obeyed(place, |text| {
+            let said = text.to_owned();
+            vault.fault(move |call| (call.kind == kind).then(|| vault_errors(400, &[&said])));
+            let runner = Runner::new(SIGN).with_image().debugging();
+            let runner = runner
+                .with("reference", IMAGE)
+                .with("key", "hashivault://ci-signer");
+            let runner = runner
+                .env("VAULT_ADDR", &vault.endpoint)
+                .env("VAULT_MAX_RETRIES", "0");
+            let runner = match kind {
+                Kind::Login => runner
+                    .env("VAULT_ROLE_ID", "a")
+                    .env("VAULT_SECRET_ID", "canary-of-a-secret-id")
+                    .with("vault-auth", "approle"),
+                _ => runner.env("VAULT_TOKEN", TOKEN),
+            };
+            Some(runner.run())
+        });
+    }
+}

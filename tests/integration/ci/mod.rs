@@ -1,0 +1,14 @@
+//! CI systems: GitHub, GitLab, Buildkite, and any other.
+
+pub(crate) mod act;
+pub(crate) mod adopters;
+pub(crate) mod buildkite;
+pub(crate) mod buildkite_command;
+pub(crate) mod buildkite_environment;
+pub(crate) mod buildkite_hostile;
+pub(crate) mod buildkite_schema;
+pub(crate) mod buildkite_tokens;
+pub(crate) mod github;
+pub(crate) mod github_hostile;
+pub(crate) mod gitlab;
+pub(crate) mod systems;

@@ -1,0 +1,10 @@
+//! The command line: commands, errors, secrets, bounds.
+
+pub(crate) mod bounds;
+pub(crate) mod commands;
+pub(crate) mod concurrency;
+pub(crate) mod documentation;
+pub(crate) mod errors;
+pub(crate) mod hostile_environment;
+pub(crate) mod interop;
+pub(crate) mod secrets;

@@ -1,0 +1,4 @@
+//! Releases: files, versions, workflows, images.
+
+pub(crate) mod contents;
+pub(crate) mod image;

@@ -1,0 +1,6 @@
+//! Stores: one suite for all, and what each does by itself.
+
+pub(crate) mod conformance;
+pub(crate) mod local;
+pub(crate) mod races;
+pub(crate) mod s3;

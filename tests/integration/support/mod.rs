@@ -1,0 +1,90 @@
+//! What the tests share: the program in a scrubbed environment, stores, servers.
+
+pub(crate) mod authority;
+pub(crate) mod aws_server;
+pub(crate) mod buildkite;
+pub(crate) mod github_runner;
+pub(crate) mod gitlab;
+pub(crate) mod iam;
+pub(crate) mod memory;
+pub(crate) mod minio;
+pub(crate) mod program;
+pub(crate) mod s3_server;
+pub(crate) mod tools;
+pub(crate) mod vault;
+pub(crate) mod vault_server;
+pub(crate) mod workshop;
+
+use std::path::{Path, PathBuf};
+
+/// The folder of vectors in the project.
+pub(crate) fn vectors() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors")
+}
+
+/// The names of the vector keys: each has a `.key` and a `.pub`.
+pub(crate) const KEYS: [&str; 11] = [
+    "cosign",
+    "cosign-n131072",
+    "cosign-n32768",
+    "ed25519",
+    "empty-password",
+    "p256-sec1",
+    "p384",
+    "p521",
+    "rsa2048",
+    "rsa4096",
+    "unicode-password",
+];
+
+/// The images in the vector stores.
+pub(crate) const IMAGES: [&str; 2] = ["myapp:v1.0", "team/service:2026.11-rc.1"];
+
+/// The password of a vector key.
+pub(crate) fn password(key: &str) -> &'static str {
+    match key {
+        "empty-password" => "",
+        "unicode-password" => "pässwörd 🔑",
+        _ => "secret",
+    }
+}
+
+/// A private key in the open, so that a run does not wait for scrypt.
+pub(crate) fn plain_key() -> String {
+    std::fs::read_to_string(vectors().join("plain-keys/p256-pkcs8.key")).unwrap()
+}
+
+/// A small manifest, as bytes.
+pub(crate) const MANIFEST: &str = r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{},"layers":[]}"#;
+
+/// Copies a folder.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), &target).unwrap();
+        }
+    }
+}
+
+/// Every file below a folder, by its path there, sorted.
+pub(crate) fn files(folder: &Path) -> Vec<String> {
+    fn walk(folder: &Path, prefix: &str, found: &mut Vec<String>) {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+            if entry.file_type().unwrap().is_dir() {
+                walk(&entry.path(), &format!("{name}/"), found);
+            } else {
+                found.push(name);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(folder, "", &mut found);
+    found.sort();
+    found
+}

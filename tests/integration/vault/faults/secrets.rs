@@ -1,0 +1,168 @@
+//! No secret comes out: whatever Vault says, and whatever goes wrong with what is secret itself.
+
+use super::workbench::{JWT, LOGIN, Workbench};
+use crate::aws::faults::outcome::Broken;
+use crate::support::program::Run;
+use crate::support::vault_server::{Kind, ROLE_ID, SECRET_ID, TOKEN, vault_errors};
+
+/// Signs by whatever the desk has, well and not so well; no secret comes out, and Vault saw `token`.
+#[track_caller]
+fn is_silent(mut bench: Workbench, flags: &str, token: Option<&str>) {
+    bench.desk.set("RUST_LOG", "trace");
+    bench.desk.set("RUST_BACKTRACE", "1");
+    bench.desk.set("VAULT_MAX_RETRIES", "0");
+    let mut texts = Vec::new();
+    for struck in [
+        None,
+        Some(Kind::Login),
+        Some(Kind::Key),
+        Some(Kind::Sign),
+        Some(Kind::Revoke),
+    ] {
+        for status in [200, 400, 403, 500] {
+            bench.vault.fault(move |call| {
+                // Whatever was sent comes back in what is said.
+                let said = format!("{} {:?} {}", call.path, call.headers, call.body);
+                (Some(call.kind) == struck).then(|| vault_errors(status, &[&said]))
+            });
+            for format in ["text", "json"] {
+                let flags = format!("{flags} --if-signed replace --verbose -o {format}");
+                let run = bench.run("sign", &flags);
+                texts.extend([run.out, run.err]);
+            }
+        }
+    }
+    texts.extend(
+        bench
+            .records()
+            .into_iter()
+            .map(|(_, record)| String::from_utf8(record).unwrap()),
+    );
+    let keys = bench.vault.calls_of(Kind::Key);
+    match token {
+        Some(token) => assert!(keys.iter().all(|call| call.token() == Some(token))),
+        None => assert!(bench.vault.count(Kind::Login) >= 10),
+    }
+    assert!(keys.len() >= 8);
+    let texts: Vec<_> = texts.iter().map(String::as_str).collect();
+    let mut broken = Broken::default();
+    broken.unless_silent(&bench, &texts);
+    assert!(broken.0.is_empty(), "{:?}\n{}", broken.0, texts.join("\n"));
+}
+
+#[test]
+fn a_token_in_a_variable_appears_nowhere() {
+    is_silent(Workbench::new(), "", Some(TOKEN));
+}
+
+#[test]
+fn a_token_in_a_file_appears_nowhere() {
+    let mut bench = Workbench::logging_in();
+    bench.desk.write("token", format!("{TOKEN}\n"));
+    bench.desk.set("VAULT_TOKEN_FILE", "token");
+    is_silent(bench, "", Some(TOKEN));
+}
+
+#[test]
+fn a_token_at_home_appears_nowhere() {
+    let mut bench = Workbench::logging_in();
+    bench.desk.write("home/.vault-token", TOKEN);
+    let home = bench.desk.file("home");
+    bench.desk.set("HOME", home.to_str().unwrap());
+    is_silent(bench, "", Some(TOKEN));
+}
+
+#[test]
+fn an_identity_token_appears_nowhere() {
+    is_silent(Workbench::logging_in(), LOGIN, None);
+    let mut bench = Workbench::logging_in();
+    bench.desk.set("CI_TOKEN", JWT);
+    is_silent(
+        bench,
+        &LOGIN.replace("--vault-jwt-file jwt", "--vault-jwt-env CI_TOKEN"),
+        None,
+    );
+}
+
+#[test]
+fn the_token_of_a_kubernetes_account_appears_nowhere() {
+    let flags = format!("{LOGIN} --vault-auth kubernetes");
+    is_silent(Workbench::logging_in(), &flags, None);
+}
+
+#[test]
+fn a_secret_id_appears_nowhere() {
+    let mut bench = Workbench::logging_in();
+    bench.desk.set("VAULT_ROLE_ID", ROLE_ID);
+    bench.desk.set("VAULT_SECRET_ID", SECRET_ID);
+    is_silent(bench, "", None);
+}
+
+/// It ends with 2 before anything is asked, and tells nothing that begins with `canary`.
+#[track_caller]
+fn is_refused_in_silence(bench: &Workbench, flags: &str, what: &str) {
+    let texts: Vec<Run> = ["text", "json"]
+        .map(|format| bench.run("sign", &format!("{flags} --verbose -o {format}")))
+        .into();
+    for run in texts {
+        let run = run.ends_with(2);
+        let all = run.out + &run.err;
+        assert!(!all.contains("canary"), "{what}: {all}");
+    }
+    assert!(bench.vault.calls().is_empty(), "{what}");
+}
+
+#[test]
+fn a_token_that_no_header_can_hold_is_not_sent_and_not_told() {
+    let long = "canary".repeat(20_000);
+    for token in [
+        "hvs.canary and more",
+        "hvs.canary\r\nX-Vault-Policy-Override: true",
+        "hvs.canary\u{7f}",
+        "hvs.canary-ä",
+        &long,
+    ] {
+        let mut bench = Workbench::new();
+        bench.desk.set("VAULT_TOKEN", token);
+        is_refused_in_silence(&bench, "", token);
+        bench.desk.unset("VAULT_TOKEN");
+        bench.desk.write("token", token);
+        bench.desk.set("VAULT_TOKEN_FILE", "token");
+        is_refused_in_silence(&bench, "", token);
+    }
+}
+
+#[test]
+fn an_address_that_holds_a_password_is_refused_without_it() {
+    for address in [
+        "https://user:canary@vault.example",
+        "http://user:canary@127.0.0.1:8200",
+        "https://vault.example/canary",
+        "https://vault.example?token=canary",
+        "hvs.canary",
+    ] {
+        let mut bench = Workbench::new();
+        bench.desk.set("VAULT_ADDR", address);
+        if address.contains('@') {
+            is_refused_in_silence(&bench, "", address);
+        }
+        assert_eq!(bench.code("sign", ""), "configuration", "{address}");
+        let bench = Workbench::new();
+        let flags = format!("--vault-address {address} -o json");
+        bench.run("sign", &flags).ends_with(2);
+        assert!(bench.vault.calls().is_empty(), "{address}");
+    }
+}
+
+#[test]
+fn the_password_of_a_proxy_is_not_told() {
+    for name in ["HTTPS_PROXY", "ALL_PROXY", "VAULT_PROXY_ADDR"] {
+        for proxy in ["127.0.0.1:1", "nowhere.invalid:3128", "not a host"] {
+            let mut bench = Workbench::new();
+            bench.desk.set("VAULT_ADDR", "https://vault.example");
+            bench.desk.set("VAULT_MAX_RETRIES", "0");
+            bench.desk.set(name, &format!("http://user:canary@{proxy}"));
+            is_refused_in_silence(&bench, "", &format!("{name} {proxy}"));
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! A desk with an image in a folder, a Vault whose key signs it, and a place to which nothing may go.
+
+use std::io::Read as _;
+use std::net::TcpListener;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use s3lo::key::private::PrivateKey;
+use s3lo::reference::Reference;
+use s3lo::verdict;
+
+use crate::aws::faults::outcome::{Broken, End};
+use crate::support::aws_server::Key;
+use crate::support::files;
+use crate::support::plain_key;
+use crate::support::program::{Desk, Run};
+use crate::support::vault_server::{TOKEN, VaultServer};
+
+/// An identity token for `http://vault.example`, of `repo:acme/app`, until 2100. Only Vault asks by whom
+/// it is signed.
+pub(super) const JWT: &str = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9.\
+    eyJpc3MiOiJodHRwczovL2NpLmV4YW1wbGUiLCJzdWIiOiJyZXBvOmFjbWUvYXBwIiwiYXVkIjoiaHR0cDovL3ZhdWx0LmV4YW1wbGUiLCJpYXQiOjE3NjAwMDAwMDAsImV4cCI6NDEwMjQ0NDgwMH0.\
+    canary-of-the-identity-token-4b1";
+
+/// The key, as the commands name it.
+pub(super) const KEY: &str = "--key hashivault://ci-signer";
+
+/// What logs in by `./jwt`.
+pub(super) const LOGIN: &str =
+    "--vault-role release --vault-jwt-file jwt --vault-audience http://vault.example";
+
+/// The image.
+pub(super) const IMAGE: &str = "local://./store/myapp:v1.0";
+
+/// Where its records lie.
+pub(super) const RECORDS: &str = "store/manifests/myapp/v1.0/signatures/";
+
+pub(super) struct Workbench {
+    pub(super) vault: VaultServer,
+    pub(super) desk: Desk,
+    pub(super) elsewhere: Elsewhere,
+}
+
+impl Workbench {
+    /// With a P-256 key, and a token in the environment.
+    pub(super) fn new() -> Self {
+        Self::with_key(Key::of_vector("p256-pkcs8"))
+    }
+
+    pub(super) fn with_key(key: Key) -> Self {
+        Self::at(VaultServer::start(key))
+    }
+
+    /// Without a token: `./jwt` is what a login takes for one.
+    pub(super) fn logging_in() -> Self {
+        let mut bench = Self::new();
+        bench.desk.unset("VAULT_TOKEN");
+        bench.desk.write("jwt", JWT);
+        bench
+    }
+
+    pub(super) fn at(vault: VaultServer) -> Self {
+        let desk = Desk::with_image()
+            .with("VAULT_ADDR", &vault.endpoint)
+            .with("VAULT_TOKEN", TOKEN);
+        Self {
+            vault,
+            desk,
+            elsewhere: Elsewhere::new(),
+        }
+    }
+
+    /// What names the image and the key.
+    pub(super) fn image(&self) -> String {
+        format!("{IMAGE} {KEY}")
+    }
+
+    /// `sign` or `verify`, with these flags.
+    pub(super) fn run(&self, command: &str, flags: &str) -> Run {
+        self.desk
+            .s3lo(&format!("{command} {} {flags}", self.image()))
+    }
+
+    /// The code of a run that could not.
+    #[track_caller]
+    pub(super) fn code(&self, command: &str, flags: &str) -> String {
+        let json = self.run(command, &format!("{flags} -o json"));
+        let json = json.ends_with(2).json();
+        json["error"]["code"].as_str().unwrap().to_owned()
+    }
+
+    /// The records of the image, by their file's name.
+    pub(super) fn records(&self) -> Vec<(String, Vec<u8>)> {
+        let folder = self.desk.file(RECORDS);
+        let read = |name: String| {
+            let bytes = std::fs::read(folder.join(&name)).unwrap();
+            (name, bytes)
+        };
+        files(&folder).into_iter().map(read).collect()
+    }
+
+    pub(super) fn unless_only_valid(&self, broken: &mut Broken, end: End) {
+        let signer = private_key();
+        let key = verdict::Key {
+            reference: "hashivault://ci-signer",
+            public: signer.public(),
+        };
+        let records: Vec<_> = self.records().into_iter().map(|(_, bytes)| bytes).collect();
+        broken.unless_only_valid(&records, end, &reference(), key);
+    }
+}
+
+pub(super) fn reference() -> Reference {
+    IMAGE.parse().unwrap()
+}
+
+/// The first version of the key.
+pub(super) fn private_key() -> PrivateKey {
+    PrivateKey::from_pkcs8(pem::parse(plain_key()).unwrap().contents()).unwrap()
+}
+
+/// Where the first version's record of the image lies.
+pub(super) fn record_path() -> String {
+    format!("{RECORDS}{}.json", private_key().public().id())
+}
+
+pub(super) fn encoded(text: &str) -> String {
+    BASE64_STANDARD.encode(text)
+}
+
+/// A server that answers nobody, and knows whether anybody came.
+pub(super) struct Elsewhere(TcpListener);
+
+impl Elsewhere {
+    fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        Self(listener)
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("http://{}", self.0.local_addr().unwrap())
+    }
+
+    /// What those who came have said, once the program has ended: the connection is kept for as long as
+    /// nobody takes it.
+    pub(super) fn visits(&self) -> Vec<String> {
+        let mut visits = Vec::new();
+        while let Ok((mut stream, _)) = self.0.accept() {
+            let mut said = Vec::new();
+            let _ = stream.read_to_end(&mut said);
+            visits.push(String::from_utf8_lossy(&said).into_owned());
+        }
+        visits
+    }
+}

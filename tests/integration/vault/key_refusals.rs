@@ -1,0 +1,411 @@
+//! Whoever may not use a key of Vault, or cannot, is told what to change.
+
+use serde_json::{Value, json};
+
+use crate::support::authority::Authority;
+use crate::support::aws_server::Key;
+use crate::support::program::Desk;
+use crate::support::s3_server::Reply;
+use crate::support::tools::openssl;
+use crate::support::vault::{ROOT, Service, Vault};
+use crate::support::vault_server::{Kind, TOKEN, VaultServer, json_answer, vault_errors};
+use crate::vault::refusals::{Page, assert_told};
+
+const IMAGE: &str = "local://./store/myapp:v1.0";
+
+/// A desk with a token that may do everything.
+fn desk(vault: &Vault) -> Desk {
+    Desk::with_image()
+        .with("VAULT_ADDR", &vault.address)
+        .with("VAULT_TOKEN", ROOT)
+}
+
+fn page() -> Page {
+    let mut page = Page::new();
+    page.keep_secret(ROOT);
+    page
+}
+
+fn sign(key: &str) -> String {
+    format!("sign {IMAGE} --key {key} --if-signed replace")
+}
+
+fn verify(key: &str) -> String {
+    format!("verify {IMAGE} --key {key}")
+}
+
+#[test]
+fn a_key_that_is_not_there_is_told_with_how_to_find_it_or_make_it() {
+    let (mut page, vault) = (page(), Vault::start());
+    let mut desk = desk(&vault);
+    let host = vault.host();
+    vault.mount("kv", "kv");
+    for (what, key) in [
+        ("no such key", "hashivault://ci-singer".to_owned()),
+        ("of OpenBao", "openbao://ci-singer".to_owned()),
+        (
+            "by its version",
+            "hashivault://ci-singer?version=2".to_owned(),
+        ),
+        (
+            "no such mount",
+            format!("hashivault://{host}/v1/team/b/transit/keys/k"),
+        ),
+        (
+            "another engine",
+            format!("hashivault://{host}/v1/kv/keys/k"),
+        ),
+        ("the system", format!("hashivault://{host}/v1/sys/keys/k")),
+        ("a login", format!("hashivault://{host}/v1/auth/jwt/keys/k")),
+    ] {
+        page.tell(what, &desk, &sign(&key));
+    }
+    page.tell("to verify", &desk, &verify("hashivault://ci-singer"));
+    desk.set("TRANSIT_SECRET_ENGINE_PATH", "team/a/transit");
+    page.tell("at another mount", &desk, &sign("hashivault://ci-singer"));
+    desk.set("TRANSIT_SECRET_ENGINE_PATH", "nowhere");
+    page.tell("at no mount", &desk, &sign("hashivault://ci-singer"));
+    assert_told!(page);
+}
+
+#[test]
+fn a_token_that_may_not_is_told_the_policy_that_it_lacks() {
+    let (mut page, vault) = (page(), Vault::start());
+    vault.key("ci-signer", "ecdsa-p256");
+    vault.policy(
+        "reads",
+        r#"path "transit/keys/ci-signer" { capabilities = ["read"] }"#,
+    );
+    vault.policy(
+        "creates",
+        r#"path "transit/keys/ci-signer" { capabilities = ["read"] }
+           path "transit/sign/ci-signer" { capabilities = ["create"] }"#,
+    );
+    let desk = |token: &str| desk(&vault).with("VAULT_TOKEN", token);
+    let of = |policy: &str| vault.token(&[policy], "5m");
+    let (nothing, reads, creates) = (of("default"), of("reads"), of("creates"));
+    for token in [&nothing, &reads, &creates] {
+        page.keep_secret(token);
+    }
+    let key = "hashivault://ci-signer";
+    page.tell("may nothing", &desk(&nothing), &sign(key));
+    page.tell("may nothing, to verify", &desk(&nothing), &verify(key));
+    page.tell(
+        "may nothing, for a public key",
+        &desk(&nothing),
+        &format!("public-key --key {key}"),
+    );
+    page.tell("may not sign", &desk(&reads), &sign(key));
+    page.tell(
+        "may create a signature and not update one",
+        &desk(&creates),
+        &sign(key),
+    );
+    let deep = format!(
+        "openbao://{}/v1/team/a/transit/keys/ci-signer",
+        vault.host()
+    );
+    page.tell("at another mount", &desk(&nothing), &sign(&deep));
+    let nowhere = format!("hashivault://{}/v1/nowhere/keys/ci-signer", vault.host());
+    page.tell("at no mount", &desk(&nothing), &sign(&nowhere));
+    assert_told!(page);
+}
+
+#[test]
+fn a_token_that_is_not_good_is_told_with_where_it_is_from() {
+    let (mut page, vault) = (page(), Vault::start());
+    vault.key("ci-signer", "ecdsa-p256");
+    vault.signer_policy("ci-signer");
+    let key = "hashivault://ci-signer";
+    let revoked = vault.token(&["ci-signer"], "5m");
+    vault.revoke(&revoked);
+    let used_up = vault.token_of(&json!({"policies": ["ci-signer"], "num_uses": 1}));
+    let of_a_namespace = format!("{revoked}.abcde");
+    for (what, token) in [
+        ("an unknown one", "hvs.canary-of-the-token"),
+        ("one of no known form", "canary-of-the-token"),
+        ("one that was revoked", &revoked),
+        ("one that is used up meanwhile", &used_up),
+        ("one of a namespace", &of_a_namespace),
+    ] {
+        page.keep_secret(token);
+        let mut desk = desk(&vault).with("VAULT_TOKEN", token);
+        desk.set("VAULT_MAX_RETRIES", "0");
+        page.tell(what, &desk, &sign(key));
+    }
+    let mut desk = desk(&vault).without("VAULT_TOKEN");
+    desk.set("BAO_TOKEN", "hvs.canary-of-the-token");
+    page.tell(
+        "in BAO_TOKEN, beside VAULT_ADDR",
+        &desk,
+        &sign("openbao://ci-signer"),
+    );
+    desk.set("BAO_ADDR", &vault.address);
+    page.tell("in BAO_TOKEN", &desk, &sign("openbao://ci-signer"));
+    desk.unset("BAO_ADDR");
+    desk.unset("BAO_TOKEN");
+    desk.write("token", "hvs.canary-of-the-token");
+    desk.set("VAULT_TOKEN_FILE", "token");
+    page.tell("in a file", &desk, &sign(key));
+    desk.unset("VAULT_TOKEN_FILE");
+    desk.write(".vault-token", "hvs.canary-of-the-token");
+    let home = desk.path().to_str().unwrap().to_owned();
+    desk.set("HOME", &home);
+    page.tell("at home", &desk, &verify(key));
+    let settings = json!({"token_policies": ["ci-signer"], "token_num_uses": 1});
+    let (role_id, secret_id) = vault.approle_of("ci", &settings);
+    desk.set("VAULT_ROLE_ID", &role_id);
+    desk.set("VAULT_SECRET_ID", &secret_id);
+    page.tell("of a login, for one use", &desk, &sign(key));
+    assert_told!(page);
+}
+
+#[test]
+fn a_key_that_cannot_sign_is_told_with_what_can() {
+    let (mut page, vault) = (page(), Vault::start());
+    let desk = desk(&vault);
+    vault.derived_key("derived");
+    for kind in ["aes256-gcm96", "chacha20-poly1305", "hmac"] {
+        vault.key(kind, kind);
+    }
+    let pem = std::fs::read_to_string(desk.file("keys/cosign.pub")).unwrap();
+    vault.public_key("imported", "ecdsa-p256", &pem);
+    for name in ["derived", "aes256-gcm96", "chacha20-poly1305", "hmac"] {
+        let key = format!("hashivault://{name}");
+        page.tell(name, &desk, &sign(&key));
+        page.tell(&format!("{name}, to verify"), &desk, &verify(&key));
+    }
+    page.tell("imported", &desk, &sign("hashivault://imported"));
+    let deep = format!(
+        "hashivault://{}/v1/team/a/transit/keys/secret",
+        vault.host()
+    );
+    vault.post(
+        "team/a/transit/keys/secret",
+        &json!({"type": "aes256-gcm96"}),
+    );
+    page.tell("at another mount", &desk, &sign(&deep));
+    // What is signed by the private half elsewhere is verified all the same.
+    desk.s3lo(&sign("keys/cosign.key")).ends_with(0);
+    desk.s3lo(&verify("hashivault://imported")).ends_with(0);
+    assert_told!(page);
+}
+
+#[test]
+fn a_version_that_is_not_to_be_had_is_told_with_those_that_are() {
+    let (mut page, vault) = (page(), Vault::start());
+    let desk = desk(&vault);
+    let deep = self::desk(&vault).with("TRANSIT_SECRET_ENGINE_PATH", "team/a/transit");
+    vault.post("team/a/transit/keys/once", &json!({"type": "ecdsa-p256"}));
+    page.tell(
+        "at another mount",
+        &deep,
+        &sign("hashivault://once?version=2"),
+    );
+    let key = "hashivault://rotated";
+    vault.key("rotated", "ecdsa-p256");
+    for _ in 2..=4 {
+        vault.rotate("rotated");
+    }
+    let tell = |page: &mut Page, what: &str, version: &str| {
+        page.tell(what, &desk, &sign(&format!("{key}?version={version}")));
+    };
+    tell(&mut page, "above the latest", "5");
+    tell(&mut page, "far above it", "18446744073709551615");
+    vault.configure("rotated", &json!({"min_encryption_version": 3}));
+    tell(&mut page, "below min_encryption_version", "2");
+    vault.configure("rotated", &json!({"min_decryption_version": 2}));
+    tell(&mut page, "below min_decryption_version", "1");
+    let old = verify(&format!("{key}?version=1"));
+    page.tell("below min_decryption_version, to verify", &desk, &old);
+    vault.configure("rotated", &json!({"min_decryption_version": 3}));
+    vault.trim("rotated", 3);
+    tell(&mut page, "trimmed", "2");
+    assert_told!(page);
+}
+
+/// The one thing that is told here and is no error: the program cannot know who signed by what it is not
+/// given.
+#[test]
+fn a_signature_by_a_version_that_is_held_back_comes_with_a_note() {
+    let vault = Vault::start();
+    let mut desk = desk(&vault);
+    vault.key("held", "ecdsa-p256");
+    vault.post(
+        "team/a/transit/keys/by-variable",
+        &json!({"type": "ecdsa-p256"}),
+    );
+    let deep = format!("hashivault://{}/v1/team/a/transit/keys/held", vault.host());
+    vault.post("team/a/transit/keys/held", &json!({"type": "ecdsa-p256"}));
+    let mut text = String::new();
+    for (key, mount, name) in [
+        ("hashivault://held", "transit", "held"),
+        (&deep, "team/a/transit", "held"),
+        ("hashivault://by-variable", "team/a/transit", "by-variable"),
+    ] {
+        desk.set("TRANSIT_SECRET_ENGINE_PATH", mount);
+        desk.s3lo(&sign(key)).ends_with(0);
+        vault.post(&format!("{mount}/keys/{name}/rotate"), &json!({}));
+        desk.s3lo(&verify(key)).ends_with(0);
+        let config = format!("{mount}/keys/{name}/config");
+        vault.post(&config, &json!({"min_decryption_version": 2}));
+        let run = desk.s3lo(&verify(key)).ends_with(1);
+        text.push_str(&format!("# {key}\n{}{}\n", run.out, run.err));
+        let json = desk.s3lo(&format!("{} -o json", verify(key)));
+        let json = json.ends_with(1).json();
+        let note = json["note"].as_str().unwrap();
+        assert!(run.err.contains(&format!("note: {note}")), "{json}");
+        assert!(
+            note.contains(&format!("`vault read {mount}/keys/{name}`")),
+            "{note}"
+        );
+        vault.post(&config, &json!({"min_decryption_version": 1}));
+        let json = desk.s3lo(&format!("{} -o json", verify(key)));
+        assert_eq!(json.ends_with(0).json()["note"], Value::Null);
+    }
+    let text = text.replace(vault.host(), "127.0.0.1:PORT");
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_vault_that_cannot_serve_is_told_as_such() {
+    let mut page = page();
+    page.keep_secret("of-the-secret-id");
+    let key = "hashivault://ci-signer";
+    let vault = Vault::start();
+    vault.key("ci-signer", "ecdsa-p256");
+    let hasty = |desk: Desk| desk.with("VAULT_MAX_RETRIES", "0");
+    let mut at = hasty(desk(&vault));
+    vault.seal();
+    page.tell("sealed", &at, &sign(key));
+    at.unset("VAULT_TOKEN");
+    at.set("VAULT_ROLE_ID", "ci");
+    at.set("VAULT_SECRET_ID", "of-the-secret-id");
+    page.tell("sealed, and to log in", &at, &verify(key));
+    vault.unseal();
+    let quota = json!({"rate": 1, "interval": "1h", "path": "transit/sign/ci-signer"});
+    vault.post("sys/quotas/rate-limit/ci", &quota);
+    let at = hasty(desk(&vault));
+    at.s3lo(&sign(key)).ends_with(0);
+    page.tell("throttled", &at, &format!("{} --timeout 2s", sign(key)));
+    let nobody = at.with("VAULT_ADDR", "http://127.0.0.1:1");
+    page.tell("not there", &nobody, &sign(key));
+    assert_told!(page);
+}
+
+#[test]
+fn a_connection_that_cannot_be_trusted_is_told_with_what_to_trust() {
+    let mut page = page();
+    let (ours, clients) = (Authority::new(), Authority::new());
+    let vault = Vault::start_with(&Service {
+        authority: Some(&ours),
+        clients: Some(&clients),
+        ..Service::default()
+    });
+    vault.key("ci-signer", "ecdsa-p256");
+    let mut desk = desk(&vault).with("VAULT_MAX_RETRIES", "0");
+    desk.write("ours.pem", ours.pem());
+    desk.write("clients.pem", clients.pem());
+    let line = sign("hashivault://ci-signer");
+    let others = desk.file("others.pem");
+    let made = openssl(&[
+        "req",
+        "-x509",
+        "-nodes",
+        "-subj",
+        "/CN=another",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-keyout",
+        "/dev/null",
+        "-out",
+        others.to_str().unwrap(),
+    ]);
+    assert!(made.status.success());
+    desk.set("VAULT_CACERT", "others.pem");
+    page.tell("an authority that is not trusted", &desk, &line);
+    desk.set("VAULT_CACERT", "clients.pem");
+    page.tell("another authority of the same name", &desk, &line);
+    desk.set("VAULT_CACERT", "ours.pem");
+    page.tell("a client certificate is demanded", &desk, &line);
+    let (certificate, key) = ours.certificate("client.example");
+    desk.write("client.pem", certificate);
+    desk.write("client.key", key);
+    desk.set("VAULT_CLIENT_CERT", "client.pem");
+    desk.set("VAULT_CLIENT_KEY", "client.key");
+    page.tell("one of another authority", &desk, &line);
+    let (certificate, key) = clients.certificate("client.example");
+    desk.write("client.pem", certificate);
+    desk.write("client.key", key);
+    desk.s3lo(&line).ends_with(0);
+    let named = vault.address.replace("127.0.0.1", "localhost");
+    desk.set("VAULT_ADDR", &named);
+    page.tell("another name", &desk, &line);
+    let plain = vault.address.replace("https", "http");
+    desk.set("VAULT_ADDR", &plain);
+    page.tell("TLS is served, and none is spoken", &desk, &line);
+    let other = Vault::start();
+    desk.set("VAULT_ADDR", &other.address.replace("http", "https"));
+    page.tell("TLS is spoken, and none is served", &desk, &line);
+    assert_told!(page);
+}
+
+#[test]
+fn what_no_vault_answers_is_told_as_such() {
+    let mut page = Page::new();
+    page.keep_secret(TOKEN);
+    type Answer = fn() -> Reply;
+    let cases: [(&str, Kind, Answer); 12] = [
+        ("a page of a proxy", Kind::Key, || {
+            Reply::Answer(200, vec![], "<html>".into())
+        }),
+        ("the page of a failure", Kind::Key, || {
+            Reply::Answer(502, vec![], "<html>".into())
+        }),
+        ("a refusal of a proxy", Kind::Key, || {
+            Reply::Answer(403, vec![], "<html>".into())
+        }),
+        ("a redirect", Kind::Key, || {
+            let to = "https://vault-2.example/v1/transit/keys/ci-signer";
+            Reply::Answer(307, vec![], vec![]).header("location", to)
+        }),
+        ("a redirect to nowhere", Kind::Sign, || {
+            Reply::Answer(301, vec![], vec![])
+        }),
+        ("an internal error", Kind::Sign, || {
+            vault_errors(500, &["internal error"])
+        }),
+        ("a request that it does not like", Kind::Sign, || {
+            vault_errors(400, &["unsupported hash algorithm"])
+        }),
+        ("a key without versions", Kind::Key, || {
+            json_answer(&json!({"data": {"type": "ecdsa-p256", "keys": {}, "latest_version": 1}}))
+        }),
+        ("a public key that is none", Kind::Key, || {
+            let keys = json!({"1": {"public_key": "hello"}});
+            json_answer(&json!({"data": {"type": "ecdsa-p256", "keys": keys, "latest_version": 1}}))
+        }),
+        ("a signature of another version", Kind::Sign, || {
+            json_answer(&json!({"data": {"signature": "vault:v2:AAAA"}}))
+        }),
+        ("a signature that is none", Kind::Sign, || {
+            json_answer(&json!({"data": {"signature": "vault:v1:AAAA"}}))
+        }),
+        ("more than any key takes", Kind::Key, || Reply::Flood {
+            bytes: 8 << 20,
+            length: None,
+        }),
+    ];
+    for (what, kind, answer) in cases {
+        let vault = VaultServer::start(Key::of_vector("p256-pkcs8"));
+        vault.fault(move |call| (call.kind == kind).then(answer));
+        let desk = Desk::with_image()
+            .with("VAULT_ADDR", &vault.endpoint)
+            .with("VAULT_TOKEN", TOKEN)
+            .with("VAULT_MAX_RETRIES", "0");
+        page.tell(what, &desk, &sign("hashivault://ci-signer"));
+    }
+    assert_told!(page);
+}

@@ -1,0 +1,343 @@
+//! A job that Vault does not let in is told what to change, complete enough to paste; its token is told to
+//! nobody.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use serde_json::json;
+
+use crate::support::aws_server::{AUDIENCE, AwsServer, Issuer, TokenAlgorithm, now};
+use crate::support::program::Desk;
+use crate::support::s3_server::Reply;
+use crate::support::vault::{Cluster, Vault};
+use crate::vault::refusals::{Page, assert_told};
+
+const SIGN: &str = "sign local://./store/myapp:v1.0 --key hashivault://ci-signer";
+const SUBJECT: &str = "repo:acme/app:ref:refs/heads/main";
+
+/// Nothing that is asked here is answered by anybody.
+fn bare() -> Desk {
+    Desk::with_image().with("VAULT_ADDR", "https://vault.example")
+}
+
+#[test]
+fn a_ci_system_that_gives_no_token_is_told_in_its_own_yaml() {
+    let mut page = Page::new();
+    for (variable, value) in [
+        ("GITHUB_ACTIONS", "true"),
+        ("GITLAB_CI", "true"),
+        ("CIRCLECI", "true"),
+        ("BITBUCKET_BUILD_NUMBER", "7"),
+        ("JENKINS_URL", "https://ci.example"),
+        ("NOTHING", "special"),
+    ] {
+        let desk = bare().with(variable, value);
+        page.tell(
+            &format!("{variable}={value}"),
+            &desk,
+            &format!("{SIGN} --vault-role ci"),
+        );
+    }
+    let desk = bare().with("VAULT_AUTH_ROLE", "ci");
+    page.tell("VAULT_AUTH_ROLE=ci", &desk, SIGN);
+    let bao = SIGN.replace("hashivault", "openbao");
+    page.tell(
+        "OpenBao",
+        &bare().with("GITLAB_CI", "true"),
+        &format!("{bao} --vault-role ci"),
+    );
+    assert_told!(page);
+}
+
+#[test]
+fn an_agent_that_gives_no_token_is_told_of() {
+    let mut page = Page::new();
+    let mut desk = bare()
+        .with("BUILDKITE", "true")
+        .with("PATH", "/usr/bin:/bin");
+    let line = format!("{SIGN} --vault-role ci");
+    page.tell("not in PATH", &desk, &line);
+    let path = format!("{}:/usr/bin:/bin", desk.file("bin").display());
+    desk.set("PATH", &path);
+    desk.set("VAULT_MAX_RETRIES", "0");
+    for (what, script) in [
+        ("it fails", "echo 'fatal: no access token' >&2; exit 3"),
+        ("it answers nonsense", "echo hello"),
+    ] {
+        let agent = desk.file("bin/buildkite-agent");
+        desk.write("bin/buildkite-agent", format!("#!/bin/sh\n{script}\n"));
+        std::fs::set_permissions(agent, std::fs::Permissions::from_mode(0o755)).unwrap();
+        page.tell(what, &desk, &line);
+    }
+    assert_told!(page);
+}
+
+#[test]
+fn github_that_gives_no_token_is_told_of() {
+    let mut page = Page::new();
+    for (what, status, body) in [
+        ("the job may not ask", 403, "{}"),
+        ("GitHub is down", 503, "{}"),
+        ("its token is none", 200, r#"{"value": "hello"}"#),
+    ] {
+        let ci = AwsServer::start();
+        ci.fault(move |_| Some(Reply::Answer(status, Vec::new(), body.into())));
+        let mut desk = bare().with("VAULT_MAX_RETRIES", "0");
+        for (name, value) in ci.github_environment() {
+            desk.set(&name, &value);
+        }
+        page.tell(what, &desk, &format!("{SIGN} --vault-role ci"));
+    }
+    assert_told!(page);
+}
+
+#[test]
+fn what_is_missing_for_a_login_is_named() {
+    let mut page = Page::new();
+    page.keep_secret("canary-of-the-secret-id");
+    let mut desk = bare();
+    let kubernetes = "--vault-auth kubernetes";
+    page.tell(
+        "Kubernetes without a role",
+        &desk,
+        &format!("{SIGN} {kubernetes}"),
+    );
+    page.tell(
+        "Kubernetes outside of a pod",
+        &desk,
+        &format!("{SIGN} {kubernetes} --vault-role ci"),
+    );
+    page.tell(
+        "AppRole and nothing",
+        &desk,
+        &format!("{SIGN} --vault-auth approle"),
+    );
+    desk.set("VAULT_SECRET_ID", "canary-of-the-secret-id");
+    page.tell(
+        "a secret ID alone, by AppRole",
+        &desk,
+        &format!("{SIGN} --vault-auth approle"),
+    );
+    page.tell("a secret ID alone", &desk, SIGN);
+    desk.unset("VAULT_SECRET_ID");
+    desk.set("VAULT_ROLE_ID", "675a50e7-cfe0-be76-e35f-49ec009731ea");
+    page.tell("a role ID alone", &desk, SIGN);
+    let bao = SIGN.replace("hashivault", "openbao");
+    page.tell("a role ID alone, for OpenBao", &desk, &bao);
+    assert_told!(page);
+}
+
+#[test]
+fn a_place_that_holds_no_identity_token_is_named() {
+    let mut page = Page::new();
+    page.keep_secret("canary-of-something-else");
+    let mut desk = bare();
+    desk.write("token", "canary-of-something-else");
+    desk.set("GARBAGE", "canary-of-something-else");
+    desk.set("EMPTY", "");
+    for flags in [
+        "--vault-jwt-file nowhere",
+        "--vault-jwt-file keys",
+        "--vault-jwt-file token",
+        "--vault-jwt-env NOWHERE",
+        "--vault-jwt-env EMPTY",
+        "--vault-jwt-env GARBAGE",
+        "--vault-auth kubernetes --vault-jwt-file token",
+    ] {
+        page.tell(flags, &desk, &format!("{SIGN} --vault-role ci {flags}"));
+    }
+    // Each of these asks for a login, without a role that is named.
+    for flags in [
+        "--vault-jwt-env GARBAGE",
+        "--vault-audience other",
+        "--vault-auth-mount jwt",
+    ] {
+        page.tell(&format!("{flags} alone"), &desk, &format!("{SIGN} {flags}"));
+    }
+    assert_told!(page);
+}
+
+/// A Vault that believes an issuer, at a mount with a role for its main branch.
+struct Believing {
+    vault: Vault,
+    issuer: Issuer,
+    page: Page,
+}
+
+impl Believing {
+    fn new(url: &str) -> Self {
+        let (vault, issuer) = (Vault::start(), Issuer::new(url, TokenAlgorithm::Es256));
+        vault.jwt_config("jwt", &issuer);
+        Self {
+            vault,
+            issuer,
+            page: Page::new(),
+        }
+    }
+
+    /// Logs in with `token`, in vain.
+    #[track_caller]
+    fn tell(&mut self, what: &str, token: &str, flags: &str) {
+        let desk = Desk::with_image()
+            .with("VAULT_ADDR", &self.vault.address)
+            .with("TOKEN", token);
+        self.page.keep_secret(token);
+        let line = format!("{SIGN} --vault-jwt-env TOKEN {flags}");
+        self.page.tell(what, &desk, &line);
+    }
+}
+
+#[test]
+fn what_vault_says_of_an_identity_token_is_told_with_what_to_do() {
+    let mut to = Believing::new("https://gitlab.com");
+    let address = to.vault.address.clone();
+    let claims = json!({"sub": SUBJECT});
+    to.vault
+        .jwt_role("jwt", "ci", &address, &claims, &["signer"]);
+    let project = json!({"project_path": "acme/app"});
+    to.vault
+        .jwt_role("jwt", "project", &address, &project, &["signer"]);
+    to.vault.post(
+        "auth/jwt/role/subject",
+        &json!({
+            "role_type": "jwt",
+            "user_claim": "sub",
+            "bound_audiences": [address],
+            "bound_subject": "project_path:acme/app:ref_type:branch:ref:main",
+        }),
+    );
+    let any = json!({"role_type": "jwt", "user_claim": "sub", "bound_claims": {"sub": SUBJECT}});
+    to.vault.post("auth/jwt/role/no-audience", &any);
+    let role = "--vault-role ci";
+    let issuer = to.issuer.clone();
+    let token = issuer.identity_token(SUBJECT, &address, 300);
+    let other = issuer.identity_token(SUBJECT, "https://other.example", 300);
+    to.tell("a token for others", &other, role);
+    to.tell("a role of no audience", &token, "--vault-role no-audience");
+    to.tell("no such role", &token, "--vault-role nobody");
+    to.tell("no role at all", &token, "--vault-auth jwt");
+    let branch = issuer.identity_token("repo:acme/app:ref:refs/heads/x", &address, 300);
+    to.tell("another branch", &branch, role);
+    to.tell("a claim that is not there", &token, "--vault-role project");
+    to.tell("another subject", &token, "--vault-role subject");
+    let expired = issuer.identity_token(SUBJECT, &address, -400);
+    to.tell("one that has expired", &expired, role);
+    let early = issuer.token(&json!({
+        "iss": issuer.url(), "sub": SUBJECT, "aud": address, "nbf": now() + 600, "exp": now() + 900,
+    }));
+    to.tell("one that is not valid yet", &early, role);
+    let (body, signature) = token.rsplit_once('.').unwrap();
+    let forged = format!("{body}.{}", signature.chars().rev().collect::<String>());
+    to.tell("one with another signature", &forged, role);
+    let stranger = Issuer::new("https://gitlab.com", TokenAlgorithm::Es256);
+    let strange = stranger.identity_token(SUBJECT, &address, 300);
+    to.tell("one of another key", &strange, role);
+    let elsewhere = issuer.token(&json!({
+        "iss": "https://gitlab.example", "sub": SUBJECT, "aud": address, "exp": now() + 300,
+    }));
+    to.tell("one of another issuer", &elsewhere, role);
+    to.tell(
+        "nothing is mounted there",
+        &token,
+        &format!("{role} --vault-auth-mount gitlab"),
+    );
+    to.tell(
+        "an engine is mounted there",
+        &token,
+        &format!("{role} --vault-auth-mount transit"),
+    );
+    to.tell(
+        "another login is mounted there",
+        &token,
+        &format!("{role} --vault-auth-mount approle"),
+    );
+    to.vault.mount_login("bare", "jwt");
+    to.tell(
+        "nobody configured it",
+        &token,
+        &format!("{role} --vault-auth-mount bare"),
+    );
+    let hostile = issuer.identity_token("a`; rm -rf / #\u{1b}[31m\n::error::", "$(id)", 300);
+    to.tell("a subject that wants to be pasted", &hostile, role);
+    assert_told!(to.page);
+}
+
+#[test]
+fn a_token_that_is_for_others_is_told_before_it_is_shown() {
+    let mut to = Believing::new("https://gitlab.com");
+    let address = to.vault.address.clone();
+    let issuer = to.issuer.clone();
+    let for_aws = issuer.identity_token(SUBJECT, AUDIENCE, 300);
+    let for_us = issuer.identity_token(SUBJECT, &address, 300);
+    to.tell("it is for AWS", &for_aws, "--vault-role ci");
+    to.tell(
+        "it is for AWS, in a pod",
+        &for_aws,
+        "--vault-auth kubernetes --vault-role ci",
+    );
+    to.tell(
+        "another is wished",
+        &for_us,
+        "--vault-role ci --vault-audience other",
+    );
+    assert_told!(to.page);
+}
+
+#[test]
+fn an_approle_that_is_refused_is_told_what_to_renew() {
+    let (mut page, vault) = (Page::new(), Vault::start());
+    let (role_id, secret_id) = vault.approle("ci", &["signer"]);
+    let one_use = json!({"token_policies": ["signer"], "secret_id_num_uses": 1});
+    let (other_role, used_up) = vault.approle_of("once", &one_use);
+    let mut desk = Desk::with_image().with("VAULT_ADDR", &vault.address);
+    page.keep_secret(&secret_id);
+    page.keep_secret(&used_up);
+    for (what, role_id, secret_id) in [
+        ("a secret ID of another role", &role_id, &used_up),
+        ("no such role ID", &"of-nobody".to_owned(), &secret_id),
+    ] {
+        desk.set("VAULT_ROLE_ID", role_id);
+        desk.set("VAULT_SECRET_ID", secret_id);
+        page.tell(what, &desk, SIGN);
+    }
+    desk.set("VAULT_ROLE_ID", &other_role);
+    desk.set("VAULT_SECRET_ID", &used_up);
+    // It opens, and what is behind is not there.
+    desk.s3lo(SIGN).ends_with(2);
+    page.tell("a secret ID that is used up", &desk, SIGN);
+    desk.set("VAULT_SECRET_ID", &secret_id);
+    page.tell(
+        "no such mount",
+        &desk,
+        &format!("{SIGN} --vault-auth-mount nowhere"),
+    );
+    assert_told!(page);
+}
+
+#[test]
+fn a_service_account_that_is_refused_is_told_where_to_look() {
+    let (mut page, vault, cluster) = (Page::new(), Vault::start(), Cluster::start());
+    let desk = Desk::with_image().with("VAULT_ADDR", &vault.address);
+    let line = format!("{SIGN} --vault-auth kubernetes --vault-jwt-file token");
+    let token = cluster.service_account_token("ci", "builder");
+    let mut tell = |what: &str, token: &str, flags: &str| {
+        page.keep_secret(token);
+        desk.write("token", token);
+        page.tell(what, &desk, &format!("{line} {flags}"));
+    };
+    tell("nobody made a role", &token, "--vault-role ci");
+    vault.kubernetes_config("kubernetes", &cluster);
+    vault.kubernetes_role("kubernetes", "ci", ("ci", "builder"), &["signer"]);
+    tell("no such role", &token, "--vault-role nobody");
+    let other = cluster.service_account_token("ci", "default");
+    tell("another account", &other, "--vault-role ci");
+    let other = cluster.service_account_token("dev", "builder");
+    tell("another namespace", &other, "--vault-role ci");
+    cluster.forget(&token);
+    tell("the pod is gone", &token, "--vault-role ci");
+    tell(
+        "no such mount",
+        &token,
+        "--vault-role ci --vault-auth-mount k8s",
+    );
+    assert_told!(page);
+}

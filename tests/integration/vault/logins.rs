@@ -1,0 +1,411 @@
+//! Logins to a real Vault: in whatever CI system a job runs, and with whatever else it has.
+
+use std::sync::Once;
+
+use serde_json::{Value, json};
+
+use crate::aws::identity::buildkite;
+use crate::support::MANIFEST;
+use crate::support::aws_server::{AUDIENCE, AwsServer, Issuer, TokenAlgorithm};
+use crate::support::program::{Desk, Run};
+use crate::support::vault::{Cluster, Vault, vault};
+
+const IMAGE: &str = "local://./store/myapp:v1.0";
+const SUBJECT: &str = "repo:acme/app:ref:refs/heads/main";
+
+/// Somebody who has an image to sign, and a key in a Vault. The key's name is that of the policy, too, which
+/// allows to sign by it, and of the role whose tokens have that policy.
+pub(crate) struct Job<'a> {
+    pub(crate) vault: &'a Vault,
+    pub(crate) name: &'a str,
+    pub(crate) desk: Desk,
+}
+
+impl<'a> Job<'a> {
+    /// With nothing to log in with, and no role.
+    pub(crate) fn new(vault: &'a Vault, name: &'a str) -> Self {
+        vault.key(name, "ecdsa-p256");
+        vault.signer_policy(name);
+        let desk = Desk::with_image().with("VAULT_ADDR", &vault.address);
+        Self { vault, name, desk }
+    }
+
+    /// As a job of GitHub Actions, which may log in where `jwt` is mounted.
+    pub(crate) fn in_github(vault: &'a Vault, name: &'a str) -> (Self, AwsServer) {
+        let (mut job, ci) = (Self::new(vault, name), AwsServer::start());
+        trust_github(vault);
+        job.has_role("jwt", &vault.address, SUBJECT);
+        for (name, value) in ci.github_environment() {
+            job.desk.set(&name, &value);
+        }
+        (job, ci)
+    }
+
+    /// Makes the role, where a login of the kind `jwt` is mounted.
+    pub(crate) fn has_role(&self, mount: &str, audience: &str, subject: &str) {
+        let claims = json!({"sub": subject});
+        self.vault
+            .jwt_role(mount, self.name, audience, &claims, &[self.name]);
+    }
+
+    /// `sign`, `verify` or `public-key`.
+    pub(crate) fn run(&self, command: &str, flags: &str) -> Run {
+        let image = if command == "public-key" { "" } else { IMAGE };
+        self.desk.s3lo(&format!(
+            "{command} {image} --key hashivault://{} {flags}",
+            self.name
+        ))
+    }
+
+    #[track_caller]
+    pub(crate) fn signs(&self, flags: &str) {
+        let json = self.run("sign", &format!("--if-signed replace -o json {flags}"));
+        assert_eq!(json.ends_with(0).json()["status"], "signed");
+    }
+
+    /// The code of a run that could not.
+    #[track_caller]
+    pub(crate) fn refused(&self, flags: &str) -> String {
+        let json = self.run("sign", &format!("--if-signed replace -o json {flags}"));
+        let json = json.ends_with(2).json();
+        json["error"]["code"].as_str().unwrap().to_owned()
+    }
+}
+
+/// Lets a Vault believe GitHub. The shared one hears of it once.
+fn trust_github(own: &Vault) {
+    static SHARED: Once = Once::new();
+    let trust = || own.jwt_config("jwt", &Issuer::github());
+    if std::ptr::eq(own, vault()) {
+        SHARED.call_once(trust);
+    } else {
+        trust();
+    }
+}
+
+/// The audiences for which GitHub was asked for tokens.
+fn audiences(ci: &AwsServer) -> Vec<Value> {
+    let calls = ci.calls();
+    let asked = calls.iter().filter(|call| call.action == "token");
+    asked.map(|call| call.body["audience"].clone()).collect()
+}
+
+#[test]
+fn a_github_job_signs_and_verifies_by_a_role() {
+    let (job, ci) = Job::in_github(vault(), "github");
+    let role = "--vault-role github";
+    job.signs(role);
+    assert_eq!(audiences(&ci), [job.vault.address.as_str()]);
+    job.run("verify", role).ends_with(0);
+    let public = job.run("public-key", role).ends_with(0);
+    job.desk.write("release.pub", public.out);
+    // Nobody needs a login to verify by that.
+    let line = format!("verify {IMAGE} --key release.pub");
+    job.desk.s3lo(&line).ends_with(0);
+    assert_eq!(audiences(&ci).len(), 3);
+}
+
+#[test]
+fn the_role_the_method_and_its_mount_may_be_in_variables() {
+    let (mut job, ci) = Job::in_github(vault(), "by-variables");
+    assert_eq!(job.refused(""), "no_credentials");
+    job.desk.set("VAULT_AUTH_ROLE", "by-variables");
+    job.signs("");
+    job.desk.set("VAULT_AUTH_METHOD", "jwt");
+    job.signs("");
+    vault().mount_login("github-by-variables", "jwt");
+    vault().jwt_config("github-by-variables", &Issuer::github());
+    job.has_role("github-by-variables", &job.vault.address, SUBJECT);
+    job.desk.set("VAULT_AUTH_PATH", "github-by-variables");
+    job.signs("");
+    assert_eq!(audiences(&ci).len(), 3);
+    // What is typed comes before each of them.
+    job.desk.set("VAULT_AUTH_ROLE", "nobody");
+    job.desk.set("VAULT_AUTH_METHOD", "approle");
+    job.desk.set("VAULT_AUTH_PATH", "nowhere");
+    job.signs("--vault-auth jwt --vault-role by-variables --vault-auth-mount jwt");
+}
+
+#[test]
+fn a_mount_with_a_default_role_needs_none_that_is_named() {
+    let (job, _ci) = Job::in_github(vault(), "by-default");
+    vault().mount_login("with-a-default", "jwt");
+    let issuer = Issuer::github();
+    vault().post(
+        "auth/with-a-default/config",
+        &json!({"jwt_validation_pubkeys": [issuer.public_key()], "default_role": "by-default"}),
+    );
+    job.has_role("with-a-default", &job.vault.address, SUBJECT);
+    job.signs("--vault-auth jwt --vault-auth-mount with-a-default");
+}
+
+#[test]
+fn a_login_is_found_at_a_mount_of_any_depth() {
+    let (job, _ci) = Job::in_github(vault(), "deep");
+    vault().mount_login("team/b/github", "jwt");
+    vault().jwt_config("team/b/github", &Issuer::github());
+    vault().jwt_role(
+        "team/b/github",
+        "only-there",
+        &job.vault.address,
+        &json!({"sub": SUBJECT}),
+        &["deep"],
+    );
+    for mount in [
+        "team/b/github",
+        "/team/b/github/",
+        "auth/team/b/github",
+        "auth/team/b/github/",
+    ] {
+        job.signs(&format!(
+            "--vault-role only-there --vault-auth-mount {mount}"
+        ));
+    }
+    assert_eq!(job.refused("--vault-role only-there"), "login_refused");
+}
+
+#[test]
+fn the_audience_is_the_one_that_is_asked_for() {
+    let (job, ci) = Job::in_github(vault(), "audience");
+    job.has_role("jwt", "https://vault.example/?a=b&c", SUBJECT);
+    let role = "--vault-role audience";
+    job.signs(&format!(
+        "{role} --vault-audience https://vault.example/?a=b&c"
+    ));
+    assert_eq!(audiences(&ci), ["https://vault.example/?a=b&c"]);
+    assert_eq!(job.refused(role), "login_refused");
+    assert_eq!(audiences(&ci)[1], job.vault.address);
+}
+
+#[test]
+fn the_audience_is_the_server_s_address_however_that_is_written() {
+    let (mut job, ci) = Job::in_github(vault(), "written");
+    let address = job.vault.address.clone();
+    job.desk.set("VAULT_ADDR", &format!("{address}/"));
+    job.signs("--vault-role written");
+    job.desk.unset("VAULT_ADDR");
+    job.signs(&format!("--vault-role written --vault-address {address}"));
+    assert_eq!(audiences(&ci), [address.as_str(), &address]);
+}
+
+/// A Vault that believes `url`, and a token of it for `audience`.
+fn token_of<'a>(vault: &'a Vault, url: &str, audience: &str) -> (Job<'a>, String) {
+    let issuer = Issuer::new(url, TokenAlgorithm::Es256);
+    vault.jwt_config("jwt", &issuer);
+    let job = Job::new(vault, "signer");
+    let subject = "project_path:acme/app:ref_type:branch:ref:main";
+    job.has_role("jwt", audience, subject);
+    (job, issuer.identity_token(subject, audience, 300))
+}
+
+#[test]
+fn every_ci_system_that_gives_tokens_by_a_variable_logs_in() {
+    let vault = Vault::start();
+    let circle = "https://oidc.circleci.com/org/00000000-1111-2222-3333-444444444444";
+    let of_circle = "00000000-1111-2222-3333-444444444444";
+    let bitbucket = "https://api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc";
+    let of_bitbucket = "ari:cloud:bitbucket::workspace/00000000-1111-2222-3333-444444444444";
+    for (issuer, audience, variables) in [
+        // That of another audience, which GitLab makes as well, is not taken.
+        (
+            "https://gitlab.com",
+            vault.address.as_str(),
+            "GITLAB_CI=true VAULT_ID_TOKEN=@ GITLAB_OIDC_TOKEN=not.the.one ID_TOKEN=nor.this.one",
+        ),
+        (
+            circle,
+            of_circle,
+            "CIRCLECI=true CIRCLE_OIDC_TOKEN_V2=@ CIRCLE_OIDC_TOKEN=not.the.one",
+        ),
+        (circle, of_circle, "CIRCLECI=true CIRCLE_OIDC_TOKEN=@"),
+        (
+            bitbucket,
+            of_bitbucket,
+            "BITBUCKET_BUILD_NUMBER=7 BITBUCKET_STEP_OIDC_TOKEN=@",
+        ),
+    ] {
+        let (mut job, token) = token_of(&vault, issuer, audience);
+        for pair in variables.split_whitespace() {
+            let (name, value) = pair.split_once('=').unwrap();
+            job.desk.set(name, &value.replace('@', &token));
+        }
+        job.signs("--vault-role signer");
+        job.desk.set("VAULT_AUTH_ROLE", "signer");
+        job.signs("");
+    }
+}
+
+#[test]
+fn in_buildkite_the_agent_is_asked_for_a_token_for_vault() {
+    let vault = Vault::start();
+    let (mut job, token) = token_of(&vault, "https://agent.buildkite.com", &vault.address);
+    buildkite(&mut job.desk, "cat token");
+    job.desk.write("token", format!("{token}\n"));
+    // What is for AWS by convention is not for Vault.
+    job.desk.set("BUILDKITE_OIDC_TOKEN", "not.the.one");
+    job.signs("--vault-role signer");
+    let noted = std::fs::read_to_string(job.desk.file("agent.arguments")).unwrap();
+    let asked = format!(
+        "oidc request-token --audience {} --lifetime 300\n",
+        vault.address
+    );
+    assert_eq!(noted, asked);
+}
+
+#[test]
+fn a_token_may_be_in_any_file_or_any_variable() {
+    let vault = Vault::start();
+    let (mut job, token) = token_of(&vault, "https://ci.example", &vault.address);
+    job.desk.write("run/token", format!("{token}\n"));
+    job.desk.set("MY_TOKEN", &token);
+    // What the CI system offers does not matter then.
+    for (name, value) in AwsServer::start().github_environment() {
+        job.desk.set(&name, &value);
+    }
+    for flags in ["--vault-jwt-file run/token", "--vault-jwt-env MY_TOKEN"] {
+        job.signs(&format!("--vault-role signer {flags}"));
+    }
+    // It says by itself for whom it is, and whoever names that is taken at their word.
+    for (audience, code) in [
+        (vault.address.as_str(), None),
+        ("other", Some("no_identity_token")),
+    ] {
+        let flags =
+            format!("--vault-role signer --vault-jwt-env MY_TOKEN --vault-audience {audience}");
+        match code {
+            None => job.signs(&flags),
+            Some(code) => assert_eq!(job.refused(&flags), code),
+        }
+    }
+}
+
+#[test]
+fn a_token_for_aws_is_not_shown_to_vault_unless_somebody_says_so() {
+    let vault = Vault::start();
+    for audience in [AUDIENCE, "sts.amazonaws.com.cn"] {
+        // Vault would take it.
+        let (mut job, token) = token_of(&vault, "https://gitlab.com", audience);
+        job.desk.set("GITLAB_CI", "true");
+        job.desk.set("VAULT_ID_TOKEN", &token);
+        let role = "--vault-role signer";
+        assert_eq!(job.refused(role), "no_identity_token");
+        let elsewhere = format!("{role} --vault-jwt-env VAULT_ID_TOKEN");
+        assert_eq!(job.refused(&elsewhere), "no_identity_token");
+        job.signs(&format!("{role} --vault-audience {audience}"));
+    }
+    // One of several audiences is one too many.
+    let issuer = Issuer::new("https://gitlab.com", TokenAlgorithm::Es256);
+    vault.jwt_config("jwt", &issuer);
+    let mut job = Job::new(&vault, "several");
+    job.has_role("jwt", &vault.address, SUBJECT);
+    let now = crate::support::aws_server::now();
+    job.desk.set(
+        "TOKEN",
+        &issuer.token(&json!({
+            "iss": issuer.url(),
+            "sub": SUBJECT,
+            "aud": [vault.address, AUDIENCE],
+            "nbf": now,
+            "exp": now + 300,
+        })),
+    );
+    let flags = "--vault-role several --vault-jwt-env TOKEN";
+    assert_eq!(job.refused(flags), "no_identity_token");
+    let wanted = format!("{flags} --vault-audience {}", vault.address);
+    assert_eq!(job.refused(&wanted), "no_identity_token");
+    job.signs(&format!("{flags} --vault-audience {AUDIENCE}"));
+}
+
+#[test]
+fn a_token_for_another_server_is_not_shown_to_this_one_unless_somebody_says_so() {
+    let vault = Vault::start();
+    let (mut job, token) = token_of(&vault, "https://gitlab.com", "https://vault.example");
+    job.desk.set("TOKEN", &token);
+    let flags = "--vault-role signer --vault-jwt-env TOKEN";
+    assert_eq!(job.refused(flags), "no_identity_token");
+    job.signs(&format!("{flags} --vault-audience https://vault.example"));
+    // A name that is no URL says nothing of servers.
+    let (mut job, token) = token_of(&vault, "https://gitlab.com", "vault");
+    job.desk.set("TOKEN", &token);
+    job.signs(flags);
+}
+
+#[test]
+fn an_approle_logs_in_by_two_variables() {
+    let mut job = Job::new(vault(), "approle");
+    let (role_id, secret_id) = vault().approle("approle", &["approle"]);
+    job.desk.set("VAULT_ROLE_ID", &role_id);
+    job.desk.set("VAULT_SECRET_ID", &secret_id);
+    job.signs("");
+    job.run("verify", "").ends_with(0);
+    job.run("public-key", "--vault-auth approle").ends_with(0);
+    job.desk.set("VAULT_AUTH_METHOD", "approle");
+    job.signs("");
+    // The mount has its variable and its flag here as well.
+    job.desk.set("VAULT_AUTH_PATH", "nowhere");
+    assert_eq!(job.refused(""), "login_refused");
+    job.signs("--vault-auth-mount approle");
+}
+
+#[test]
+fn a_secret_id_of_one_use_is_enough_for_a_run() {
+    let mut job = Job::new(vault(), "one-use");
+    let settings = json!({"token_policies": ["one-use"], "secret_id_num_uses": 1});
+    let (role_id, secret_id) = vault().approle_of("one-use", &settings);
+    job.desk.set("VAULT_ROLE_ID", &role_id);
+    job.desk.set("VAULT_SECRET_ID", &secret_id);
+    job.signs("");
+    assert_eq!(job.refused(""), "login_refused");
+}
+
+#[test]
+fn a_pod_logs_in_by_the_token_of_its_service_account() {
+    let (vault, cluster) = (Vault::start(), Cluster::start());
+    vault.kubernetes_config("kubernetes", &cluster);
+    let mut job = Job::new(&vault, "pod");
+    vault.kubernetes_role("kubernetes", "pod", ("ci", "builder"), &["pod"]);
+    let token = cluster.service_account_token("ci", "builder");
+    job.desk.write("token", format!("{token}\n"));
+    let file = "--vault-jwt-file token";
+    job.signs(&format!("--vault-auth kubernetes --vault-role pod {file}"));
+    job.desk.set("VAULT_AUTH_METHOD", "kubernetes");
+    job.desk.set("VAULT_AUTH_ROLE", "pod");
+    job.signs(file);
+    job.run("verify", file).ends_with(0);
+    // Another account of the same cluster is not let in.
+    let other = cluster.service_account_token("ci", "default");
+    job.desk.write("token", other);
+    assert_eq!(job.refused(file), "login_refused");
+}
+
+#[test]
+fn one_login_serves_every_image_and_key_of_a_run() {
+    let vault = Vault::start();
+    let (job, ci) = Job::in_github(&vault, "first");
+    vault.key("second", "ed25519");
+    vault.post("team/a/transit/keys/third", &json!({"type": "rsa-2048"}));
+    vault.policy(
+        "first",
+        r#"path "+/+/first" { capabilities = ["read", "update"] }
+           path "+/+/second" { capabilities = ["read", "update"] }
+           path "team/a/+/+/third" { capabilities = ["read", "update"] }"#,
+    );
+    // Each of two names of one server leads to the same login.
+    let mut keys = format!(
+        "--key hashivault://first --key hashivault://second --key hashivault://{}/v1/team/a/transit/keys/third",
+        vault.host()
+    );
+    for number in 0..4 {
+        job.desk.push("many", &format!("v{number}"), MANIFEST);
+        keys.push_str(&format!(" local://./store/many:v{number}"));
+    }
+    let (tokens, logins) = (vault.tokens(), audiences(&ci).len());
+    for (command, flags) in [("sign", "-o json"), ("verify", "--require all -o json")] {
+        let line = format!("{command} {keys} {flags} --vault-role first");
+        let json = job.desk.s3lo(&line).ends_with(0).json();
+        let results = if command == "sign" { 12 } else { 4 };
+        assert_eq!(json.as_array().unwrap().len(), results, "{json}");
+    }
+    assert_eq!(audiences(&ci).len(), logins + 2);
+    assert_eq!(vault.tokens(), tokens);
+}

@@ -1,0 +1,191 @@
+//! No secret of a Vault comes out: neither tokens nor what they are obtained by.
+
+use std::collections::BTreeSet;
+
+use crate::cli::secrets::{PUBLIC_KEY, Said, talkative};
+use crate::support::authority::Authority;
+use crate::support::aws_server::{GITHUB_REQUEST_TOKEN, Key};
+use crate::support::plain_key;
+use crate::support::s3_server::Reply;
+use crate::support::vault_server::{Kind, ROLE_ID, SECRET_ID, TOKEN, VaultServer, vault_errors};
+use crate::support::workshop::{SIGN, VERIFY, Workshop};
+
+/// The lines for the key in Vault.
+fn in_vault(flags: &str) -> Vec<String> {
+    let of_kms = "awskms:///alias/release-signer";
+    let lines = [SIGN, VERIFY, PUBLIC_KEY];
+    let line = |line: &str| line.replace(of_kms, "hashivault://ci-signer");
+    lines.map(|one| format!("{} {flags}", line(one))).to_vec()
+}
+
+#[test]
+fn the_secrets_of_a_vault_appear_nowhere() {
+    let (mut said, mut secrets) = (Said::default(), BTreeSet::new());
+    secrets.extend([TOKEN, SECRET_ID, GITHUB_REQUEST_TOKEN].map(str::to_owned));
+    let vault = VaultServer::start(Key::of_vector("p256-pkcs8"));
+    let at_vault = || {
+        let mut shop = talkative(Workshop::new());
+        shop.desk.set("VAULT_ADDR", &vault.endpoint);
+        shop.desk.set("VAULT_MAX_RETRIES", "1");
+        shop
+    };
+    // Somebody with a token, well and not so well.
+    let mut shop = at_vault();
+    shop.desk.set("VAULT_TOKEN", TOKEN);
+    for flags in [
+        "",
+        "--if-signed replace",
+        "--timeout 1ms",
+        "--vault-namespace team/a",
+        "--vault-jwt-env VAULT_TOKEN --vault-role release",
+        "--vault-audience other",
+        "--key hashivault://nobody",
+        "--key hashivault://ci-signer?version=7",
+    ] {
+        said.hear(&shop, &in_vault(flags));
+    }
+    for kind in [Kind::Key, Kind::Sign] {
+        for status in [400, 403, 404, 500, 503] {
+            vault.fault(move |call| (call.kind == kind).then(|| vault_errors(status, &["no"])));
+            said.hear(&shop, &in_vault("--if-signed replace")[..1]);
+        }
+    }
+    vault.fault(|_| Some(Reply::HangUp));
+    said.hear(&shop, &in_vault(""));
+    vault.fault(|_| None);
+    shop.desk
+        .set("HTTPS_PROXY", "http://user:canary-of-the-proxy@127.0.0.1:1");
+    secrets.insert("canary-of-the-proxy".to_owned());
+    shop.desk.set("VAULT_ADDR", "https://vault.example");
+    said.hear(&shop, &in_vault(""));
+    // A job that logs in by the token of its CI system, and that of a pod.
+    let mut shop = at_vault();
+    shop.set(&shop.aws.github_environment());
+    for flags in [
+        "",
+        "--vault-audience other",
+        "--vault-auth-mount nowhere",
+        "--vault-auth kubernetes",
+        "--vault-auth kubernetes --vault-jwt-file pod.jwt",
+    ] {
+        let pod = shop
+            .aws
+            .identity_token("system:serviceaccount:ci:x", "k8s", 300);
+        shop.desk.write("pod.jwt", &pod);
+        for role in ["release", "batch", "nobody"] {
+            said.hear(&shop, &in_vault(&format!("--vault-role {role} {flags}")));
+        }
+        shop.desk.write("pod.jwt", "");
+    }
+    let mut said_by_login = |fault: fn() -> Reply| {
+        vault.fault(move |call| (call.kind == Kind::Login).then(fault));
+        said.hear(&shop, &in_vault("--vault-role release")[..1]);
+    };
+    said_by_login(|| vault_errors(403, &["permission denied"]));
+    said_by_login(|| vault_errors(500, &["internal error"]));
+    said_by_login(|| Reply::Half);
+    vault.fault(|_| None);
+    // AppRole.
+    let mut shop = at_vault();
+    shop.desk.set("VAULT_ROLE_ID", ROLE_ID);
+    for secret_id in [SECRET_ID, "canary-of-a-wrong-secret-id"] {
+        shop.desk.set("VAULT_SECRET_ID", secret_id);
+        secrets.insert(secret_id.to_owned());
+        said.hear(&shop, &in_vault("--if-signed replace"));
+    }
+    // The test's own.
+    said.texts.retain(|(name, _)| name != "pod.jwt");
+    secrets.extend(vault.issued());
+    for call in vault.calls_of(Kind::Login) {
+        if let Some((_, token)) = call.body["jwt"]
+            .as_str()
+            .and_then(|jwt| jwt.split_once('.'))
+        {
+            secrets.extend([token, token.rsplit('.').next().unwrap()].map(str::to_owned));
+        }
+    }
+    assert!(said.succeeded >= 30, "{}", said.succeeded);
+    assert!(secrets.len() > 40, "{}", secrets.len());
+    said.tells_none_of(&secrets);
+}
+
+/// What the program tells where a secret stands in the place of its place, which happens to everybody once.
+#[track_caller]
+fn is_not_repeated(secret: &str, said: &Said) {
+    assert_eq!(said.succeeded, 0);
+    said.tells_none_of(&BTreeSet::from([secret.to_owned()]));
+}
+
+const MISPLACED: &str = "hvs.CAESIB-canary-of-a-token-in-the-wrong-place";
+
+#[test]
+fn a_token_in_the_place_of_a_file_s_name_is_not_repeated() {
+    let (mut said, mut shop) = (Said::default(), talkative(Workshop::new()));
+    shop.desk.set("VAULT_ADDR", "https://vault.invalid");
+    shop.desk.set("VAULT_TOKEN_FILE", MISPLACED);
+    said.hear(&shop, &in_vault(""));
+    is_not_repeated(MISPLACED, &said);
+}
+
+#[test]
+fn a_token_in_an_address_or_beside_other_words_is_not_repeated() {
+    for (name, value) in [
+        ("VAULT_TOKEN", format!("Bearer {MISPLACED}")),
+        ("VAULT_ADDR", format!("https://{MISPLACED}@vault.example")),
+        (
+            "VAULT_ADDR",
+            format!("https://vault.example?token={MISPLACED}"),
+        ),
+        ("VAULT_ADDR", MISPLACED.to_owned()),
+        ("VAULT_PROXY_ADDR", format!("http://{MISPLACED}@not a host")),
+    ] {
+        let (mut said, mut shop) = (Said::default(), talkative(Workshop::new()));
+        shop.desk.set("VAULT_ADDR", "https://vault.invalid");
+        shop.desk.set("VAULT_TOKEN", TOKEN);
+        shop.desk.set(name, &value);
+        said.hear(&shop, &in_vault(""));
+        is_not_repeated(MISPLACED, &said);
+    }
+}
+
+#[test]
+fn a_token_on_the_command_line_is_not_repeated() {
+    for flags in [
+        "--key hashivault://@@vault.example/v1/transit/keys/k",
+        "--vault-address https://@@vault.example",
+        "--vault-address @",
+        "--vault-token @",
+        "--vault-token=@",
+        "--vault-role ci --vault-jwt-env @",
+    ] {
+        let (mut said, shop) = (Said::default(), talkative(Workshop::new()));
+        let flags = flags.replacen('@', MISPLACED, 1);
+        let address = match flags.contains("--vault-address") {
+            true => "",
+            false => "--vault-address http://127.0.0.1:1",
+        };
+        said.hear(&shop, &in_vault(&format!("{flags} {address}")));
+        for (line, _) in &mut said.texts {
+            line.truncate(4);
+        }
+        is_not_repeated(MISPLACED, &said);
+    }
+}
+
+#[test]
+fn a_private_key_in_the_place_of_a_file_s_name_is_not_repeated() {
+    let key = plain_key();
+    let (certificate, other) = Authority::new().certificate("client.example");
+    for name in ["VAULT_CLIENT_KEY", "VAULT_CLIENT_CERT"] {
+        let (mut said, mut shop) = (Said::default(), talkative(Workshop::new()));
+        shop.desk.set("VAULT_ADDR", "https://vault.invalid");
+        shop.desk.set("VAULT_TOKEN", TOKEN);
+        shop.desk.write("client.pem", &certificate);
+        shop.desk.write("client.key", &other);
+        shop.desk.set("VAULT_CLIENT_CERT", "client.pem");
+        shop.desk.set("VAULT_CLIENT_KEY", "client.key");
+        shop.desk.set(name, &format!("{certificate}{key}"));
+        said.hear(&shop, &in_vault(""));
+        is_not_repeated(key.lines().nth(1).unwrap(), &said);
+    }
+}
