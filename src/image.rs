@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::digest::Digest;
-use crate::manifest;
-use crate::reference::Reference;
-use crate::store::{self, Store, Version};
-use crate::verdict::Found;
+use s3lo_core::digest::Digest;
+use s3lo_core::manifest;
+use s3lo_core::reference::Reference;
+use s3lo_core::verdict::Found;
+
+use crate::store;
+use crate::store::{Store, Version};
 
 /// How long a listing of the records is waited for: it is a hint, and everything is found without it.
 pub(crate) const HINT: Duration = Duration::from_secs(3);

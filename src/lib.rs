@@ -40,26 +40,19 @@
 //! randomness or network.
 #![forbid(unsafe_code)]
 
-pub mod batch;
-mod blocking;
+mod atomic_file;
+pub mod aws;
 pub mod ci;
 pub mod cli;
-pub mod cloud;
-pub mod digest;
-mod draft;
+pub mod diagnostic;
 pub mod environment;
-pub mod explain;
+pub mod identity;
 pub mod image;
-mod json;
 pub mod key;
-pub mod manifest;
 pub mod mask;
-pub mod payload;
-pub mod record;
-pub mod reference;
+pub mod net;
 pub mod sign;
 pub mod store;
+pub mod tasks;
 pub mod text;
-pub mod vault;
-pub mod verdict;
 pub mod verify;

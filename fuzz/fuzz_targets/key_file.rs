@@ -3,9 +3,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use s3lo::key::cosign::EncryptedKey;
-use s3lo::key::private::{PrivateKey, Sealed};
-use s3lo::key::public::PublicKey;
+use s3lo_core::crypto::cosign::EncryptedKey;
+use s3lo_core::crypto::private::{PrivateKey, Sealed};
+use s3lo_core::crypto::public::PublicKey;
 use serde::Deserialize;
 
 fuzz_target!(|bytes: &[u8]| {

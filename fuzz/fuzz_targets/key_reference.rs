@@ -3,8 +3,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use s3lo::cloud::arn::Arn;
-use s3lo::key::{KeyRef, Source, transit};
+use s3lo::aws::arn::Arn;
+use s3lo::key::vault::uri;
+use s3lo::key::{KeyRef, Source};
 
 fuzz_target!(|text: &str| {
     let Ok(key) = text.parse::<KeyRef>() else {
@@ -25,21 +26,28 @@ fuzz_target!(|text: &str| {
         None => assert!(rest.starts_with('/')),
         Some(endpoint) => {
             let authority = endpoint.strip_prefix("https://").unwrap();
-            assert!(!authority.contains(['/', '@', '?', '#', '\\', ' ']), "{endpoint}");
+            assert!(
+                !authority.contains(['/', '@', '?', '#', '\\', ' ']),
+                "{endpoint}"
+            );
             assert!(rest.starts_with(&format!("{authority}/")));
         }
     }
     if let Some(arn) = name.arn() {
         assert_eq!(arn.as_str(), name.id());
         // Its region becomes part of a host's name.
-        assert!(arn.region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'));
+        assert!(
+            arn.region
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        );
         assert!(!arn.region.is_empty());
         assert_eq!(arn.as_str().parse::<Arn>().as_ref(), Ok(arn));
         assert_eq!(arn.account.as_str().len(), 12);
     }
 });
 
-fn transit(name: &transit::Name, text: &str) {
+fn transit(name: &uri::Name, text: &str) {
     let (path, version) = match text.split_once("?version=") {
         Some((path, version)) => (path, Some(version)),
         None => (text, None),

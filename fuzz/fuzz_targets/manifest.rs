@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use s3lo::manifest::{Manifest, MediaType};
+use s3lo_core::manifest::{Manifest, MediaType};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use s3lo::key::public::PublicKey;
+use s3lo_core::crypto::public::PublicKey;
 use sha2::{Digest as _, Sha256};
 
 fuzz_target!(|bytes: &[u8]| {

@@ -7,12 +7,12 @@ use std::sync::LazyLock;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use libfuzzer_sys::fuzz_target;
-use s3lo::key::public::PublicKey;
-use s3lo::manifest::Manifest;
-use s3lo::payload::Schema;
-use s3lo::record::Record;
-use s3lo::reference::Reference;
-use s3lo::verdict::{Found, Key, Policy, Verdict, judge};
+use s3lo_core::crypto::public::PublicKey;
+use s3lo_core::manifest::Manifest;
+use s3lo_core::payload::Schema;
+use s3lo_core::record::Record;
+use s3lo_core::reference::Reference;
+use s3lo_core::verdict::{Found, Key, Policy, Verdict, judge};
 
 fuzz_target!(|bytes: &[u8]| {
     let record = Record::parse(bytes).ok();

@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use s3lo::digest::Digest;
-use s3lo::reference::Reference;
+use s3lo_core::digest::Digest;
+use s3lo_core::reference::Reference;
 
 fuzz_target!(|text: &str| {
     let Ok(reference) = text.parse::<Reference>() else {

@@ -7,7 +7,7 @@ use std::num::NonZeroU64;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use libfuzzer_sys::fuzz_target;
-use s3lo::key::versions::{read, read_signature};
+use s3lo::key::vault::transit_key::{read, read_signature};
 
 fuzz_target!(|body: &[u8]| {
     let first = NonZeroU64::MIN;
@@ -30,5 +30,9 @@ fuzz_target!(|body: &[u8]| {
     assert!(keys.iter().all(|key| key.key_type() == newest.key_type()));
     let only = versions.public_keys(Some(latest)).unwrap();
     assert_eq!(only.iter().collect::<Vec<_>>(), [&newest]);
-    assert!(versions.oldest_of_fewer().is_none_or(|(oldest, _)| oldest > first));
+    assert!(
+        versions
+            .oldest_of_fewer()
+            .is_none_or(|(oldest, _)| oldest > first)
+    );
 });

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, fchown};
 use std::path::Path;
 
-use crate::draft::{draft, folder};
+use crate::atomic_file::{draft, folder};
 use crate::text::shown_path;
 
 /// Adds to a file that the CI system made for this step.
@@ -49,7 +49,7 @@ pub fn write(path: &Path, text: &str) -> Result<(), Error> {
 /// [`Error`] if that cannot be done.
 pub fn write_each(
     place: &Path,
-    outputs: &super::outputs::Outputs,
+    outputs: &crate::ci::outputs::Outputs,
     names: &[&str],
 ) -> Result<(), Error> {
     let missing = place

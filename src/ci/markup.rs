@@ -11,7 +11,9 @@
 
 use std::fmt::Write as _;
 
-use crate::text::{clipped_to, printable};
+use s3lo_core::text::clipped_to;
+
+use crate::text::printable;
 
 /// `text` as code, within a line. Addresses of mail are looked for where references to characters are read already:
 /// what may break the line there shows nothing, and keeps both halves apart.

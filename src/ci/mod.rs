@@ -1,21 +1,17 @@
 //! A CI job: what it says by its environment, and what it is told in the words of its CI system.
 
-mod azure;
-mod buildkite;
 pub mod files;
-mod github;
-mod gitlab;
+mod help;
 pub mod inputs;
 pub mod markup;
 pub mod outputs;
-mod plain;
 pub mod report;
-mod said;
-mod unknown;
+mod system;
 pub mod wording;
 
-use crate::cloud;
+use crate::ci::system::{azure, buildkite, github, gitlab, plain};
 use crate::environment::says_true;
+use crate::identity::ci_system::Ci;
 
 /// A CI system's language on stdout. What is returned is whole lines, or nothing where the system has no word
 /// for it. Whatever is given may be hostile.
@@ -91,10 +87,10 @@ pub enum Kind {
 
 /// The CI system that this process runs in, by the variables that it sets.
 pub fn detect() -> &'static dyn Host {
-    match cloud::ci::Ci::detect() {
-        Some(cloud::ci::Ci::GitHub) => &github::GitHub,
-        Some(cloud::ci::Ci::GitLab) => &gitlab::GitLab,
-        Some(cloud::ci::Ci::Buildkite) => &buildkite::Buildkite,
+    match Ci::detect() {
+        Some(Ci::GitHub) => &github::GitHub,
+        Some(Ci::GitLab) => &gitlab::GitLab,
+        Some(Ci::Buildkite) => &buildkite::Buildkite,
         _ if says_true("TF_BUILD") => &azure::Azure,
         _ => &plain::Plain,
     }

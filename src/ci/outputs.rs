@@ -5,7 +5,7 @@
     clippy::as_conversions
 )]
 
-use super::report::Work;
+use crate::ci::report::Work;
 
 /// A step's outputs: names as the actions declare them, and values.
 pub type Outputs = Vec<(&'static str, String)>;

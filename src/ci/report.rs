@@ -5,10 +5,12 @@
     clippy::as_conversions
 )]
 
-use super::markup::{block, code};
-use crate::explain::Explained;
-use crate::reference::Reference;
-use crate::text::{clipped_to, printable, quoted};
+use s3lo_core::reference::Reference;
+use s3lo_core::text::clipped_to;
+
+use crate::ci::markup::{block, code};
+use crate::diagnostic::Explained;
+use crate::text::{printable, quoted};
 
 /// What a run was about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@
     clippy::as_conversions
 )]
 
-use super::Host;
+use crate::ci::Host;
 
 /// Turns every flag that stands by itself between backticks or quotes into the option of that name: `--region
 /// R` into `region: R`. What is a command line stays one. `option_of` knows the options' names by those of flags.
@@ -66,8 +66,8 @@ fn option(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ci::gitlab::GitLab;
-    use crate::ci::plain::Plain;
+    use crate::ci::system::gitlab::GitLab;
+    use crate::ci::system::plain::Plain;
 
     fn known(flag: &str) -> Option<String> {
         match flag {

@@ -7,16 +7,17 @@ use std::time::Duration;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use s3lo_core::digest::Digest;
+use s3lo_core::payload::Schema;
 
-use crate::cloud::arn::{Account, Arn, is_region};
-use crate::cloud::{ci, role, token};
-use crate::digest::Digest;
-use crate::explain::Explained;
+use crate::aws::arn::{Account, Arn, is_region};
+use crate::aws::role;
+use crate::diagnostic::Explained;
+use crate::identity::{ci_system, jwt};
 use crate::key::RefError;
-use crate::payload::Schema;
+use crate::key::vault::client::login::Method;
 use crate::sign::IfSigned;
 use crate::text::{holds_key_block, is_key_material};
-use crate::vault::login::Method;
 use crate::verify::Require;
 
 /// Signs container images that live in S3, and verifies them
@@ -27,16 +28,16 @@ use crate::verify::Require;
     max_term_width = 100,
     disable_help_subcommand = true
 )]
-pub(super) struct Cli {
+pub(crate) struct Cli {
     #[command(flatten)]
-    pub(super) global: Global,
+    pub(crate) global: Global,
     #[command(subcommand)]
-    pub(super) command: Command,
+    pub(crate) command: Command,
 }
 
 /// What every command takes.
 #[derive(Args, Debug)]
-pub(super) struct Global {
+pub(crate) struct Global {
     /// How to print results and errors
     #[arg(
         long,
@@ -46,21 +47,21 @@ pub(super) struct Global {
         default_value_t,
         value_name = "FORMAT"
     )]
-    pub(super) output: Output,
+    pub(crate) output: Output,
     /// Tell on stderr what is done
     #[arg(long, short, global = true)]
-    pub(super) verbose: bool,
+    pub(crate) verbose: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum Output {
+pub(crate) enum Output {
     #[default]
     Text,
     Json,
 }
 
 #[derive(Debug, Subcommand)]
-pub(super) enum Command {
+pub(crate) enum Command {
     Sign(SignArgs),
     Verify(VerifyArgs),
     Ci(CiArgs),
@@ -83,22 +84,22 @@ Examples:
 The password of an encrypted key is taken from COSIGN_PASSWORD.
 
 Exit codes: 0 signed, 1 a guard said no, 2 could not.")]
-pub(super) struct SignArgs {
+pub(crate) struct SignArgs {
     /// The private key: a file, env://NAME, awskms:///alias/NAME or hashivault://KEY; may be given several times
     #[arg(long = "key", value_name = "KEY", required = true)]
-    pub(super) keys: Vec<String>,
+    pub(crate) keys: Vec<String>,
     /// What is signed: 1 binds the digest, 2 the image's name and tag as well
     #[arg(long, value_name = "N", default_value = "1", value_parser = schema)]
-    pub(super) schema_version: Schema,
+    pub(crate) schema_version: Schema,
     /// What to do with an image that the key has signed already
     #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
-    pub(super) if_signed: IfSignedArg,
+    pub(crate) if_signed: IfSignedArg,
     #[command(flatten)]
-    pub(super) images: ImageArgs,
+    pub(crate) images: ImageArgs,
     #[command(flatten)]
-    pub(super) aws: AwsArgs,
+    pub(crate) aws: AwsArgs,
     #[command(flatten)]
-    pub(super) vault: VaultArgs,
+    pub(crate) vault: VaultArgs,
 }
 
 /// Verify that images are signed
@@ -111,23 +112,23 @@ Examples:
   s3lo verify s3://my-bucket/myapp:v1.0 --key cosign.pub --min-schema 2 --output json
 
 Exit codes: 0 verified, 1 a signature is missing or invalid, 2 could not decide.")]
-pub(super) struct VerifyArgs {
+pub(crate) struct VerifyArgs {
     /// The key: a public or private key file, env://NAME, awskms:///alias/NAME or hashivault://KEY; may be given several
     /// times
     #[arg(long = "key", value_name = "KEY", required = true)]
-    pub(super) keys: Vec<String>,
+    pub(crate) keys: Vec<String>,
     /// The least schema that counts: 2 refuses signatures that do not bind the tag
     #[arg(long, value_name = "N", default_value = "1", value_parser = schema)]
-    pub(super) min_schema: Schema,
+    pub(crate) min_schema: Schema,
     /// How many of the keys must have signed: any, all, or a number
     #[arg(long, value_name = "HOW", default_value = "any", value_parser = require)]
-    pub(super) require: Require,
+    pub(crate) require: Require,
     #[command(flatten)]
-    pub(super) images: ImageArgs,
+    pub(crate) images: ImageArgs,
     #[command(flatten)]
-    pub(super) aws: AwsArgs,
+    pub(crate) aws: AwsArgs,
     #[command(flatten)]
-    pub(super) vault: VaultArgs,
+    pub(crate) vault: VaultArgs,
 }
 
 /// Sign or verify as a CI job says by its environment
@@ -141,13 +142,13 @@ are written one a line.
 Examples:
   S3LO_REFERENCE=s3://my-bucket/myapp:v1.0 S3LO_KEY=awskms:///alias/release-signer s3lo ci
   S3LO_REFERENCE=s3://my-bucket/myapp:v1.0 S3LO_KEY=release-signer.pub s3lo ci verify --output-file s3lo.json")]
-pub(super) struct CiArgs {
+pub(crate) struct CiArgs {
     #[command(subcommand)]
-    pub(super) work: CiWork,
+    pub(crate) work: CiWork,
 }
 
 #[derive(Debug, Subcommand)]
-pub(super) enum CiWork {
+pub(crate) enum CiWork {
     /// Sign images
     Sign(Box<JobArgs<SignArgs>>),
     /// Verify that images are signed
@@ -156,122 +157,122 @@ pub(super) enum CiWork {
 
 /// A command in a job.
 #[derive(Args, Debug)]
-pub(super) struct JobArgs<T: Args> {
+pub(crate) struct JobArgs<T: Args> {
     #[command(flatten)]
-    pub(super) work: T,
+    pub(crate) work: T,
     #[command(flatten)]
-    pub(super) report: ReportArgs,
+    pub(crate) report: ReportArgs,
 }
 
 /// Where results are left.
 #[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Results")]
-pub(super) struct ReportArgs {
+pub(crate) struct ReportArgs {
     /// Write no job summary
     #[arg(long)]
-    pub(super) no_summary: bool,
+    pub(crate) no_summary: bool,
     /// A file for the results as --output json prints them
     #[arg(long, value_name = "FILE")]
-    pub(super) output_file: Option<String>,
+    pub(crate) output_file: Option<String>,
     /// A file for the outputs, one NAME=value a line
     #[arg(long, value_name = "FILE")]
-    pub(super) dotenv_file: Option<String>,
+    pub(crate) dotenv_file: Option<String>,
     /// A file for the summary, in Markdown
     #[arg(long, value_name = "FILE")]
-    pub(super) summary_file: Option<String>,
+    pub(crate) summary_file: Option<String>,
     /// A directory for the outputs, each a file of its name
     #[arg(long, value_name = "DIRECTORY")]
-    pub(super) results_directory: Option<String>,
+    pub(crate) results_directory: Option<String>,
 }
 
 /// What names images and their store.
 #[derive(Args, Debug)]
-pub(super) struct ImageArgs {
+pub(crate) struct ImageArgs {
     /// s3://BUCKET/IMAGE:TAG or local://DIRECTORY/IMAGE:TAG, optionally with @sha256:…
     #[arg(required = true, value_name = "REF")]
-    pub(super) references: Vec<String>,
+    pub(crate) references: Vec<String>,
     /// Only if the tag holds this manifest, as with REF@sha256:…
     #[arg(long, value_name = "SHA256")]
-    pub(super) digest: Option<Digest>,
+    pub(crate) digest: Option<Digest>,
     /// The S3 server, for example http://127.0.0.1:9000 (path style)
     #[arg(long, value_name = "URL")]
-    pub(super) endpoint: Option<String>,
+    pub(crate) endpoint: Option<String>,
     /// The account that the bucket must belong to
     #[arg(long, value_name = "ACCOUNT")]
-    pub(super) expected_bucket_owner: Option<Account>,
+    pub(crate) expected_bucket_owner: Option<Account>,
     /// When to give up, for the whole run
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = timeout)]
-    pub(super) timeout: Duration,
+    pub(crate) timeout: Duration,
     /// How many images at the same time
     #[arg(long, value_name = "N", default_value = "16", value_parser = concurrency)]
-    pub(super) concurrency: usize,
+    pub(crate) concurrency: usize,
 }
 
 /// Whose credentials ask AWS, and where.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "AWS")]
-pub(super) struct AwsArgs {
+pub(crate) struct AwsArgs {
     /// The region of bucket and KMS key; a key's ARN names its own, and S3 tells a bucket's
     #[arg(long, value_name = "REGION", value_parser = region)]
-    pub(super) region: Option<String>,
+    pub(crate) region: Option<String>,
     /// The role to assume by the CI system's identity token
     #[arg(long, alias = "role-to-assume", value_name = "ARN", value_parser = role)]
-    pub(super) role_arn: Option<Arn>,
+    pub(crate) role_arn: Option<Arn>,
     /// What CloudTrail calls the session [default: s3lo-REPOSITORY-RUN]
     #[arg(long, value_name = "NAME", value_parser = session_name)]
-    pub(super) role_session_name: Option<String>,
+    pub(crate) role_session_name: Option<String>,
     /// How long the session lasts, from 15m to 12h [default: as --timeout, from 15m to 1h]
     #[arg(long, value_name = "TIME", value_parser = session)]
-    pub(super) role_duration: Option<Duration>,
+    pub(crate) role_duration: Option<Duration>,
     /// For whom the identity token is [default: sts.amazonaws.com]
     #[arg(long, value_name = "AUDIENCE", value_parser = NonEmptyStringValueParser::new())]
-    pub(super) audience: Option<String>,
+    pub(crate) audience: Option<String>,
     /// A file that holds the identity token
     #[arg(long, value_name = "FILE")]
-    pub(super) web_identity_token_file: Option<String>,
+    pub(crate) web_identity_token_file: Option<String>,
     /// A variable that holds the identity token
     #[arg(long, value_name = "NAME", conflicts_with = "web_identity_token_file")]
-    pub(super) web_identity_token_env: Option<String>,
+    pub(crate) web_identity_token_env: Option<String>,
     /// The account that role and KMS keys must belong to; may be given several times
     #[arg(long = "allowed-account", value_name = "ACCOUNT")]
-    pub(super) allowed_accounts: Vec<Account>,
+    pub(crate) allowed_accounts: Vec<Account>,
 }
 
 /// Where Vault or OpenBao is, and who asks it.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Vault")]
-pub(super) struct VaultArgs {
+pub(crate) struct VaultArgs {
     /// The server [default: the key's, or VAULT_ADDR]
     #[arg(long, value_name = "URL")]
-    pub(super) vault_address: Option<String>,
+    pub(crate) vault_address: Option<String>,
     /// The namespace [default: VAULT_NAMESPACE]
     #[arg(long, value_name = "NAMESPACE")]
-    pub(super) vault_namespace: Option<String>,
+    pub(crate) vault_namespace: Option<String>,
     /// How to log in; without it and --vault-role, VAULT_TOKEN is used
     #[arg(long, value_enum, value_name = "METHOD")]
-    pub(super) vault_auth: Option<VaultAuthArg>,
+    pub(crate) vault_auth: Option<VaultAuthArg>,
     /// The role to log in as [default: VAULT_AUTH_ROLE]
     #[arg(long, value_name = "ROLE", value_parser = NonEmptyStringValueParser::new())]
-    pub(super) vault_role: Option<String>,
+    pub(crate) vault_role: Option<String>,
     /// Where the login method is mounted [default: VAULT_AUTH_PATH, or the method's name]
     #[arg(long, value_name = "PATH")]
-    pub(super) vault_auth_mount: Option<String>,
+    pub(crate) vault_auth_mount: Option<String>,
     /// For whom the identity token is [default: the server's URL]
     #[arg(long, value_name = "AUDIENCE", value_parser = NonEmptyStringValueParser::new())]
-    pub(super) vault_audience: Option<String>,
+    pub(crate) vault_audience: Option<String>,
     /// A file that holds the identity token
     #[arg(long, value_name = "FILE")]
-    pub(super) vault_jwt_file: Option<String>,
+    pub(crate) vault_jwt_file: Option<String>,
     /// A variable that holds the identity token
     #[arg(long, value_name = "NAME", conflicts_with = "vault_jwt_file")]
-    pub(super) vault_jwt_env: Option<String>,
+    pub(crate) vault_jwt_env: Option<String>,
     /// Allow http:// to another machine, which sends the token in the clear
     #[arg(long)]
-    pub(super) vault_plain_http: bool,
+    pub(crate) vault_plain_http: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum VaultAuthArg {
+pub(crate) enum VaultAuthArg {
     /// By the CI system's identity token
     Jwt,
     /// By VAULT_ROLE_ID and VAULT_SECRET_ID
@@ -299,13 +300,13 @@ Examples:
   COSIGN_PASSWORD=secret s3lo generate-key-pair --output-key-prefix release
 
 Writes PREFIX.key, encrypted by the password, and PREFIX.pub.")]
-pub(super) struct GenerateArgs {
+pub(crate) struct GenerateArgs {
     /// What the files' names begin with
     #[arg(long, value_name = "PREFIX", default_value = "cosign")]
-    pub(super) output_key_prefix: String,
+    pub(crate) output_key_prefix: String,
     /// Overwrite files that exist
     #[arg(long)]
-    pub(super) force: bool,
+    pub(crate) force: bool,
 }
 
 /// Print a key's public half
@@ -314,17 +315,17 @@ pub(super) struct GenerateArgs {
 Examples:
   s3lo public-key --key cosign.key > cosign.pub
   s3lo public-key --key awskms:///alias/release-signer > release-signer.pub")]
-pub(super) struct PublicKeyArgs {
+pub(crate) struct PublicKeyArgs {
     /// The key: a file, env://NAME, awskms:///alias/NAME or hashivault://KEY
     #[arg(long, value_name = "KEY")]
-    pub(super) key: String,
+    pub(crate) key: String,
     /// When to give up
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = timeout)]
-    pub(super) timeout: Duration,
+    pub(crate) timeout: Duration,
     #[command(flatten)]
-    pub(super) aws: AwsArgs,
+    pub(crate) aws: AwsArgs,
     #[command(flatten)]
-    pub(super) vault: VaultArgs,
+    pub(crate) vault: VaultArgs,
 }
 
 /// Print a completion script for a shell
@@ -332,13 +333,13 @@ pub(super) struct PublicKeyArgs {
 #[command(after_help = "\
 Examples:
   s3lo completions bash > /etc/bash_completion.d/s3lo")]
-pub(super) struct CompletionsArgs {
+pub(crate) struct CompletionsArgs {
     /// The shell
-    pub(super) shell: Shell,
+    pub(crate) shell: Shell,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
-pub(super) enum IfSignedArg {
+pub(crate) enum IfSignedArg {
     /// Keep a valid signature
     #[default]
     Keep,
@@ -359,7 +360,7 @@ impl From<IfSignedArg> for IfSigned {
 }
 
 /// Whether JSON was asked for, in arguments that could not be parsed.
-pub(super) fn wants_json(arguments: &[OsString]) -> bool {
+pub(crate) fn wants_json(arguments: &[OsString]) -> bool {
     let texts: Vec<_> = arguments
         .iter()
         .map(|argument| argument.to_string_lossy())
@@ -378,7 +379,7 @@ pub(super) fn wants_json(arguments: &[OsString]) -> bool {
 }
 
 /// A key or a token among the arguments, which a message would quote, whatever else comes of them.
-pub(super) fn secret(arguments: &[OsString]) -> Option<Explained> {
+pub(crate) fn secret(arguments: &[OsString]) -> Option<Explained> {
     if hold_a_key(arguments) {
         return Some(Explained::new(&RefError::KeyMaterial));
     }
@@ -415,7 +416,7 @@ fn hold_a_token(arguments: &[OsString]) -> bool {
     let mut typed = arguments.iter().skip(1).map(|text| text.to_string_lossy());
     typed.any(|argument| {
         let value = argument.split_once('=').map_or("", |(_, value)| value);
-        token::is_token(&argument) || token::is_token(value)
+        jwt::is_token(&argument) || jwt::is_token(value)
     })
 }
 
@@ -459,7 +460,7 @@ fn role(text: &str) -> Result<Arn, String> {
 }
 
 fn session_name(text: &str) -> Result<String, String> {
-    if ci::is_session_name(text) {
+    if ci_system::is_session_name(text) {
         return Ok(text.to_owned());
     }
     Err("write 2 to 64 of the characters A-Z a-z 0-9 _ + = , . @ -".to_owned())

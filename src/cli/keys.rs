@@ -3,17 +3,18 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use s3lo_core::crypto::private::PrivateKey;
 use secrecy::{ExposeSecret as _, SecretSlice};
 use tempfile::NamedTempFile;
 
-use super::args::{GenerateArgs, Output, PublicKeyArgs};
-use super::{Ending, Stop, deadline, json, password, plan, text};
-use crate::draft;
-use crate::explain::Explained;
-use crate::key::private::PrivateKey;
+use crate::atomic_file;
+use crate::cli::args::{GenerateArgs, Output, PublicKeyArgs};
+use crate::cli::output::{json, text};
+use crate::cli::{Ending, Stop, deadline, password, setup};
+use crate::diagnostic::Explained;
 
 /// Makes a key pair: `PREFIX.key`, mode 0600, and `PREFIX.pub`, mode 0644.
-pub(super) fn generate(
+pub(crate) fn generate(
     args: &GenerateArgs,
     output: Output,
     out: &mut dyn Write,
@@ -66,14 +67,14 @@ pub(super) fn generate(
 }
 
 /// Prints the public half of a key.
-pub(super) async fn public(
+pub(crate) async fn public(
     args: &PublicKeyArgs,
     output: Output,
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<Ending, Stop> {
     let (key, warnings) =
-        plan::public_key(&args.key, &args.aws, &args.vault, deadline(args.timeout)).await?;
+        setup::public_key(&args.key, &args.aws, &args.vault, deadline(args.timeout)).await?;
     let _ = text::warnings(err, &warnings);
     match output {
         Output::Text => out.write_all(key.to_pem().as_bytes())?,
@@ -124,7 +125,7 @@ fn new_password() -> Result<SecretSlice<u8>, Explained> {
 /// A file beside `path`, on the disk.
 fn draft(path: &str, contents: &[u8], mode: u32) -> Result<NamedTempFile, Explained> {
     let write = || {
-        let draft = draft::draft(Path::new(path), contents, mode)?;
+        let draft = atomic_file::draft(Path::new(path), contents, mode)?;
         draft.as_file().sync_all()?;
         Ok(draft)
     };

@@ -2,16 +2,11 @@
 
 mod args;
 mod ci;
-mod job;
-mod json;
 mod keys;
-mod opened;
+mod output;
 mod password;
-mod plan;
-mod progress;
+mod setup;
 mod sign;
-mod step;
-mod text;
 mod verify;
 
 use std::ffi::OsString;
@@ -28,10 +23,11 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use self::args::{Cli, Command, Output};
-use self::plan::Surroundings;
 use crate::ci::report::Row;
-use crate::explain::Explained;
+use crate::cli::args::{Cli, Command, Output};
+use crate::cli::output::{json, text};
+use crate::cli::setup::Surroundings;
+use crate::diagnostic::Explained;
 use crate::text::printable;
 
 /// How a run ends.

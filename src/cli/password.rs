@@ -10,7 +10,7 @@ use crate::key::KeyRef;
 use crate::key::file::{Ask, Passwords};
 
 /// COSIGN_PASSWORD, and the person at the terminal where it is not set.
-pub(super) fn passwords() -> Passwords {
+pub(crate) fn passwords() -> Passwords {
     Passwords {
         variable: cosign_password(),
         ask: at_terminal().then_some(ask as Ask),
@@ -18,20 +18,20 @@ pub(super) fn passwords() -> Passwords {
 }
 
 /// COSIGN_PASSWORD, as bytes.
-pub(super) fn cosign_password() -> Option<SecretSlice<u8>> {
+pub(crate) fn cosign_password() -> Option<SecretSlice<u8>> {
     Some(SecretSlice::from(
         std::env::var_os("COSIGN_PASSWORD")?.into_vec(),
     ))
 }
 
 /// Whether there is a person to ask.
-pub(super) fn at_terminal() -> bool {
+pub(crate) fn at_terminal() -> bool {
     use io::IsTerminal as _;
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
 /// Asks for a password, without echo.
-pub(super) fn prompt(question: &str) -> io::Result<SecretSlice<u8>> {
+pub(crate) fn prompt(question: &str) -> io::Result<SecretSlice<u8>> {
     Ok(SecretSlice::from(
         rpassword::prompt_password(question)?.into_bytes(),
     ))

@@ -3,13 +3,13 @@
 use std::io::Write;
 use std::time::SystemTime;
 
-use super::args::{Output, SignArgs};
-use super::json::SignElement;
-use super::plan::{self, Counted, Plan, Say, Surroundings};
-use super::progress;
-use super::{Ending, Stop, Told, deadline, text};
 use crate::ci::report::{Found, Row, Valid};
-use crate::explain::Explained;
+use crate::cli::args::{Output, SignArgs};
+use crate::cli::output::json::SignElement;
+use crate::cli::output::{progress, text};
+use crate::cli::setup::{Counted, Plan, Say, Surroundings};
+use crate::cli::{Ending, Stop, Told, deadline, setup};
+use crate::diagnostic::Explained;
 use crate::image::Image;
 use crate::key::KeyRef;
 use crate::sign::{Error, Options, Signed, Status, sign};
@@ -17,7 +17,7 @@ use crate::sign::{Error, Options, Signed, Status, sign};
 type Signatures = Vec<Result<Signed, Error>>;
 
 /// What came of every image, by every key.
-pub(super) struct Done {
+pub(crate) struct Done {
     images: Vec<Image>,
     keys: Vec<KeyRef>,
     results: Vec<Signatures>,
@@ -25,7 +25,7 @@ pub(super) struct Done {
 }
 
 /// Signs every image with every key.
-pub(super) async fn run(
+pub(crate) async fn run(
     args: &SignArgs,
     surroundings: &Surroundings,
     output: Output,
@@ -38,7 +38,7 @@ pub(super) async fn run(
         deadline: deadline(args.images.timeout),
         now: SystemTime::now,
     };
-    let references = plan::keys(&args.keys)?;
+    let references = setup::keys(&args.keys)?;
     let Plan { images, keys } = Plan::new(
         &args.images,
         references,

@@ -4,22 +4,23 @@ use std::cell::RefCell;
 use std::io::Write;
 use std::num::NonZeroUsize;
 
-use super::args::{Output, VerifyArgs};
-use super::json::VerifyElement;
-use super::plan::{self, Counted, Plan, Say, Surroundings};
-use super::progress;
-use super::{Ending, Stop, Told, deadline, text};
+use s3lo_core::verdict::{Policy, Verdict};
+
 use crate::ci::report::{Found, Row, Valid};
-use crate::explain::Explained;
+use crate::cli::args::{Output, VerifyArgs};
+use crate::cli::output::json::VerifyElement;
+use crate::cli::output::{progress, text};
+use crate::cli::setup::{Counted, Plan, Say, Surroundings};
+use crate::cli::{Ending, Stop, Told, deadline, setup};
+use crate::diagnostic::Explained;
 use crate::image::Image;
 use crate::key::KeyRef;
-use crate::verdict::{Policy, Verdict};
 use crate::verify::{Decision, Error, Options, Outcome, Require, verify};
 
 type Answer = Result<Outcome, Error>;
 
 /// What is said of every image.
-pub(super) struct Done {
+pub(crate) struct Done {
     images: Vec<Image>,
     keys: Vec<KeyRef>,
     answers: Vec<Answer>,
@@ -27,7 +28,7 @@ pub(super) struct Done {
 }
 
 /// Verifies every image by the keys.
-pub(super) async fn run(
+pub(crate) async fn run(
     args: &VerifyArgs,
     surroundings: &Surroundings,
     output: Output,
@@ -41,7 +42,7 @@ pub(super) async fn run(
         require: args.require,
         deadline: deadline(args.images.timeout),
     };
-    let references = plan::keys(&args.keys)?;
+    let references = setup::keys(&args.keys)?;
     if let Require::AtLeast(least) = args.require
         && least.get() > references.len()
     {

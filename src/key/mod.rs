@@ -1,28 +1,23 @@
 //! Keys: what `--key` means, and the trait that whatever signs implements.
 
-pub mod algorithm;
-pub mod armor;
 pub mod awskms;
-pub mod cosign;
 pub mod file;
-pub mod kms;
-pub mod opening;
-pub mod private;
-pub mod public;
-pub mod transit;
+mod help;
+pub mod keyring;
+pub mod lazy;
+mod reference_help;
 pub mod vault;
-pub mod versions;
 
 use std::fmt;
 use std::num::NonZeroU64;
 use std::str::FromStr;
 
 use async_trait::async_trait;
+use s3lo_core::crypto::public::PublicKey;
 
-use self::public::PublicKey;
 use crate::environment::is_name;
+use crate::key::vault::client::address::Service;
 use crate::text::{is_key_material, is_vault_token};
-use crate::vault::address::Service;
 
 /// Something that signs: a key in memory, or a service that holds one.
 #[async_trait]
@@ -115,13 +110,13 @@ pub struct KeyRef {
 #[non_exhaustive]
 pub enum Source {
     /// A key in AWS KMS.
-    AwsKms(Box<awskms::Name>),
+    AwsKms(Box<awskms::uri::Name>),
     /// PEM in an environment variable of this name.
     Environment(String),
     /// PEM in a file at this path.
     File(String),
     /// A key in the transit engine of Vault or OpenBao.
-    Transit(Box<transit::Name>),
+    Transit(Box<vault::uri::Name>),
 }
 
 impl KeyRef {
@@ -171,12 +166,12 @@ impl FromStr for KeyRef {
             Some(("env", name)) if is_name(name) => Source::Environment(name.to_owned()),
             Some(("env", _)) => return Err(RefError::VariableName),
             Some((_, rest)) if carries_secret(rest) => return Err(RefError::Secret),
-            Some(("awskms", rest)) => Source::AwsKms(Box::new(awskms::Name::parse(rest)?)),
+            Some(("awskms", rest)) => Source::AwsKms(Box::new(awskms::uri::Name::parse(rest)?)),
             Some((scheme, rest)) => match Service::from_scheme(scheme) {
                 Some(_) if is_vault_token(rest) && !rest.contains('/') => {
                     return Err(RefError::Secret);
                 }
-                Some(service) => Source::Transit(Box::new(transit::Name::parse(service, rest)?)),
+                Some(service) => Source::Transit(Box::new(vault::uri::Name::parse(service, rest)?)),
                 None => return Err(RefError::scheme(scheme)),
             },
         };
@@ -193,7 +188,7 @@ impl FromStr for KeyRef {
 pub enum RefError {
     /// It names no key in KMS.
     #[error(transparent)]
-    AwsKms(#[from] awskms::Error),
+    AwsKms(#[from] awskms::uri::Error),
     /// Nothing was written.
     #[error("the key reference is empty")]
     Empty,
@@ -210,7 +205,7 @@ pub enum RefError {
     },
     /// It names no key in a transit engine.
     #[error(transparent)]
-    Transit(#[from] transit::Error),
+    Transit(#[from] vault::uri::Error),
     /// It carries a password or a PIN.
     #[error("the key reference carries a secret, and it would be stored in the record")]
     Secret,
@@ -254,7 +249,7 @@ pub enum Error {
         /// The key's reference.
         key: KeyRef,
         /// What is wrong.
-        source: Box<kms::Error>,
+        source: Box<awskms::signer::Error>,
     },
     /// The file or variable is not there.
     #[error("there is no key at `{key}`")]
@@ -280,7 +275,7 @@ pub enum Error {
         /// The key's reference.
         key: KeyRef,
         /// What is wrong with it.
-        source: private::Error,
+        source: s3lo_core::crypto::private::Error,
     },
     /// It is not a public key that can verify.
     #[error("cannot use the key `{key}`")]
@@ -288,7 +283,7 @@ pub enum Error {
         /// The key's reference.
         key: KeyRef,
         /// What is wrong with it.
-        source: public::Error,
+        source: s3lo_core::crypto::public::Error,
     },
     /// The file is there and cannot be read.
     #[error("cannot read the key `{key}`: {reason}")]
@@ -306,7 +301,7 @@ pub enum Error {
         /// Where it is: `transit/keys/NAME`.
         path: String,
         /// What is wrong.
-        source: Box<vault::Error>,
+        source: Box<vault::signer::Error>,
     },
     /// The password does not open the key.
     #[error("the password does not open the key `{key}`")]

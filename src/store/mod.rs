@@ -3,12 +3,14 @@
 //! Every read is bounded by what is read, never by what a length claims. Writes are conditional:
 //! an object is created where there is none, or replaced in the version that was read.
 
+mod help;
 pub mod local;
 pub mod s3;
 
 use async_trait::async_trait;
 
-use crate::cloud::failure::{self, Answer};
+use crate::aws::error;
+use crate::aws::error::Answer;
 
 /// A bucket or a directory.
 #[async_trait]
@@ -108,7 +110,7 @@ pub enum Error {
     },
     /// Credentials, or the clock.
     #[error(transparent)]
-    Common(failure::Error),
+    Common(error::Error),
     /// The caller may not do this.
     #[error("{action} on `{object}` was refused: {answer}")]
     Denied {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use s3lo::verdict;
+use s3lo_core::verdict;
 
 use self::faults::{Fault, Scene, private_key, reference};
 use self::outcome::{Broken, End, Made, broken_of};

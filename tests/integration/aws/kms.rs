@@ -4,17 +4,16 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use s3lo::key::algorithm::Hash;
 use s3lo::store::Store as _;
+use s3lo_core::crypto::algorithm::Hash;
 use serde_json::Value;
 
 use crate::store::conformance::{make_bucket, store, wait_for};
-use crate::support::MANIFEST;
 use crate::support::aws_server::{AwsServer, Credentials, Key, KeyState, kms_error};
-use crate::support::minio;
 use crate::support::s3_server::Reply;
 use crate::support::tools::openssl;
 use crate::support::workshop::{EVERYTHING, SIGN, VERIFY, Workshop};
+use crate::support::{MANIFEST, minio};
 
 /// Every type that signs: its vector, what KMS is asked for, and how; and what openssl calls the hash.
 const TYPES: [(&str, &str, &str, &str); 7] = [

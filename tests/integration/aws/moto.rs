@@ -4,11 +4,11 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use crate::support::plain_key;
+use crate::support::program::Desk;
 use crate::support::s3_server::S3Server;
 use crate::support::tools::tool;
 use crate::support::workshop::{MANIFEST_PATH, ROLE_ARN};
-use crate::support::{MANIFEST, program::Desk};
+use crate::support::{MANIFEST, plain_key};
 
 /// A moto that serves until it is dropped.
 struct Moto {

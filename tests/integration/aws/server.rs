@@ -9,7 +9,7 @@ use aws_lc_rs::signature::{
     UnparsedPublicKey,
 };
 use aws_sdk_kms::types::{KeyUsageType, MessageType, SigningAlgorithmSpec};
-use s3lo::key::public::PublicKey;
+use s3lo_core::crypto::public::PublicKey;
 use serde_json::json;
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 

@@ -10,10 +10,9 @@ mod store;
 
 use std::collections::BTreeMap;
 
-use crate::support::github_runner::Step;
-
 use self::cases::{CASES, HARMLESS};
 use self::markdown::shape;
+use crate::support::github_runner::Step;
 
 /// What came of a step: its exit code, and of each result the status or the code of its error.
 type Outcome = (Option<i32>, Vec<String>);

@@ -1,9 +1,8 @@
 //! What hostile input may cost.
 
-use crate::support::minio;
 use crate::support::program::Desk;
 use crate::support::s3_server::{Reply, S3Server};
-use crate::support::{MANIFEST, files};
+use crate::support::{MANIFEST, files, minio};
 
 const GIB: u64 = 1 << 30;
 

@@ -145,8 +145,8 @@ fn a_record_that_is_not_valid_is_replaced_in_every_mode() {
 #[test]
 fn a_pin_is_a_guard() {
     let desk = Desk::with_image();
-    let held = s3lo::digest::Digest::of(MANIFEST.as_bytes());
-    let other = s3lo::digest::Digest::of(b"other");
+    let held = s3lo_core::digest::Digest::of(MANIFEST.as_bytes());
+    let other = s3lo_core::digest::Digest::of(b"other");
     for command in ["sign", "verify"] {
         let key = if command == "sign" {
             "keys/cosign.key"
@@ -180,7 +180,7 @@ fn a_pin_is_a_guard() {
 #[test]
 fn a_pinned_verify_that_fails_is_a_failure_even_where_the_key_cannot_be_opened() {
     let desk = Desk::with_image();
-    let other = s3lo::digest::Digest::of(b"other");
+    let other = s3lo_core::digest::Digest::of(b"other");
     desk.s3lo(&format!("verify {REF}@{other} --key nowhere.pub"))
         .ends_with(1);
     desk.s3lo(&format!("verify {REF} --key nowhere.pub"))
@@ -265,7 +265,7 @@ fn in_verify_a_proven_failure_outranks_what_could_not_be_decided() {
 #[test]
 fn in_sign_what_could_not_be_done_outranks_a_guard() {
     let desk = Desk::with_image();
-    let other = s3lo::digest::Digest::of(b"other");
+    let other = s3lo_core::digest::Digest::of(b"other");
     let absent = "local://./store/myapp:absent";
     desk.s3lo(&format!("sign {REF}@{other} --key keys/cosign.key"))
         .ends_with(1);

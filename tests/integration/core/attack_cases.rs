@@ -12,12 +12,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use s3lo::key::private::{PrivateKey, Sealed};
-use s3lo::key::public::PublicKey;
-use s3lo::manifest::Manifest;
-use s3lo::payload::Schema;
-use s3lo::reference::Reference;
-use s3lo::verdict::{self, Found, Key, Policy, Verdict};
+use s3lo_core::crypto::private::{PrivateKey, Sealed};
+use s3lo_core::crypto::public::PublicKey;
+use s3lo_core::manifest::Manifest;
+use s3lo_core::payload::Schema;
+use s3lo_core::reference::Reference;
+use s3lo_core::verdict;
+use s3lo_core::verdict::{Found, Key, Policy, Verdict};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -166,7 +167,7 @@ impl Case for RecordCase {
         let bytes = self.input.bytes();
         // The bound is the store's to keep, so it is applied here as a store applies it.
         let found = match u64::try_from(bytes.len()).unwrap() {
-            0..=s3lo::record::MAX_BYTES => Found::Bytes(&bytes),
+            0..=s3lo_core::record::MAX_BYTES => Found::Bytes(&bytes),
             _ => Found::Oversized,
         };
         let public = public_key(&self.key);
@@ -230,7 +231,7 @@ impl Case for PrivateKeyCase {
     }
 }
 
-fn open(text: &[u8], password: &str) -> Result<PrivateKey, s3lo::key::private::Error> {
+fn open(text: &[u8], password: &str) -> Result<PrivateKey, s3lo_core::crypto::private::Error> {
     match Sealed::from_pem(text)? {
         Sealed::Open(key) => Ok(*key),
         Sealed::Encrypted(key) => {
@@ -284,7 +285,7 @@ impl Case for ManifestCase {
     fn answer(&self) -> String {
         let bytes = self.input.bytes();
         let found = match u64::try_from(bytes.len()).unwrap() {
-            0..=s3lo::manifest::MAX_BYTES => Found::Bytes(&bytes),
+            0..=s3lo_core::manifest::MAX_BYTES => Found::Bytes(&bytes),
             _ => Found::Oversized,
         };
         match verdict::read_manifest(found) {
@@ -434,7 +435,7 @@ fn every_plain_private_key_of_openssl_signs_what_its_public_key_verifies() {
             "{}",
             path.display()
         );
-        let label = s3lo::key::armor::block(&text).unwrap().label;
+        let label = s3lo_core::crypto::pem::block(&text).unwrap().label;
         assert!(forms.insert((label, public.key_type().to_string())));
     }
     let ec = ["P-256", "P-384", "P-521"].map(|curve| format!("EC {curve}"));

@@ -9,20 +9,20 @@
 
 mod malleable;
 
-use std::fs;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::thread;
+use std::{fs, thread};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use s3lo::digest::Digest;
-use s3lo::key::public::PublicKey;
-use s3lo::manifest::Manifest;
-use s3lo::payload::{Schema, payload};
-use s3lo::reference::Reference;
-use s3lo::verdict::{self, Found, Key, Policy, Verdict};
+use s3lo_core::crypto::public::PublicKey;
+use s3lo_core::digest::Digest;
+use s3lo_core::manifest::Manifest;
+use s3lo_core::payload::{Schema, payload};
+use s3lo_core::reference::Reference;
+use s3lo_core::verdict;
+use s3lo_core::verdict::{Found, Key, Policy, Verdict};
 use serde_json::{Map, Value};
 
 use self::malleable::{order, other_form};

@@ -10,16 +10,16 @@ use std::collections::HashMap;
 use std::time::{Duration, UNIX_EPOCH};
 
 use proptest::prelude::*;
-use s3lo::digest::Digest;
-use s3lo::key::algorithm::Algorithm;
-use s3lo::key::armor;
-use s3lo::key::cosign::EncryptedKey;
-use s3lo::key::private::Sealed;
-use s3lo::key::public::{KeyId, PublicKey};
-use s3lo::manifest::Manifest;
-use s3lo::payload::{Schema, payload};
-use s3lo::record::{Record, Timestamp};
-use s3lo::reference::Reference;
+use s3lo_core::crypto::algorithm::Algorithm;
+use s3lo_core::crypto::cosign::EncryptedKey;
+use s3lo_core::crypto::pem;
+use s3lo_core::crypto::private::Sealed;
+use s3lo_core::crypto::public::{KeyId, PublicKey};
+use s3lo_core::digest::Digest;
+use s3lo_core::manifest::Manifest;
+use s3lo_core::payload::{Schema, payload};
+use s3lo_core::record::{Record, Timestamp};
+use s3lo_core::reference::Reference;
 
 /// No failure is kept in a file: a case that failed once belongs among the attack cases.
 fn config(cases: u32) -> ProptestConfig {
@@ -153,7 +153,7 @@ fn hostile_bytes() -> impl Strategy<Value = Vec<u8>> {
         "store-v2/manifests/myapp/v1.0/signatures/61f204f5520d9a09.json",
     ];
     let files = files.map(|file| std::fs::read(format!("{vectors}{file}")).unwrap());
-    let armored = pem::parse(&files[0]).unwrap().into_contents();
+    let armored = ::pem::parse(&files[0]).unwrap().into_contents();
     let files: Vec<Vec<u8>> = files.into_iter().chain([armored]).collect();
     let noise = proptest::collection::vec(any::<u8>(), 0..8);
     let changed = (
@@ -173,7 +173,7 @@ fn hostile_bytes() -> impl Strategy<Value = Vec<u8>> {
         "[A-Z ]{0,20}",
         proptest::collection::vec(any::<u8>(), 0..200),
     )
-        .prop_map(|(label, body)| pem::encode(&pem::Pem::new(label, body)).into_bytes());
+        .prop_map(|(label, body)| ::pem::encode(&::pem::Pem::new(label, body)).into_bytes());
     prop_oneof![
         1 => proptest::collection::vec(any::<u8>(), 0..400),
         1 => json,
@@ -256,7 +256,7 @@ proptest! {
         if let Ok(manifest) = Manifest::parse(&bytes) {
             prop_assert_eq!(manifest.digest(), Digest::of(&bytes));
         }
-        let _ = armor::block(&bytes);
+        let _ = pem::block(&bytes);
         let _ = PublicKey::from_spki(&bytes);
         let _ = PublicKey::from_pkcs1(&bytes);
         let _ = EncryptedKey::parse(&bytes);

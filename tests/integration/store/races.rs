@@ -7,14 +7,15 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use s3lo::image::Image;
-use s3lo::key::private::PrivateKey;
-use s3lo::key::public::PublicKey;
-use s3lo::key::{self, KeyRef, Signer};
-use s3lo::payload::Schema;
-use s3lo::reference::Reference;
+use s3lo::key::{KeyRef, Signer};
 use s3lo::sign::{Error, IfSigned, Key, Options, Signed, Status, sign};
-use s3lo::store;
-use s3lo::verdict::{self, Found, Policy, Verdict, judge, read_manifest};
+use s3lo::{key, store};
+use s3lo_core::crypto::private::PrivateKey;
+use s3lo_core::crypto::public::PublicKey;
+use s3lo_core::payload::Schema;
+use s3lo_core::reference::Reference;
+use s3lo_core::verdict;
+use s3lo_core::verdict::{Found, Policy, Verdict, judge, read_manifest};
 
 use crate::store::conformance::wait_for;
 use crate::support::MANIFEST;
@@ -452,7 +453,7 @@ fn a_store_that_may_not_be_listed_is_signed_in_all_the_same() {
         "list" => Err(store::Error::Denied {
             action: "s3:ListBucket",
             object: key.to_owned(),
-            answer: s3lo::cloud::failure::Answer::default(),
+            answer: s3lo::aws::error::Answer::default(),
         }),
         _ => Ok(()),
     };

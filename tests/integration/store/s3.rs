@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::support::MANIFEST;
-use crate::support::minio;
 use crate::support::program::Desk;
 use crate::support::s3_server::{Reply, Request, S3Server};
+use crate::support::{MANIFEST, minio};
 
 const REF: &str = "s3://bucket/myapp:v1.0";
 const MANIFEST_PATH: &str = "/bucket/manifests/myapp/v1.0/manifest.json";

@@ -18,10 +18,9 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+pub(crate) use self::code::faults;
 use self::code::{Listed, Written, ask_in, full, listed};
 use super::{MANIFEST, copy, vectors};
-
-pub(crate) use self::code::faults;
 
 /// How pipelines name the plugin.
 pub(crate) const PLUGIN: &str = "s3lo/s3lo-sign#v1.0.0";

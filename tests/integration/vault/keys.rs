@@ -6,12 +6,11 @@ use s3lo::key::{KeyRef, RefError};
 use serde_json::{Value, json};
 
 use crate::aws::kms::openssl_accepts;
-use crate::support::files;
 use crate::support::program::{Desk, Run};
 use crate::support::s3_server::S3Server;
 use crate::support::vault::{ROOT, Vault, vault};
 use crate::support::workshop::MANIFEST_PATH;
-use crate::support::{MANIFEST, plain_key};
+use crate::support::{MANIFEST, files, plain_key};
 
 /// Every type that signs, and what openssl calls its hash.
 const TYPES: [(&str, &str); 7] = [

@@ -6,11 +6,11 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use s3lo::key::private::PrivateKey;
-use s3lo::payload::{Schema, payload};
-use s3lo::record::{Record, Timestamp};
-use s3lo::reference::Reference;
-use s3lo::verdict::{Found, read_manifest};
+use s3lo_core::crypto::private::PrivateKey;
+use s3lo_core::payload::{Schema, payload};
+use s3lo_core::record::{Record, Timestamp};
+use s3lo_core::reference::Reference;
+use s3lo_core::verdict::{Found, read_manifest};
 use serde_json::{Value, json};
 
 use crate::support::aws_server::{AwsServer, Key, KeyState, kms_answer, kms_error, sts_error};

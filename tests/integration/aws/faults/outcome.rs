@@ -2,8 +2,9 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use s3lo::reference::Reference;
-use s3lo::verdict::{self, Found, Policy, Verdict, judge, read_manifest};
+use s3lo_core::reference::Reference;
+use s3lo_core::verdict;
+use s3lo_core::verdict::{Found, Policy, Verdict, judge, read_manifest};
 
 use super::Call;
 use crate::support::MANIFEST;

@@ -12,9 +12,8 @@ use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-use crate::support::aws_server::{ACCOUNT, AUDIENCE, AwsServer, Credentials, REGION};
-
 use super::{PAYLOAD, SUBJECT};
+use crate::support::aws_server::{ACCOUNT, AUDIENCE, AwsServer, Credentials, REGION};
 
 /// The SDK's clients with one set of credentials, and a thread to run them on.
 pub(super) struct Client {

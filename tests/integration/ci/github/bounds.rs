@@ -2,10 +2,9 @@
 
 use std::fs;
 
+use super::SIGN;
 use crate::support::github_runner::{Runner, Step};
 use crate::support::{MANIFEST, vectors};
-
-use super::SIGN;
 
 /// The largest summary that GitHub shows, and the longest variable that Linux passes on, in bytes.
 const LARGEST_SUMMARY: usize = 1024 * 1024;

@@ -5,9 +5,8 @@ use std::os::unix::fs::MetadataExt as _;
 
 use serde_json::Value;
 
-use crate::support::github_runner::{Step, WORKSPACE};
-
 use super::{DIGEST, IMAGE, VERIFY, signer, verifier};
+use crate::support::github_runner::{Step, WORKSPACE};
 
 #[test]
 fn what_stands_around_an_output_is_never_the_same() {

@@ -3,10 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::{DIGEST, IMAGE, SIGN, VERIFY, signer, verifier};
 use crate::support::github_runner::{RUNNER_TEMP, Runner, Step, WORKSPACE};
 use crate::support::plain_key;
-
-use super::{DIGEST, IMAGE, SIGN, VERIFY, signer, verifier};
 
 /// A step that is refused because of what it says; what whoever wrote it is told.
 #[track_caller]

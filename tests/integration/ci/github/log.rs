@@ -5,13 +5,12 @@ use std::fs;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::services::by_kms;
+use super::{IMAGE, VERIFY, signer, verifier};
 use crate::support::github_runner::Step;
 use crate::support::program::Desk;
 use crate::support::s3_server::Reply;
 use crate::support::workshop::{EVERYTHING, Workshop};
-
-use super::services::by_kms;
-use super::{IMAGE, VERIFY, signer, verifier};
 
 /// The lines between the runner's group and its end, without what stops commands there.
 #[track_caller]

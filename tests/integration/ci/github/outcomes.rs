@@ -2,9 +2,8 @@
 
 use serde_json::json;
 
-use crate::support::github_runner::{Runner, Step};
-
 use super::{DIGEST, IMAGE, SIGN, VERIFY, signer, verifier};
+use crate::support::github_runner::{Runner, Step};
 
 const NOTHING: &str = "local://./store/nothing:v1";
 

@@ -1,11 +1,10 @@
 //! Steps that need AWS or Vault, and the identity of their job.
 
+use super::{DIGEST, IMAGE, SIGN, VERIFY};
 use crate::support::github_runner::Runner;
 use crate::support::vault::vault;
 use crate::support::workshop::{EVERYTHING, ROLE_ARN, Workshop};
 use crate::vault::logins::Job;
-
-use super::{DIGEST, IMAGE, SIGN, VERIFY};
 
 pub(super) const IN_S3: &str = "s3://my-bucket/myapp:v1.0";
 pub(super) const IN_KMS: &str = "awskms:///alias/release-signer";

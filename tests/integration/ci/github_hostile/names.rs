@@ -2,11 +2,10 @@
 
 use std::fs;
 
+use super::{fits_a_variable, is_shown_and_never_obeyed};
 use crate::ci::github::{IMAGE, VERIFY, signer};
 use crate::support::github_runner::{Runner, Step};
 use crate::support::{MANIFEST, plain_key};
-
-use super::{fits_a_variable, is_shown_and_never_obeyed};
 
 /// Runs a step for an image, which is in the store if a store can have it.
 fn of_image(runner: Runner, name: &str) -> Option<Step> {

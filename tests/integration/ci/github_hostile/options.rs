@@ -1,8 +1,7 @@
 //! What inputs can say.
 
-use crate::ci::github::signer;
-
 use super::{fits_a_variable, is_shown_and_never_obeyed};
+use crate::ci::github::signer;
 
 #[test]
 fn an_input_that_means_nothing_is_a_text() {

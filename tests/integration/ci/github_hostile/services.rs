@@ -1,13 +1,12 @@
 //! What services can answer.
 
+use super::{fits_a_variable, is_shown_and_never_obeyed};
 use crate::ci::github::{IMAGE, SIGN};
 use crate::support::aws_server::{Key, kms_error, sts_error};
 use crate::support::github_runner::Runner;
 use crate::support::s3_server::Reply;
 use crate::support::vault_server::{Kind, TOKEN, VaultServer, vault_errors};
 use crate::support::workshop::{EVERYTHING, ROLE_ARN, Workshop};
-
-use super::{fits_a_variable, is_shown_and_never_obeyed};
 
 fn by_kms(shop: &Workshop) -> Runner {
     quiet(shop).debugging()

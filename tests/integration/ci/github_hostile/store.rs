@@ -4,10 +4,9 @@ use std::fs;
 
 use serde_json::{Value, json};
 
+use super::is_shown_and_never_obeyed;
 use crate::ci::github::{signer, verifier};
 use crate::support::github_runner::Runner;
-
-use super::is_shown_and_never_obeyed;
 
 const RECORD: &str = "store/manifests/myapp/v1.0/signatures/83a085643219c3db.json";
 

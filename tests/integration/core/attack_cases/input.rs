@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use s3lo::key::public::PublicKey;
+use s3lo_core::crypto::public::PublicKey;
 use serde::Deserialize;
 
 /// The fields of a record, in the order in which they are written.

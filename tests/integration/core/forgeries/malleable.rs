@@ -1,7 +1,7 @@
 //! An ECDSA signature (r, s) has another form, (r, n - s), which verifies as well.
 
-use s3lo::key::algorithm::KeyType::{P256, P384, P521};
-use s3lo::key::public::PublicKey;
+use s3lo_core::crypto::algorithm::KeyType::{P256, P384, P521};
+use s3lo_core::crypto::public::PublicKey;
 
 /// The orders of the curves ([SP 800-186 §3.2.1](https://csrc.nist.gov/pubs/sp/800/186/final)).
 pub(super) fn order(key: &PublicKey) -> Option<Vec<u8>> {

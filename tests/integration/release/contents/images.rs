@@ -6,7 +6,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use s3lo::digest::Digest;
+use s3lo_core::digest::Digest;
 use serde_json::{Value, json};
 
 use super::project::{Project, VERSION};

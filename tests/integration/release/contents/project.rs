@@ -14,7 +14,7 @@ use crate::support::{copy, files};
 pub(crate) const VERSION: &str = "1.2.3";
 
 /// What the copy holds: all that a release reads or writes.
-const PARTS: [&str; 16] = [
+const PARTS: [&str; 17] = [
     ".github",
     ".gitlab-ci.yml",
     "CHANGELOG.md",
@@ -24,6 +24,7 @@ const PARTS: [&str; 16] = [
     "README.md",
     "action.yml",
     "ci",
+    "core",
     "docs",
     "hooks",
     "lib",

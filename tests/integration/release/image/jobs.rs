@@ -5,9 +5,11 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::path::Path;
 
+use s3lo::store::Store as _;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::built::Container;
 use crate::store::conformance::{config, make_bucket, store, wait_for};
 use crate::support::aws_server::{
     AUDIENCE, AwsServer, Call, Credentials, Issuer, Key, Subject, TokenAlgorithm, Trust,
@@ -18,9 +20,6 @@ use crate::support::program::finish;
 use crate::support::s3_server::Reply;
 use crate::support::workshop::{EVERYTHING, ROLE, ROLE_ARN, Workshop, trust};
 use crate::support::{MANIFEST, files};
-use s3lo::store::Store as _;
-
-use super::built::Container;
 
 /// An account whose sessions MinIO knows as well, with the image `s3://BUCKET/myapp:v1.0` there.
 struct Account {

@@ -3,11 +3,10 @@
 
 use std::path::Path;
 
+use super::built::Container;
 use crate::support::aws_server::{AwsServer, Key};
 use crate::support::program::{Run, finish};
 use crate::support::workshop::{EVERYTHING, Workshop};
-
-use super::built::Container;
 
 /// An account that speaks TLS.
 fn account() -> Workshop {

@@ -2,10 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::support::s3_server::{Reply, Request, escaped};
-
 use super::sigv4::{self, Stranger};
 use super::{Call, GITHUB_REQUEST_TOKEN, REQUEST_ID, Refusal, State, sts};
+use crate::support::s3_server::{Reply, Request, escaped};
 
 impl State {
     pub(super) fn answer(&mut self, call: &Call, request: &Request) -> Reply {

@@ -17,9 +17,8 @@ use spki::der::Encode as _;
 use spki::der::asn1::{AnyRef, BitStringRef};
 use spki::{AlgorithmIdentifier, ObjectIdentifier, SubjectPublicKeyInfo};
 
-use crate::support::vectors;
-
 use super::{ACCOUNT, REGION, Refusal, random, uuid};
+use crate::support::vectors;
 
 /// A KMS key.
 #[derive(Clone)]

@@ -15,20 +15,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
+pub(crate) use self::answers::{kms_answer, kms_error, sts_error};
+pub(crate) use self::keys::{Key, KeyState};
+use self::kms::Keys;
+pub(crate) use self::sigv4::Credentials;
+use self::sigv4::{Caller, Issued};
+use self::sts::Roles;
+pub(crate) use self::sts::{Issuer, Subject, TokenAlgorithm, Trust};
 use super::authority::Authority;
 use super::iam::{self, Policy};
 use super::s3_server::{
     Reply, Request, S3Server, flood, percent_decoded, read_request, write_head,
 };
-
-pub(crate) use self::answers::{kms_answer, kms_error, sts_error};
-pub(crate) use self::keys::{Key, KeyState};
-pub(crate) use self::sigv4::Credentials;
-pub(crate) use self::sts::{Issuer, Subject, TokenAlgorithm, Trust};
-
-use self::kms::Keys;
-use self::sigv4::{Caller, Issued};
-use self::sts::Roles;
 
 /// The account of everything here that is not told another.
 pub(crate) const ACCOUNT: &str = "111122223333";

@@ -6,10 +6,9 @@ use std::collections::BTreeMap;
 use aws_lc_rs::hmac;
 use sha2::{Digest as _, Sha256};
 
+use super::{hex, now};
 use crate::support::iam::Policy;
 use crate::support::s3_server::Request;
-
-use super::{hex, now};
 
 /// Credentials, as their holder has them.
 #[derive(Clone, Debug)]

@@ -18,12 +18,11 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::sigv4::{Caller, Credentials, Issued};
+use super::{ACCOUNT, AwsServer, GITHUB, REQUEST_ID, Refusal, hex, now, random, uuid};
 use crate::support::iam::{Policy, matches};
 use crate::support::s3_server::escaped;
 use crate::support::vectors;
-
-use super::sigv4::{Caller, Credentials, Issued};
-use super::{ACCOUNT, AwsServer, GITHUB, REQUEST_ID, Refusal, hex, now, random, uuid};
 
 /// Whoever issues identity tokens.
 #[derive(Clone)]

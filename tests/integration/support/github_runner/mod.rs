@@ -17,16 +17,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tempfile::TempDir;
 
+use self::action::Action;
+use self::environment::{FILES, Step as Surroundings};
+use self::step::Left;
+pub(crate) use self::step::Step;
 use super::aws_server::GITHUB_REQUEST_TOKEN;
 use super::program::finish;
 use super::workshop::Workshop;
 use super::{MANIFEST, copy, vectors};
-
-pub(crate) use self::step::Step;
-
-use self::action::Action;
-use self::environment::{FILES, Step as Surroundings};
-use self::step::Left;
 
 /// Where the runner works.
 const HOST: &str = "/home/runner/work";

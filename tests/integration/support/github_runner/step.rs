@@ -2,11 +2,10 @@
 
 use serde_json::Value;
 
-use crate::support::program::Run;
-
 use super::commands::Command;
 use super::console::{Annotation, Console};
 use super::files::{LARGEST_SUMMARY, pairs};
+use crate::support::program::Run;
 
 pub(crate) struct Step {
     pub(crate) code: Option<i32>,

@@ -2,10 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::{Cluster, Vault};
 use crate::support::authority::Authority;
 use crate::support::aws_server::Issuer;
-
-use super::{Cluster, Vault};
 
 impl Vault {
     #[track_caller]

@@ -13,10 +13,9 @@ use std::sync::LazyLock;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+pub(crate) use self::cluster::Cluster;
 use super::authority::Authority;
 use super::tools::tool;
-
-pub(crate) use self::cluster::Cluster;
 
 /// The token that may do everything. Vault wants no dot in one that it did not make.
 pub(crate) const ROOT: &str = "root-token-of-the-tests";

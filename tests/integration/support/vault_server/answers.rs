@@ -2,9 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::support::s3_server::Reply;
-
 use super::{Call, Kind, ROLE, ROLE_ID, SECRET_ID, State};
+use crate::support::s3_server::Reply;
 
 /// What Vault says of itself when it refuses: a status, and its errors.
 pub(super) type Refusal = (u16, &'static str);

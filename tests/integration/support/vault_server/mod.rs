@@ -14,11 +14,10 @@ use std::sync::{Arc, Mutex};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
 
-use super::aws_server::Key;
-use super::s3_server::{Reply, Request, flood, read_request, write_head};
-
 pub(crate) use self::answers::{json_answer, vault_errors};
 use self::transit::TransitKey;
+use super::aws_server::Key;
+use super::s3_server::{Reply, Request, flood, read_request, write_head};
 
 /// The name of the key that is there from the start.
 pub(crate) const KEY: &str = "ci-signer";

@@ -7,9 +7,9 @@ use aws_lc_rs::digest::{Digest, SHA256};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
-use s3lo::payload::{Schema, payload};
-use s3lo::record::{Record, Timestamp};
-use s3lo::verdict::{Found, read_manifest};
+use s3lo_core::payload::{Schema, payload};
+use s3lo_core::record::{Record, Timestamp};
+use s3lo_core::verdict::{Found, read_manifest};
 use serde_json::Value;
 
 use super::workbench::{Workbench, private_key, record_path, reference};

@@ -2,8 +2,8 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use s3lo::key::algorithm::Hash;
-use s3lo::key::public::PublicKey;
+use s3lo_core::crypto::algorithm::Hash;
+use s3lo_core::crypto::public::PublicKey;
 use serde_json::{Value, json};
 
 use super::workbench::{IMAGE, Workbench};

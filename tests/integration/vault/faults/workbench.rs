@@ -5,16 +5,15 @@ use std::net::TcpListener;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use s3lo::key::private::PrivateKey;
-use s3lo::reference::Reference;
-use s3lo::verdict;
+use s3lo_core::crypto::private::PrivateKey;
+use s3lo_core::reference::Reference;
+use s3lo_core::verdict;
 
 use crate::aws::faults::outcome::{Broken, End};
 use crate::support::aws_server::Key;
-use crate::support::files;
-use crate::support::plain_key;
 use crate::support::program::{Desk, Run};
 use crate::support::vault_server::{TOKEN, VaultServer};
+use crate::support::{files, plain_key};
 
 /// An identity token for `http://vault.example`, of `repo:acme/app`, until 2100. Only Vault asks by whom
 /// it is signed.

@@ -1,0 +1,294 @@
+//! Private keys that are held in memory: PKCS #8, SEC 1 or PKCS #1 in, signatures out.
+
+use std::fmt;
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, ECDSA_P521_SHA512_ASN1_SIGNING,
+    EcdsaKeyPair, EcdsaSigningAlgorithm, KeyPair as _, RSA_PKCS1_SHA256,
+};
+use ed25519_dalek::Signer as _;
+use pkcs8::der::Decode as _;
+use pkcs8::der::asn1::UintRef;
+use pkcs8::{DecodePrivateKey as _, PrivateKeyInfoRef};
+use sec1::EcPrivateKey;
+use secrecy::SecretSlice;
+use zeroize::Zeroizing;
+
+use crate::crypto::algorithm::KeyType;
+use crate::crypto::pem::Block;
+use crate::crypto::public::{EC_PUBLIC_KEY, ED25519, P256, P384, P521, PublicKey, RSA_ENCRYPTION};
+use crate::crypto::{cosign, pem, public};
+
+/// A key that signs. It has no `Debug` that could show it.
+pub struct PrivateKey {
+    mathematics: Mathematics,
+    public: PublicKey,
+}
+
+enum Mathematics {
+    Ecdsa(EcdsaKeyPair),
+    Rsa(rsa::KeyPair),
+    Ed25519(ed25519_dalek::SigningKey),
+}
+
+/// What a private key's PEM block holds.
+pub enum Sealed {
+    /// A key in the open.
+    Open(Box<PrivateKey>),
+    /// cosign's encrypted form, for which a password is needed.
+    Encrypted(cosign::EncryptedKey),
+}
+
+impl Sealed {
+    /// Reads a PEM file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the file is not exactly one private key of a type in the table.
+    pub fn from_pem(text: &[u8]) -> Result<Self, Error> {
+        Self::from_block(&pem::block(text)?)
+    }
+
+    /// Reads a PEM block.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if it is not a private key of a type in the table.
+    pub fn from_block(block: &Block) -> Result<Self, Error> {
+        let der = &block.contents;
+        match block.label.as_str() {
+            label if cosign::LABELS.contains(&label) => {
+                Ok(Self::Encrypted(cosign::EncryptedKey::parse(der)?))
+            }
+            "PRIVATE KEY" => PrivateKey::from_pkcs8(der).map(|key| Self::Open(Box::new(key))),
+            "EC PRIVATE KEY" => PrivateKey::from_sec1(der).map(|key| Self::Open(Box::new(key))),
+            "RSA PRIVATE KEY" => PrivateKey::from_pkcs1(der).map(|key| Self::Open(Box::new(key))),
+            "ENCRYPTED PRIVATE KEY" => Err(Error::EncryptedPkcs8),
+            "PUBLIC KEY" | "RSA PUBLIC KEY" => Err(Error::PublicKey),
+            label => Err(Error::Label {
+                label: label.to_owned(),
+            }),
+        }
+    }
+}
+
+impl PrivateKey {
+    /// Makes a P-256 key from the operating system's randomness.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Random`] if the operating system has none to give.
+    pub fn generate() -> Result<Self, Error> {
+        loop {
+            let mut scalar = Zeroizing::new([0; 32]);
+            aws_lc_rs::rand::fill(scalar.as_mut_slice()).map_err(|_| Error::Random)?;
+            // All but one in 2^32 draws are below the order of the curve.
+            if let Ok(key) = p256::SecretKey::from_slice(scalar.as_slice()) {
+                return Self::from_p256(&key);
+            }
+        }
+    }
+
+    /// Reads PKCS #8 DER ([RFC 5958](https://www.rfc-editor.org/rfc/rfc5958)).
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if it is not a key of a type in the table.
+    pub fn from_pkcs8(der: &[u8]) -> Result<Self, Error> {
+        let info = PrivateKeyInfoRef::from_der(der).map_err(|_| Error::Encoding)?;
+        let oid = info.algorithm.oid;
+        if oid == EC_PUBLIC_KEY {
+            let curve = info.algorithm.parameters_oid();
+            match curve.map_err(|_| public::Error::Curve)? {
+                P256 => Self::from_p256(&convert(info)?),
+                P384 => Self::from_p384(&convert(info)?),
+                P521 => Self::from_p521(&convert(info)?),
+                other => Err(public::Error::unsupported(other).into()),
+            }
+        } else if oid == RSA_ENCRYPTION {
+            Self::from_rsa(rsa::KeyPair::from_pkcs8(der), info.private_key.as_bytes())
+        } else if oid == ED25519 {
+            let key =
+                ed25519_dalek::SigningKey::from_pkcs8_der(der).map_err(|_| Error::Encoding)?;
+            Ok(Self {
+                public: PublicKey::from_ed25519(key.verifying_key())?,
+                mathematics: Mathematics::Ed25519(key),
+            })
+        } else {
+            Err(public::Error::unsupported(oid).into())
+        }
+    }
+
+    fn from_sec1(der: &[u8]) -> Result<Self, Error> {
+        let key = EcPrivateKey::from_der(der).map_err(|_| Error::Encoding)?;
+        let curve = key
+            .parameters
+            .and_then(|parameters| parameters.named_curve());
+        let wrong = |_| Error::Encoding;
+        match curve.ok_or(public::Error::Curve)? {
+            P256 => Self::from_p256(&p256::SecretKey::from_sec1_der(der).map_err(wrong)?),
+            P384 => Self::from_p384(&p384::SecretKey::from_sec1_der(der).map_err(wrong)?),
+            P521 => Self::from_p521(&p521::SecretKey::from_sec1_der(der).map_err(wrong)?),
+            other => Err(public::Error::unsupported(other).into()),
+        }
+    }
+
+    fn from_pkcs1(der: &[u8]) -> Result<Self, Error> {
+        // aws-lc passes over what lies behind the key.
+        pkcs1::RsaPrivateKey::<UintRef<'_>>::from_der(der).map_err(|_| Error::Encoding)?;
+        Self::from_rsa(rsa::KeyPair::from_der(der), der)
+    }
+
+    /// aws-lc-rs says only that it refuses a key; the size is the likeliest reason, and the public
+    /// half inside `pkcs1` tells it.
+    fn from_rsa(
+        key: Result<rsa::KeyPair, aws_lc_rs::error::KeyRejected>,
+        pkcs1: &[u8],
+    ) -> Result<Self, Error> {
+        let Ok(key) = key else {
+            let private = pkcs1::RsaPrivateKey::<UintRef<'_>>::from_der(pkcs1)
+                .map_err(|_| Error::Encoding)?;
+            let bits = public::bits(private.modulus.as_bytes());
+            return Err(match KeyType::from_rsa_bits(bits) {
+                Some(_) => Error::Encoding,
+                None => public::Error::RsaSize { bits }.into(),
+            });
+        };
+        Ok(Self {
+            public: PublicKey::from_pkcs1(key.public_key().as_ref())?,
+            mathematics: Mathematics::Rsa(key),
+        })
+    }
+
+    fn from_p256(key: &p256::SecretKey) -> Result<Self, Error> {
+        let (scalar, point) = (Zeroizing::new(key.to_bytes()), key.public_key());
+        let (algorithm, sec1) = (&ECDSA_P256_SHA256_ASN1_SIGNING, point.to_sec1_bytes());
+        Self::ecdsa(algorithm, &scalar, &sec1, PublicKey::from_p256(&point)?)
+    }
+
+    fn from_p384(key: &p384::SecretKey) -> Result<Self, Error> {
+        let (scalar, point) = (Zeroizing::new(key.to_bytes()), key.public_key());
+        let (algorithm, sec1) = (&ECDSA_P384_SHA384_ASN1_SIGNING, point.to_sec1_bytes());
+        Self::ecdsa(algorithm, &scalar, &sec1, PublicKey::from_p384(&point)?)
+    }
+
+    fn from_p521(key: &p521::SecretKey) -> Result<Self, Error> {
+        let (scalar, point) = (Zeroizing::new(key.to_bytes()), key.public_key());
+        let (algorithm, sec1) = (&ECDSA_P521_SHA512_ASN1_SIGNING, point.to_sec1_bytes());
+        Self::ecdsa(algorithm, &scalar, &sec1, PublicKey::from_p521(&point)?)
+    }
+
+    fn ecdsa(
+        algorithm: &'static EcdsaSigningAlgorithm,
+        scalar: &[u8],
+        point: &[u8],
+        public: PublicKey,
+    ) -> Result<Self, Error> {
+        let pair = EcdsaKeyPair::from_private_key_and_public_key(algorithm, scalar, point);
+        Ok(Self {
+            mathematics: Mathematics::Ecdsa(pair.map_err(|_| Error::Encoding)?),
+            public,
+        })
+    }
+
+    /// The key's public half.
+    pub fn public(&self) -> &PublicKey {
+        &self.public
+    }
+
+    /// Signs `payload`: DER for EC, the modulus's length for RSA, 64 bytes for Ed25519.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Signing`] if the library refuses, which no valid key makes it do.
+    pub fn sign(&self, payload: &[u8]) -> Result<Vec<u8>, Error> {
+        let random = SystemRandom::new();
+        match &self.mathematics {
+            Mathematics::Ecdsa(key) => {
+                let signature = key.sign(&random, payload).map_err(|_| Error::Signing)?;
+                Ok(signature.as_ref().to_vec())
+            }
+            Mathematics::Rsa(key) => {
+                let mut signature = vec![0; key.public_modulus_len()];
+                key.sign(&RSA_PKCS1_SHA256, &random, payload, &mut signature)
+                    .map_err(|_| Error::Signing)?;
+                Ok(signature)
+            }
+            Mathematics::Ed25519(key) => Ok(key.sign(payload).to_bytes().to_vec()),
+        }
+    }
+
+    /// The cosign key file for a generated key.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Encoding`] for a key that is not EC, [`Error::Random`] if the operating system
+    /// has no randomness to give.
+    pub fn seal(&self, password: &SecretSlice<u8>) -> Result<Zeroizing<String>, Error> {
+        let Mathematics::Ecdsa(key) = &self.mathematics else {
+            return Err(Error::Encoding);
+        };
+        let pkcs8 = key.to_pkcs8v1().map_err(|_| Error::Encoding)?;
+        let (mut salt, mut nonce) = ([0; 32], [0; 24]);
+        aws_lc_rs::rand::fill(&mut salt).map_err(|_| Error::Random)?;
+        aws_lc_rs::rand::fill(&mut nonce).map_err(|_| Error::Random)?;
+        Ok(Zeroizing::new(cosign::seal(
+            pkcs8.as_ref(),
+            password,
+            salt,
+            nonce,
+        )?))
+    }
+}
+
+impl fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PrivateKey")
+            .field("public", &self.public)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why bytes are no private key, or one cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The PEM around it is wrong.
+    #[error(transparent)]
+    Armor(#[from] pem::Error),
+    /// It is not a cosign key file that can be opened.
+    #[error(transparent)]
+    Cosign(#[from] cosign::Error),
+    /// It is not the DER encoding of a private key.
+    #[error("it is not the DER encoding of a private key")]
+    Encoding,
+    /// OpenSSL's own encryption.
+    #[error("it is encrypted in OpenSSL's form, not in cosign's")]
+    EncryptedPkcs8,
+    /// A PEM block that is not a private key.
+    #[error("its PEM block is `{}`, not a private key", label.escape_debug())]
+    Label {
+        /// The block's label.
+        label: String,
+    },
+    /// Its public half is not one of the table.
+    #[error(transparent)]
+    Public(#[from] public::Error),
+    /// It is a public key.
+    #[error("it is a public key, which can verify but not sign")]
+    PublicKey,
+    /// The operating system gave no randomness.
+    #[error("the operating system gave no randomness")]
+    Random,
+    /// The library refused to sign.
+    #[error("the key cannot sign")]
+    Signing,
+}
+
+fn convert<'a, K>(info: PrivateKeyInfoRef<'a>) -> Result<K, Error>
+where
+    K: TryFrom<PrivateKeyInfoRef<'a>>,
+{
+    K::try_from(info).map_err(|_| Error::Encoding)
+}

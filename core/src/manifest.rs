@@ -1,0 +1,294 @@
+//! The manifest whose digest is signed: its exact bytes, and the proof that they are a manifest.
+//!
+//! An OCI image [manifest][m] or [index][i], or a Docker schema 2 manifest or manifest list. A
+//! document that could be read as both an image and an index is refused (the confusion of
+//! [CVE-2021-41190][cve]).
+//!
+//! [m]: https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md
+//! [i]: https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md
+//! [cve]: https://github.com/opencontainers/image-spec/security/advisories/GHSA-77vh-xpmg-72qh
+#![deny(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions
+)]
+
+use std::fmt;
+
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use crate::digest::Digest;
+use crate::json;
+use crate::text::clipped;
+
+/// The largest manifest that is read, in bytes.
+pub const MAX_BYTES: u64 = 4 * 1024 * 1024;
+
+/// A manifest's media type and digest; the bytes themselves are not needed again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Manifest {
+    media_type: MediaType,
+    digest: Digest,
+}
+
+impl Manifest {
+    /// Reads a manifest from the exact bytes that were stored.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if they are not one of the four kinds of manifest.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        let shape: Shape = json::object(bytes).map_err(|error| Error::Json {
+            reason: clipped(&error.to_string()),
+        })?;
+        Ok(Self {
+            media_type: shape.media_type()?,
+            digest: Digest::of(bytes),
+        })
+    }
+
+    /// The SHA-256 of the bytes that were parsed.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// What kind of manifest it is.
+    pub fn media_type(&self) -> MediaType {
+        self.media_type
+    }
+}
+
+/// The manifests that can be signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MediaType {
+    /// `application/vnd.docker.distribution.manifest.v2+json`
+    DockerManifest,
+    /// `application/vnd.docker.distribution.manifest.list.v2+json`
+    DockerManifestList,
+    /// `application/vnd.oci.image.index.v1+json`
+    OciIndex,
+    /// `application/vnd.oci.image.manifest.v1+json`
+    OciManifest,
+}
+
+impl MediaType {
+    fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "application/vnd.docker.distribution.manifest.v2+json" => Self::DockerManifest,
+            "application/vnd.docker.distribution.manifest.list.v2+json" => Self::DockerManifestList,
+            "application/vnd.oci.image.index.v1+json" => Self::OciIndex,
+            "application/vnd.oci.image.manifest.v1+json" => Self::OciManifest,
+            _ => return None,
+        })
+    }
+
+    fn is_list(self) -> bool {
+        match self {
+            Self::DockerManifest | Self::OciManifest => false,
+            Self::DockerManifestList | Self::OciIndex => true,
+        }
+    }
+}
+
+/// Why bytes are no manifest.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// It has the fields of an image and those of an index.
+    #[error("it could be read as an image and as an index")]
+    Ambiguous,
+    /// It is not the JSON of a manifest.
+    #[error("it is not the JSON of an OCI or Docker manifest: {reason}")]
+    Json {
+        /// What the parser says.
+        reason: String,
+    },
+    /// It declares a media type that is not a manifest's.
+    #[error("its media type is `{}`, not that of an OCI or Docker manifest", name.escape_debug())]
+    MediaType {
+        /// The declared type.
+        name: String,
+    },
+    /// Its `schemaVersion` is not 2.
+    #[error("its schemaVersion is {version}, not 2")]
+    SchemaVersion {
+        /// The declared version.
+        version: u64,
+    },
+    /// It has neither `config` and `layers` nor `manifests`.
+    #[error("it has neither `config` and `layers` nor `manifests`")]
+    Shapeless,
+}
+
+impl Error {
+    fn json(reason: &str) -> Self {
+        Self::Json {
+            reason: reason.to_owned(),
+        }
+    }
+}
+
+/// The fields that tell an image from an index. Duplicates of them are an error to serde.
+#[derive(Deserialize)]
+struct Shape {
+    #[serde(rename = "schemaVersion")]
+    schema_version: Kind,
+    #[serde(rename = "mediaType", default)]
+    media_type: Kind,
+    #[serde(default)]
+    config: Kind,
+    #[serde(default)]
+    layers: Kind,
+    #[serde(default)]
+    manifests: Kind,
+}
+
+impl Shape {
+    fn media_type(self) -> Result<MediaType, Error> {
+        match self.schema_version {
+            Kind::Integer(2) => {}
+            Kind::Integer(version) => return Err(Error::SchemaVersion { version }),
+            _ => return Err(Error::json("schemaVersion is not an integer")),
+        }
+        let is_list = match (self.config, self.layers, self.manifests) {
+            (Kind::Null, Kind::Null, Kind::List) => true,
+            (_, _, Kind::List) => return Err(Error::Ambiguous),
+            (Kind::Object, Kind::List, Kind::Null) => false,
+            (_, _, Kind::Null) => return Err(Error::Shapeless),
+            _ => return Err(Error::json("manifests is not a list")),
+        };
+        // OCI lets the media type be absent; the shape then decides.
+        let name = match self.media_type {
+            Kind::Text(name) => name,
+            Kind::Null if is_list => return Ok(MediaType::OciIndex),
+            Kind::Null => return Ok(MediaType::OciManifest),
+            _ => return Err(Error::json("mediaType is not a string")),
+        };
+        match MediaType::from_name(&name) {
+            Some(media_type) if media_type.is_list() == is_list => Ok(media_type),
+            Some(_) => Err(Error::Ambiguous),
+            None => Err(Error::MediaType { name }),
+        }
+    }
+}
+
+/// What kind of value a field has. serde's own errors quote a value of the wrong type whole, and a
+/// manifest may hold megabytes of it.
+#[derive(Default)]
+enum Kind {
+    Integer(u64),
+    List,
+    #[default]
+    Null,
+    Object,
+    Other,
+    /// The beginning of it: no media type is longer.
+    Text(String),
+}
+
+impl<'de> Deserialize<'de> for Kind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(KindVisitor)
+    }
+}
+
+struct KindVisitor;
+
+impl<'de> Visitor<'de> for KindVisitor {
+    type Value = Kind;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Kind, E> {
+        Ok(Kind::Other)
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Kind, E> {
+        Ok(Kind::Integer(number))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Kind, E> {
+        Ok(Kind::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Kind, E> {
+        Ok(Kind::Other)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Kind, E> {
+        Ok(Kind::Text(clipped(text)))
+    }
+
+    fn visit_unit<E>(self) -> Result<Kind, E> {
+        Ok(Kind::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Kind, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Kind::List)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Kind, A::Error> {
+        while entries.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Kind::Object)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shape_decides_where_no_media_type_is_given() {
+        let image = br#"{"schemaVersion":2,"config":{},"layers":[]}"#;
+        let index = br#"{"schemaVersion":2,"manifests":[]}"#;
+        assert_eq!(
+            Manifest::parse(image).unwrap().media_type(),
+            MediaType::OciManifest
+        );
+        assert_eq!(
+            Manifest::parse(index).unwrap().media_type(),
+            MediaType::OciIndex
+        );
+    }
+
+    #[test]
+    fn the_digest_is_that_of_the_bytes_and_not_of_their_meaning() {
+        let spaced = br#"{ "schemaVersion": 2, "manifests": [] }"#;
+        let dense = br#"{"schemaVersion":2,"manifests":[]}"#;
+        assert_ne!(
+            Manifest::parse(spaced).unwrap().digest(),
+            Manifest::parse(dense).unwrap().digest()
+        );
+    }
+
+    #[test]
+    fn a_document_that_could_be_both_is_refused() {
+        for text in [
+            r#"{"schemaVersion":2,"config":{},"layers":[],"manifests":[]}"#,
+            r#"{"schemaVersion":2,"layers":[],"manifests":[]}"#,
+            r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","config":{},"layers":[]}"#,
+        ] {
+            assert_eq!(
+                Manifest::parse(text.as_bytes()),
+                Err(Error::Ambiguous),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn deep_nesting_is_an_error_and_not_a_crash() {
+        let deep = format!(
+            "{}{}",
+            r#"{"schemaVersion":2,"config":"#,
+            "[".repeat(100_000)
+        );
+        assert!(matches!(
+            Manifest::parse(deep.as_bytes()),
+            Err(Error::Json { .. })
+        ));
+    }
+}

@@ -1,0 +1,442 @@
+//! What the user names: `s3://BUCKET/IMAGE:TAG` or `local://ROOT/IMAGE:TAG`, optionally pinned by
+//! `@sha256:…`, and the object keys that follow from it.
+//!
+//! A [`Reference`] can only hold segments that are safe as parts of an object key and of a path, so
+//! nothing behind this room checks for `..` or a control character again.
+#![deny(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions
+)]
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::digest;
+use crate::digest::Digest;
+
+/// The longest object key that S3 takes, in bytes
+/// ([S3 user guide](https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html)).
+const LONGEST_OBJECT_KEY: usize = 1024;
+
+/// The longest file name that Linux file systems take, in bytes.
+const LONGEST_SEGMENT: usize = 255;
+
+/// An image's tag in a store, and the digest that it must have if it is pinned.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Reference {
+    scheme: Scheme,
+    root: String,
+    image: String,
+    tag: String,
+    pin: Option<Digest>,
+}
+
+impl Reference {
+    /// The kind of store.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// The bucket, or the root directory as it was written (`./store`, `../store`, `/store`).
+    pub fn root(&self) -> &str {
+        &self.root
+    }
+
+    /// The image's name, which may hold slashes.
+    pub fn image(&self) -> &str {
+        &self.image
+    }
+
+    /// The tag.
+    pub fn tag(&self) -> &str {
+        &self.tag
+    }
+
+    /// The digest that the tag must hold, where the reference is pinned.
+    pub fn pin(&self) -> Option<Digest> {
+        self.pin
+    }
+
+    /// The pin, where a tag that holds `current` does not meet it.
+    pub fn unmet_pin(&self, current: Digest) -> Option<Digest> {
+        self.pin.filter(|pinned| *pinned != current)
+    }
+
+    /// The same reference, pinned to `digest`.
+    pub fn pinned(self, digest: Digest) -> Self {
+        Self {
+            pin: Some(digest),
+            ..self
+        }
+    }
+
+    /// `image:tag`, as a person is told of it.
+    pub fn name(&self) -> String {
+        format!("{}:{}", self.image, self.tag)
+    }
+
+    /// The reference without its pin: `s3://BUCKET/IMAGE:TAG`.
+    pub fn unpinned(&self) -> String {
+        format!("{}://{}", self.scheme, self.bound_name())
+    }
+
+    /// `bucket/image:tag`, as schema 2 binds it: the root as written, no scheme, no pin.
+    pub fn bound_name(&self) -> String {
+        format!("{}/{}:{}", self.root, self.image, self.tag)
+    }
+
+    /// The prefix under which an image's tags lie: `manifests/<image>/`.
+    pub fn tags_prefix(&self) -> String {
+        format!("manifests/{}/", self.image)
+    }
+
+    /// The manifest's object key: `manifests/<image>/<tag>/manifest.json`.
+    pub fn manifest_key(&self) -> String {
+        format!("manifests/{}/{}/manifest.json", self.image, self.tag)
+    }
+
+    /// The prefix of all records of this tag: `manifests/<image>/<tag>/signatures/`.
+    pub fn records_prefix(&self) -> String {
+        format!("manifests/{}/{}/signatures/", self.image, self.tag)
+    }
+
+    /// The object key of one key's record: `manifests/<image>/<tag>/signatures/<keyid>.json`.
+    pub fn record_key(&self, key_id: &impl fmt::Display) -> String {
+        format!("{}{key_id}.json", self.records_prefix())
+    }
+
+    /// `<bucket or root>/<object key>`, as outputs name an object.
+    pub fn stored_path(&self, object_key: &str) -> String {
+        format!("{}/{object_key}", self.root)
+    }
+}
+
+impl FromStr for Reference {
+    type Err = Error;
+
+    /// # Errors
+    ///
+    /// [`Error`] for everything that does not name exactly one tag.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.is_empty() {
+            check_segment(text).map_err(|why| Error::Segment {
+                segment: text.to_owned(),
+                why,
+            })?;
+        }
+        let (scheme, rest) = Scheme::split(text)?;
+        let (rest, pin) = split_pin(text, rest)?;
+        let (root, path) = split_root(scheme, rest).ok_or_else(|| Error::NoImage {
+            reference: text.to_owned(),
+        })?;
+        scheme.check_root(root)?;
+        let no_tag = || match pin {
+            Some(pin) => Error::DigestOnly {
+                scheme,
+                rest: rest.to_owned(),
+                pin,
+            },
+            None => Error::NoTag {
+                reference: text.to_owned(),
+            },
+        };
+        let (image, tag) = path.rsplit_once(':').ok_or_else(no_tag)?;
+        // The last `:` of `registry:5000/app` belongs to the image: there is no tag.
+        if tag.is_empty() || tag.contains('/') {
+            return Err(no_tag());
+        }
+        for segment in image.split('/').chain([tag]) {
+            check_segment(segment).map_err(|why| Error::Segment {
+                segment: segment.to_owned(),
+                why,
+            })?;
+        }
+        let reference = Self {
+            scheme,
+            root: root.to_owned(),
+            image: image.to_owned(),
+            tag: tag.to_owned(),
+            pin,
+        };
+        let longest = reference.record_key(&"0123456789abcdef");
+        if longest.len() > LONGEST_OBJECT_KEY {
+            return Err(Error::TooLong);
+        }
+        Ok(reference)
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.unpinned())?;
+        self.pin.iter().try_for_each(|pin| write!(f, "@{pin}"))
+    }
+}
+
+/// The kinds of store that a reference may name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// `local://`: a directory.
+    Local,
+    /// `s3://`: a bucket.
+    S3,
+}
+
+impl Scheme {
+    fn split(text: &str) -> Result<(Self, &str), Error> {
+        let Some((scheme, rest)) = text.split_once("://") else {
+            return Err(Error::NoScheme {
+                reference: text.to_owned(),
+            });
+        };
+        match scheme {
+            "local" => Ok((Self::Local, rest)),
+            "s3" => Ok((Self::S3, rest)),
+            "gs" => Err(Error::NotBuilt {
+                scheme: "gs",
+                service: "Google Cloud Storage",
+            }),
+            "az" => Err(Error::NotBuilt {
+                scheme: "az",
+                service: "Azure Blob Storage",
+            }),
+            other => Err(Error::UnknownScheme {
+                scheme: other.to_owned(),
+            }),
+        }
+    }
+
+    fn check_root(self, root: &str) -> Result<(), Error> {
+        match self {
+            Self::Local => check_segment(local_component(root).1).map_err(|why| Error::Segment {
+                segment: root.to_owned(),
+                why,
+            }),
+            // A wider alphabet could change the host or the query of a request. Legacy buckets in
+            // us-east-1 may have capitals, underscores and up to 255 characters.
+            Self::S3 => {
+                let valid = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+                if root.len() > 255 || !root.bytes().all(valid) || check_segment(root).is_err() {
+                    return Err(Error::Bucket {
+                        bucket: root.to_owned(),
+                    });
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Local => "local",
+            Self::S3 => "s3",
+        })
+    }
+}
+
+/// Why a text is no reference.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The bucket holds characters that no bucket has.
+    #[error("`{bucket}` is not a bucket name")]
+    Bucket {
+        /// As it was written.
+        bucket: String,
+    },
+    /// `…/app@sha256:…`: a digest without a tag.
+    #[error("`{scheme}://{rest}@{pin}` names a digest but no tag")]
+    DigestOnly {
+        /// The reference's scheme.
+        scheme: Scheme,
+        /// What stands between scheme and digest.
+        rest: String,
+        /// The digest.
+        pin: Digest,
+    },
+    /// The bucket or root is not followed by an image.
+    #[error("`{reference}` names no image")]
+    NoImage {
+        /// As it was written.
+        reference: String,
+    },
+    /// There is no `://`.
+    #[error("`{reference}` has no scheme")]
+    NoScheme {
+        /// As it was written.
+        reference: String,
+    },
+    /// There is no tag.
+    #[error("`{reference}` has no tag")]
+    NoTag {
+        /// As it was written.
+        reference: String,
+    },
+    /// A store that others support and this program does not yet.
+    #[error("{service} (`{scheme}://`) is not supported yet")]
+    NotBuilt {
+        /// `gs` or `az`.
+        scheme: &'static str,
+        /// The service's name.
+        service: &'static str,
+    },
+    /// What follows the `@` is not a digest.
+    #[error("`{pin}` in `{reference}` is not a digest")]
+    Pin {
+        /// As it was written.
+        reference: String,
+        /// What follows the `@`.
+        pin: String,
+        /// What is wrong with it.
+        #[source]
+        source: digest::Error,
+    },
+    /// A part of the image or the tag could leave its place in the store.
+    #[error("{}", unfit(segment, why))]
+    Segment {
+        /// The part.
+        segment: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The record's object key would be longer than S3 allows.
+    #[error("the reference is too long: its signature's object key would exceed 1024 bytes")]
+    TooLong,
+    /// A scheme that is no store.
+    #[error("`{}://` is not a kind of store", scheme.escape_debug())]
+    UnknownScheme {
+        /// What stands before `://`.
+        scheme: String,
+    },
+}
+
+fn unfit(segment: &str, why: &str) -> String {
+    if segment.is_empty() {
+        return "a part of the reference is empty".to_owned();
+    }
+    format!(
+        "`{}` cannot be part of a reference: {why}",
+        segment.escape_debug()
+    )
+}
+
+/// Takes `@sha256:…` off the end. An `@` that introduces another algorithm's digest, or a second one,
+/// is refused rather than taken for part of the tag.
+fn split_pin<'a>(text: &str, rest: &'a str) -> Result<(&'a str, Option<Digest>), Error> {
+    let wrong = |pin: &str, source| Error::Pin {
+        reference: text.to_owned(),
+        pin: pin.to_owned(),
+        source,
+    };
+    let (before, pin) = match rest.rsplit_once('@') {
+        // A variable that came out empty would turn a pin into a tag that anybody may make.
+        Some((before, pin)) if pin.is_empty() || looks_like_digest(pin) => {
+            let digest = pin.parse().map_err(|source| wrong(pin, source))?;
+            (before, Some(digest))
+        }
+        _ => (rest, None),
+    };
+    match before
+        .split('@')
+        .skip(1)
+        .find(|part| part.is_empty() || looks_like_digest(part))
+    {
+        Some(second) => Err(wrong(second, digest::Error::NotLast)),
+        None => Ok((before, pin)),
+    }
+}
+
+fn looks_like_digest(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(algorithm, hex)| {
+        let start = algorithm.get(..3);
+        start.is_some_and(|start| start.eq_ignore_ascii_case("sha"))
+            || (hex.len() >= 32 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    })
+}
+
+/// Splits the bucket, or the one path component that is a local root, from the image.
+fn split_root(scheme: Scheme, rest: &str) -> Option<(&str, &str)> {
+    let prefix = match scheme {
+        Scheme::Local => local_component(rest).0.len(),
+        Scheme::S3 => 0,
+    };
+    let slash = rest.get(prefix..)?.find('/')?.checked_add(prefix)?;
+    let path = rest.get(slash.checked_add(1)?..)?;
+    (!path.is_empty()).then_some((rest.get(..slash)?, path))
+}
+
+/// `./store` → (`./`, `store`); a root keeps its prefix, for schema 2 binds it as written.
+fn local_component(root: &str) -> (&str, &str) {
+    ["./", "../", "/"]
+        .into_iter()
+        .find_map(|prefix| Some((prefix, root.strip_prefix(prefix)?)))
+        .unwrap_or(("", root))
+}
+
+fn check_segment(segment: &str) -> Result<(), &'static str> {
+    match segment {
+        "" => Err("it is empty"),
+        "." | ".." => Err("it would name another directory"),
+        _ if segment.contains(['/', '\\']) => Err("it holds a slash or backslash"),
+        _ if segment.contains(char::is_control) => Err("it holds a control character"),
+        // The name of a draft in a directory store.
+        ".s3lo.tmp" => Err("it is a name that this program uses itself"),
+        _ if segment.len() > LONGEST_SEGMENT => Err("it is longer than 255 bytes"),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Reference {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_bucket_ends_at_the_first_slash() {
+        let reference = parse("s3://my-bucket/team/myapp:v1.0");
+        assert_eq!(reference.root(), "my-bucket");
+        assert_eq!(reference.image(), "team/myapp");
+        assert_eq!(reference.tag(), "v1.0");
+        assert_eq!(
+            reference.manifest_key(),
+            "manifests/team/myapp/v1.0/manifest.json"
+        );
+        assert_eq!(
+            reference.stored_path(&reference.record_key(&"3b780f64bd6940e1")),
+            "my-bucket/manifests/team/myapp/v1.0/signatures/3b780f64bd6940e1.json"
+        );
+    }
+
+    #[test]
+    fn a_local_root_is_one_component_with_its_prefix_kept() {
+        for (text, root, image) in [
+            ("local://./store/org/app:v1", "./store", "org/app"),
+            ("local://../store/app:v1", "../store", "app"),
+            ("local:///store/app:v1", "/store", "app"),
+            ("local://store/app:v1", "store", "app"),
+        ] {
+            let reference = parse(text);
+            assert_eq!(
+                (reference.root(), reference.image()),
+                (root, image),
+                "{text}"
+            );
+            assert_eq!(reference.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_pin_is_taken_off_before_the_tag() {
+        let digest = Digest::of(b"");
+        let reference = parse(&format!("s3://b/app:v1@{digest}"));
+        assert_eq!(reference.tag(), "v1");
+        assert_eq!(reference.pin(), Some(digest));
+        assert_eq!(reference.bound_name(), "b/app:v1");
+        assert_eq!(parse("s3://b/app:v1").pinned(digest), reference);
+    }
+}

@@ -1,0 +1,237 @@
+//! Whether a record proves that a key signed a manifest: [`judge`] is the one verifier, for `verify`
+//! and for what `sign` is about to store.
+//!
+//! Absence, ambiguity and every parse failure are reasons for rejection. What an attacker can write,
+//! the record and the manifest, leads to a verdict and never to an error.
+#![deny(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions
+)]
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+use crate::crypto::public::{KeyId, PublicKey};
+use crate::digest::Digest;
+use crate::manifest::Manifest;
+use crate::payload::{Schema, payload};
+use crate::record::{Record, Timestamp};
+use crate::reference::Reference;
+use crate::{manifest, record};
+
+/// What a store held where an object belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found<'a> {
+    /// Nothing.
+    Absent,
+    /// This.
+    Bytes(&'a [u8]),
+    /// Something that is no file of the store: a directory, a pipe, a link that is not followed.
+    NotAFile,
+    /// More than such an object may have.
+    Oversized,
+}
+
+/// The key that is asked about.
+#[derive(Clone, Copy, Debug)]
+pub struct Key<'a> {
+    /// As the user named it; for the wording of a reason alone.
+    pub reference: &'a str,
+    /// The key.
+    pub public: &'a PublicKey,
+}
+
+/// What a record must satisfy beyond being valid.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// The least schema that is accepted.
+    pub min_schema: Schema,
+}
+
+/// The answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Verdict {
+    /// The key signed this manifest.
+    Verified(Verified),
+    /// That is not proved.
+    Rejected(Reason),
+}
+
+/// What is known of a valid record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// What the signature binds.
+    pub schema: Schema,
+    /// When the signer says that it signed. Nobody signed this.
+    pub signed_at: Option<Timestamp>,
+}
+
+/// Why a signature does not count. The wording is s3lo's, which scripts match.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    /// The signature's base64 is broken.
+    #[error("malformed signature encoding: {0}")]
+    Encoding(String),
+    /// The signature is not one of this key over this payload.
+    #[error("invalid signature: it was not made by key {key_id} over this image")]
+    InvalidSignature {
+        /// The key's ID.
+        key_id: KeyId,
+    },
+    /// The manifest is not the one that was signed.
+    #[error("manifest changed: signed {signed}, current {current}")]
+    ManifestChanged {
+        /// What the record says.
+        signed: Digest,
+        /// What lies under the tag.
+        current: Digest,
+    },
+    /// The manifest is not one.
+    #[error("malformed manifest: {0}")]
+    MalformedManifest(String),
+    /// The record is not one.
+    #[error("malformed signature record: {0}")]
+    MalformedRecord(String),
+    /// There is no record.
+    #[error("no signature found for key {key_ref}")]
+    NoSignature {
+        /// The key, as the user named it.
+        key_ref: String,
+    },
+    /// The manifest is not the one that the reference pins.
+    #[error("manifest changed: pinned {pinned}, current {current}")]
+    Pinned {
+        /// What the reference says.
+        pinned: Digest,
+        /// What lies under the tag.
+        current: Digest,
+    },
+    /// The record's schema is below what is accepted.
+    #[error(
+        "unsupported signature schema version {} (at least {} is required)",
+        found.version(),
+        required.version()
+    )]
+    SchemaTooLow {
+        /// The record's.
+        found: Schema,
+        /// The policy's.
+        required: Schema,
+    },
+    /// The record's schema is not known.
+    #[error("unsupported signature schema version {version}")]
+    UnsupportedSchema {
+        /// The record's `schemaVersion`.
+        version: String,
+    },
+}
+
+const NOT_A_FILE: &str = "it is not a regular file below the store's root";
+
+/// Reads the manifest that a verdict is about.
+///
+/// # Errors
+///
+/// [`Reason`] if the bytes are no manifest, or too many. `Absent` is the caller's to report: no
+/// image is not the same as an image without a signature.
+pub fn read_manifest(bytes: Found<'_>) -> Result<Manifest, Reason> {
+    match bytes {
+        Found::Absent => Err(Reason::MalformedManifest("it is gone".to_owned())),
+        Found::NotAFile => Err(Reason::MalformedManifest(NOT_A_FILE.to_owned())),
+        Found::Oversized => Err(Reason::MalformedManifest(format!(
+            "it is larger than {} bytes",
+            manifest::MAX_BYTES
+        ))),
+        Found::Bytes(bytes) => {
+            Manifest::parse(bytes).map_err(|error| Reason::MalformedManifest(error.to_string()))
+        }
+    }
+}
+
+/// Judges what lies where `key`'s record of `reference` belongs.
+///
+/// The signed bytes are rebuilt from `reference` and `manifest`; of the record, only the signature is
+/// believed. No verdict depends on `keyRef`, `algorithm` or `signedAt`, which nobody signed.
+pub fn judge(
+    manifest: &Manifest,
+    found: Found<'_>,
+    reference: &Reference,
+    key: Key<'_>,
+    policy: Policy,
+) -> Verdict {
+    match check(manifest, found, reference, key, policy) {
+        Ok(verified) => Verdict::Verified(verified),
+        Err(reason) => Verdict::Rejected(reason),
+    }
+}
+
+fn check(
+    manifest: &Manifest,
+    found: Found<'_>,
+    reference: &Reference,
+    key: Key<'_>,
+    policy: Policy,
+) -> Result<Verified, Reason> {
+    let current = manifest.digest();
+    if let Some(pinned) = reference.unmet_pin(current) {
+        return Err(Reason::Pinned { pinned, current });
+    }
+    let bytes = match found {
+        Found::Absent => {
+            return Err(Reason::NoSignature {
+                key_ref: key.reference.to_owned(),
+            });
+        }
+        Found::NotAFile => return Err(Reason::MalformedRecord(NOT_A_FILE.to_owned())),
+        Found::Oversized => {
+            return Err(Reason::MalformedRecord(format!(
+                "it is larger than {} bytes",
+                record::MAX_BYTES
+            )));
+        }
+        Found::Bytes(bytes) => bytes,
+    };
+    let record = Record::parse(bytes).map_err(|error| match error {
+        record::Error::Malformed { reason } => Reason::MalformedRecord(reason),
+        record::Error::Unsupported { version } => Reason::UnsupportedSchema { version },
+    })?;
+    if record.schema < policy.min_schema {
+        return Err(Reason::SchemaTooLow {
+            found: record.schema,
+            required: policy.min_schema,
+        });
+    }
+    let key_id = key.public.id();
+    if record.key_id != key_id.to_string() {
+        return Err(Reason::MalformedRecord(format!(
+            "its keyID is not {key_id}"
+        )));
+    }
+    if record.digest != current {
+        return Err(Reason::ManifestChanged {
+            signed: record.digest,
+            current,
+        });
+    }
+    let payload = payload(record.schema, reference, current);
+    if record
+        .payload
+        .is_some_and(|stored| stored != BASE64.encode(&payload))
+    {
+        return Err(Reason::MalformedRecord(
+            "its payload is not the bytes that are signed".to_owned(),
+        ));
+    }
+    let signature = BASE64
+        .decode(&record.signature)
+        .map_err(|error| Reason::Encoding(error.to_string().trim_end_matches('.').to_owned()))?;
+    if !key.public.verifies(&payload, &signature) {
+        return Err(Reason::InvalidSignature { key_id });
+    }
+    Ok(Verified {
+        schema: record.schema,
+        signed_at: record.claims.signed_at,
+    })
+}

@@ -1,0 +1,418 @@
+//! One shared SDK configuration: region, credentials, HTTP client, retries, time-outs.
+
+use std::time::Duration;
+
+use aws_config::environment::EnvironmentVariableRegionProvider;
+use aws_config::identity::IdentityCache;
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::ProfileFileRegionProvider;
+use aws_config::provider_config::ProviderConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
+use tokio::time::Instant;
+
+use crate::aws::account::Checked;
+use crate::aws::arn::{Account, Arn, is_region};
+use crate::aws::credentials::Primed;
+use crate::aws::role::{Provider, Role};
+use crate::aws::{credentials, error, role};
+use crate::environment;
+use crate::environment::variable;
+use crate::identity::ci_system::Ci;
+use crate::identity::token_source::{RelyingParty, Source};
+use crate::identity::{ci_system, jwt, token_source};
+use crate::mask::Mask;
+use crate::net::url::is_url;
+use crate::net::{ca_bundle, http, retry};
+
+/// How long a connection may take.
+pub(crate) const CONNECT: Duration = Duration::from_secs(5);
+
+/// How long an answer may take to begin.
+pub(crate) const READ: Duration = Duration::from_secs(20);
+
+/// How long credentials may take to be renewed, tries and all. The SDK would give them five seconds.
+const RENEWAL: Duration = Duration::from_secs(120);
+
+/// What a run asks for.
+#[derive(Clone, Debug)]
+pub struct Wishes {
+    /// The region, where the user names one.
+    pub region: Option<String>,
+    /// A key by its ARN, whose region stands in where none is named.
+    pub key: Option<Arn>,
+    /// The role to assume.
+    pub role: RoleWishes,
+    /// The accounts that role and keys may belong to; any, if none are named.
+    pub allowed_accounts: Vec<Account>,
+    /// Who is told of tokens and sessions.
+    pub mask: Mask,
+    /// When to give up.
+    pub deadline: Instant,
+}
+
+/// What a user says of the role. What is not said comes from the CI system.
+#[derive(Clone, Debug, Default)]
+pub struct RoleWishes {
+    /// The role.
+    pub arn: Option<Arn>,
+    /// The session's name.
+    pub session_name: Option<String>,
+    /// How long the session lasts.
+    pub duration: Option<Duration>,
+    /// For whom the token is.
+    pub audience: Option<String>,
+    /// The file that holds the token.
+    pub token_file: Option<String>,
+    /// The variable that holds the token.
+    pub token_variable: Option<String>,
+}
+
+/// What every client is made from.
+#[derive(Clone)]
+pub struct Aws {
+    /// For clients that ask.
+    pub config: SdkConfig,
+    /// For requests that nobody signs.
+    pub anonymous: SdkConfig,
+    /// The region that the user or the environment names. Where none is, S3 can tell; KMS cannot.
+    pub named_region: Option<String>,
+    /// The accounts that role and keys may belong to; any, if none are named.
+    pub allowed_accounts: Vec<Account>,
+    /// When to give up.
+    pub deadline: Instant,
+    role: Option<Provider>,
+    credentials: Option<Primed>,
+}
+
+impl Aws {
+    /// Reads the configuration from environment and profile. Nothing is asked of any service yet.
+    ///
+    /// The region never comes from an instance's metadata service: where there is none, asking for it
+    /// takes seconds ([aws-sdk-rust#1276](https://github.com/awslabs/aws-sdk-rust/issues/1276)).
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] for what is set and means nothing.
+    pub async fn configure(wishes: Wishes) -> Result<Self, Error> {
+        let attempts = attempts()?;
+        check_retry_mode()?;
+        for name in ["AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"] {
+            credentials::flag(name)?;
+        }
+        check_endpoints()?;
+        if let Some((set, missing)) = credentials::half_a_pair()? {
+            return Err(Error::HalfAPair { set, missing });
+        }
+        for variable in [
+            "AWS_CONFIG_FILE",
+            "AWS_SHARED_CREDENTIALS_FILE",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+            "SSL_CERT_FILE",
+        ] {
+            check_file(variable)?;
+        }
+        let role = role(&wishes)?;
+        if let Some(role) = &role {
+            role::allowed(&wishes.allowed_accounts, &role.arn)?;
+        }
+        let http = http::client(ca_bundle::from_environment()?);
+        let named = RegionProviderChain::first_try(wishes.region.clone().map(Region::new))
+            .or_else(EnvironmentVariableRegionProvider::new())
+            .or_else(ProfileFileRegionProvider::new())
+            .region()
+            .await;
+        if let Some(region) = named.as_ref().filter(|region| !is_region(region.as_ref())) {
+            return Err(Error::Region {
+                region: region.to_string(),
+            });
+        }
+        let region = named.clone().unwrap_or_else(|| {
+            let of_key = wishes.key.as_ref().map(|key| key.region.clone());
+            let of_role = || role.as_ref().map(|role| role.arn.home_region().to_owned());
+            Region::new(
+                of_key
+                    .or_else(of_role)
+                    .unwrap_or_else(|| FALLBACK.to_owned()),
+            )
+        });
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT)
+            .read_timeout(READ)
+            .build();
+        let anonymous = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .http_client(http.clone())
+            .region(region.clone())
+            .retry_config(retry::config(attempts))
+            .timeout_config(timeouts)
+            .no_credentials()
+            .identity_cache(IdentityCache::lazy().load_timeout(RENEWAL).build())
+            .load()
+            .await;
+        let role = role.map(|role| Provider::new(role, &anonymous, http.clone(), wishes.deadline));
+        let credentials = match &role {
+            Some(role) => Primed::new(role.clone()),
+            None => {
+                let config = ProviderConfig::without_region()
+                    .with_region(Some(region))
+                    .with_http_client(http)
+                    .with_use_fips(anonymous.use_fips())
+                    .with_use_dual_stack(anonymous.use_dual_stack());
+                let chain = credentials::chain(&config)?;
+                let accounts = wishes.allowed_accounts.clone();
+                Primed::new(Checked::new(chain, &anonymous, accounts))
+            }
+        };
+        let config = anonymous
+            .clone()
+            .into_builder()
+            .credentials_provider(SharedCredentialsProvider::new(credentials.clone()))
+            .build();
+        Ok(Self {
+            config,
+            anonymous,
+            named_region: named.map(|region| region.to_string()),
+            allowed_accounts: wishes.allowed_accounts,
+            deadline: wishes.deadline,
+            role,
+            credentials: Some(credentials),
+        })
+    }
+
+    /// With a configuration that brings its own credentials, for programs that use this as a library.
+    pub fn with(config: SdkConfig, deadline: Instant) -> Self {
+        Self {
+            named_region: config.region().map(ToString::to_string),
+            anonymous: config.clone(),
+            config,
+            allowed_accounts: Vec::new(),
+            deadline,
+            role: None,
+            credentials: None,
+        }
+    }
+
+    /// Whether credentials have to be fetched, so that connections can be opened meanwhile.
+    pub fn assumes_a_role(&self) -> bool {
+        self.role.is_some()
+    }
+
+    /// Gets the credentials, by assuming the role if there is one, and checks whose they are if that
+    /// matters. What is wrong with them is told here, once, and not by every call.
+    ///
+    /// # Errors
+    ///
+    /// [`role::Error`] if there are none, the role is refused, or they belong to an account that was not
+    /// allowed.
+    pub async fn assume(&self) -> Result<(), role::Error> {
+        if let Some(role) = &self.role {
+            role.warm();
+        }
+        if let Some(credentials) = &self.credentials
+            && let Err(error) = credentials.prime().await
+        {
+            return Err(match error::of_credentials(&error) {
+                error::Error::Role(error) => *error,
+                other => role::Error::Common(other),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The region that is asked where none is named. S3 answers from there which one is right.
+const FALLBACK: &str = "us-east-1";
+
+/// A session lasts at least this long, as STS has it.
+const SHORTEST_SESSION: Duration = Duration::from_secs(15 * 60);
+
+/// A role allows this much unless its maximum is raised.
+const USUAL_SESSION: Duration = Duration::from_secs(60 * 60);
+
+fn role(wishes: &Wishes) -> Result<Option<Role>, Error> {
+    let RoleWishes {
+        arn,
+        session_name,
+        duration,
+        audience,
+        mut token_file,
+        token_variable,
+    } = wishes.role.clone();
+    let ci = Ci::detect();
+    let by_flag = token_file.is_some() || token_variable.is_some();
+    let arn = match arn {
+        Some(arn) => arn,
+        None => {
+            let Some(text) = variable("AWS_ROLE_ARN")? else {
+                return if by_flag {
+                    Err(Error::NoRole)
+                } else {
+                    Ok(None)
+                };
+            };
+            if !by_flag {
+                // The pair of the SDKs, as Kubernetes sets it: this role, and the token of this file.
+                let other = credentials::in_environment() || variable("AWS_PROFILE")?.is_some();
+                match variable("AWS_WEB_IDENTITY_TOKEN_FILE")? {
+                    Some(path) if !other => token_file = Some(path),
+                    _ => return Ok(None),
+                }
+            }
+            let expected = "`arn:aws:iam::ACCOUNT:role/NAME`";
+            let arn = role::parse_arn(&text);
+            arn.ok_or_else(|| environment::Error::new("AWS_ROLE_ARN", text, expected))?
+        }
+    };
+    let source = match (token_file, token_variable) {
+        (Some(path), _) => Source::File(path),
+        (None, Some(name)) if !environment::is_name(&name) => {
+            return Err(Error::TokenPlace("--web-identity-token-env"));
+        }
+        (None, Some(name)) => Source::Variable(name),
+        (None, None) => Source::detect(ci, RelyingParty::Sts)?,
+    };
+    // What is wrong here may be the token itself, and is not repeated.
+    if let Source::File(path) = &source
+        && (path.is_empty() || jwt::is_token(path))
+    {
+        return Err(Error::TokenPlace(match wishes.role.token_file {
+            Some(_) => "--web-identity-token-file",
+            None => "AWS_WEB_IDENTITY_TOKEN_FILE",
+        }));
+    }
+    let session_name = match session_name {
+        Some(name) => name,
+        None => match variable("AWS_ROLE_SESSION_NAME")? {
+            Some(name) if !ci_system::is_session_name(&name) => {
+                let expected = "2 to 64 of the characters A-Z a-z 0-9 _ + = , . @ -";
+                Err(environment::Error::new(
+                    "AWS_ROLE_SESSION_NAME",
+                    name,
+                    expected,
+                ))?
+            }
+            Some(name) => name,
+            None => ci_system::session_name(ci),
+        },
+    };
+    let left = wishes.deadline.saturating_duration_since(Instant::now());
+    let audience = audience.unwrap_or_else(|| match arn.partition.as_str() {
+        "aws-cn" => "sts.amazonaws.com.cn".to_owned(),
+        _ => "sts.amazonaws.com".to_owned(),
+    });
+    Ok(Some(Role {
+        arn,
+        session_name,
+        duration: duration.unwrap_or_else(|| left.clamp(SHORTEST_SESSION, USUAL_SESSION)),
+        audience,
+        source,
+        allowed_accounts: wishes.allowed_accounts.clone(),
+        mask: wishes.mask.clone(),
+    }))
+}
+
+fn attempts() -> Result<u32, environment::Error> {
+    match variable("AWS_MAX_ATTEMPTS")? {
+        None => Ok(retry::ATTEMPTS),
+        Some(text) => match text.parse() {
+            Ok(attempts) if attempts > 0 => Ok(attempts),
+            _ => Err(environment::Error::new(
+                "AWS_MAX_ATTEMPTS",
+                text,
+                "a number from 1 on",
+            )),
+        },
+    }
+}
+
+fn check_retry_mode() -> Result<(), environment::Error> {
+    match variable("AWS_RETRY_MODE")? {
+        Some(mode)
+            if !["standard", "adaptive", "legacy"].contains(&mode.to_lowercase().as_str()) =>
+        {
+            Err(environment::Error::new(
+                "AWS_RETRY_MODE",
+                mode,
+                "`standard` or `adaptive`",
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The SDK takes any text for a URL, and fails much later.
+fn check_endpoints() -> Result<(), environment::Error> {
+    for service in ["", "_KMS", "_S3", "_STS"] {
+        let name = format!("AWS_ENDPOINT_URL{service}");
+        match variable(&name)? {
+            Some(url) if url.contains('@') => {
+                let expected = "a URL without user and password";
+                return Err(environment::Error::new(&name, "…".to_owned(), expected));
+            }
+            Some(url) if !is_url(&url) => {
+                let expected = "the URL of a server, such as `https://minio.example:9000`";
+                return Err(environment::Error::new(&name, url, expected));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// A pipe that nobody writes to would hold up the run for ever.
+fn check_file(name: &'static str) -> Result<(), Error> {
+    let Some(path) = variable(name)? else {
+        return Ok(());
+    };
+    match std::fs::metadata(&path) {
+        // What is not there is told by those who read it.
+        Err(_) => Ok(()),
+        Ok(file) if file.is_file() || path == "/dev/null" => Ok(()),
+        Ok(_) => Err(Error::NotAFile { variable: name }),
+    }
+}
+
+/// What is set, and means nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The role belongs to an account that was not allowed.
+    #[error(transparent)]
+    Account(#[from] role::Error),
+    /// AWS_CA_BUNDLE cannot be used.
+    #[error(transparent)]
+    Bundle(#[from] ca_bundle::Error),
+    /// Of the two variables with credentials one is missing.
+    #[error("{set} is set, and {missing} is not")]
+    HalfAPair {
+        /// The one that is there.
+        set: &'static str,
+        /// The one that is not.
+        missing: &'static str,
+    },
+    /// A token is named, and no role to exchange it for.
+    #[error("an identity token is named, and no role to assume with it")]
+    NoRole,
+    /// A variable names something that is no file.
+    #[error("{variable} names something that is not a file")]
+    NotAFile {
+        /// The variable.
+        variable: &'static str,
+    },
+    /// What is named is no region.
+    #[error("`{}` is not an AWS region", region.escape_debug())]
+    Region {
+        /// The text.
+        region: String,
+    },
+    /// A flag or a variable names no place where a token could be.
+    #[error("`{0}` does not name the place of a token")]
+    TokenPlace(&'static str),
+    /// There is no token to assume the role with.
+    #[error(transparent)]
+    Token(#[from] token_source::Error),
+    /// A variable.
+    #[error(transparent)]
+    Variable(#[from] environment::Error),
+}

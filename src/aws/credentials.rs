@@ -1,0 +1,182 @@
+//! Credentials where no role is assumed: the SDK's chain, without its stalls and surprises.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_config::ecs::EcsCredentialsProvider;
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
+use aws_config::imds;
+use aws_config::imds::credentials::ImdsCredentialsProvider;
+use aws_config::meta::credentials::CredentialsProviderChain;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+
+use crate::environment;
+use crate::environment::variable;
+use crate::identity::ci_system;
+
+/// How long an instance's metadata service may take to answer, and to connect. It is on the same host.
+const METADATA: Duration = Duration::from_secs(1);
+
+/// Environment, profile (with SSO and credential processes), container, instance: in this order, and
+/// each only if those before it have none.
+///
+/// # Errors
+///
+/// [`environment::Error`] for a variable that means nothing.
+pub(crate) fn chain(
+    config: &ProviderConfig,
+) -> Result<CredentialsProviderChain, environment::Error> {
+    let profile = variable("AWS_PROFILE")?;
+    let profiles = ProfileFileCredentialsProvider::builder().configure(config);
+    let chain = CredentialsProviderChain::first_try(
+        "environment",
+        EnvironmentVariableCredentialsProvider::new(),
+    )
+    .or_else(
+        "profile",
+        Mapped {
+            inner: profiles.build(),
+            // Whoever names a profile does not want the credentials of whatever comes next.
+            map: move |error| match (&profile, error) {
+                (Some(name), CredentialsError::CredentialsNotLoaded(_)) => {
+                    CredentialsError::invalid_configuration(format!(
+                        "the profile `{}` of AWS_PROFILE is not defined, or holds none",
+                        name.escape_debug()
+                    ))
+                }
+                (_, other) => other,
+            },
+        },
+    )
+    .or_else(
+        "container",
+        EcsCredentialsProvider::builder().configure(config).build(),
+    );
+    if !probes_metadata()? {
+        return Ok(chain);
+    }
+    let client = imds::Client::builder()
+        .configure(config)
+        .max_attempts(1)
+        .connect_timeout(METADATA)
+        .read_timeout(METADATA);
+    let instance = ImdsCredentialsProvider::builder()
+        .configure(config)
+        .imds_client(client.build());
+    Ok(chain.or_else(
+        "instance",
+        Mapped {
+            inner: instance.build(),
+            // That nothing answers there, or something that is not AWS, only says where this is not.
+            map: |_| CredentialsError::not_loaded_no_source(),
+        },
+    ))
+}
+
+/// Whether the metadata service may be asked. In a CI system it usually belongs to somebody else, or
+/// is a hole in which packets vanish; there it takes an explicit word.
+fn probes_metadata() -> Result<bool, environment::Error> {
+    let disabled = flag("AWS_EC2_METADATA_DISABLED")?;
+    Ok(!disabled.unwrap_or_else(ci_system::in_any))
+}
+
+/// A variable that is `true`, `false` or nothing. The SDK passes over anything else, and who writes
+/// `AWS_USE_FIPS_ENDPOINT=yes` would be served by endpoints that are not.
+pub(crate) fn flag(name: &str) -> Result<Option<bool>, environment::Error> {
+    match variable(name)? {
+        None => Ok(None),
+        Some(text) if text.eq_ignore_ascii_case("true") => Ok(Some(true)),
+        Some(text) if text.eq_ignore_ascii_case("false") => Ok(Some(false)),
+        Some(text) => Err(environment::Error::new(name, text, "`true` or `false`")),
+    }
+}
+
+/// Whether the environment itself holds credentials.
+pub(crate) fn in_environment() -> bool {
+    matches!(variable("AWS_ACCESS_KEY_ID"), Ok(Some(_)))
+}
+
+/// The half of a pair of credentials that is set, and the one that is not. With half a pair the chain would
+/// go on to somebody else's.
+pub(crate) fn half_a_pair() -> Result<Option<(&'static str, &'static str)>, environment::Error> {
+    const PAIR: (&str, &str) = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY");
+    Ok(match (variable(PAIR.0)?, variable(PAIR.1)?) {
+        (Some(_), None) => Some(PAIR),
+        (None, Some(_)) => Some((PAIR.1, PAIR.0)),
+        _ => None,
+    })
+}
+
+/// A provider whose errors mean something else here.
+struct Mapped<P, F> {
+    inner: P,
+    map: F,
+}
+
+impl<P: fmt::Debug, F> fmt::Debug for Mapped<P, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+impl<P, F> ProvideCredentials for Mapped<P, F>
+where
+    P: ProvideCredentials,
+    F: Fn(CredentialsError) -> CredentialsError + Send + Sync,
+{
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async move {
+            let provided = self.inner.provide_credentials().await;
+            provided.map_err(&self.map)
+        })
+    }
+}
+
+/// Credentials that were fetched once before the first call, so that what is wrong with them is told once,
+/// and the provider that renews them. Its copies are one.
+#[derive(Clone, Debug)]
+pub(crate) struct Primed {
+    inner: SharedCredentialsProvider,
+    first: Arc<Mutex<Option<Credentials>>>,
+}
+
+impl Primed {
+    pub(crate) fn new(inner: impl ProvideCredentials + 'static) -> Self {
+        Self {
+            inner: SharedCredentialsProvider::new(inner),
+            first: Arc::default(),
+        }
+    }
+
+    /// Fetches them.
+    pub(crate) async fn prime(&self) -> Result<(), CredentialsError> {
+        let credentials = self.inner.provide_credentials().await?;
+        *self.first.lock().unwrap_or_else(PoisonError::into_inner) = Some(credentials);
+        Ok(())
+    }
+}
+
+impl ProvideCredentials for Primed {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        let first = self
+            .first
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        match first {
+            Some(credentials) => future::ProvideCredentials::ready(Ok(credentials)),
+            None => self.inner.provide_credentials(),
+        }
+    }
+}

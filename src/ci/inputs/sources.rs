@@ -1,0 +1,202 @@
+//! All that a job's environment says of options, before it is known what it should be.
+#![deny(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions
+)]
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use s3lo_core::json::{distinct, object};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::ci::inputs::{Error, Kind, Known, Place};
+
+/// All that the environment says, by where.
+pub(crate) struct Environment {
+    pub(crate) inputs: BTreeMap<String, OsString>,
+    /// Names that begin like those of inputs, as no runner writes them.
+    pub(crate) odd: Vec<String>,
+    pub(crate) plugin: BTreeMap<String, Value>,
+    others: BTreeMap<String, OsString>,
+}
+
+/// What is said, before it is known what it should be.
+pub(crate) enum Raw {
+    Text(String),
+    /// Lists that the system joined by commas.
+    Joined(String),
+    List(Vec<String>),
+}
+
+/// Where options are said, most wanted first.
+#[derive(Clone, Copy)]
+enum Source {
+    Input,
+    Setting,
+    Plugin,
+    Own,
+}
+
+impl Environment {
+    pub(crate) fn new(
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+        lenient: bool,
+    ) -> Result<Self, Error> {
+        let (mut inputs, mut plugin, mut others) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+        let mut odd = Vec::new();
+        for (name, value) in variables {
+            let Some(name) = name.to_str() else { continue };
+            if name == "BUILDKITE_PLUGIN_CONFIGURATION" {
+                plugin = match configuration(&value) {
+                    Err(_) if lenient => BTreeMap::new(),
+                    read => read?,
+                };
+            } else if let Some(input) = name.strip_prefix("INPUT_") {
+                // The runner writes them in capitals: what is not so an earlier step has set, in whose environment
+                // others may have a say.
+                if input.bytes().any(|byte| byte.is_ascii_lowercase()) || !input.is_ascii() {
+                    odd.push(name.to_owned());
+                    continue;
+                }
+                // The runner's own spelling, with dashes, goes before that of a shell.
+                let dashed = input.to_ascii_lowercase().replace('_', "-");
+                inputs.push((dashed, input.contains('_'), value));
+            } else if name.starts_with("PLUGIN_") || name.starts_with("S3LO_") {
+                others.insert(name.to_owned(), value);
+            }
+        }
+        inputs.sort();
+        let mut first = BTreeMap::<String, OsString>::new();
+        for (name, _, value) in inputs {
+            let known = first.entry(name.clone()).or_default();
+            if known.is_empty() {
+                *known = value;
+            } else if !lenient && !value.is_empty() && *known != value {
+                // An action's default stands under the right name, and would hide what was meant.
+                return Err(Error::Spelt { name });
+            }
+        }
+        Ok(Self {
+            inputs: first,
+            odd,
+            plugin,
+            others,
+        })
+    }
+
+    /// The names of the variables that begin like those of options, as options are written.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = (&str, String)> {
+        let dashed = |name: &str| name.to_lowercase().replace('_', "-");
+        let others = self.others.keys().filter_map(move |name| {
+            let (_, option) = name.split_once('_')?;
+            Some((name.as_str(), dashed(option)))
+        });
+        let inputs = self.inputs.keys();
+        others.chain(inputs.map(|name| (name.as_str(), name.clone())))
+    }
+
+    /// The first that says something.
+    pub(crate) fn first(&self, option: &Known) -> Result<Option<(Raw, Place)>, Error> {
+        for source in [Source::Input, Source::Setting, Source::Plugin, Source::Own] {
+            let mut found: Option<(Raw, Place)> = None;
+            for name in &option.names {
+                let (raw, place) = self.said(source, name)?;
+                let Some(raw) = raw.filter(|raw| !raw.is_empty(option.kind)) else {
+                    continue;
+                };
+                if let Some((_, one)) = found {
+                    return Err(Error::Twice { one, other: place });
+                }
+                found = Some((raw, place));
+            }
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    fn said(&self, source: Source, name: &str) -> Result<(Option<Raw>, Place), Error> {
+        let shell = name.to_uppercase().replace('-', "_");
+        let place = Place(match source {
+            Source::Input => format!("the input `{name}`"),
+            Source::Setting => format!("the plugin's setting `{name}`"),
+            Source::Plugin => format!("PLUGIN_{shell}"),
+            Source::Own => format!("S3LO_{shell}"),
+        });
+        let variable = match source {
+            Source::Input => self.inputs.get(name),
+            Source::Setting => {
+                let raw = self.plugin.get(name).map(|value| json(value, &place));
+                return Ok((raw.transpose()?.flatten(), place));
+            }
+            Source::Plugin | Source::Own => self.others.get(&place.0),
+        };
+        let Some(variable) = variable else {
+            return Ok((None, place));
+        };
+        let Some(text) = variable.to_str().map(str::to_owned) else {
+            return Err(Error::NotText { place });
+        };
+        Ok(match source {
+            Source::Plugin => (Some(Raw::Joined(text)), place),
+            _ => (Some(Raw::Text(text)), place),
+        })
+    }
+}
+
+impl Raw {
+    /// Whether it says nothing. Of a secret every byte says something.
+    fn is_empty(&self, kind: Kind) -> bool {
+        match self {
+            Self::Text(text) | Self::Joined(text) if kind == Kind::Secret => text.is_empty(),
+            Self::Text(text) | Self::Joined(text) => text.trim().is_empty(),
+            Self::List(parts) => parts.iter().all(|part| part.trim().is_empty()),
+        }
+    }
+}
+
+fn configuration(value: &OsString) -> Result<BTreeMap<String, Value>, Error> {
+    #[derive(Deserialize)]
+    struct Settings(#[serde(deserialize_with = "distinct")] BTreeMap<String, Value>);
+
+    let bytes = value.as_encoded_bytes();
+    // A plugin without settings has none, or `null`.
+    if bytes.trim_ascii().is_empty() || bytes.trim_ascii() == b"null" {
+        return Ok(BTreeMap::new());
+    }
+    let settings = object::<Settings>(bytes).map_err(|_| Error::Configuration)?;
+    let mut dashed = BTreeMap::new();
+    for (name, value) in settings.0 {
+        if dashed.insert(name.replace('_', "-"), value).is_some() {
+            return Err(Error::Configuration);
+        }
+    }
+    Ok(dashed)
+}
+
+/// What YAML makes of a value: words, numbers and booleans are all written without quotes.
+fn json(value: &Value, place: &Place) -> Result<Option<Raw>, Error> {
+    let scalar = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(truth) => Some(truth.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    };
+    let raw = match value {
+        Value::Null => return Ok(None),
+        Value::Array(values) => values
+            .iter()
+            .map(scalar)
+            .collect::<Option<_>>()
+            .map(Raw::List),
+        scalar_value => scalar(scalar_value).map(Raw::Text),
+    };
+    let nested = || Error::Nested {
+        place: place.clone(),
+    };
+    raw.map(Some).ok_or_else(nested)
+}

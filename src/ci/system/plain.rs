@@ -1,0 +1,32 @@
+//! Everywhere else: results as the command line prints them, options as variables.
+
+use crate::ci::{Host, Part};
+
+pub(crate) struct Plain;
+
+impl Host for Plain {
+    fn folded(&self, part: &Part<'_>) -> String {
+        part.text.to_owned()
+    }
+
+    fn shown(&self, part: &Part<'_>) -> String {
+        part.text.to_owned()
+    }
+
+    fn option(&self, name: &str, value: Option<&str>) -> String {
+        variable(name, value)
+    }
+
+    fn is_one_stream(&self) -> bool {
+        false
+    }
+}
+
+/// An option as a variable.
+pub(crate) fn variable(name: &str, value: Option<&str>) -> String {
+    let name = name.to_uppercase().replace('-', "_");
+    match value {
+        None => format!("S3LO_{name}"),
+        Some(value) => format!("S3LO_{name}={value}"),
+    }
+}

@@ -1,0 +1,228 @@
+//! What a run leaves behind as a step of a job: outputs, files, a summary, and a log in its CI system's words.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::ci::outputs::Outputs;
+use crate::ci::report::{Report, Work};
+use crate::ci::{Host, Kind, Part, files, outputs};
+use crate::cli::Ending;
+use crate::cli::args::ReportArgs;
+use crate::identity::ci_system;
+
+/// What GitHub takes for a step's summary, in bytes; Buildkite takes as much for an annotation.
+const LONGEST_SUMMARY: usize = 1024 * 1024;
+
+/// Where Tekton looks for a step's results
+/// ([results](https://tekton.dev/docs/pipelines/tasks/#emitting-results)).
+const TEKTON: &str = "/tekton/results";
+
+/// What is to be printed, and is when all is known: results, errors, and commands to the CI system.
+#[derive(Default)]
+pub(crate) struct Log {
+    pub(crate) out: Vec<u8>,
+    pub(crate) err: Vec<u8>,
+    commands: String,
+}
+
+/// How the results are wanted.
+pub(crate) struct Wanted {
+    /// As JSON on stdout, too.
+    pub(crate) json: bool,
+    /// In which files.
+    pub(crate) report: ReportArgs,
+}
+
+/// A run, and what came of it.
+pub(crate) struct Ended {
+    pub(crate) ending: Ending,
+    pub(crate) report: Report,
+    /// All results as a JSON array, on one line.
+    pub(crate) results: String,
+    /// What `--output json` prints.
+    pub(crate) document: Vec<u8>,
+    pub(crate) wanted: Wanted,
+}
+
+impl Ended {
+    /// What later steps read.
+    fn outputs(&self) -> Outputs {
+        let mut outputs = Outputs::new();
+        if self.report.work == Work::Verify {
+            let verified = self.ending == Ending::Done && self.report.is_good();
+            outputs.push(("verified", verified.to_string()));
+            outputs.extend(self.report.reason().map(|reason| ("reason", reason)));
+        }
+        // What is not verified is not to be deployed: its digest is in the results alone.
+        if let Some(valid) = self.report.only() {
+            outputs.push(("digest", valid.digest.clone()));
+            outputs.push(("keyID", valid.key_id.clone()));
+            let stored_path = valid.stored_path.clone();
+            outputs.extend(stored_path.map(|path| ("storedPath", path)));
+            let signed_at = valid.signed_at.clone();
+            outputs.extend(signed_at.map(|time| ("signedAt", time)));
+        }
+        outputs.push(("results", self.results.clone()));
+        outputs
+    }
+
+    /// The same for systems whose outputs are variables.
+    fn variables(&self, outputs: &Outputs) -> String {
+        let mut variables = outputs.clone();
+        if self.report.work == Work::Sign {
+            let signed = self.ending == Ending::Done && self.report.is_good();
+            variables.insert(0, ("signed", signed.to_string()));
+        }
+        outputs::dotenv(&variables, &self.report.work.name().to_uppercase())
+    }
+}
+
+/// A step of a job.
+pub(crate) struct Step {
+    host: &'static dyn Host,
+    /// What nobody can guess.
+    token: String,
+    /// In seconds since 1970.
+    began: u64,
+}
+
+impl Step {
+    pub(crate) fn begin(host: &'static dyn Host) -> io::Result<Self> {
+        let mut bytes = [0_u8; 16];
+        let filled = aws_lc_rs::rand::fill(&mut bytes);
+        filled.map_err(|_| io::Error::other("there is no randomness"))?;
+        let digits = bytes.iter().map(|byte| format!("{byte:02x}"));
+        Ok(Self {
+            host,
+            token: format!("s3lo-{}", digits.collect::<String>()),
+            began: seconds(),
+        })
+    }
+
+    /// Leaves the results wherever they are asked for; what could not be left.
+    pub(crate) fn leave(&self, ended: &Ended, log: &mut Log) -> Vec<files::Error> {
+        let outputs = ended.outputs();
+        let wanted = &ended.wanted.report;
+        let variables = ended.variables(&outputs);
+        for (name, value) in &outputs {
+            log.commands.push_str(&self.host.output(name, value));
+        }
+        let tekton = Path::new(TEKTON).is_dir() && !ci_system::in_any();
+        let folders = [
+            wanted.results_directory.as_deref(),
+            tekton.then_some(TEKTON),
+        ];
+        let file = |name: &Option<String>, text: &dyn Fn() -> String| {
+            let path = name.as_ref().map(Path::new);
+            path.map(|path| files::write(path, &text()))
+        };
+        let files = [
+            of_step("GITHUB_OUTPUT")
+                .map(|path| files::append(&path, &outputs::github(&outputs, &self.token))),
+            of_step("DRONE_OUTPUT").map(|path| files::append(&path, &variables)),
+            file(&wanted.output_file, &|| {
+                String::from_utf8_lossy(&ended.document).into_owned()
+            }),
+            file(&wanted.dotenv_file, &|| variables.clone()),
+            file(&wanted.summary_file, &|| {
+                ended.report.markdown(LONGEST_SUMMARY)
+            }),
+            (!wanted.no_summary)
+                .then(|| self.summarise(&ended.report, log))
+                .flatten(),
+        ];
+        let folders = folders.into_iter().flatten().map(Path::new);
+        let folders = folders
+            .map(|folder| files::write_each(folder, &outputs, outputs::names(ended.report.work)));
+        let left = files.into_iter().flatten().chain(folders);
+        left.filter_map(Result::err).collect()
+    }
+
+    /// The summary where the CI system looks for one.
+    fn summarise(&self, report: &Report, log: &mut Log) -> Option<Result<(), files::Error>> {
+        if let Some(path) = of_step("GITHUB_STEP_SUMMARY") {
+            let there = std::fs::metadata(&path).map_or(0, |file| file.len());
+            let there = usize::try_from(there).unwrap_or(LONGEST_SUMMARY);
+            let page = report.markdown(LONGEST_SUMMARY.saturating_sub(there));
+            return Some(files::append(&path, &page));
+        }
+        let folder = of_step("AGENT_TEMPDIRECTORY").filter(|folder| folder.is_dir())?;
+        let path = folder.join(format!("{}.md", self.token));
+        let left = files::write(&path, &report.markdown(LONGEST_SUMMARY));
+        if left.is_ok() {
+            log.commands
+                .push_str(&self.host.summary(&path.to_string_lossy()));
+        }
+        Some(left)
+    }
+
+    /// Prints all that is to be told.
+    pub(crate) fn print(
+        &self,
+        ended: &Ended,
+        log: &Log,
+        out: &mut dyn Write,
+        err: &mut dyn Write,
+    ) -> io::Result<()> {
+        let (host, report) = (self.host, &ended.report);
+        let name = format!("s3lo_{}", report.work.name());
+        let unwritten = ended.ending == Ending::Failed && report.is_good();
+        let title = if unwritten {
+            "The results cannot be written".to_owned()
+        } else {
+            report.title()
+        };
+        let part = |text| Part {
+            title: &title,
+            text,
+            name: &name,
+            began: self.began,
+            ended: seconds(),
+            token: &self.token,
+        };
+        let mut told = String::from_utf8_lossy(&log.out).into_owned();
+        if ended.wanted.json {
+            // The same JSON, in which nothing has to be taken apart.
+            told = told.replace("##", "#\\u0023");
+        }
+        let said = String::from_utf8_lossy(&log.err);
+        if !told.is_empty() {
+            out.write_all(host.folded(&part(&told)).as_bytes())?;
+        }
+        if !said.is_empty() {
+            let shown = host.shown(&part(&said));
+            if host.is_one_stream() {
+                out.write_all(shown.as_bytes())?;
+            } else {
+                out.flush()?;
+                err.write_all(shown.as_bytes())?;
+            }
+        }
+        out.write_all(log.commands.as_bytes())?;
+        let (kind, text) = match ended.ending {
+            Ending::Done => (Kind::Notice, report.in_short()),
+            Ending::Refused | Ending::Failed => {
+                let said = said.trim_start_matches("error: ").trim_end();
+                (
+                    Kind::Error,
+                    report.first_problem().unwrap_or_else(|| said.to_owned()),
+                )
+            }
+        };
+        out.write_all(host.annotation(kind, &title, &text).as_bytes())?;
+        out.flush()
+    }
+}
+
+/// A file or folder that the CI system gives this step.
+fn of_step(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os(name).filter(|path| !path.is_empty());
+    path.map(PathBuf::from)
+}
+
+/// Seconds since 1970.
+fn seconds() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |time| time.as_secs())
+}

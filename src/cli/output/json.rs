@@ -1,0 +1,309 @@
+//! Results as JSON: fields in the order of the specification, two spaces of indent.
+
+use std::io::{self, Write};
+
+use s3lo_core::verdict::Verdict;
+use serde::Serialize;
+
+use crate::cli::setup::Say;
+use crate::diagnostic::Explained;
+use crate::image::Image;
+use crate::key::KeyRef;
+use crate::key::vault::help::held_back;
+use crate::sign::{Signed, Status};
+use crate::verify::{Decision, KeyOutcome, Outcome};
+use crate::{sign, verify};
+
+/// Writes `value` and a newline.
+pub(crate) fn write(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, value)?;
+    out.write_all(b"\n")
+}
+
+/// `{"error": {…}}`
+#[derive(Serialize)]
+pub(crate) struct Failed {
+    error: ErrorFields,
+}
+
+#[derive(Serialize)]
+struct ErrorFields {
+    code: &'static str,
+    message: String,
+    help: String,
+}
+
+impl From<Explained> for ErrorFields {
+    fn from(
+        Explained {
+            code,
+            message,
+            help,
+        }: Explained,
+    ) -> Self {
+        Self {
+            code,
+            message,
+            help,
+        }
+    }
+}
+
+impl From<Explained> for Failed {
+    fn from(explained: Explained) -> Self {
+        Self {
+            error: explained.into(),
+        }
+    }
+}
+
+/// One object, or an array of them.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(crate) enum Results<T> {
+    One(T),
+    Several(Vec<T>),
+}
+
+impl<T> Results<T> {
+    pub(crate) fn new(mut elements: Vec<T>, several: bool) -> Self {
+        match elements.pop() {
+            Some(only) if !several && elements.is_empty() => Self::One(only),
+            last => {
+                elements.extend(last);
+                Self::Several(elements)
+            }
+        }
+    }
+}
+
+/// One image signed by one key, or what came in between.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SignElement {
+    #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
+    reference: Option<String>,
+    #[serde(flatten)]
+    result: SignResult,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum SignResult {
+    #[serde(rename_all = "camelCase")]
+    Signed {
+        digest: String,
+        #[serde(rename = "keyID")]
+        key_id: String,
+        key_ref: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        signed_at: Option<String>,
+        stored_path: String,
+        status: &'static str,
+        schema_version: u64,
+        #[serde(rename = "requestID", skip_serializing_if = "Option::is_none")]
+        request_id: Option<String>,
+    },
+    #[serde(rename_all = "camelCase")]
+    Failed {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        key_ref: Option<String>,
+        error: ErrorFields,
+    },
+}
+
+impl SignElement {
+    pub(crate) fn new(
+        image: &Image,
+        key: &KeyRef,
+        result: &Result<Signed, sign::Error>,
+        say: Say,
+        several: bool,
+    ) -> Self {
+        let key_ref = key.as_str().to_owned();
+        Self {
+            reference: several.then(|| image.reference.to_string()),
+            result: match result {
+                Ok(signed) => SignResult::Signed {
+                    digest: signed.digest.to_string(),
+                    key_id: signed.key_id.to_string(),
+                    key_ref,
+                    signed_at: signed.signed_at.map(|time| time.to_string()),
+                    stored_path: signed.stored_path.clone(),
+                    status: match signed.status {
+                        Status::Kept => "kept",
+                        Status::Signed => "signed",
+                    },
+                    schema_version: signed.schema.version(),
+                    request_id: signed.request_id.clone(),
+                },
+                Err(error) => SignResult::Failed {
+                    key_ref: several.then_some(key_ref),
+                    error: say(Explained::new(error)).into(),
+                },
+            },
+        }
+    }
+}
+
+/// What is said of one image.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct VerifyElement {
+    #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
+    reference: Option<String>,
+    #[serde(flatten)]
+    result: VerifyResult,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signatures: Option<Vec<VerifyResult>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum VerifyResult {
+    #[serde(rename_all = "camelCase")]
+    Judged {
+        verified: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        digest: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        key_ref: Option<String>,
+        #[serde(rename = "keyID", skip_serializing_if = "Option::is_none")]
+        key_id: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        signed_at: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        schema_version: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
+    #[serde(rename_all = "camelCase")]
+    Failed {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        key_ref: Option<String>,
+        error: ErrorFields,
+    },
+}
+
+impl VerifyElement {
+    pub(crate) fn new(
+        image: &Image,
+        keys: &[KeyRef],
+        result: &Result<Outcome, verify::Error>,
+        say: Say,
+        several: bool,
+    ) -> Self {
+        let outcome = result.as_ref();
+        Self {
+            reference: several.then(|| image.reference.to_string()),
+            result: match outcome {
+                Ok(outcome) => VerifyResult::of_image(outcome, keys, say),
+                Err(error) => VerifyResult::failed(None, error, say),
+            },
+            signatures: outcome.ok().filter(|_| keys.len() > 1).map(|outcome| {
+                let each = keys.iter().zip(&outcome.keys);
+                each.map(|(key, outcome)| VerifyResult::of_key(key, outcome, say))
+                    .collect()
+            }),
+        }
+    }
+}
+
+impl VerifyResult {
+    fn of_image(outcome: &Outcome, keys: &[KeyRef], say: Say) -> Self {
+        let verified = outcome.decision == Decision::Verified;
+        if outcome.decision == Decision::Undecided
+            && let Some(error) = outcome.first_error()
+        {
+            return Self::failed(None, error, say);
+        }
+        let shown = if verified {
+            outcome.first_valid()
+        } else {
+            outcome.first_rejected()
+        };
+        let (key_ref, key) = match shown {
+            Some((number, key)) => (keys.get(number), Some(key)),
+            None => (keys.first(), None),
+        };
+        Self::judged(
+            verified,
+            (!verified).then(|| outcome.reason()),
+            outcome.digest.map(|digest| digest.to_string()),
+            key_ref,
+            key,
+        )
+    }
+
+    fn of_key(key_ref: &KeyRef, outcome: &Result<KeyOutcome, verify::Error>, say: Say) -> Self {
+        match outcome {
+            Err(error) => Self::failed(Some(key_ref), error, say),
+            Ok(key) => match &key.verdict {
+                Verdict::Verified(_) => Self::judged(true, None, None, Some(key_ref), Some(key)),
+                Verdict::Rejected(reason) => Self::judged(
+                    false,
+                    Some(reason.to_string()),
+                    None,
+                    Some(key_ref),
+                    Some(key),
+                ),
+            },
+        }
+    }
+
+    fn judged(
+        verified: bool,
+        reason: Option<String>,
+        digest: Option<String>,
+        key_ref: Option<&KeyRef>,
+        key: Option<&KeyOutcome>,
+    ) -> Self {
+        let valid = key.and_then(|key| match &key.verdict {
+            Verdict::Verified(valid) => Some(valid),
+            Verdict::Rejected(_) => None,
+        });
+        Self::Judged {
+            verified,
+            reason,
+            digest,
+            key_ref: key_ref.map(|key| key.as_str().to_owned()),
+            key_id: key.map(|key| key.key_id.to_string()),
+            signed_at: valid
+                .and_then(|valid| valid.signed_at)
+                .map(|time| time.to_string()),
+            schema_version: valid.map(|valid| valid.schema.version()),
+            note: key_ref
+                .zip(key.and_then(|key| key.held_back.as_ref()))
+                .map(|(key, versions)| held_back(key, versions)),
+        }
+    }
+
+    fn failed(key_ref: Option<&KeyRef>, error: &verify::Error, say: Say) -> Self {
+        Self::Failed {
+            key_ref: key_ref.map(|key| key.as_str().to_owned()),
+            error: say(Explained::new(error)).into(),
+        }
+    }
+}
+
+/// What `generate-key-pair` made.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct KeyPair<'a> {
+    pub(crate) private_key: &'a str,
+    pub(crate) public_key: &'a str,
+    #[serde(rename = "keyID")]
+    pub(crate) key_id: String,
+}
+
+/// What `public-key` prints.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Public {
+    pub(crate) public_key: String,
+    #[serde(rename = "keyID")]
+    pub(crate) key_id: String,
+    pub(crate) key_type: String,
+}

@@ -1,0 +1,5 @@
+//! What a command prints: text, JSON and progress.
+
+pub(crate) mod json;
+pub(crate) mod progress;
+pub(crate) mod text;

@@ -1,0 +1,136 @@
+//! Results as text.
+
+use std::io::{self, Write};
+
+use s3lo_core::verdict::Verdict;
+
+use crate::diagnostic::Explained;
+use crate::image::Image;
+use crate::key::KeyRef;
+use crate::key::vault::help::held_back;
+use crate::sign::{Signed, Status};
+use crate::text::printable;
+use crate::verify::{KeyOutcome, Outcome};
+
+/// How an image is named: by its name, and in full where there are several.
+fn name(image: &Image, several: bool) -> String {
+    if several {
+        return printable(&image.reference.to_string());
+    }
+    printable(&image.reference.name())
+}
+
+/// A signed image.
+pub(crate) fn signed(
+    out: &mut dyn Write,
+    image: &Image,
+    key: &KeyRef,
+    signed: &Signed,
+    several: bool,
+) -> io::Result<()> {
+    let done = match signed.status {
+        Status::Kept => "Already signed",
+        Status::Signed => "Signed",
+    };
+    writeln!(out, "{done} {}", name(image, several))?;
+    writeln!(out, "  Digest:  {}", signed.digest)?;
+    writeln!(out, "  Key:     {}", printable(key.as_str()))?;
+    writeln!(out, "  Key ID:  {}", signed.key_id)?;
+    if let Some(time) = signed.signed_at {
+        writeln!(out, "  Signed:  {time}")?;
+    }
+    writeln!(out, "  Stored:  {}", printable(&signed.stored_path))
+}
+
+/// A verified image, with every key that signed it.
+pub(crate) fn verified(
+    out: &mut dyn Write,
+    image: &Image,
+    keys: &[KeyRef],
+    outcome: &Outcome,
+    several: bool,
+) -> io::Result<()> {
+    writeln!(out, "✓ Verified {}", name(image, several))?;
+    if let Some(digest) = outcome.digest {
+        writeln!(out, "  Digest:  {digest}")?;
+    }
+    for (key, outcome) in keys.iter().zip(&outcome.keys) {
+        if let Ok(KeyOutcome {
+            verdict: Verdict::Verified(valid),
+            ..
+        }) = outcome
+        {
+            if let Some(time) = valid.signed_at {
+                writeln!(out, "  Signed:  {time}")?;
+            }
+            writeln!(out, "  Key:     {}", printable(key.as_str()))?;
+        }
+    }
+    Ok(())
+}
+
+/// An image that is not, with what each of several keys says.
+pub(crate) fn not_verified(
+    err: &mut dyn Write,
+    image: &Image,
+    keys: &[KeyRef],
+    outcome: &Outcome,
+    several: bool,
+) -> io::Result<()> {
+    writeln!(err, "✗ Verification FAILED for {}", name(image, several))?;
+    writeln!(err, "  {}", printable(&outcome.reason()))?;
+    for (key, outcome) in keys.iter().zip(&outcome.keys) {
+        if let Ok(outcome) = outcome
+            && let Some(versions) = &outcome.held_back
+        {
+            writeln!(err, "  note: {}", held_back(key, versions))?;
+        }
+    }
+    if keys.len() < 2 {
+        return Ok(());
+    }
+    for (key, outcome) in keys.iter().zip(&outcome.keys) {
+        let said = match outcome.as_ref().map(|key| &key.verdict) {
+            Ok(Verdict::Verified(_)) => "valid".to_owned(),
+            Ok(Verdict::Rejected(reason)) => reason.to_string(),
+            Err(_) => "not known, see below".to_owned(),
+        };
+        writeln!(
+            err,
+            "  Key:     {}: {}",
+            printable(key.as_str()),
+            printable(&said)
+        )?;
+    }
+    Ok(())
+}
+
+/// An error, and the images that it befell where there were several.
+pub(crate) fn error(
+    err: &mut dyn Write,
+    explained: &Explained,
+    images: &[String],
+) -> io::Result<()> {
+    let mut explained = explained.clone();
+    match images {
+        [] => {}
+        [only] => explained.message = format!("{}: {}", printable(only), explained.message),
+        [first, others @ ..] => {
+            explained.message = format!(
+                "{} (and {} more): {}",
+                printable(first),
+                others.len(),
+                explained.message
+            );
+        }
+    }
+    writeln!(err, "{explained}")
+}
+
+/// What a run's user should know, whatever came of the run.
+pub(crate) fn warnings(err: &mut dyn Write, warnings: &[String]) -> io::Result<()> {
+    for warning in warnings {
+        writeln!(err, "warning: {}", printable(warning))?;
+    }
+    Ok(())
+}

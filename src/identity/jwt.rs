@@ -1,0 +1,121 @@
+//! An identity token in form: what it says of itself, and the secret that it is.
+#![deny(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions
+)]
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+
+/// A JWT ([RFC 7519](https://www.rfc-editor.org/rfc/rfc7519)), in form: only STS can tell who made it.
+pub struct Token {
+    text: SecretString,
+    claims: Claims,
+}
+
+impl Token {
+    /// Reads one. What stands around it is not part of it.
+    pub(crate) fn new(text: SecretString) -> Option<Self> {
+        let trimmed = text.expose_secret().trim();
+        let [_, claims, _] = <[&str; 3]>::try_from(trimmed.split('.').collect::<Vec<_>>()).ok()?;
+        let compact = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        if trimmed.len() > MOST || !trimmed.bytes().all(compact) {
+            return None;
+        }
+        let json = BASE64_URL_SAFE_NO_PAD.decode(claims).ok()?;
+        let claims = serde_json::from_slice(&json).ok()?;
+        let text = SecretString::from(trimmed);
+        Some(Self { text, claims })
+    }
+
+    /// The token itself, for STS alone.
+    pub fn secret(&self) -> &str {
+        self.text.expose_secret()
+    }
+
+    /// What it says of itself.
+    pub fn claims(&self) -> &Claims {
+        &self.claims
+    }
+}
+
+/// Whether a text is a token rather than the place of one.
+pub(crate) fn is_token(text: &str) -> bool {
+    Token::new(SecretString::from(text)).is_some()
+}
+
+/// What a trust policy compares.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(default)]
+pub struct Claims {
+    /// `iss`: the provider's URL.
+    #[serde(rename = "iss")]
+    pub issuer: String,
+    /// `aud`: whom it is for.
+    #[serde(rename = "aud")]
+    pub audience: Audience,
+    /// `sub`: repository, branch, environment.
+    #[serde(rename = "sub")]
+    pub subject: String,
+}
+
+/// One or several.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(untagged)]
+pub enum Audience {
+    /// A single one.
+    One(String),
+    /// A list.
+    Several(Vec<String>),
+}
+
+impl Audience {
+    /// Whether one of them is `wanted`.
+    pub fn any(&self, wanted: impl Fn(&str) -> bool) -> bool {
+        match self {
+            Self::One(audience) => wanted(audience),
+            Self::Several(audiences) => audiences.iter().any(|audience| wanted(audience)),
+        }
+    }
+}
+
+impl Default for Audience {
+    fn default() -> Self {
+        Self::Several(Vec::new())
+    }
+}
+
+impl fmt::Display for Audience {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::One(audience) => f.write_str(audience),
+            Self::Several(audiences) => f.write_str(&audiences.join(", ")),
+        }
+    }
+}
+
+/// The longest token that STS takes, in bytes.
+pub(crate) const MOST: usize = 20_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_three_parts_of_which_the_second_is_claims() {
+        let claims = BASE64_URL_SAFE_NO_PAD.encode(r#"{"iss":"i","aud":["a","b"],"sub":"s"}"#);
+        let token = Token::new(SecretString::from(format!("h.{claims}.s\n"))).unwrap();
+        assert_eq!(token.secret(), format!("h.{claims}.s"));
+        assert_eq!(token.claims().audience.to_string(), "a, b");
+        for text in ["", "a.b", "a.b.c", "a.b.c.d", "{}", "h h.e30.s"] {
+            assert!(Token::new(SecretString::from(text)).is_none(), "{text}");
+        }
+        let long = format!("h.{claims}.{}", "s".repeat(MOST));
+        assert!(Token::new(SecretString::from(long)).is_none());
+    }
+}

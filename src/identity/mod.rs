@@ -1,0 +1,5 @@
+//! The CI system of a run and its identity token.
+
+pub mod ci_system;
+pub mod jwt;
+pub mod token_source;

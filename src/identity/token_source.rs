@@ -1,0 +1,424 @@
+//! The CI system's identity token: a JWT that says which repository, branch and job this is.
+//!
+//! It is a secret for as long as it lives. It stays in memory, and of its contents only what a trust
+//! policy compares is ever shown.
+
+use std::io::Read as _;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use aws_smithy_runtime::client::orchestrator::operation::Operation;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, OrchestratorError};
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::timeout::TimeoutConfig;
+use futures_util::future::join;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use s3lo_core::text::clipped;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use crate::aws::error::innermost;
+use crate::environment;
+use crate::environment::variable;
+use crate::identity::ci_system::Ci;
+use crate::identity::jwt::{MOST, Token};
+use crate::net::url::{is_guarded, origin};
+use crate::tasks::blocking;
+use crate::text::shown_path;
+
+/// Where tokens come from.
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum Source {
+    /// `buildkite-agent oidc request-token`.
+    Buildkite,
+    /// A file, read anew for each token.
+    File(String),
+    /// GitHub's endpoint, and what to identify with there.
+    GitHub {
+        /// ACTIONS_ID_TOKEN_REQUEST_URL.
+        url: String,
+        /// ACTIONS_ID_TOKEN_REQUEST_TOKEN.
+        bearer: SecretString,
+    },
+    /// A variable of this name.
+    Variable(String),
+}
+
+/// Who is to believe a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RelyingParty {
+    /// AWS, for a role.
+    Sts,
+    /// A Vault, for a login.
+    Vault,
+}
+
+impl Source {
+    /// The one that the environment offers.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Missing`] if it offers none.
+    pub fn detect(ci: Option<Ci>, party: RelyingParty) -> Result<Self, Error> {
+        if let (Some(url), Some(bearer)) = (
+            variable("ACTIONS_ID_TOKEN_REQUEST_URL")?,
+            variable("ACTIONS_ID_TOKEN_REQUEST_TOKEN")?,
+        ) {
+            check_request_url(&url)?;
+            let bearer = SecretString::from(bearer);
+            return Ok(Self::GitHub { url, bearer });
+        }
+        let variables = ci.map(|ci| ci.token_variables(party)).unwrap_or_default();
+        for name in variables {
+            if variable(name)?.is_some() {
+                return Ok(Self::Variable((*name).to_owned()));
+            }
+        }
+        match (ci, party) {
+            (Some(Ci::Buildkite), _) => Ok(Self::Buildkite),
+            (_, RelyingParty::Sts) => match variable("AWS_WEB_IDENTITY_TOKEN_FILE")? {
+                Some(path) => Ok(Self::File(path)),
+                None => Err(Error::Missing { ci, party }),
+            },
+            (_, RelyingParty::Vault) => Err(Error::Missing { ci, party }),
+        }
+    }
+
+    /// Whether asking again may give another token.
+    pub fn is_renewed(&self) -> bool {
+        !matches!(self, Self::Variable(_))
+    }
+
+    /// A token for `audience`. Files and variables hold what they hold.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if there is none, or it is not a JWT.
+    pub async fn token(&self, audience: &str, http: &SharedHttpClient) -> Result<Token, Error> {
+        let text = match self {
+            Self::Buildkite => from_agent(audience).await?,
+            Self::File(path) => {
+                let path = path.clone();
+                blocking(move || from_file(&path)).await?
+            }
+            Self::GitHub { url, bearer } => from_github(url, bearer, audience, http).await?,
+            Self::Variable(name) => match variable(name)? {
+                Some(text) => SecretString::from(text),
+                None => return Err(Error::Unset { name: name.clone() }),
+            },
+        };
+        Token::new(text).ok_or_else(|| Error::NotAToken {
+            place: self.to_string(),
+        })
+    }
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Buildkite => f.write_str("`buildkite-agent oidc request-token`"),
+            Self::File(path) => write!(f, "the file `{path}`"),
+            Self::GitHub { .. } => f.write_str("GitHub"),
+            Self::Variable(name) => write!(f, "the variable {name}"),
+        }
+    }
+}
+
+/// How long one request for a token may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn from_file(path: &str) -> Result<SecretString, Error> {
+    let unreadable = |reason: String| Error::Unreadable {
+        path: shown_path(path).to_owned(),
+        reason,
+    };
+    let file = std::fs::File::open(path).map_err(|error| unreadable(error.to_string()))?;
+    // All at once: a growing buffer would leave copies behind.
+    let mut text = String::with_capacity(MOST.saturating_add(2));
+    let most = u64::try_from(MOST).unwrap_or(u64::MAX);
+    file.take(most.saturating_add(1))
+        .read_to_string(&mut text)
+        .map_err(|error| unreadable(error.to_string()))?;
+    Ok(SecretString::from(text))
+}
+
+/// [Buildkite's command](https://buildkite.com/docs/agent/v3/cli-oidc). The agent has credentials of
+/// its own and redacts what it hands out.
+async fn from_agent(audience: &str) -> Result<SecretString, Error> {
+    let failed = |reason: String| Error::Agent {
+        reason,
+        lasting: false,
+    };
+    let mut agent = Command::new("buildkite-agent");
+    agent
+        .args(["oidc", "request-token", "--audience", audience])
+        .args(["--lifetime", "300"])
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    let output = match timeout(PATIENCE, bounded_output(agent)).await {
+        Err(_) => return Err(failed("it did not answer in time".to_owned())),
+        // It cannot be started, and will not be a moment later.
+        Ok(Err(error)) => {
+            return Err(Error::Agent {
+                reason: error.to_string(),
+                lasting: true,
+            });
+        }
+        Ok(Ok(output)) => output,
+    };
+    if output.stdout.len() > MOST {
+        return Err(Error::Agent {
+            reason: "it answered with more than a token".to_owned(),
+            lasting: true,
+        });
+    }
+    if !output.status.success() {
+        let told = String::from_utf8_lossy(&output.stderr);
+        let last = told.trim().lines().last().unwrap_or_default();
+        return Err(failed(format!("{}: {}", output.status, clipped(last))));
+    }
+    let text = String::from_utf8(output.stdout);
+    Ok(SecretString::from(text.map_err(|_| {
+        failed("it answered with something that is not text".to_owned())
+    })?))
+}
+
+/// Runs a command, and keeps of what it prints as much as a token may have.
+async fn bounded_output(mut command: Command) -> std::io::Result<Output> {
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let most = u64::try_from(MOST).unwrap_or(u64::MAX).saturating_add(1);
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    // A pipe that is closed behind its start ends whoever floods it.
+    let start = async move {
+        let mut start = Vec::with_capacity(MOST);
+        if let Some(stdout) = stdout {
+            stdout.take(most).read_to_end(&mut start).await?;
+        }
+        std::io::Result::Ok(start)
+    };
+    let (stdout, stderr) = join(start, last_words(stderr)).await;
+    Ok(Output {
+        status: child.wait().await?,
+        stdout: stdout?,
+        stderr: stderr?,
+    })
+}
+
+/// Reads a pipe to its end, and keeps what was said last.
+async fn last_words(pipe: Option<impl AsyncRead + Unpin>) -> std::io::Result<Vec<u8>> {
+    let (mut kept, mut chunk) = (Vec::new(), [0; 4096]);
+    let Some(mut pipe) = pipe else {
+        return Ok(kept);
+    };
+    loop {
+        let length = pipe.read(&mut chunk).await?;
+        if length == 0 {
+            return Ok(kept);
+        }
+        kept.extend_from_slice(chunk.get(..length).unwrap_or_default());
+        let surplus = kept.len().saturating_sub(chunk.len());
+        kept.drain(..surplus);
+    }
+}
+
+/// [GitHub's protocol](https://docs.github.com/en/actions/reference/security/oidc): the URL has a query
+/// already. Without an audience the token would be for the owner's URL.
+async fn from_github(
+    url: &str,
+    bearer: &SecretString,
+    audience: &str,
+    http: &SharedHttpClient,
+) -> Result<SecretString, Error> {
+    let encoded = utf8_percent_encode(audience, NON_ALPHANUMERIC);
+    let separator = if url.contains('?') { '&' } else { '?' };
+    let url = format!("{url}{separator}audience={encoded}");
+    let authorization = format!("bearer {}", bearer.expose_secret());
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(crate::aws::config::CONNECT)
+        .read_timeout(crate::aws::config::READ)
+        .operation_timeout(PATIENCE)
+        .build();
+    let operation = Operation::builder()
+        .service_name("GitHub")
+        .operation_name("token")
+        .http_client(http.clone())
+        .endpoint_url(origin(&url))
+        .no_auth()
+        .no_retry()
+        .timeout_config(timeouts)
+        .serializer(move |()| {
+            let mut request = HttpRequest::new(SdkBody::empty());
+            let path = url.get(origin(&url).len()..).unwrap_or_default();
+            request.set_uri(path)?;
+            request
+                .headers_mut()
+                .try_insert("authorization", authorization.clone())?;
+            request.headers_mut().insert("accept", "application/json");
+            Ok(request)
+        })
+        .deserializer(|response: &HttpResponse| Ok::<_, OrchestratorError<Error>>(answer(response)))
+        .build();
+    match operation.invoke(()).await {
+        Ok(answered) => answered,
+        Err(error) => Err(Error::Request {
+            reason: innermost(&error),
+            lasting: false,
+        }),
+    }
+}
+
+fn answer(response: &HttpResponse) -> Result<SecretString, Error> {
+    #[derive(Deserialize)]
+    struct Answer {
+        value: String,
+    }
+    let status = response.status().as_u16();
+    if status != 200 {
+        return Err(Error::Request {
+            reason: match refusal(response) {
+                Some(message) => format!("status {status}: {message}"),
+                None => format!("status {status}"),
+            },
+            lasting: (400..500).contains(&status) && ![408, 425, 429].contains(&status),
+        });
+    }
+    let body = response.body().bytes().unwrap_or_default();
+    let answer = serde_json::from_slice::<Answer>(body).map_err(|_| Error::Request {
+        reason: "its answer is not the JSON that was expected".to_owned(),
+        lasting: false,
+    })?;
+    Ok(SecretString::from(answer.value))
+}
+
+/// What GitHub says in a refusal: its `message`, and nothing else of what may be the echo of a request.
+fn refusal(response: &HttpResponse) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Refusal {
+        message: String,
+    }
+    let body = response.body().bytes()?;
+    let refusal: Refusal = serde_json::from_slice(body).ok()?;
+    Some(clipped(&refusal.message))
+}
+
+/// The request carries a credential.
+fn check_request_url(url: &str) -> Result<(), Error> {
+    if is_guarded(url) {
+        return Ok(());
+    }
+    // Neither a query nor a user, which may be secrets.
+    let shown = match url.split('?').next() {
+        Some(url) if !url.contains('@') => clipped(url),
+        _ => "…".to_owned(),
+    };
+    Err(Error::Variable(environment::Error::new(
+        "ACTIONS_ID_TOKEN_REQUEST_URL",
+        shown,
+        "the `https://` URL that the runner sets",
+    )))
+}
+
+/// Why there is no token.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The Buildkite agent gives none.
+    #[error("`buildkite-agent oidc request-token` gave no identity token: {reason}")]
+    Agent {
+        /// What happened.
+        reason: String,
+        /// Whether asking again is in vain.
+        lasting: bool,
+    },
+    /// The environment offers none.
+    #[error("{}", missing(*ci, *party))]
+    Missing {
+        /// The CI system.
+        ci: Option<Ci>,
+        /// Who was to believe it.
+        party: RelyingParty,
+    },
+    /// What is there is no JWT.
+    #[error("what came from {place} is not an identity token (a JWT)")]
+    NotAToken {
+        /// Where it is from.
+        place: String,
+    },
+    /// GitHub's endpoint gives none.
+    #[error("GitHub gave no identity token: {reason}")]
+    Request {
+        /// What happened.
+        reason: String,
+        /// Whether asking again is in vain.
+        lasting: bool,
+    },
+    /// The file cannot be read.
+    #[error("cannot read the identity token from `{path}`: {reason}")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// What the operating system says.
+        reason: String,
+    },
+    /// The variable is unset or empty.
+    #[error("the variable {name}, which should hold an identity token, is not set")]
+    Unset {
+        /// The variable.
+        name: String,
+    },
+    /// A variable cannot be used.
+    #[error(transparent)]
+    Variable(#[from] environment::Error),
+}
+
+impl Error {
+    /// Whether asking again is in vain.
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            Self::Agent { lasting, .. } | Self::Request { lasting, .. } => *lasting,
+            _ => true,
+        }
+    }
+}
+
+fn missing(ci: Option<Ci>, party: RelyingParty) -> &'static str {
+    match (ci, party) {
+        (Some(Ci::GitHub), _) => "this job may not ask GitHub for an identity token",
+        (_, RelyingParty::Sts) => "there is no identity token to assume the role with",
+        (_, RelyingParty::Vault) => "this job has no identity token",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_credential_goes_to_https_or_stays_on_this_machine() {
+        for url in [
+            "https://run.actions.example/token?api-version=2.0",
+            "http://127.0.0.1:8080/token",
+            "http://localhost/token",
+        ] {
+            assert!(check_request_url(url).is_ok(), "{url}");
+        }
+        for url in [
+            "http://run.actions.example/token",
+            "http://127.0.0.1.example/token",
+            "http://localhost:80@elsewhere.example/token",
+            "https://",
+            "ftp://run.actions.example",
+            "token",
+        ] {
+            assert!(check_request_url(url).is_err(), "{url}");
+        }
+    }
+}

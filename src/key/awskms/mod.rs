@@ -1,0 +1,5 @@
+//! Keys in AWS KMS.
+
+pub(crate) mod help;
+pub mod signer;
+pub mod uri;

@@ -1,0 +1,265 @@
+//! How an AWS KMS key is named: `awskms://[HOST[:PORT]]/ID`, where the ID is a key's ID or ARN, or an
+//! alias or its ARN ([KeyId](https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html)).
+#![deny(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions
+)]
+
+use crate::aws::arn::Arn;
+
+/// A key in KMS, as somebody named it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Name {
+    endpoint: Option<String>,
+    id: String,
+    arn: Option<Arn>,
+}
+
+impl Name {
+    /// Reads what follows `awskms://`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`], with what to write instead where that can be told.
+    pub fn parse(rest: &str) -> Result<Self, Error> {
+        let meant = |id: &str| Error::Slashes {
+            instead: format!("awskms:///{id}"),
+        };
+        let Some((host, id)) = rest.split_once('/') else {
+            return Err(match rest {
+                "" => Error::NoKey,
+                id if is_id(id) || is_arn(id) => meant(id),
+                _ => Error::NoKey,
+            });
+        };
+        // Two slashes make a host of what should be the key.
+        if host == "alias" || host.starts_with("arn:") {
+            return Err(meant(rest));
+        }
+        if !host.is_empty() && !is_host(host) {
+            return Err(Error::Host {
+                host: host.to_owned(),
+            });
+        }
+        let arn = id.starts_with("arn:").then(|| parse_arn(id)).transpose()?;
+        if arn.is_none() && !is_alias(id) && !is_id(id) {
+            return Err(match id {
+                "" | "alias/" => Error::NoKey,
+                _ => Error::Id { id: id.to_owned() },
+            });
+        }
+        Ok(Self {
+            endpoint: (!host.is_empty()).then(|| format!("https://{host}")),
+            id: id.to_owned(),
+            arn,
+        })
+    }
+
+    /// The endpoint for KMS alone, where one is named.
+    pub fn endpoint(&self) -> Option<&str> {
+        self.endpoint.as_deref()
+    }
+
+    /// What KMS is asked for: as it was written, since a key's policy may go by the alias that a caller
+    /// uses ([kms:RequestAlias](https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-request-alias)).
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The ARN, where the key is named by one.
+    pub fn arn(&self) -> Option<&Arn> {
+        self.arn.as_ref()
+    }
+
+    /// Whether `arn` can be the key that this names. An alias may lead to any key of its account.
+    pub fn may_be(&self, arn: &Arn) -> bool {
+        match (&self.arn, self.id.starts_with("alias/")) {
+            (None, true) => true,
+            (None, false) => arn.resource.strip_prefix("key/") == Some(&self.id),
+            (Some(named), _) if named.resource.starts_with("key/") => named == arn,
+            (Some(named), _) => {
+                (&named.partition, &named.region, &named.account)
+                    == (&arn.partition, &arn.region, &arn.account)
+            }
+        }
+    }
+}
+
+fn parse_arn(text: &str) -> Result<Arn, Error> {
+    let wrong = || Error::Arn {
+        arn: text.to_owned(),
+    };
+    let arn: Arn = text.parse().map_err(|_| wrong())?;
+    let alias = arn.service == "kms" && is_alias(&arn.resource);
+    if arn.region.is_empty() || !(is_key(&arn) || alias) {
+        return Err(wrong());
+    }
+    Ok(arn)
+}
+
+/// Whether an ARN is that of a key.
+pub fn is_key(arn: &Arn) -> bool {
+    arn.service == "kms" && arn.resource.strip_prefix("key/").is_some_and(is_id)
+}
+
+fn is_arn(text: &str) -> bool {
+    text.starts_with("arn:")
+}
+
+/// UUIDs, `mrk-…`, and whatever else KMS may number its keys by: others who knew the forms exactly had
+/// to learn new ones.
+fn is_id(text: &str) -> bool {
+    let byte = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    (1..=128).contains(&text.len()) && text.bytes().all(byte)
+}
+
+/// `[a-zA-Z0-9:/_-]+` behind `alias/`
+/// ([CreateAlias](https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateAlias.html)).
+fn is_alias(text: &str) -> bool {
+    let byte = |byte: u8| byte.is_ascii_alphanumeric() || b":/_-".contains(&byte);
+    text.strip_prefix("alias/")
+        .is_some_and(|name| (1..=250).contains(&name.len()) && name.bytes().all(byte))
+}
+
+fn is_host(text: &str) -> bool {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (text, None),
+    };
+    let name = |byte: u8| byte.is_ascii_alphanumeric() || b"-.".contains(&byte);
+    let numbered = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
+    (1..=253).contains(&host.len()) && host.bytes().all(name) && numbered
+}
+
+/// Why a text names no key in KMS.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// What begins as an ARN is none of a key or an alias.
+    #[error("`{}` is not the ARN of a KMS key or alias", arn.escape_debug())]
+    Arn {
+        /// The text.
+        arn: String,
+    },
+    /// The host is none.
+    #[error("`{}` is not a host", host.escape_debug())]
+    Host {
+        /// The text.
+        host: String,
+    },
+    /// The key is none.
+    #[error("`{}` is not the ID of a KMS key", id.escape_debug())]
+    Id {
+        /// The text.
+        id: String,
+    },
+    /// There is no key behind the scheme.
+    #[error("`awskms://` is not followed by a key")]
+    NoKey,
+    /// Two slashes, where there must be three.
+    #[error("`awskms://` takes a third slash before the key")]
+    Slashes {
+        /// What to write.
+        instead: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_in_every_partition() {
+        let id = "1234abcd-12ab-34cd-56ef-1234567890ab";
+        let mrk = "mrk-1234abcd12ab34cd56ef1234567890ab";
+        for key in [id, mrk, "alias/release-signer", "alias/team/a:b_c"] {
+            let name = Name::parse(&format!("/{key}")).unwrap();
+            assert_eq!((name.id(), name.endpoint(), name.arn()), (key, None, None));
+        }
+        for (partition, region) in [
+            ("aws", "eu-central-1"),
+            ("aws-cn", "cn-north-1"),
+            ("aws-us-gov", "us-gov-east-1"),
+            ("aws-iso", "us-iso-east-1"),
+            ("aws-iso-b", "us-isob-east-1"),
+            ("aws-iso-e", "eu-isoe-west-1"),
+            ("aws-iso-f", "us-isof-south-1"),
+            ("aws-eusc", "eusc-de-east-1"),
+        ] {
+            for resource in [
+                format!("key/{id}"),
+                format!("key/{mrk}"),
+                "alias/a".to_owned(),
+            ] {
+                let arn = format!("arn:{partition}:kms:{region}:111122223333:{resource}");
+                let name = Name::parse(&format!("/{arn}")).unwrap();
+                assert_eq!(name.id(), arn);
+                assert_eq!(name.arn().unwrap().region, region);
+            }
+        }
+        let name = Name::parse("localhost:4566/alias/a").unwrap();
+        assert_eq!(name.endpoint(), Some("https://localhost:4566"));
+    }
+
+    #[test]
+    fn two_slashes_are_refused_with_what_to_write() {
+        for text in [
+            "alias/release-signer",
+            "1234abcd-12ab-34cd-56ef-1234567890ab",
+            "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+        ] {
+            let instead = format!("awskms:///{text}");
+            assert_eq!(Name::parse(text), Err(Error::Slashes { instead }));
+        }
+    }
+
+    #[test]
+    fn anything_else_names_no_key() {
+        for text in [
+            "",
+            "/",
+            "/alias/",
+            "/alias",
+            "/alias/a b",
+            "/a.b",
+            "//alias/a",
+            "host/",
+            "ho st/alias/a",
+            "host:0/alias/a",
+            "host:99999/alias/a",
+            "host:x/alias/a",
+            "/arn:aws:kms:us-east-1:111122223333:grant/a",
+            "/arn:aws:kms::111122223333:key/a",
+            "/arn:aws:s3:us-east-1:111122223333:key/a",
+            "/arn:aws:kms:us-east-1:1111:key/a",
+        ] {
+            match Name::parse(text) {
+                Ok(name) if text == "/alias" => assert_eq!(name.id(), "alias"),
+                other => assert!(other.is_err(), "{text}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_is_for_the_key_that_was_asked_for() {
+        let arn = |text: &str| text.parse::<Arn>().unwrap();
+        let key = arn("arn:aws:kms:us-east-1:111122223333:key/a");
+        for name in [
+            "/a",
+            "/alias/x",
+            "/arn:aws:kms:us-east-1:111122223333:key/a",
+            "/arn:aws:kms:us-east-1:111122223333:alias/x",
+        ] {
+            assert!(Name::parse(name).unwrap().may_be(&key), "{name}");
+        }
+        for name in [
+            "/b",
+            "/arn:aws:kms:us-east-1:111122223333:key/b",
+            "/arn:aws:kms:us-east-1:444455556666:alias/x",
+            "/arn:aws:kms:eu-west-1:111122223333:alias/x",
+        ] {
+            assert!(!Name::parse(name).unwrap().may_be(&key), "{name}");
+        }
+    }
+}

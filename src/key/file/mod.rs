@@ -1,0 +1,178 @@
+//! Keys that are PEM: in a file, or in an environment variable.
+
+use std::io::{self, Read as _};
+use std::os::unix::ffi::OsStringExt as _;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use s3lo_core::crypto::algorithm::KeyType;
+use s3lo_core::crypto::pem::MAX_BYTES;
+use s3lo_core::crypto::private::{PrivateKey, Sealed};
+use s3lo_core::crypto::public::PublicKey;
+use s3lo_core::crypto::{cosign, pem, private};
+use secrecy::SecretSlice;
+use zeroize::Zeroizing;
+
+use crate::key::{Error, KeyRef, Signature, Signer, Source};
+use crate::tasks::blocking;
+
+/// Where the password of an encrypted key comes from.
+#[derive(Clone, Default)]
+pub struct Passwords {
+    /// COSIGN_PASSWORD. Unset and empty both mean the empty password, as they do to s3lo.
+    pub variable: Option<SecretSlice<u8>>,
+    /// Asks the person at the terminal, where there is one.
+    pub ask: Option<Ask>,
+}
+
+impl Passwords {
+    /// Whether a person would be asked.
+    pub fn would_ask(&self) -> bool {
+        self.variable.is_none() && self.ask.is_some()
+    }
+}
+
+/// Asks for the password of a key.
+pub type Ask = fn(&KeyRef) -> io::Result<SecretSlice<u8>>;
+
+/// A private key in memory.
+pub struct FileSigner {
+    reference: KeyRef,
+    key: Arc<PrivateKey>,
+}
+
+#[async_trait]
+impl Signer for FileSigner {
+    fn public_key(&self) -> &PublicKey {
+        self.key.public()
+    }
+
+    async fn sign(&self, payload: &[u8]) -> Result<Signature, Error> {
+        let signature = match self.key.public().key_type() {
+            // Milliseconds, where a curve takes a tenth of one: less than the way to another thread.
+            KeyType::Rsa2048 | KeyType::Rsa3072 | KeyType::Rsa4096 => {
+                let (key, payload) = (Arc::clone(&self.key), payload.to_vec());
+                blocking(move || key.sign(&payload)).await
+            }
+            KeyType::P256 | KeyType::P384 | KeyType::P521 | KeyType::Ed25519 => {
+                self.key.sign(payload)
+            }
+        };
+        let bytes = signature.map_err(|source| Error::Private {
+            key: self.reference.clone(),
+            source,
+        })?;
+        Ok(Signature {
+            bytes,
+            request_id: None,
+        })
+    }
+}
+
+/// Opens a private key: reads it, and derives the file's key by scrypt where it is encrypted.
+///
+/// # Errors
+///
+/// [`Error`] if the key is not there, not a private key, or not opened by the password.
+pub async fn open_signer(key: KeyRef, passwords: Passwords) -> Result<FileSigner, Error> {
+    blocking(move || {
+        let text = read(&key)?;
+        let sealed = Sealed::from_pem(&text).map_err(|source| Error::Private {
+            key: key.clone(),
+            source,
+        })?;
+        tracing::debug!("{key}: read");
+        Ok(FileSigner {
+            key: Arc::new(unseal(&key, sealed, &passwords)?),
+            reference: key,
+        })
+    })
+    .await
+}
+
+/// Opens a key to verify with: a public key, or the public half of a private one.
+///
+/// # Errors
+///
+/// [`Error`] if the key is not there, not a key, or not opened by the password.
+pub async fn open_public(key: KeyRef, passwords: Passwords) -> Result<PublicKey, Error> {
+    blocking(move || {
+        let text = read(&key)?;
+        let wrong = |source| Error::Public {
+            key: key.clone(),
+            source,
+        };
+        let block = pem::block(&text).map_err(|error| wrong(error.into()))?;
+        match Sealed::from_block(&block) {
+            Ok(sealed) => Ok(unseal(&key, sealed, &passwords)?.public().clone()),
+            Err(private::Error::PublicKey | private::Error::Label { .. }) => {
+                PublicKey::from_block(&block).map_err(wrong)
+            }
+            Err(private::Error::Public(error)) => Err(wrong(error)),
+            Err(source) => Err(Error::Private { key, source }),
+        }
+    })
+    .await
+}
+
+fn unseal(key: &KeyRef, sealed: Sealed, passwords: &Passwords) -> Result<PrivateKey, Error> {
+    let encrypted = match sealed {
+        Sealed::Open(private) => return Ok(*private),
+        Sealed::Encrypted(encrypted) => encrypted,
+    };
+    let asked = match (&passwords.variable, passwords.ask) {
+        (None, Some(ask)) => Some(ask(key).map_err(|error| Error::Unreadable {
+            key: key.clone(),
+            reason: format!("no password could be asked for: {error}"),
+        })?),
+        _ => None,
+    };
+    let given = asked.as_ref().or(passwords.variable.as_ref());
+    let empty = SecretSlice::from(Vec::new());
+    let private = |source: private::Error| Error::Private {
+        key: key.clone(),
+        source,
+    };
+    match encrypted.open(given.unwrap_or(&empty)) {
+        Ok(pkcs8) => PrivateKey::from_pkcs8(&pkcs8).map_err(private),
+        Err(cosign::Error::Password) if given.is_none() => {
+            Err(Error::PasswordMissing { key: key.clone() })
+        }
+        Err(cosign::Error::Password) => Err(Error::WrongPassword { key: key.clone() }),
+        Err(error) => Err(private(error.into())),
+    }
+}
+
+fn read(key: &KeyRef) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let missing = || Error::Missing { key: key.clone() };
+    let text = match key.source() {
+        // Nobody asks this room for a key that is somewhere else.
+        Source::AwsKms(_) | Source::Transit(_) => return Err(missing()),
+        Source::Environment(name) => {
+            let value = std::env::var_os(name).filter(|value| !value.is_empty());
+            Zeroizing::new(value.ok_or_else(missing)?.into_vec())
+        }
+        Source::File(path) => {
+            let unreadable = |error: io::Error| match error.kind() {
+                io::ErrorKind::NotFound => missing(),
+                _ => Error::Unreadable {
+                    key: key.clone(),
+                    reason: error.to_string(),
+                },
+            };
+            let file = std::fs::File::open(path).map_err(unreadable)?;
+            // All at once: a growing buffer would leave copies of the key behind.
+            let mut text = Zeroizing::new(Vec::with_capacity(ROOM));
+            let mut bounded = file.take(MAX_BYTES.saturating_add(1));
+            bounded.read_to_end(&mut text).map_err(unreadable)?;
+            text
+        }
+    };
+    if text.len() >= ROOM {
+        return Err(Error::Oversized { key: key.clone() });
+    }
+    Ok(text)
+}
+
+/// One byte more than a key file may have, so that an oversized one shows.
+const ROOM: usize = 64 * 1024 + 1;

@@ -1,0 +1,338 @@
+//! Where a Vault is: what a key's reference says, what VAULT_ADDR says, and what the two make together.
+#![deny(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions
+)]
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::net::url::is_loopback;
+
+/// The two programs that have a transit engine. They differ in the names of their variables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Service {
+    /// HashiCorp Vault: `hashivault://`.
+    Vault,
+    /// OpenBao: `openbao://`.
+    OpenBao,
+}
+
+impl Service {
+    /// The service whose keys this scheme names.
+    pub fn from_scheme(scheme: &str) -> Option<Self> {
+        match scheme {
+            "hashivault" => Some(Self::Vault),
+            "openbao" => Some(Self::OpenBao),
+            _ => None,
+        }
+    }
+
+    /// The scheme of its keys.
+    pub fn scheme(self) -> &'static str {
+        match self {
+            Self::Vault => "hashivault",
+            Self::OpenBao => "openbao",
+        }
+    }
+}
+
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Vault => "Vault",
+            Self::OpenBao => "OpenBao",
+        })
+    }
+}
+
+/// A server: which program it is, and where.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Server {
+    /// Which of the two programs.
+    pub service: Service,
+    /// Where it is.
+    pub address: Address,
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}", self.service, self.address)
+    }
+}
+
+/// A host, and its port where one is named.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Authority {
+    host: String,
+    port: Option<u16>,
+}
+
+impl FromStr for Authority {
+    type Err = NotAHost;
+
+    /// # Errors
+    ///
+    /// [`NotAHost`] for anything else than a name, an IPv4 address or an IPv6 address in brackets, and a port.
+    fn from_str(text: &str) -> Result<Self, NotAHost> {
+        let after_brackets = text.rfind(']').map_or(0, |end| end.saturating_add(1));
+        let port_at = text
+            .get(after_brackets..)
+            .and_then(|rest| rest.find(':'))
+            .map(|colon| after_brackets.saturating_add(colon));
+        let (host, port) = match port_at {
+            None => (text, None),
+            Some(colon) => {
+                let digits = text.get(colon.saturating_add(1)..).unwrap_or_default();
+                let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+                let port = digits.parse().ok().filter(|port| plain && *port > 0);
+                (
+                    text.get(..colon).unwrap_or_default(),
+                    Some(port.ok_or(NotAHost)?),
+                )
+            }
+        };
+        if !is_name(host) && !is_ipv6(host) {
+            return Err(NotAHost);
+        }
+        Ok(Self {
+            host: host.to_ascii_lowercase(),
+            port,
+        })
+    }
+}
+
+impl fmt::Display for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.host)?;
+        match self.port {
+            Some(port) => write!(f, ":{port}"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    let byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let word = |end: Option<u8>| end.is_some_and(|byte| byte.is_ascii_alphanumeric());
+    (1..=253).contains(&text.len())
+        && text.bytes().all(byte)
+        && word(text.bytes().next())
+        && word(text.bytes().next_back())
+}
+
+fn is_ipv6(text: &str) -> bool {
+    let inside = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'));
+    inside.is_some_and(|inside| inside.parse::<core::net::Ipv6Addr>().is_ok())
+}
+
+/// A text that is no host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a host")]
+pub struct NotAHost;
+
+/// The address of a server: scheme, host and port.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Address {
+    tls: bool,
+    authority: Authority,
+}
+
+impl Address {
+    /// The address of a key whose reference names `named`, where a variable or flag names `variable`: HTTPS to the
+    /// host that is named; where the variable names the same host it supplies the scheme, and a port that is
+    /// missing. `None` if neither names any.
+    ///
+    /// # Errors
+    ///
+    /// [`Contradiction`] if they name different hosts or ports.
+    pub fn resolve(
+        named: Option<&Authority>,
+        variable: Option<Self>,
+    ) -> Result<Option<Self>, Contradiction> {
+        Ok(Self::both(named, variable)?.map(Self::without_usual_port))
+    }
+
+    /// So one server has one address.
+    fn without_usual_port(mut self) -> Self {
+        let usual = if self.tls { 443 } else { 80 };
+        self.authority.port = self.authority.port.filter(|port| *port != usual);
+        self
+    }
+
+    fn both(
+        named: Option<&Authority>,
+        variable: Option<Self>,
+    ) -> Result<Option<Self>, Contradiction> {
+        let (named, variable) = match (named, variable) {
+            (None, variable) => return Ok(variable),
+            (Some(named), None) => {
+                return Ok(Some(Self {
+                    tls: true,
+                    authority: named.clone(),
+                }));
+            }
+            (Some(named), Some(variable)) => (named, variable),
+        };
+        let ports = (named.port, variable.authority.port);
+        let agree = match ports {
+            (Some(one), Some(other)) => one == other,
+            _ => true,
+        };
+        if named.host != variable.authority.host || !agree {
+            return Err(Contradiction {
+                named: named.clone(),
+                variable,
+            });
+        }
+        Ok(Some(Self {
+            tls: variable.tls,
+            authority: Authority {
+                host: named.host.clone(),
+                port: ports.0.or(ports.1),
+            },
+        }))
+    }
+
+    /// Whether what is sent there is read by nobody on the way: by HTTPS, or to this machine.
+    pub fn is_guarded(&self) -> bool {
+        self.tls || self.is_loopback()
+    }
+
+    /// Whether it is on this machine.
+    pub fn is_loopback(&self) -> bool {
+        is_loopback(&self.authority.host)
+    }
+
+    /// Whether it is asked by HTTPS.
+    pub fn is_tls(&self) -> bool {
+        self.tls
+    }
+}
+
+impl FromStr for Address {
+    type Err = NotAHost;
+
+    /// # Errors
+    ///
+    /// [`NotAHost`] for anything else than `http://` or `https://`, a host, and a port.
+    fn from_str(text: &str) -> Result<Self, NotAHost> {
+        let (tls, rest) = match text.split_once("://") {
+            Some(("https", rest)) => (true, rest),
+            Some(("http", rest)) => (false, rest),
+            _ => return Err(NotAHost),
+        };
+        let authority = rest.strip_suffix('/').unwrap_or(rest).parse()?;
+        Ok(Self { tls, authority })
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.tls { "https" } else { "http" };
+        write!(f, "{scheme}://{}", self.authority)
+    }
+}
+
+/// The reference names another server than the variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contradiction {
+    /// What the reference names.
+    pub named: Authority,
+    /// What the variable names.
+    pub variable: Address,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(named: &str, variable: &str) -> Result<String, Contradiction> {
+        let named: Authority = named.parse().unwrap();
+        let variable = (!variable.is_empty()).then(|| variable.parse().unwrap());
+        Ok(Address::resolve(Some(&named), variable)?
+            .unwrap()
+            .to_string())
+    }
+
+    #[test]
+    fn the_reference_names_the_host_and_the_variable_what_is_missing() {
+        for (named, variable, address) in [
+            ("vault.example", "", "https://vault.example"),
+            ("vault.example:8200", "", "https://vault.example:8200"),
+            ("vault.example:443", "", "https://vault.example"),
+            (
+                "Vault.Example",
+                "https://vault.example:8200/",
+                "https://vault.example:8200",
+            ),
+            (
+                "vault.example:8200",
+                "https://vault.example",
+                "https://vault.example:8200",
+            ),
+            (
+                "127.0.0.1",
+                "http://127.0.0.1:8200",
+                "http://127.0.0.1:8200",
+            ),
+            ("[::1]", "http://[::1]:8200", "http://[::1]:8200"),
+        ] {
+            assert_eq!(resolve(named, variable).unwrap(), address);
+        }
+        for (named, variable) in [
+            ("vault.example", "https://vault.example.org"),
+            ("vault.example", "https://other.example"),
+            ("vault.example:8200", "https://vault.example:8201"),
+        ] {
+            assert!(resolve(named, variable).is_err(), "{named} {variable}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_scheme_host_and_port_alone() {
+        for text in [
+            "vault.example",
+            "https://",
+            "https:///",
+            "https://vault.example/v1",
+            "https://vault.example//",
+            "https://user@vault.example",
+            "https://vault.example:",
+            "https://vault.example:x",
+            "https://vault.example:+80",
+            "https://vault.example?x",
+            "https://vault.example#x",
+            "https://[::1",
+            "https://::1",
+            "https://[::1]x",
+            "unix:///run/vault.sock",
+            "ftp://vault.example",
+        ] {
+            assert!(text.parse::<Address>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_this_machine_is_guarded_without_tls() {
+        let guarded = |text: &str| text.parse::<Address>().unwrap().is_guarded();
+        for text in [
+            "https://vault.example",
+            "http://127.0.0.1:8200",
+            "http://localhost",
+            "http://[::1]:1",
+        ] {
+            assert!(guarded(text), "{text}");
+        }
+        for text in [
+            "http://vault.example",
+            "http://127.0.0.1.example",
+            "http://localhost.example:80",
+        ] {
+            assert!(!guarded(text), "{text}");
+        }
+    }
+}

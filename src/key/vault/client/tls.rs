@@ -1,0 +1,167 @@
+//! Whom to trust, and who we are: VAULT_CACERT and its like, as
+//! [Vault's own client](https://developer.hashicorp.com/vault/docs/commands#environment-variables) takes them.
+
+use std::path::PathBuf;
+
+use reqwest::{Certificate, ClientBuilder, Identity};
+use zeroize::Zeroizing;
+
+use crate::environment;
+use crate::key::vault::client::variables::Variables;
+use crate::net::ca_bundle;
+use crate::net::ca_bundle::Bundle;
+use crate::text::shown_path;
+
+/// Whom to trust, and who we are.
+pub(crate) struct Trust {
+    authorities: Option<Vec<Certificate>>,
+    identity: Option<Identity>,
+    /// The variable that says to accept whatever certificate there is.
+    anybody: Option<String>,
+}
+
+impl Trust {
+    /// As the environment has it: the authorities of VAULT_CACERT, VAULT_CACERT_BYTES or VAULT_CAPATH, the first
+    /// that is set, and no others; or else the system's.
+    pub(crate) fn from_environment(variables: Variables) -> Result<Self, Error> {
+        Ok(Self {
+            authorities: authorities(variables)?,
+            identity: identity(variables)?,
+            anybody: variables.flag("SKIP_VERIFY")?,
+        })
+    }
+
+    /// What whoever runs this should know of it.
+    pub(crate) fn warning(&self) -> Option<String> {
+        let variable = self.anybody.as_ref()?;
+        Some(format!(
+            "{variable} is set: whoever answers in Vault's place gets the token"
+        ))
+    }
+
+    pub(crate) fn apply(self, mut builder: ClientBuilder) -> ClientBuilder {
+        if let Some(authorities) = self.authorities {
+            builder = builder.tls_certs_only(authorities);
+        }
+        if let Some(identity) = self.identity {
+            builder = builder.identity(identity);
+        }
+        if self.anybody.is_some() {
+            builder = builder.tls_danger_accept_invalid_certs(true);
+        }
+        builder
+    }
+}
+
+fn authorities(variables: Variables) -> Result<Option<Vec<Certificate>>, Error> {
+    let bundles = if let Some((name, path)) = variables.of("CACERT")? {
+        vec![Bundle::read(&name, &path)?]
+    } else if let Some((name, pem)) = variables.of("CACERT_BYTES")? {
+        vec![Bundle::parse(&name, &name, pem.as_bytes())?]
+    } else if let Some((name, folder)) = variables.of("CAPATH")? {
+        folder_of(&name, &folder)?
+    } else {
+        return Ok(None);
+    };
+    let all = bundles.into_iter().flat_map(Bundle::into_certificates);
+    // Each was read as a certificate before.
+    Ok(Some(
+        all.filter_map(|der| Certificate::from_der(&der).ok())
+            .collect(),
+    ))
+}
+
+/// Every file of a folder; those of folders in it do not count.
+fn folder_of(name: &str, folder: &str) -> Result<Vec<Bundle>, Error> {
+    let unusable = |reason: String| Error::Folder {
+        variable: name.to_owned(),
+        path: shown_path(folder).to_owned(),
+        reason,
+    };
+    let entries = std::fs::read_dir(folder).map_err(|error| unusable(error.to_string()))?;
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.is_file())
+        .take(MOST)
+        .collect();
+    files.sort();
+    if files.is_empty() {
+        return Err(unusable("it holds no file".to_owned()));
+    }
+    let bundles = files
+        .iter()
+        .map(|path| Bundle::read(name, &path.to_string_lossy()));
+    Ok(bundles.collect::<Result<_, _>>()?)
+}
+
+/// More files than any folder of authorities has.
+const MOST: usize = 1000;
+
+fn identity(variables: Variables) -> Result<Option<Identity>, Error> {
+    let pair = (variables.of("CLIENT_CERT")?, variables.of("CLIENT_KEY")?);
+    let ((certificate_variable, certificate), (key_variable, key)) = match pair {
+        (None, None) => return Ok(None),
+        (Some(certificate), Some(key)) => (certificate, key),
+        (Some((set, _)), None) => {
+            let missing = set.replace("_CERT", "_KEY");
+            return Err(Error::HalfAPair { set, missing });
+        }
+        (None, Some((set, _))) => {
+            let missing = set.replace("_KEY", "_CERT");
+            return Err(Error::HalfAPair { set, missing });
+        }
+    };
+    let mut pem = Zeroizing::new(Bundle::read(&certificate_variable, &certificate)?.into_pem());
+    let unusable = |reason: String| Error::ClientKey {
+        variable: key_variable.clone(),
+        path: shown_path(&key).to_owned(),
+        reason,
+    };
+    let private = ca_bundle::read_file(&key).map_err(&unusable)?;
+    pem.push(b'\n');
+    pem.extend_from_slice(&private);
+    match Identity::from_pem(&pem) {
+        Ok(identity) => Ok(Some(identity)),
+        Err(_) => Err(unusable("it holds no private key in PEM".to_owned())),
+    }
+}
+
+/// Why certificates or keys cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file of certificates is missing or none.
+    #[error(transparent)]
+    Bundle(#[from] ca_bundle::Error),
+    /// The client's private key cannot be used.
+    #[error("the private key of {variable}, `{path}`, cannot be used: {reason}")]
+    ClientKey {
+        /// The variable.
+        variable: String,
+        /// The file.
+        path: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The folder of certificates cannot be used.
+    #[error("the certificates of {variable}, `{path}`, cannot be used: {reason}")]
+    Folder {
+        /// The variable.
+        variable: String,
+        /// The folder.
+        path: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A certificate without its key, or a key without its certificate.
+    #[error("{set} is set and {missing} is not")]
+    HalfAPair {
+        /// What is there.
+        set: String,
+        /// What is not.
+        missing: String,
+    },
+    /// A variable that means nothing.
+    #[error(transparent)]
+    Variable(#[from] environment::Error),
+}

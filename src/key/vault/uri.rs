@@ -1,0 +1,383 @@
+//! How a key in Vault's or OpenBao's transit engine is named: `hashivault://HOST[:PORT]/v1/MOUNT/keys/KEY`, or
+//! `hashivault://KEY` where the environment says the rest. `?version=N` names one version of it.
+#![deny(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions
+)]
+
+use std::fmt;
+use std::num::NonZeroU64;
+
+use crate::key::vault::client::address::{Authority, Service};
+use crate::text::is_vault_token;
+
+/// A key in a transit engine, as somebody named it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Name {
+    /// Which of the two programs is meant, by the scheme.
+    pub service: Service,
+    /// The server and the mount, where they are named.
+    pub place: Option<(Authority, Mount)>,
+    /// The key.
+    pub key: String,
+    /// The one version that counts. All do, if none is named.
+    pub version: Option<NonZeroU64>,
+}
+
+/// Where an engine is mounted: `transit`, or several parts with slashes between them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Mount(String);
+
+impl Mount {
+    /// Reads a mount's path. Slashes around it are not part of it.
+    pub fn parse(text: &str) -> Option<Self> {
+        let path = text.trim_matches('/');
+        let valid = path.len() <= LONGEST && path.split('/').all(is_segment);
+        valid.then(|| Self(path.to_owned()))
+    }
+
+    /// The path, without slashes around it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Mount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Name {
+    /// Whether a text names a key.
+    fn reads(service: Service, rest: &str) -> bool {
+        // The form alone: what might be meant instead of it is looked for by whoever asks.
+        match rest.split_once("/v1/") {
+            None => !rest.contains('/') && key(service.scheme(), rest).is_ok(),
+            Some((authority, path)) => {
+                let parts = path.rsplit_once("/keys/");
+                authority.parse::<Authority>().is_ok()
+                    && parts.is_some_and(|(mount, named)| {
+                        let whole = mount.trim_matches('/') == mount;
+                        whole
+                            && Mount::parse(mount).is_some()
+                            && key(service.scheme(), named).is_ok()
+                    })
+            }
+        }
+    }
+
+    /// Reads what follows `hashivault://` or `openbao://`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`], with what to write instead where that can be told.
+    pub fn parse(service: Service, rest: &str) -> Result<Self, Error> {
+        let scheme = service.scheme();
+        let (path, version) = match rest.split_once('?') {
+            None => (rest, None),
+            Some((path, query)) => (path, Some(version(query)?)),
+        };
+        let Some((authority, path)) = path.split_once('/') else {
+            return Ok(Self {
+                service,
+                place: None,
+                key: key(scheme, path)?,
+                version,
+            });
+        };
+        let form = || Error::Form {
+            scheme,
+            instead: instead(service, rest),
+        };
+        let authority = match authority.parse::<Authority>() {
+            Ok(authority) => authority,
+            Err(_) if authority.is_empty() => return Err(form()),
+            Err(_) => {
+                return Err(Error::Host {
+                    scheme,
+                    host: authority.to_owned(),
+                });
+            }
+        };
+        let path = path.strip_prefix("v1/").ok_or_else(form)?;
+        let (before, named) = path.rsplit_once('/').ok_or_else(form)?;
+        let mount = before.strip_suffix("/keys").and_then(|mount| {
+            let whole = !mount.starts_with('/') && !mount.ends_with('/');
+            Mount::parse(mount).filter(|_| whole)
+        });
+        let mount = mount.filter(|_| !named.is_empty()).ok_or_else(form)?;
+        Ok(Self {
+            service,
+            place: Some((authority, mount)),
+            key: key(scheme, named)?,
+            version,
+        })
+    }
+}
+
+/// What may have been meant: a reference, or the form of one.
+fn instead(service: Service, rest: &str) -> String {
+    let scheme = service.scheme();
+    let path = rest.split('?').next().unwrap_or(rest).trim_matches('/');
+    let path = path
+        .replacen("/sign/", "/keys/", 1)
+        .replacen("V1/", "v1/", 1);
+    let (first, others) = path.split_once('/').unwrap_or((&path, ""));
+    let others = others.strip_prefix("v1").unwrap_or(others);
+    let others = others.trim_start_matches('/');
+    let last = others.rsplit('/').next().unwrap_or_default();
+    let last = if is_vault_token(last) { "KEY" } else { last };
+    let meant = if first.contains(['.', ':']) || first == "localhost" {
+        // A host.
+        [
+            format!("{first}/v1/{others}"),
+            format!("{first}/v1/transit/keys/{last}"),
+            format!("{first}/v1/transit/keys/KEY"),
+        ]
+    } else {
+        let alone = if first == "transit" { last } else { first };
+        [
+            format!("HOST/v1/{}", path.trim_start_matches("v1/")),
+            alone.to_owned(),
+            "HOST/v1/transit/keys/KEY".to_owned(),
+        ]
+    };
+    let found = meant.iter().find(|text| Name::reads(service, text));
+    let pin = rest.split_once('?').map(|(_, query)| query);
+    let pin = pin.filter(|query| version(query).is_ok());
+    let pin = pin.map_or_else(String::new, |query| format!("?{query}"));
+    format!("{scheme}://{}{pin}", found.map_or("KEY", String::as_str))
+}
+
+/// `version=N`, and nothing else.
+fn version(query: &str) -> Result<NonZeroU64, Error> {
+    let number = query.strip_prefix("version=").unwrap_or_default();
+    let plain = number.bytes().all(|byte| byte.is_ascii_digit()) && !number.starts_with('0');
+    let number = number.parse().ok().filter(|_| plain);
+    number.ok_or_else(|| Error::Version {
+        query: query.to_owned(),
+    })
+}
+
+/// What the engine takes for a key's name: letters, digits, `_`, and inside it `.` and `-`.
+fn key(scheme: &'static str, text: &str) -> Result<String, Error> {
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let ends = [text.bytes().next(), text.bytes().next_back()];
+    let valid = ends.into_iter().all(|end| end.is_some_and(word))
+        && text.bytes().all(|byte| word(byte) || b".-".contains(&byte))
+        && text.len() <= LONGEST;
+    match text {
+        "" => Err(Error::NoKey { scheme }),
+        _ if valid => Ok(text.to_owned()),
+        _ => Err(Error::Key {
+            scheme,
+            key: text.to_owned(),
+        }),
+    }
+}
+
+/// A part of a mount's path: what needs no quoting in a policy, a URL or a shell.
+fn is_segment(text: &str) -> bool {
+    let byte = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    !matches!(text, "" | "." | "..") && text.bytes().all(byte)
+}
+
+/// The longest key and the longest mount, in bytes.
+const LONGEST: usize = 512;
+
+/// Why a text names no key in a transit engine.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// It has slashes, and is not of the form with a server.
+    #[error("the key is not of the form `{scheme}://HOST/v1/MOUNT/keys/KEY`")]
+    Form {
+        /// The scheme.
+        scheme: &'static str,
+        /// What to write.
+        instead: String,
+    },
+    /// The host is none.
+    #[error("`{}` is not a host", host.escape_debug())]
+    Host {
+        /// The scheme.
+        scheme: &'static str,
+        /// The text.
+        host: String,
+    },
+    /// The key is none.
+    #[error("`{}` is not the name of a transit key", key.escape_debug())]
+    Key {
+        /// The scheme.
+        scheme: &'static str,
+        /// The text.
+        key: String,
+    },
+    /// There is no key behind the scheme.
+    #[error("`{scheme}://` is not followed by a key")]
+    NoKey {
+        /// The scheme.
+        scheme: &'static str,
+    },
+    /// What follows the question mark is not a version.
+    #[error("`?{}` does not name a version of the key", query.escape_debug())]
+    Version {
+        /// The text.
+        query: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(rest: &str) -> Result<Name, Error> {
+        Name::parse(Service::Vault, rest)
+    }
+
+    #[test]
+    fn the_form_with_a_server_names_host_mount_and_key() {
+        for (rest, host, mount, key, version) in [
+            (
+                "vault.example/v1/transit/keys/ci-signer",
+                "vault.example",
+                "transit",
+                "ci-signer",
+                None,
+            ),
+            (
+                "v.example:8200/v1/team/a/transit/keys/k",
+                "v.example:8200",
+                "team/a/transit",
+                "k",
+                None,
+            ),
+            (
+                "[::1]:8200/v1/t/keys/a.b_c-d",
+                "[::1]:8200",
+                "t",
+                "a.b_c-d",
+                None,
+            ),
+            (
+                "10.0.0.7/v1/keys/keys/keys?version=12",
+                "10.0.0.7",
+                "keys",
+                "keys",
+                Some(12),
+            ),
+        ] {
+            let name = parse(rest).unwrap();
+            let (server, engine) = name.place.unwrap();
+            assert_eq!(
+                (server.to_string(), engine.as_str()),
+                (host.to_owned(), mount)
+            );
+            assert_eq!(name.key, key);
+            assert_eq!(name.version.map(NonZeroU64::get), version);
+        }
+    }
+
+    #[test]
+    fn the_short_form_names_a_key() {
+        for key in ["ci-signer", "a", "k_1", "vault.example"] {
+            let name = parse(key).unwrap();
+            assert_eq!((name.key.as_str(), name.place), (key, None));
+        }
+        assert_eq!(parse("k?version=3").unwrap().version, NonZeroU64::new(3));
+    }
+
+    #[test]
+    fn what_is_written_instead_is_a_reference() {
+        for (rest, instead) in [
+            ("/ci-signer", "ci-signer"),
+            ("ci-signer/", "ci-signer"),
+            (
+                "vault.example/transit/keys/k",
+                "vault.example/v1/transit/keys/k",
+            ),
+            (
+                "vault.example/V1/transit/keys/k",
+                "vault.example/v1/transit/keys/k",
+            ),
+            (
+                "vault.example/v1/transit/keys/k/",
+                "vault.example/v1/transit/keys/k",
+            ),
+            (
+                "vault.example/v1/transit/sign/k",
+                "vault.example/v1/transit/keys/k",
+            ),
+            ("transit/keys/k", "HOST/v1/transit/keys/k"),
+            ("team/a/transit/keys/k", "HOST/v1/team/a/transit/keys/k"),
+            ("transit/k", "k"),
+            ("/transit/keys/k", "HOST/v1/transit/keys/k"),
+            ("/v1/transit/keys/k", "HOST/v1/transit/keys/k"),
+            ("vault.example/v1/k", "vault.example/v1/transit/keys/k"),
+            ("vault.example/k", "vault.example/v1/transit/keys/k"),
+            ("vault.example/", "vault.example/v1/transit/keys/KEY"),
+            ("vault.example/v1/", "vault.example/v1/transit/keys/KEY"),
+            ("bao.example/keys/k", "bao.example/v1/transit/keys/k"),
+            ("k/1", "k"),
+            ("/k?version=3", "k?version=3"),
+            (
+                "vault.example/v1/transit//keys/k",
+                "vault.example/v1/transit/keys/k",
+            ),
+            (
+                "vault.example/hvs.of-somebody",
+                "vault.example/v1/transit/keys/KEY",
+            ),
+            ("/", "HOST/v1/transit/keys/KEY"),
+        ] {
+            match parse(rest) {
+                Err(Error::Form { instead: said, .. }) => {
+                    assert_eq!(said, format!("hashivault://{instead}"), "{rest}");
+                }
+                other => panic!("{rest}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_could_lead_elsewhere_is_refused() {
+        for rest in [
+            "",
+            "/",
+            "/ci-signer",
+            "vault.example/",
+            "vault.example/transit/keys/k",
+            "vault.example/v1/transit/keys/",
+            "vault.example/v1/keys/k",
+            "vault.example/v1//keys/k",
+            "vault.example/v1/transit//keys/k",
+            "vault.example/v1//transit/keys/k",
+            "vault.example/v1/../sys/keys/k",
+            "vault.example/v1/a/../transit/keys/k",
+            "vault.example/v1/transit/sign/k",
+            "vault.example/v1/transit/keys/k/config",
+            "vault.example/v1/tran%2fsit/keys/k",
+            "vault.example/v1/transit/keys/k%2e",
+            "vault.example/v1/transit/keys/k#x",
+            "vault.example:0/v1/transit/keys/k",
+            "vault.example:99999/v1/transit/keys/k",
+            "vault example/v1/transit/keys/k",
+            "-k",
+            "k-",
+            "k k",
+            "k?version=0",
+            "k?version=01",
+            "k?version=-1",
+            "k?version=+1",
+            "k?version=",
+            "k?version=99999999999999999999",
+            "k?version=1&version=2",
+            "k?v=1",
+            "k?",
+        ] {
+            assert!(parse(rest).is_err(), "{rest}");
+        }
+    }
+}

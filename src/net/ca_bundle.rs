@@ -1,0 +1,135 @@
+//! The certificates of AWS_CA_BUNDLE and its like, checked before anything relies on them: the SDK does not read the
+//! variable ([aws-sdk-rust#1362](https://github.com/awslabs/aws-sdk-rust/issues/1362)), and its HTTP
+//! client would panic on what is no certificate.
+
+use std::io::Read as _;
+
+use pem::Pem;
+use rustls_pki_types::CertificateDer;
+use zeroize::Zeroizing;
+
+use crate::environment;
+use crate::environment::variable;
+use crate::text::shown_path;
+
+/// Trusted certificates, each readable.
+#[derive(Clone)]
+pub(crate) struct Bundle(Vec<Pem>);
+
+impl Bundle {
+    /// Reads the file that `variable` names.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if there is no such file, or it is not certificates.
+    pub(crate) fn read(variable: &str, path: &str) -> Result<Self, Error> {
+        let unusable = |reason| Error::Unusable {
+            variable: variable.to_owned(),
+            path: shown_path(path).to_owned(),
+            reason,
+        };
+        let text = read_file(path).map_err(unusable)?;
+        Self::parse(variable, path, &text)
+    }
+
+    /// Reads PEM that is from `place`, which `variable` names.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if it is not certificates.
+    pub(crate) fn parse(variable: &str, place: &str, text: &[u8]) -> Result<Self, Error> {
+        let unusable = |reason: String| Error::Unusable {
+            variable: variable.to_owned(),
+            path: shown_path(place).to_owned(),
+            reason,
+        };
+        let blocks = pem::parse_many(text).map_err(|_| unusable("it is not PEM".to_owned()))?;
+        if blocks.is_empty() {
+            return Err(unusable("it holds no PEM".to_owned()));
+        }
+        for (number, block) in (1..).zip(&blocks) {
+            if block.tag() != "CERTIFICATE" {
+                return Err(unusable(format!(
+                    "its PEM block {number} is a `{}`",
+                    block.tag().escape_debug()
+                )));
+            }
+            let der = CertificateDer::from(block.contents());
+            if webpki::anchor_from_trusted_cert(&der).is_err() {
+                return Err(unusable(format!(
+                    "its PEM block {number} is not a certificate"
+                )));
+            }
+        }
+        Ok(Self(blocks))
+    }
+
+    /// As PEM, written anew: what stood between the blocks may read differently to somebody else.
+    pub(crate) fn into_pem(self) -> Vec<u8> {
+        pem::encode_many(&self.0).into_bytes()
+    }
+
+    /// As DER, each.
+    pub(crate) fn into_certificates(self) -> impl Iterator<Item = Vec<u8>> {
+        self.0.into_iter().map(Pem::into_contents)
+    }
+}
+
+/// The bundle that AWS_CA_BUNDLE names.
+///
+/// # Errors
+///
+/// [`Error`] if there is no such file, or it is not certificates.
+pub(crate) fn from_environment() -> Result<Option<Bundle>, Error> {
+    match variable(VARIABLE)? {
+        Some(path) => Ok(Some(Bundle::read(VARIABLE, &path)?)),
+        None => Ok(None),
+    }
+}
+
+/// A regular file of a bounded size. It may hold a private key.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub(crate) fn read_file(path: &str) -> Result<Zeroizing<Vec<u8>>, String> {
+    let regular = std::fs::metadata(path).map(|file| file.is_file());
+    match regular {
+        Ok(true) => {}
+        // A pipe that nobody writes to would hold up the run for ever.
+        Ok(false) => return Err("it is not a regular file".to_owned()),
+        Err(error) => return Err(error.to_string()),
+    }
+    let mut text = Zeroizing::new(Vec::new());
+    std::fs::File::open(path)
+        .and_then(|file| file.take(MOST.saturating_add(1)).read_to_end(&mut text))
+        .map_err(|error| error.to_string())?;
+    if u64::try_from(text.len()).is_ok_and(|length| length > MOST) {
+        return Err(format!("it is larger than {MOST} bytes"));
+    }
+    Ok(text)
+}
+
+const VARIABLE: &str = "AWS_CA_BUNDLE";
+
+/// Four times what all public authorities together take, in bytes.
+const MOST: u64 = 1024 * 1024;
+
+/// Why the bundle cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file is missing or no bundle.
+    #[error("the certificates of {variable}, `{path}`, cannot be used: {reason}")]
+    Unusable {
+        /// The variable that names it.
+        variable: String,
+        /// The file.
+        path: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The variable is no text.
+    #[error(transparent)]
+    Variable(#[from] environment::Error),
+}

@@ -1,0 +1,191 @@
+//! One HTTP client for every AWS service, whose answers are bounded.
+//!
+//! The SDK reads error and control answers whole before it looks at them. A server, or whoever sits
+//! in its place, could send as much as memory holds; so every body ends in an error beyond
+//! [`MAX_ANSWER`].
+
+use std::fmt;
+use std::time::Instant;
+
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_http_client::{Builder, Connector, ConnectorBuilder};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use http_body_util::Limited;
+use s3lo_core::text::clipped;
+
+use crate::aws::error::{innermost, request_id};
+use crate::net::ca_bundle::Bundle;
+use crate::net::retry;
+use crate::net::url::is_near;
+
+/// The largest answer that is read, in bytes: a manifest and room to spare.
+pub(crate) const MAX_ANSWER: usize = 8 * 1024 * 1024;
+
+/// The client. Proxies are those of HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY; the certificates
+/// that are trusted are those of `bundle` alone, or else the system's.
+pub(crate) fn client(bundle: Option<Bundle>) -> SharedHttpClient {
+    let trust = match bundle {
+        None => TrustStore::default(),
+        Some(bundle) => TrustStore::empty().with_pem_certificate(bundle.into_pem()),
+    };
+    let plain = Builder::new().build_with_connector_fn(|settings, components| {
+        connector(settings, components).build_http()
+    });
+    let near = Builder::new().build_with_connector_fn(|settings, components| {
+        let connector = connector(settings, components);
+        connector.proxy_config(ProxyConfig::disabled()).build_http()
+    });
+    let tls = Builder::new().build_with_connector_fn(move |settings, components| {
+        let mut connector =
+            connector(settings, components).tls_provider(Provider::Rustls(CryptoMode::AwsLc));
+        // A trust store is all there is to a context: building one does not fail.
+        if let Ok(context) = TlsContext::builder()
+            .with_trust_store(trust.clone())
+            .build()
+        {
+            connector.set_tls_context(context);
+        }
+        connector.build()
+    });
+    SharedHttpClient::new(BoundedClient { near, plain, tls })
+}
+
+fn connector(
+    settings: Option<&HttpConnectorSettings>,
+    components: Option<&RuntimeComponents>,
+) -> ConnectorBuilder {
+    let mut connector = Connector::builder().proxy_config(ProxyConfig::from_env());
+    connector.set_connector_settings(settings.cloned());
+    connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+    connector
+}
+
+/// One for each of the two schemes, since to read the system's certificates takes milliseconds, which a
+/// server without TLS is spared; and one for what is on this host or its link, where credentials are given
+/// out without TLS and no proxy has any business.
+#[derive(Clone, Debug)]
+struct BoundedClient {
+    near: SharedHttpClient,
+    plain: SharedHttpClient,
+    tls: SharedHttpClient,
+}
+
+impl BoundedClient {
+    fn of(&self, uri: &str) -> &SharedHttpClient {
+        if is_near(uri) {
+            &self.near
+        } else if uri.starts_with("http:") {
+            &self.plain
+        } else {
+            &self.tls
+        }
+    }
+}
+
+impl HttpClient for BoundedClient {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(BoundedConnector {
+            client: self.clone(),
+            settings: settings.clone(),
+            components: components.clone(),
+        })
+    }
+}
+
+struct BoundedConnector {
+    client: BoundedClient,
+    settings: HttpConnectorSettings,
+    components: RuntimeComponents,
+}
+
+impl fmt::Debug for BoundedConnector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BoundedConnector").finish_non_exhaustive()
+    }
+}
+
+impl HttpConnector for BoundedConnector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let logged = tracing::enabled!(tracing::Level::DEBUG).then(|| Call::of(&request));
+        let client = self.client.of(request.uri());
+        // The client keeps what it has made for these settings.
+        let connector = client.http_connector(&self.settings, &self.components);
+        let answer = connector.call(request);
+        HttpConnectorFuture::new(async move {
+            let answer = answer.await;
+            if let Some(call) = logged {
+                call.log(answer.as_ref());
+            }
+            let bounded = |body| SdkBody::from_body_1_x(Limited::new(body, MAX_ANSWER));
+            Ok(answer?.map(bounded))
+        })
+    }
+}
+
+/// A request as `--verbose` tells of it: neither headers nor query, which can hold what signs it.
+struct Call {
+    asked: String,
+    begun: Instant,
+}
+
+impl Call {
+    fn of(request: &HttpRequest) -> Self {
+        let header = |name| request.headers().get(name);
+        let uri = request.uri().split('?').next().unwrap_or_default();
+        let action = header("x-amz-target").unwrap_or_default();
+        let of_sdk = header("amz-sdk-request")
+            .and_then(|text| text.strip_prefix("attempt="))
+            .and_then(|text| text.split(';').next());
+        let attempt = match retry::number() {
+            Some(number) => number.to_string(),
+            None => of_sdk.unwrap_or("1").to_owned(),
+        };
+        let bytes = request.body().content_length().unwrap_or_default();
+        let space = if action.is_empty() { "" } else { " " };
+        Self {
+            asked: format!(
+                "{} {uri}{space}{action} ({bytes} bytes, attempt {attempt})",
+                request.method()
+            ),
+            begun: Instant::now(),
+        }
+    }
+
+    fn log(&self, answer: Result<&HttpResponse, &ConnectorError>) {
+        let (asked, ms) = (&self.asked, self.begun.elapsed().as_millis());
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                tracing::debug!("{asked}: no answer after {ms} ms: {}", innermost(error));
+                return;
+            }
+        };
+        let header = |name| answer.headers().get(name);
+        let id = request_id(answer)
+            .or_else(|| header("x-github-request-id"))
+            .unwrap_or("-");
+        let bytes = match (answer.body().content_length(), header("content-length")) {
+            (_, Some(length)) => clipped(length),
+            (Some(length), None) => length.to_string(),
+            (None, None) => "?".to_owned(),
+        };
+        tracing::debug!(
+            "{asked}: {} after {ms} ms, {bytes} bytes, request ID {}",
+            answer.status().as_u16(),
+            clipped(id)
+        );
+    }
+}
