@@ -10,6 +10,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
+use crate::diagnostic::Explain;
 use crate::text::shown_value;
 
 /// A variable's text; `None` where it is unset or empty.
@@ -97,5 +98,21 @@ impl Error {
             value: shown_value(&value).to_owned(),
             expected,
         }
+    }
+}
+
+impl Explain for Error {
+    fn code(&self) -> &'static str {
+        if self.variable.starts_with("--") {
+            return "usage";
+        }
+        "configuration"
+    }
+
+    fn help(&self) -> String {
+        if self.variable.starts_with("--") {
+            return format!("give {} {}, or leave it away", self.variable, self.expected);
+        }
+        format!("set {} to {}, or unset it", self.variable, self.expected)
     }
 }

@@ -16,21 +16,17 @@ use crate::aws::account::Checked;
 use crate::aws::arn::{Account, Arn, is_region};
 use crate::aws::credentials::Primed;
 use crate::aws::role::{Provider, Role};
-use crate::aws::{credentials, error, role};
+use crate::aws::{credentials, error, retry, role, session_name};
+use crate::diagnostic::Explain;
 use crate::environment;
 use crate::environment::variable;
 use crate::identity::ci_system::Ci;
 use crate::identity::token_source::{RelyingParty, Source};
-use crate::identity::{ci_system, jwt, token_source};
+use crate::identity::{jwt, token_source};
 use crate::mask::Mask;
+use crate::net::retry::ATTEMPTS;
 use crate::net::url::is_url;
-use crate::net::{ca_bundle, http, retry};
-
-/// How long a connection may take.
-pub(crate) const CONNECT: Duration = Duration::from_secs(5);
-
-/// How long an answer may take to begin.
-pub(crate) const READ: Duration = Duration::from_secs(20);
+use crate::net::{CONNECT_TIMEOUT, READ_TIMEOUT, ca_bundle, http};
 
 /// How long credentials may take to be renewed, tries and all. The SDK would give them five seconds.
 const RENEWAL: Duration = Duration::from_secs(120);
@@ -138,8 +134,8 @@ impl Aws {
             )
         });
         let timeouts = TimeoutConfig::builder()
-            .connect_timeout(CONNECT)
-            .read_timeout(READ)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(READ_TIMEOUT)
             .build();
         let anonymous = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .http_client(http.clone())
@@ -284,7 +280,7 @@ fn role(wishes: &Wishes) -> Result<Option<Role>, Error> {
     let session_name = match session_name {
         Some(name) => name,
         None => match variable("AWS_ROLE_SESSION_NAME")? {
-            Some(name) if !ci_system::is_session_name(&name) => {
+            Some(name) if !session_name::is_valid(&name) => {
                 let expected = "2 to 64 of the characters A-Z a-z 0-9 _ + = , . @ -";
                 Err(environment::Error::new(
                     "AWS_ROLE_SESSION_NAME",
@@ -293,7 +289,7 @@ fn role(wishes: &Wishes) -> Result<Option<Role>, Error> {
                 ))?
             }
             Some(name) => name,
-            None => ci_system::session_name(ci),
+            None => session_name::of_run(ci),
         },
     };
     let left = wishes.deadline.saturating_duration_since(Instant::now());
@@ -314,7 +310,7 @@ fn role(wishes: &Wishes) -> Result<Option<Role>, Error> {
 
 fn attempts() -> Result<u32, environment::Error> {
     match variable("AWS_MAX_ATTEMPTS")? {
-        None => Ok(retry::ATTEMPTS),
+        None => Ok(ATTEMPTS),
         Some(text) => match text.parse() {
             Ok(attempts) if attempts > 0 => Ok(attempts),
             _ => Err(environment::Error::new(
@@ -415,4 +411,43 @@ pub enum Error {
     /// A variable.
     #[error(transparent)]
     Variable(#[from] environment::Error),
+}
+
+impl Explain for Error {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Bundle(_)
+            | Self::HalfAPair { .. }
+            | Self::NoRole
+            | Self::NotAFile { .. }
+            | Self::Region { .. } => "configuration",
+            Self::Account(error) => error.code(),
+            Self::TokenPlace(_) => "usage",
+            Self::Token(error) => error.code(),
+            Self::Variable(error) => error.code(),
+        }
+    }
+
+    fn help(&self) -> String {
+        match self {
+            Self::Bundle(error) => error.help(),
+            Self::Account(error) => error.help(),
+            Self::NotAFile { variable } => format!("let {variable} name a file, or unset it"),
+            Self::Region { .. } => {
+                "write a region such as `eu-central-1` in `--region`, AWS_REGION or the profile".to_owned()
+            }
+            Self::HalfAPair { set, missing } => {
+                format!("set {missing} as well, or unset {set} to use other credentials")
+            }
+            Self::NoRole => "give the role: `--role-arn arn:aws:iam::ACCOUNT:role/NAME`".to_owned(),
+            Self::TokenPlace("--web-identity-token-file" | "AWS_WEB_IDENTITY_TOKEN_FILE") => {
+                "give the path of the file that holds the token, not the token".to_owned()
+            }
+            Self::TokenPlace(_) => {
+                "give the name of the variable that holds the token, such as `GITLAB_OIDC_TOKEN`, not the token".to_owned()
+            }
+            Self::Token(error) => error.help(),
+            Self::Variable(error) => error.help(),
+        }
+    }
 }

@@ -9,7 +9,10 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use s3lo_core::text::{clipped, clipped_to};
 
 use crate::aws::role;
+use crate::diagnostic::Explain;
 use crate::environment::variable;
+use crate::net::error_chain::{find_source, innermost};
+use crate::net::http::request_id;
 
 /// What a service said, kept word for word for the person who must find it again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,12 +88,6 @@ impl Answer {
         ]
         .contains(&self.code())
     }
-}
-
-/// The ID that S3, or KMS and STS, give a request.
-pub(crate) fn request_id(response: &HttpResponse) -> Option<&str> {
-    let header = |name| response.headers().get(name);
-    header("x-amz-request-id").or_else(|| header("x-amzn-requestid"))
 }
 
 impl fmt::Display for Answer {
@@ -276,25 +273,32 @@ pub fn of_credentials(error: &CredentialsError) -> Error {
     Error::NoCredentials { reason }
 }
 
-/// The last error in the chain, which says what happened; those before it say where.
-pub fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut last = error;
-    while let Some(source) = last.source() {
-        last = source;
-    }
-    clipped(&last.to_string())
-}
-
-/// The first error of type `T` in the chain.
-pub fn find_source<'a, T: std::error::Error + 'static>(
-    error: &'a (dyn std::error::Error + 'static),
-) -> Option<&'a T> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
+impl Explain for Error {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::ClockSkewed { .. } => "clock_skewed",
+            Self::Configuration { .. } => "configuration",
+            Self::Credentials { .. } => "credentials_refused",
+            Self::Expired { .. } => "session_expired",
+            Self::NoCredentials { .. } => "no_credentials",
+            Self::Role(error) => error.code(),
         }
-        next = error.source();
     }
-    None
+
+    fn help(&self) -> String {
+        match self {
+            Self::ClockSkewed { service, .. } => {
+                let minutes = if *service == "S3" { 15 } else { 5 };
+                format!("set this machine's clock, for example with `timedatectl set-ntp true`; {service} allows {minutes} minutes")
+            }
+            Self::Configuration { .. } => "check the region, AWS_ENDPOINT_URL and its kind, AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT, which may contradict each other".to_owned(),
+            Self::Credentials { .. } => "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, which must be of one set, or AWS_PROFILE".to_owned(),
+            Self::Expired { .. } => "run the job again, at a desk after `aws sso login`; what was signed already is kept; credentials that another step exported end when they end, while `--role-arn` lets this program renew them".to_owned(),
+            Self::NoCredentials { reason } if reason.contains("SSO") => {
+                "log in again: `aws sso login`, with `--profile NAME` where AWS_PROFILE names one".to_owned()
+            }
+            Self::NoCredentials { .. } => "in CI give `--role-arn arn:aws:iam::ACCOUNT:role/NAME`, which takes the job's identity token; at a desk set AWS_PROFILE, after `aws sso login`; or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; on a CI runner of your own with an instance role set AWS_EC2_METADATA_DISABLED=false".to_owned(),
+            Self::Role(error) => error.help(),
+        }
+    }
 }

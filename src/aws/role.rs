@@ -19,13 +19,15 @@ use aws_smithy_types::retry::RetryConfig;
 use tokio::time::Instant;
 
 use crate::aws::arn::{Account, Arn};
-use crate::aws::error::{Answer, Failure, find_source};
-use crate::aws::{error, preconnect};
+use crate::aws::error::{Answer, Failure};
+use crate::aws::{error, preconnect, retry, trust_policy};
+use crate::diagnostic::Explain;
 use crate::identity::jwt::{Claims, Token};
 use crate::identity::token_source;
 use crate::identity::token_source::Source;
 use crate::mask::Mask;
-use crate::net::retry;
+use crate::net::ca_bundle::untrusted_certificate_help;
+use crate::net::error_chain::find_source;
 use crate::net::retry::{Backoff, Chance, Throttle};
 use crate::net::url::is_guarded;
 
@@ -339,5 +341,52 @@ impl Error {
 
     fn is_throttled(&self) -> bool {
         matches!(self, Self::Service { answer } if answer.is_throttled())
+    }
+}
+
+impl Explain for Error {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Account { .. } => "account_not_allowed",
+            Self::Common(error) => error.code(),
+            Self::Ended { .. } => "clock_skewed",
+            Self::Plain => "configuration",
+            Self::Refused { .. } => "role_refused",
+            Self::Caller { answer } | Self::Service { answer } if answer.is_throttled() => {
+                "throttled"
+            }
+            Self::Caller { .. } | Self::Nonsense { .. } | Self::Service { .. } => "service_error",
+            Self::Token(error) => error.code(),
+            Self::Unreachable { .. } => "unreachable",
+        }
+    }
+
+    fn help(&self) -> String {
+        match self {
+            Self::Account { arn } => format!(
+                "give the role and the key of the account that you mean, or add `--allowed-account {}`",
+                arn.account
+            ),
+            Self::Common(error) => error.help(),
+            Self::Nonsense { .. } => {
+                "check AWS_ENDPOINT_URL_STS and HTTPS_PROXY: what answers there is not STS".to_owned()
+            }
+            Self::Ended { .. } => "set this machine's clock, for example with `timedatectl set-ntp true`".to_owned(),
+            Self::Plain => {
+                "give STS an `https://` URL; to move S3 alone, set AWS_ENDPOINT_URL_S3 in place of AWS_ENDPOINT_URL".to_owned()
+            }
+            Self::Refused { role, duration, claims, answer } => trust_policy::advice(role, *duration, claims, answer),
+            Self::Caller { answer } | Self::Service { answer } if answer.is_passing() => {
+                "STS failed repeatedly; run it again later, or give it longer with `--timeout`".to_owned()
+            }
+            Self::Caller { .. } | Self::Service { .. } => {
+                "check AWS_ENDPOINT_URL_STS and HTTPS_PROXY: what answers there is not STS".to_owned()
+            }
+            Self::Token(error) => error.help(),
+            Self::Unreachable { reason } if reason.contains("UnknownIssuer") => untrusted_certificate_help(),
+            Self::Unreachable { .. } => {
+                "check the network, HTTPS_PROXY, NO_PROXY and AWS_ENDPOINT_URL_STS; STS is asked in the region of `--region`".to_owned()
+            }
+        }
     }
 }

@@ -11,9 +11,9 @@ use s3lo_core::digest::Digest;
 use s3lo_core::payload::Schema;
 
 use crate::aws::arn::{Account, Arn, is_region};
-use crate::aws::role;
+use crate::aws::{role, session_name};
 use crate::diagnostic::Explained;
-use crate::identity::{ci_system, jwt};
+use crate::identity::jwt;
 use crate::key::RefError;
 use crate::key::vault::client::login::Method;
 use crate::sign::IfSigned;
@@ -460,7 +460,7 @@ fn role(text: &str) -> Result<Arn, String> {
 }
 
 fn session_name(text: &str) -> Result<String, String> {
-    if ci_system::is_session_name(text) {
+    if session_name::is_valid(text) {
         return Ok(text.to_owned());
     }
     Err("write 2 to 64 of the characters A-Z a-z 0-9 _ + = , . @ -".to_owned())

@@ -52,8 +52,8 @@ impl Ci {
         }
     }
 
-    /// The repository and the run, which the session is named after.
-    fn run_variables(self) -> (&'static str, &'static str) {
+    /// The variables that hold the repository and the run.
+    pub(crate) fn run_variables(self) -> (&'static str, &'static str) {
         match self {
             Self::Bitbucket => ("BITBUCKET_REPO_FULL_NAME", "BITBUCKET_BUILD_NUMBER"),
             Self::Buildkite => ("BUILDKITE_PIPELINE_SLUG", "BUILDKITE_BUILD_NUMBER"),
@@ -70,70 +70,4 @@ pub fn in_any() -> bool {
         |name| matches!(variable(name), Ok(Some(text)) if !text.eq_ignore_ascii_case("false"));
     let others = ["CI", "JENKINS_URL", "TF_BUILD", "TEAMCITY_VERSION"];
     Ci::detect().is_some() || others.into_iter().any(set)
-}
-
-/// A role session's name, by which CloudTrail tells one run from another: repository and run.
-pub fn session_name(ci: Option<Ci>) -> String {
-    let value = |name| variable(name).ok().flatten().unwrap_or_default();
-    match ci.map(Ci::run_variables) {
-        None => "s3lo".to_owned(),
-        Some((repository, run)) => session_name_of(&value(repository), &value(run)),
-    }
-}
-
-/// Whether STS takes `name` for a session: `[\w+=,.@-]{2,64}`
-/// ([AssumeRoleWithWebIdentity](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html)).
-pub fn is_session_name(name: &str) -> bool {
-    (2..=LONGEST).contains(&name.len()) && name.chars().all(is_of_session)
-}
-
-fn is_of_session(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "_+=,.@-".contains(c)
-}
-
-/// Where it gets too long, the repository gives way: the run is what is searched for.
-fn session_name_of(repository: &str, run: &str) -> String {
-    let clean = |text: &str| -> String {
-        let chars = text.chars();
-        chars
-            .map(|c| if is_of_session(c) { c } else { '-' })
-            .collect()
-    };
-    let mut run = clean(run);
-    run.truncate(LONGEST_RUN);
-    let mut name = format!("s3lo-{}", clean(repository));
-    let room = LONGEST.saturating_sub(run.len()).saturating_sub(1);
-    name.truncate(room);
-    let name = name.trim_end_matches('-');
-    if run.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{name}-{run}")
-    }
-}
-
-/// The longest name of a session.
-const LONGEST: usize = 64;
-
-/// The most of it that is a run's number.
-const LONGEST_RUN: usize = 24;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_session_is_named_after_repository_and_run() {
-        assert_eq!(
-            session_name_of("my-org/my app", "17023"),
-            "s3lo-my-org-my-app-17023"
-        );
-        assert_eq!(session_name_of("", "17"), "s3lo-17");
-        assert_eq!(session_name_of("", ""), "s3lo");
-        let long = session_name_of(&"é".repeat(500), &"7".repeat(500));
-        assert_eq!(long, format!("s3lo-{}", "7".repeat(24)));
-        let long = session_name_of(&"a".repeat(500), "42");
-        assert_eq!(long.len(), 64);
-        assert!(long.ends_with("a-42"), "{long}");
-    }
 }

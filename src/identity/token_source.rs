@@ -21,12 +21,14 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::aws::error::innermost;
+use crate::diagnostic::Explain;
 use crate::environment;
 use crate::environment::variable;
 use crate::identity::ci_system::Ci;
 use crate::identity::jwt::{MOST, Token};
+use crate::net::error_chain::innermost;
 use crate::net::url::{is_guarded, origin};
+use crate::net::{CONNECT_TIMEOUT, READ_TIMEOUT};
 use crate::tasks::blocking;
 use crate::text::shown_path;
 
@@ -242,8 +244,8 @@ async fn from_github(
     let url = format!("{url}{separator}audience={encoded}");
     let authorization = format!("bearer {}", bearer.expose_secret());
     let timeouts = TimeoutConfig::builder()
-        .connect_timeout(crate::aws::config::CONNECT)
-        .read_timeout(crate::aws::config::READ)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_TIMEOUT)
         .operation_timeout(PATIENCE)
         .build();
     let operation = Operation::builder()
@@ -394,6 +396,51 @@ fn missing(ci: Option<Ci>, party: RelyingParty) -> &'static str {
         (Some(Ci::GitHub), _) => "this job may not ask GitHub for an identity token",
         (_, RelyingParty::Sts) => "there is no identity token to assume the role with",
         (_, RelyingParty::Vault) => "this job has no identity token",
+    }
+}
+
+impl Explain for Error {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Variable(error) => error.code(),
+            _ => "no_identity_token",
+        }
+    }
+
+    fn help(&self) -> String {
+        match self {
+            Self::Agent { lasting: false, .. } => "run the job again; `buildkite-agent oidc request-token --audience sts.amazonaws.com` shows what the agent says".to_owned(),
+            Self::Agent { .. } => "run it where the agent's `buildkite-agent` is in PATH, or pass its token in: `BUILDKITE_OIDC_TOKEN=\"$(buildkite-agent oidc request-token --audience sts.amazonaws.com)\"`".to_owned(),
+            Self::Missing { ci, party } => missing_help(*ci, *party).to_owned(),
+            Self::NotAToken { .. } => "check that it is the identity token itself, three parts with two dots between them".to_owned(),
+            Self::Request { lasting: true, .. } => "check that the job has `permissions: {id-token: write, contents: read}`, and that it runs this program itself".to_owned(),
+            Self::Request { .. } => "run the job again; GitHub failed to answer".to_owned(),
+            Self::Unreadable { .. } => "check the path, and that this user may read the file".to_owned(),
+            Self::Unset { name } => format!("let the CI system put the identity token into {name}"),
+            Self::Variable(error) => error.help(),
+        }
+    }
+}
+
+/// The YAML that is missing.
+fn missing_help(ci: Option<Ci>, party: RelyingParty) -> &'static str {
+    match ci {
+        Some(Ci::Buildkite) | None if party == RelyingParty::Vault => {
+            "name where the token is: `--vault-jwt-file FILE` or `--vault-jwt-env NAME`"
+        }
+        Some(Ci::Bitbucket) => "add to the step: `oidc: true`",
+        Some(Ci::CircleCi) => {
+            "let the job use a context, without which CircleCI gives no identity token: `context: [NAME]`"
+        }
+        Some(Ci::GitHub) => {
+            "add to the job: `permissions: {id-token: write, contents: read}`; workflows that a fork triggers cannot have it"
+        }
+        Some(Ci::GitLab) => {
+            "add to the job: `id_tokens: {GITLAB_OIDC_TOKEN: {aud: sts.amazonaws.com}}`"
+        }
+        Some(Ci::Buildkite) | None => {
+            "name where the token is: `--web-identity-token-file FILE` or `--web-identity-token-env NAME`"
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use pem::Pem;
 use rustls_pki_types::CertificateDer;
 use zeroize::Zeroizing;
 
+use crate::diagnostic::Explain;
 use crate::environment;
 use crate::environment::variable;
 use crate::text::shown_path;
@@ -132,4 +133,33 @@ pub enum Error {
     /// The variable is no text.
     #[error(transparent)]
     Variable(#[from] environment::Error),
+}
+
+/// The advice where a server's certificate is not trusted.
+pub(crate) fn untrusted_certificate_help() -> String {
+    "trust its authority by AWS_CA_BUNDLE=FILE; where a container has no certificates at all, install ca-certificates or let SSL_CERT_FILE name them".to_owned()
+}
+
+impl Explain for Error {
+    fn code(&self) -> &'static str {
+        "configuration"
+    }
+
+    fn help(&self) -> String {
+        match self {
+            Self::Unusable { variable, .. } if variable.ends_with("_BYTES") => {
+                format!("let {variable} hold PEM certificates, or unset it to trust the system's")
+            }
+            Self::Unusable { variable, .. } if variable.ends_with("_CAPATH") => {
+                format!("let {variable} name a folder of nothing but PEM certificates")
+            }
+            Self::Unusable { variable, .. } if variable.ends_with("_CLIENT_CERT") => {
+                format!("let {variable} name a file of PEM certificates")
+            }
+            Self::Unusable { variable, .. } => format!(
+                "let {variable} name a file of PEM certificates, or unset it to trust the system's"
+            ),
+            Self::Variable(error) => error.help(),
+        }
+    }
 }

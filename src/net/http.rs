@@ -22,8 +22,8 @@ use aws_smithy_types::body::SdkBody;
 use http_body_util::Limited;
 use s3lo_core::text::clipped;
 
-use crate::aws::error::{innermost, request_id};
 use crate::net::ca_bundle::Bundle;
+use crate::net::error_chain::innermost;
 use crate::net::retry;
 use crate::net::url::is_near;
 
@@ -188,4 +188,10 @@ impl Call {
             clipped(id)
         );
     }
+}
+
+/// The ID that S3, or KMS and STS, give a request.
+pub(crate) fn request_id(response: &HttpResponse) -> Option<&str> {
+    let header = |name| response.headers().get(name);
+    header("x-amz-request-id").or_else(|| header("x-amzn-requestid"))
 }

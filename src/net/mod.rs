@@ -1,6 +1,15 @@
 //! HTTP, proxies, certificates and retries: nothing of AWS.
 
+use std::time::Duration;
+
 pub mod ca_bundle;
+pub(crate) mod error_chain;
 pub(crate) mod http;
 pub mod retry;
 pub(crate) mod url;
+
+/// The time limit for opening a connection.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The time limit until a response begins.
+pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(20);

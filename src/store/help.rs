@@ -48,7 +48,7 @@ impl Explain for Error {
             Self::Symlink { .. } => {
                 "replace the link by the directory or file itself; a store may only be linked to at its root".to_owned()
             }
-            Self::Unreachable { reason, .. } if reason.contains("UnknownIssuer") => crate::aws::help::certificates(),
+            Self::Unreachable { reason, .. } if reason.contains("UnknownIssuer") => crate::net::ca_bundle::untrusted_certificate_help(),
             Self::Unreachable { .. } => {
                 "check the network, HTTPS_PROXY and NO_PROXY, and the URL if you gave `--endpoint`".to_owned()
             }

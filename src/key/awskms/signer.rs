@@ -21,11 +21,10 @@ use s3lo_core::text::clipped;
 use crate::aws::arn::Arn;
 use crate::aws::config::Aws;
 use crate::aws::error::{Answer, Failure};
-use crate::aws::{error, preconnect, role};
+use crate::aws::{error, preconnect, retry, role};
 use crate::key::awskms::uri;
 use crate::key::awskms::uri::Name;
 use crate::key::{KeyRef, Signature, Signer};
-use crate::net::retry;
 use crate::net::retry::{Backoff, Throttle};
 
 /// KMS in the region, and under the endpoint, of one key.

@@ -25,9 +25,11 @@ use tokio::time::Instant;
 
 use crate::aws::arn::{Account, is_region};
 use crate::aws::config::Aws;
-use crate::aws::error::{Answer, Failure, innermost};
+use crate::aws::error::{Answer, Failure};
 use crate::aws::preconnect;
-use crate::net::retry::{Backoff, Throttle, TooManyRequests, unrationed};
+use crate::aws::retry::{TooManyRequests, unrationed};
+use crate::net::error_chain::innermost;
+use crate::net::retry::{Backoff, Throttle};
 use crate::store::{Error, Listing, Object, Store, Version};
 
 /// How often a body that breaks off is asked for again. The SDK retries answers, not bodies.

@@ -6,7 +6,6 @@ use std::time::Duration;
 use reqwest::{NoProxy, Proxy};
 use tokio::time::Instant;
 
-use crate::aws::config::READ;
 use crate::environment;
 use crate::identity::token_source;
 use crate::key::vault::client::address::{Address, Authority, Server, Service};
@@ -17,7 +16,7 @@ use crate::key::vault::client::variables::Variables;
 use crate::key::vault::client::{auth, tls};
 use crate::key::vault::uri::Mount;
 use crate::mask::Mask;
-use crate::net::{ca_bundle, retry};
+use crate::net::{READ_TIMEOUT, ca_bundle, retry};
 
 /// What a run asks for.
 #[derive(Clone, Debug)]
@@ -123,7 +122,7 @@ impl Settings {
             Ok::<_, Error>(path.to_string())
         });
         let patience = match variables.of("CLIENT_TIMEOUT")? {
-            None => READ,
+            None => READ_TIMEOUT,
             Some((name, text)) => seconds(&text)
                 .ok_or_else(|| environment::Error::new(&name, text, "a time such as `60s`"))?,
         };

@@ -7,12 +7,11 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Proxy, Request};
 use zeroize::Zeroizing;
 
-use crate::aws::config::CONNECT;
-use crate::aws::error::innermost;
 use crate::key::vault::client::address::Address;
 use crate::key::vault::client::response::shown;
 use crate::key::vault::client::tls::Trust;
-use crate::net::retry;
+use crate::net::error_chain::innermost;
+use crate::net::{CONNECT_TIMEOUT, retry};
 
 /// The largest answer that is read, in bytes: a key has some 1,000 bytes for each version of it.
 const MAX_ANSWER: usize = 4 * 1024 * 1024;
@@ -35,7 +34,7 @@ pub(crate) struct Transport {
 pub(crate) fn client(address: &Address, transport: Transport) -> Result<Client, String> {
     let mut builder = Client::builder()
         .redirect(Policy::none())
-        .connect_timeout(CONNECT)
+        .connect_timeout(CONNECT_TIMEOUT)
         .timeout(transport.patience)
         .http1_only()
         .user_agent(concat!("s3lo/", env!("CARGO_PKG_VERSION")));

@@ -1,0 +1,154 @@
+//! Advice on a refused role: the IAM statement or command that is missing.
+
+use std::time::Duration;
+
+use s3lo_core::text::clipped;
+use serde_json::Value;
+
+use crate::aws::arn::Arn;
+use crate::aws::error::Answer;
+use crate::identity::jwt::{Audience, Claims};
+use crate::text::quoted;
+
+/// What to change in IAM, by what STS said.
+pub(crate) fn advice(role: &Arn, duration: Duration, claims: &Claims, answer: &Answer) -> String {
+    let issuer = clipped(&claims.issuer);
+    let provider = issuer.strip_prefix("https://").unwrap_or(&issuer);
+    let audience = clipped(&claims.audience.to_string());
+    let subject = clipped(&claims.subject);
+    let name = role.resource.rsplit('/').next().unwrap_or("NAME");
+    let token =
+        format!("the token is from `{issuer}`, for `{audience}`, and its subject is `{subject}`");
+    match answer.code() {
+        "InvalidIdentityToken" if answer.says("No OpenIDConnect provider") => format!(
+            "{token}; make the provider known to the account {}: `aws iam create-open-id-connect-provider --url {} --client-id-list {}`",
+            role.account,
+            quoted(&issuer),
+            quoted(&audience),
+        ),
+        "InvalidIdentityToken" if answer.says("audience") => format!(
+            "{token}; ask for an audience that the provider knows with `--audience`, or add this one: `aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn {} --client-id {}`",
+            quoted(&provider_arn(role, provider)),
+            quoted(&audience),
+        ),
+        "ExpiredTokenException" => {
+            format!("{token}; run the job again: its token is valid for some minutes")
+        }
+        "ValidationError" if answer.says("DurationSeconds") => format!(
+            "ask for a shorter session, such as `--role-duration 15m`, or raise the role's maximum: `aws iam update-role --role-name {} --max-session-duration {}`",
+            quoted(name),
+            duration.as_secs()
+        ),
+        "AccessDenied" if subject.ends_with(":pull_request") => format!(
+            "{token}: a pull request, whose code anybody may have written; sign from a branch or a tag, which the role can trust"
+        ),
+        "AccessDenied" => {
+            format!(
+                "{token}; the role's trust policy needs this statement: `{}`",
+                trust(role, provider, claims)
+            )
+        }
+        _ => format!(
+            "{token}; look the code up in the errors of AssumeRoleWithWebIdentity, and check `--role-arn`"
+        ),
+    }
+}
+
+/// The statement with which the role would trust such a token. A branch may have any name, one with
+/// quotes too.
+fn trust(role: &Arn, provider: &str, claims: &Claims) -> String {
+    let text = |text: &str| Value::from(text).to_string();
+    let audience = match &claims.audience {
+        Audience::One(audience) => text(audience),
+        Audience::Several(audiences) => Value::from(audiences.as_slice()).to_string(),
+    };
+    let (federated, aud, sub) = (
+        text(&provider_arn(role, provider)),
+        text(&format!("{provider}:aud")),
+        text(&format!("{provider}:sub")),
+    );
+    let condition = match lasting_part(provider, &claims.subject) {
+        None => format!(
+            r#""StringEquals": {{{aud}: {audience}, {sub}: {}}}"#,
+            text(&claims.subject)
+        ),
+        Some(pattern) => format!(
+            r#""StringEquals": {{{aud}: {audience}}}, "StringLike": {{{sub}: {}}}"#,
+            text(&pattern)
+        ),
+    };
+    format!(
+        r#"{{"Effect": "Allow", "Principal": {{"Federated": {federated}}}, "Action": "sts:AssumeRoleWithWebIdentity", "Condition": {{{condition}}}}}"#
+    )
+}
+
+/// The subject as a pattern that the next build matches, where it is another one for each: Buildkite's commit
+/// and step, CircleCI's user, Bitbucket's step. Whoever names a branch may put wildcards into it, and
+/// whatever stands for a user must not reach into what follows.
+fn lasting_part(provider: &str, subject: &str) -> Option<String> {
+    if provider.starts_with("agent.buildkite.com") {
+        let (build, _) = subject.split_once(":commit:")?;
+        Some(format!("{}:commit:*:step:*", literal(build)))
+    } else if provider.starts_with("oidc.circleci.com") {
+        let (project, rest) = subject.split_once("/user/")?;
+        let (user, branch) = match rest.split_once('/') {
+            Some((user, branch)) => (user, format!("/{branch}")),
+            None => (rest, String::new()),
+        };
+        let anybody = "?".repeat(user.chars().count());
+        Some(format!(
+            "{}/user/{anybody}{}",
+            literal(project),
+            literal(&branch)
+        ))
+    } else if provider.starts_with("api.bitbucket.org") {
+        let (repository, _) = subject.rsplit_once(':')?;
+        Some(format!("{}:*", literal(repository)))
+    } else {
+        None
+    }
+}
+
+/// `text` without wildcards, in the language of
+/// [policy variables](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html).
+fn literal(text: &str) -> String {
+    let escaped = |c: char| match c {
+        '$' | '*' | '?' => format!("${{{c}}}"),
+        other => other.to_string(),
+    };
+    text.chars().map(escaped).collect()
+}
+
+fn provider_arn(role: &Arn, provider: &str) -> String {
+    let (partition, account) = (&role.partition, &role.account);
+    format!("arn:{partition}:iam::{account}:oidc-provider/{provider}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_lasts_and_reaches_no_further_than_the_subject() {
+        let buildkite = "organization:acme:pipeline:app:ref:refs/heads/*:commit:a1:step:build";
+        assert_eq!(
+            lasting_part("agent.buildkite.com", buildkite).unwrap(),
+            "organization:acme:pipeline:app:ref:refs/heads/${*}:commit:*:step:*"
+        );
+        let circle =
+            "org/o/project/p/user/1234/vcs-origin/github.com/acme/app/vcs-ref/refs/heads/main";
+        assert_eq!(
+            lasting_part("oidc.circleci.com/org/o", circle).unwrap(),
+            "org/o/project/p/user/????/vcs-origin/github.com/acme/app/vcs-ref/refs/heads/main"
+        );
+        assert_eq!(
+            lasting_part("oidc.circleci.com/org/o", "org/o/project/p/user/1234").unwrap(),
+            "org/o/project/p/user/????"
+        );
+        assert_eq!(
+            lasting_part("api.bitbucket.org/2.0/workspaces/acme", "{r}:{e}:{s}").unwrap(),
+            "{r}:{e}:*"
+        );
+        assert_eq!(lasting_part("gitlab.com", "project_path:a/b"), None);
+    }
+}
