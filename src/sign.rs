@@ -11,7 +11,7 @@
 //! 5. Where another signer was faster: look at manifest and record together, and go round again.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures_util::future::{join, join_all};
 use s3lo_core::crypto::public::KeyId;
@@ -233,7 +233,11 @@ impl Signing<'_> {
         let public = self.signer.public_key();
         let payload = payload(schema, &self.image.reference, manifest.digest());
         let signature = self.signer.sign(&payload).await?;
-        let signed_at = Timestamp::from_system((self.options.now)()).ok_or(Error::Clock)?;
+        let now = (self.options.now)().duration_since(UNIX_EPOCH);
+        let signed_at = now
+            .ok()
+            .and_then(|since| Timestamp::from_unix_seconds(since.as_secs()))
+            .ok_or(Error::Clock)?;
         let record = Record::new(
             schema,
             manifest.digest(),

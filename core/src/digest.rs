@@ -10,8 +10,8 @@
     clippy::as_conversions
 )]
 
-use std::fmt;
-use std::str::FromStr;
+use core::fmt;
+use core::str::FromStr;
 
 use sha2::{Digest as _, Sha256};
 
@@ -84,6 +84,10 @@ fn nibble(digit: u8) -> Result<u8, Error> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::borrow::ToOwned as _;
+    use alloc::format;
+    use alloc::string::{String, ToString as _};
+
     use super::*;
 
     #[test]

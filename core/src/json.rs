@@ -8,9 +8,10 @@
     clippy::as_conversions
 )]
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::marker::PhantomData;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use core::fmt;
+use core::marker::PhantomData;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _, MapAccess, Visitor};

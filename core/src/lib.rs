@@ -1,7 +1,12 @@
 //! The pure core of s3lo: what is read, signed and stored, and the one verifier.
 //!
-//! Nothing here opens a file or a connection, reads the environment or the clock.
+//! Nothing here opens a file or a connection, or reads the environment or the clock.
+//! The crate is `no_std`, so the compiler refuses all four: a moment comes in as an argument, and
+//! randomness comes from aws-lc-rs alone.
+#![no_std]
 #![forbid(unsafe_code)]
+
+extern crate alloc;
 
 pub mod crypto;
 pub mod digest;

@@ -16,6 +16,8 @@
 
 use crate::digest::Digest;
 use crate::reference::Reference;
+use alloc::format;
+use alloc::vec::Vec;
 
 /// Which bytes are signed and which fields a record has. Ordered: a later schema binds more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -9,13 +9,15 @@
     clippy::as_conversions
 )]
 
-use std::{fmt, io};
+use alloc::borrow::ToOwned as _;
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+use core::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
-use serde_json::ser::Formatter;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -164,12 +166,8 @@ impl Record {
                 .map(|time| time.to_string())
                 .unwrap_or_default(),
         };
-        let mut bytes = Vec::new();
-        let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, GoEscapes);
-        written
-            .serialize(&mut serializer)
-            .expect("strings and integers always serialise into a Vec");
-        bytes
+        let json = serde_json::to_string(&written).expect("strings and integers always serialise");
+        escape_as_go(&json).into_bytes()
     }
 }
 
@@ -178,13 +176,10 @@ impl Record {
 pub struct Timestamp(OffsetDateTime);
 
 impl Timestamp {
-    /// The second in which `time` lies. `None` before 1970, and beyond the year 9999,
-    /// which RFC 3339 cannot write.
-    pub fn from_system(time: std::time::SystemTime) -> Option<Self> {
-        let since = time
-            .duration_since(std::time::SystemTime::UNIX_EPOCH)
-            .ok()?;
-        let seconds = i64::try_from(since.as_secs()).ok()?;
+    /// The moment this many seconds after the beginning of 1970. `None` beyond the year 9999, which
+    /// RFC 3339 cannot write.
+    pub fn from_unix_seconds(seconds: u64) -> Option<Self> {
+        let seconds = i64::try_from(seconds).ok()?;
         Self::whole_seconds(OffsetDateTime::from_unix_timestamp(seconds).ok()?)
     }
 
@@ -203,7 +198,15 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.format(&Rfc3339).map_err(|_| fmt::Error)?)
+        let (time, month) = (self.0, u8::from(self.0.month()));
+        write!(f, "{:04}-{month:02}-{:02}", time.year(), time.day())?;
+        write!(
+            f,
+            "T{:02}:{:02}:{:02}Z",
+            time.hour(),
+            time.minute(),
+            time.second()
+        )
     }
 }
 
@@ -265,31 +268,27 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>,
     String::deserialize(deserializer).map(Some)
 }
 
-/// Go's `encoding/json` escapes what a browser could take for HTML or a line end, and s3lo writes
-/// its records with it.
-struct GoEscapes;
-
-impl Formatter for GoEscapes {
-    fn write_string_fragment<W>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()>
-    where
-        W: ?Sized + io::Write,
-    {
-        let mut plain = fragment;
-        while let Some(at) = plain.find(['&', '<', '>', '\u{2028}', '\u{2029}']) {
-            let (before, rest) = plain.split_at(at);
-            writer.write_all(before.as_bytes())?;
-            let mut chars = rest.chars();
-            if let Some(special) = chars.next() {
-                write!(writer, "\\u{:04x}", u32::from(special))?;
-            }
-            plain = chars.as_str();
+/// Escapes what a browser could take for HTML or a line end, as Go's `encoding/json` does, with which
+/// s3lo writes its records. JSON has these characters in strings alone.
+fn escape_as_go(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for character in json.chars() {
+        match character {
+            '&' => escaped.push_str("\\u0026"),
+            '<' => escaped.push_str("\\u003c"),
+            '>' => escaped.push_str("\\u003e"),
+            '\u{2028}' => escaped.push_str("\\u2028"),
+            '\u{2029}' => escaped.push_str("\\u2029"),
+            other => escaped.push(other),
         }
-        writer.write_all(plain.as_bytes())
     }
+    escaped
 }
 
 #[cfg(test)]
 mod tests {
+    use alloc::format;
+
     use super::*;
 
     fn record(schema: Schema, key_ref: &str) -> Record {

@@ -9,8 +9,11 @@
     clippy::as_conversions
 )]
 
-use std::fmt;
-use std::str::FromStr;
+use alloc::borrow::ToOwned as _;
+use alloc::format;
+use alloc::string::String;
+use core::fmt;
+use core::str::FromStr;
 
 use crate::digest;
 use crate::digest::Digest;
@@ -390,6 +393,8 @@ fn check_segment(segment: &str) -> Result<(), &'static str> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString as _;
+
     use super::*;
 
     fn parse(text: &str) -> Reference {

@@ -5,6 +5,10 @@
     clippy::as_conversions
 )]
 
+use alloc::borrow::ToOwned as _;
+use alloc::format;
+use alloc::string::String;
+
 /// The most characters of a foreign text that an error carries.
 const MOST: usize = 300;
 

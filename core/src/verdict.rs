@@ -9,6 +9,10 @@
     clippy::as_conversions
 )]
 
+use alloc::borrow::ToOwned as _;
+use alloc::format;
+use alloc::string::{String, ToString as _};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 

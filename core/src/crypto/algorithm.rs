@@ -6,7 +6,8 @@
     clippy::as_conversions
 )]
 
-use std::fmt;
+use alloc::vec::Vec;
+use core::fmt;
 
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 

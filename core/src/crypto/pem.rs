@@ -9,6 +9,10 @@
     clippy::as_conversions
 )]
 
+use alloc::borrow::ToOwned as _;
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use zeroize::Zeroizing;
 
 /// The largest key file that is read, in bytes.

@@ -1,6 +1,11 @@
 //! Private keys that are held in memory: PKCS #8, SEC 1 or PKCS #1 in, signatures out.
 
-use std::fmt;
+use alloc::borrow::ToOwned as _;
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa;

@@ -7,7 +7,6 @@
 )]
 
 use std::collections::HashMap;
-use std::time::{Duration, UNIX_EPOCH};
 
 use proptest::prelude::*;
 use s3lo_core::crypto::algorithm::Algorithm;
@@ -130,8 +129,7 @@ fn record() -> impl Strategy<Value = Record> {
         .prop_map(
             |(schema, reference, digest, signature, key_ref, algorithm, second)| {
                 let key = (key_ref.as_str(), KeyId::of_spki(&signature), algorithm);
-                let time =
-                    Timestamp::from_system(UNIX_EPOCH + Duration::from_secs(second)).unwrap();
+                let time = Timestamp::from_unix_seconds(second).unwrap();
                 let payload = payload(schema, &reference, digest);
                 Record::new(schema, digest, &payload, &signature, key, time)
             },

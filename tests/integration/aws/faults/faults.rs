@@ -1,6 +1,5 @@
 //! The faults themselves: what is answered in place of an answer, and what happens meanwhile.
 
-use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
@@ -204,7 +203,6 @@ fn to_sign() -> Vec<u8> {
 
 fn another_record() -> Vec<u8> {
     let (key, payload) = (private_key(), to_sign());
-    let earlier = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
     let public = key.public();
     Record::new(
         Schema::V1,
@@ -214,7 +212,7 @@ fn another_record() -> Vec<u8> {
         &payload,
         &key.sign(&payload).unwrap(),
         ("another.key", public.id(), public.key_type().algorithm()),
-        Timestamp::from_system(earlier).unwrap(),
+        Timestamp::from_unix_seconds(1_700_000_000).unwrap(),
     )
     .to_bytes()
 }

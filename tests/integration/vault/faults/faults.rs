@@ -1,7 +1,6 @@
 //! The faults themselves: what is answered in place of an answer, and what happens meanwhile.
 
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::digest::{Digest, SHA256};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
@@ -173,7 +172,6 @@ fn another_record() -> Vec<u8> {
         private_key(),
         payload(Schema::V1, &reference(), manifest.digest()),
     );
-    let earlier = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
     let public = key.public();
     Record::new(
         Schema::V1,
@@ -181,7 +179,7 @@ fn another_record() -> Vec<u8> {
         &payload,
         &key.sign(&payload).unwrap(),
         ("another.key", public.id(), public.key_type().algorithm()),
-        Timestamp::from_system(earlier).unwrap(),
+        Timestamp::from_unix_seconds(1_700_000_000).unwrap(),
     )
     .to_bytes()
 }
