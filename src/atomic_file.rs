@@ -1,4 +1,4 @@
-//! A file that is written whole before it takes its name: whoever finds the name finds all of it.
+//! Atomic writes: to a temporary file in the same folder, which is then renamed into place.
 
 use std::fs::Permissions;
 use std::io::{self, Write as _};
@@ -7,20 +7,19 @@ use std::path::Path;
 
 use tempfile::NamedTempFile;
 
-/// The folder of a path.
-pub(crate) fn folder(path: &Path) -> &Path {
+/// The folder in which `path` lies.
+pub(crate) fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     }
 }
 
-/// A file beside `path`, with this mode and without a name that anybody looks for.
-pub(crate) fn draft(path: &Path, contents: &[u8], mode: u32) -> io::Result<NamedTempFile> {
-    let mut draft = NamedTempFile::new_in(folder(path))?;
-    draft
-        .as_file()
+/// A temporary file beside `path` with these contents and this mode, which `persist` renames into place.
+pub(crate) fn temporary_file(path: &Path, contents: &[u8], mode: u32) -> io::Result<NamedTempFile> {
+    let mut file = NamedTempFile::new_in(parent(path))?;
+    file.as_file()
         .set_permissions(Permissions::from_mode(mode))?;
-    draft.write_all(contents)?;
-    Ok(draft)
+    file.write_all(contents)?;
+    Ok(file)
 }

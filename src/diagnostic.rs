@@ -8,7 +8,7 @@ use crate::{image, sign, verify};
 
 /// An error as the user meets it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Explained {
+pub struct Diagnostic {
     /// Stable, `snake_case`: for programs.
     pub code: &'static str,
     /// One sentence that names the thing.
@@ -17,7 +17,7 @@ pub struct Explained {
     pub help: String,
 }
 
-impl Explained {
+impl Diagnostic {
     /// Explains `error`: its sentence and those of its sources, without a `Debug` dump anywhere.
     pub fn new<E: Explain + Error + 'static>(error: &E) -> Self {
         let mut message = shown(&error.to_string());
@@ -53,7 +53,7 @@ impl Explained {
     }
 }
 
-impl fmt::Display for Explained {
+impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "error: {}\n  help: {}", self.message, self.help)
     }

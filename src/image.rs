@@ -12,7 +12,7 @@ use crate::store;
 use crate::store::{Store, Version};
 
 /// How long a listing of the records is waited for: it is a hint, and everything is found without it.
-pub(crate) const HINT: Duration = Duration::from_secs(3);
+pub(crate) const LISTING_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A reference and the store that it leads to.
 #[derive(Clone)]
@@ -90,23 +90,23 @@ impl Image {
     /// # Errors
     ///
     /// [`store::Error`] if the store does not say.
-    pub async fn manifest_now(
+    pub async fn tag_state(
         &self,
         version: &Version,
         digest: Digest,
-    ) -> Result<Now, store::Error> {
+    ) -> Result<TagState, store::Error> {
         let key = self.reference.manifest_key();
         let again = self.store.read_unless(&key, manifest::MAX_BYTES, version);
         match again.await {
-            Ok(None) => Ok(Now::Same),
+            Ok(None) => Ok(TagState::Same),
             // A store may answer in full although nothing changed.
             Ok(Some(object)) => Ok(match Digest::of(&object.bytes) {
-                current if current == digest => Now::Same,
-                current => Now::Moved(current),
+                current if current == digest => TagState::Same,
+                current => TagState::Moved(current),
             }),
-            Err(store::Error::NotFound { .. }) => Ok(Now::Gone),
-            Err(store::Error::Oversized { .. }) => Ok(Now::Oversized),
-            Err(store::Error::NotAFile { .. } | store::Error::Symlink { .. }) => Ok(Now::Gone),
+            Err(store::Error::NotFound { .. }) => Ok(TagState::Gone),
+            Err(store::Error::Oversized { .. }) => Ok(TagState::Oversized),
+            Err(store::Error::NotAFile { .. } | store::Error::Symlink { .. }) => Ok(TagState::Gone),
             Err(error) => Err(error),
         }
     }
@@ -114,7 +114,7 @@ impl Image {
 
 /// What lies under a tag when it is looked at again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Now {
+pub enum TagState {
     /// Nothing.
     Gone,
     /// Another manifest.

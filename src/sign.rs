@@ -24,7 +24,7 @@ use s3lo_core::verdict::{Found, Policy, Reason, Verdict, Verified, judge};
 use s3lo_core::{record, verdict};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::image::{HINT, Image, Now, Snapshot};
+use crate::image::{Image, LISTING_TIMEOUT, Snapshot, TagState};
 use crate::key::lazy::Opening;
 use crate::key::{KeyRef, Signer};
 use crate::store::{Listing, Object, Version};
@@ -94,7 +94,7 @@ pub enum Status {
 /// Signs `image` with every key; a result for each, in their order.
 pub async fn sign(image: &Image, keys: &[Key], options: &Options) -> Vec<Result<Signed, Error>> {
     let prefix = image.reference.records_prefix();
-    let hint = timeout(HINT, image.store.list(&prefix));
+    let hint = timeout(LISTING_TIMEOUT, image.store.list(&prefix));
     let manifest = join(image.read_manifest(), hint);
     let signers = join_all(keys.iter().map(Key::opened));
     let Ok(((snapshot, listing), signers)) =
@@ -296,12 +296,12 @@ impl Signing<'_> {
     /// Fails unless the tag still holds what was signed.
     async fn unmoved(&self) -> Result<(), Error> {
         let from = self.before.manifest.digest();
-        let now = self.image.manifest_now(&self.before.version, from).await?;
+        let now = self.image.tag_state(&self.before.version, from).await?;
         let to = match now {
-            Now::Same => return Ok(()),
-            Now::Moved(digest) => digest.to_string(),
-            Now::Gone => "nothing".to_owned(),
-            Now::Oversized => "something larger than a manifest".to_owned(),
+            TagState::Same => return Ok(()),
+            TagState::Moved(digest) => digest.to_string(),
+            TagState::Gone => "nothing".to_owned(),
+            TagState::Oversized => "something larger than a manifest".to_owned(),
         };
         let reference = self.image.reference.clone();
         Err(Error::Moved {

@@ -4,7 +4,7 @@ use futures_util::{StreamExt as _, stream};
 
 /// Runs `work` for every item, at most `concurrency` at a time, and tells `done` of each result as it
 /// comes.
-pub async fn run<I, T, F>(
+pub async fn run_all<I, T, F>(
     items: &[I],
     concurrency: usize,
     work: impl Fn(usize, &I) -> F,
@@ -28,7 +28,7 @@ where
 }
 
 /// Runs `work` on a thread of its own.
-pub(crate) async fn blocking<T, F>(work: F) -> T
+pub(crate) async fn run_blocking<T, F>(work: F) -> T
 where
     T: Send + 'static,
     F: FnOnce() -> T + Send + 'static,

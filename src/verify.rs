@@ -8,9 +8,9 @@ use s3lo_core::verdict::{Found, Policy, Reason, Verdict, judge};
 use s3lo_core::{record, verdict};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::image::{HINT, Image};
+use crate::image::{Image, LISTING_TIMEOUT};
 use crate::key::lazy::Opening;
-use crate::key::{HeldBack, PublicKeys};
+use crate::key::{PublicKeys, WithheldVersions};
 use crate::store::Listing;
 use crate::{image, key, store};
 
@@ -59,7 +59,7 @@ pub struct KeyOutcome {
     /// Whether the key signed the image.
     pub verdict: Verdict,
     /// Which versions of the key are not given, where a signature by one of them would not have been found.
-    pub held_back: Option<HeldBack>,
+    pub withheld: Option<WithheldVersions>,
 }
 
 /// Whether an image passes.
@@ -138,7 +138,7 @@ impl Outcome {
         let reject = |records: Records| KeyOutcome {
             key_id: records.keys.newest().id(),
             verdict: Verdict::Rejected(reason.clone()),
-            held_back: None,
+            withheld: None,
         };
         Self {
             digest,
@@ -264,7 +264,7 @@ impl Records {
             let outcome = KeyOutcome {
                 key_id: public.id(),
                 verdict: judge(public, stored.as_found()),
-                held_back: None,
+                withheld: None,
             };
             let place = match &outcome.verdict {
                 Verdict::Verified(_) => return Ok(outcome),
@@ -277,7 +277,7 @@ impl Records {
             return Err(error);
         }
         let absent = absent.map(|absent| KeyOutcome {
-            held_back: self.keys.held_back().cloned(),
+            withheld: self.keys.withheld().cloned(),
             ..absent
         });
         // A key has a version at least.
@@ -305,7 +305,10 @@ async fn listing(image: &Image, key: &Key) -> Option<Listing> {
         return None;
     }
     let prefix = image.reference.records_prefix();
-    timeout(HINT, image.store.list(&prefix)).await.ok()?.ok()
+    timeout(LISTING_TIMEOUT, image.store.list(&prefix))
+        .await
+        .ok()?
+        .ok()
 }
 
 async fn read_record(

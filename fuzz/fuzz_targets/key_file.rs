@@ -4,12 +4,12 @@
 
 use libfuzzer_sys::fuzz_target;
 use s3lo_core::crypto::cosign::EncryptedKey;
-use s3lo_core::crypto::private::{PrivateKey, Sealed};
+use s3lo_core::crypto::private::{PrivateKey, KeyFile};
 use s3lo_core::crypto::public::PublicKey;
 use serde::Deserialize;
 
 fuzz_target!(|bytes: &[u8]| {
-    if let Ok(Sealed::Open(key)) = Sealed::from_pem(bytes) {
+    if let Ok(KeyFile::Plain(key)) = KeyFile::from_pem(bytes) {
         check(&key);
     }
     // DER as well: the fuzzer would seldom get past base64.

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, fchown};
 use std::path::Path;
 
-use crate::atomic_file::{draft, folder};
+use crate::atomic_file::{parent, temporary_file};
 use crate::text::shown_path;
 
 /// Adds to a file that the CI system made for this step.
@@ -33,8 +33,8 @@ pub fn write(path: &Path, text: &str) -> Result<(), Error> {
         return Err(Error::of(path, reason));
     }
     let write = || {
-        let draft = draft(path, text.as_bytes(), 0o644)?;
-        give_to_owner(draft.as_file(), folder(path));
+        let draft = temporary_file(path, text.as_bytes(), 0o644)?;
+        give_to_owner(draft.as_file(), parent(path));
         // The name itself is replaced: what a link of this name points to is nobody's wish.
         draft.persist(path).map_err(|error| error.error)?;
         Ok(())
@@ -60,7 +60,7 @@ pub fn write_each(
         let made = std::fs::create_dir(part);
         made.map_err(|error| Error::new(part, &error))?;
         if let Ok(made) = File::open(part) {
-            give_to_owner(&made, folder(part));
+            give_to_owner(&made, parent(part));
         }
     }
     // Of an earlier run, which may have been about another image.

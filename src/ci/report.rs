@@ -9,7 +9,7 @@ use s3lo_core::reference::Reference;
 use s3lo_core::text::clipped_to;
 
 use crate::ci::markup::{block, code};
-use crate::diagnostic::Explained;
+use crate::diagnostic::Diagnostic;
 use crate::text::{printable, quoted};
 
 /// What a run was about.
@@ -67,7 +67,7 @@ pub enum Found {
     /// None: why not.
     Invalid(String),
     /// Nobody knows.
-    Failed(Explained),
+    Failed(Diagnostic),
 }
 
 /// A valid signature.
@@ -95,7 +95,7 @@ pub struct Report {
     /// What came of each image, in the order asked.
     pub rows: Vec<Row>,
     /// What kept the run from beginning, or from its end.
-    pub stopped: Option<Explained>,
+    pub stopped: Option<Diagnostic>,
     /// The region that was named, for the command to verify with.
     pub region: Option<String>,
     /// The S3 server that was named.
@@ -324,7 +324,7 @@ impl Report {
             Found::Failed(explained) => Some(explained),
             _ => None,
         });
-        let mut told: Vec<&Explained> = Vec::new();
+        let mut told: Vec<&Diagnostic> = Vec::new();
         for explained in self.stopped.iter().chain(failed) {
             if !told.contains(&explained) {
                 told.push(explained);
@@ -412,6 +412,6 @@ fn flag(name: &str, value: Option<&str>) -> String {
     value.map_or_else(String::new, |value| format!(" {name} {}", quoted(value)))
 }
 
-fn in_words(explained: &Explained) -> String {
+fn in_words(explained: &Diagnostic) -> String {
     format!("{}\nhelp: {}", explained.message, explained.help)
 }

@@ -12,7 +12,7 @@ use s3lo_core::payload::Schema;
 
 use crate::aws::arn::{Account, Arn, is_region};
 use crate::aws::{role, session_name};
-use crate::diagnostic::Explained;
+use crate::diagnostic::Diagnostic;
 use crate::identity::jwt;
 use crate::key::RefError;
 use crate::key::vault::client::login::Method;
@@ -379,12 +379,12 @@ pub(crate) fn wants_json(arguments: &[OsString]) -> bool {
 }
 
 /// A key or a token among the arguments, which a message would quote, whatever else comes of them.
-pub(crate) fn secret(arguments: &[OsString]) -> Option<Explained> {
+pub(crate) fn secret(arguments: &[OsString]) -> Option<Diagnostic> {
     if hold_a_key(arguments) {
-        return Some(Explained::new(&RefError::KeyMaterial));
+        return Some(Diagnostic::new(&RefError::KeyMaterial));
     }
     hold_a_token(arguments).then(|| {
-        Explained::usage(
+        Diagnostic::usage(
             "an argument holds an identity token, not the place of one",
             "put the token into a variable and name that: `--web-identity-token-env NAME` for AWS, `--vault-jwt-env NAME` for Vault",
         )

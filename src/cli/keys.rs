@@ -11,7 +11,7 @@ use crate::atomic_file;
 use crate::cli::args::{GenerateArgs, Output, PublicKeyArgs};
 use crate::cli::output::{json, text};
 use crate::cli::{Ending, Stop, deadline, password, setup};
-use crate::diagnostic::Explained;
+use crate::diagnostic::Diagnostic;
 
 /// Makes a key pair: `PREFIX.key`, mode 0600, and `PREFIX.pub`, mode 0644.
 pub(crate) fn generate(
@@ -21,7 +21,7 @@ pub(crate) fn generate(
 ) -> Result<Ending, Stop> {
     let prefix = &args.output_key_prefix;
     if prefix.is_empty() || prefix.ends_with('/') || prefix.contains(char::is_control) {
-        return Err(Explained::usage(
+        return Err(Diagnostic::usage(
             "`--output-key-prefix` does not begin the name of a file",
             "write the beginning of the files' names, as in `--output-key-prefix release`",
         )
@@ -35,7 +35,7 @@ pub(crate) fn generate(
         }
     }
     let password = new_password()?;
-    let broken = |error| Explained {
+    let broken = |error| Diagnostic {
         code: "key_generation",
         message: format!("no key could be made: {error}"),
         help: "run it again".to_owned(),
@@ -91,12 +91,12 @@ pub(crate) async fn public(
 }
 
 /// The password of a new key: COSIGN_PASSWORD, or asked for twice.
-fn new_password() -> Result<SecretSlice<u8>, Explained> {
+fn new_password() -> Result<SecretSlice<u8>, Diagnostic> {
     if let Some(password) = password::cosign_password() {
         return Ok(password);
     }
     if !password::at_terminal() {
-        return Err(Explained {
+        return Err(Diagnostic {
             code: "password_missing",
             message: "a new key needs a password, and COSIGN_PASSWORD is not set".to_owned(),
             help: "set it, were it to the empty string: `COSIGN_PASSWORD=… s3lo generate-key-pair`"
@@ -104,7 +104,7 @@ fn new_password() -> Result<SecretSlice<u8>, Explained> {
         });
     }
     let ask = |question| {
-        password::prompt(question).map_err(|error| Explained {
+        password::prompt(question).map_err(|error| Diagnostic {
             code: "password_missing",
             message: format!("no password could be asked for: {error}"),
             help: "set COSIGN_PASSWORD".to_owned(),
@@ -113,7 +113,7 @@ fn new_password() -> Result<SecretSlice<u8>, Explained> {
     let password = ask("Enter password for private key: ")?;
     let again = ask("Enter password for private key again: ")?;
     if password.expose_secret() != again.expose_secret() {
-        return Err(Explained {
+        return Err(Diagnostic {
             code: "password_mismatch",
             message: "the two passwords are not the same".to_owned(),
             help: "run it again".to_owned(),
@@ -123,9 +123,9 @@ fn new_password() -> Result<SecretSlice<u8>, Explained> {
 }
 
 /// A file beside `path`, on the disk.
-fn draft(path: &str, contents: &[u8], mode: u32) -> Result<NamedTempFile, Explained> {
+fn draft(path: &str, contents: &[u8], mode: u32) -> Result<NamedTempFile, Diagnostic> {
     let write = || {
-        let draft = atomic_file::draft(Path::new(path), contents, mode)?;
+        let draft = atomic_file::temporary_file(Path::new(path), contents, mode)?;
         draft.as_file().sync_all()?;
         Ok(draft)
     };
@@ -133,7 +133,7 @@ fn draft(path: &str, contents: &[u8], mode: u32) -> Result<NamedTempFile, Explai
 }
 
 /// Gives a draft its name.
-fn place(draft: NamedTempFile, path: &str, force: bool) -> Result<(), Explained> {
+fn place(draft: NamedTempFile, path: &str, force: bool) -> Result<(), Diagnostic> {
     let placed = if force {
         draft.persist(path)
     } else {
@@ -146,16 +146,16 @@ fn place(draft: NamedTempFile, path: &str, force: bool) -> Result<(), Explained>
     }
 }
 
-fn unwritten(path: &str, error: &io::Error) -> Explained {
-    Explained {
+fn unwritten(path: &str, error: &io::Error) -> Diagnostic {
+    Diagnostic {
         code: "io",
         message: format!("cannot write `{path}`: {}", error.kind()),
         help: "check that the directory exists and may be written".to_owned(),
     }
 }
 
-fn exists(path: &str) -> Explained {
-    Explained {
+fn exists(path: &str) -> Diagnostic {
+    Diagnostic {
         code: "file_exists",
         message: format!("`{path}` exists already"),
         help: "choose another name by `--output-key-prefix`, or overwrite it with `--force`"

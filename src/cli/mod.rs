@@ -27,7 +27,7 @@ use crate::ci::report::Row;
 use crate::cli::args::{Cli, Command, Output};
 use crate::cli::output::{json, text};
 use crate::cli::setup::Surroundings;
-use crate::diagnostic::Explained;
+use crate::diagnostic::Diagnostic;
 use crate::text::printable;
 
 /// How a run ends.
@@ -98,7 +98,7 @@ fn command(cli: Cli, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<End
     let output = cli.global.output;
     let ended = match cli.command {
         // Its arguments are not read before its environment.
-        Command::Ci(_) => Err(Stop::Explained(Explained::usage(
+        Command::Ci(_) => Err(Stop::Diagnostic(Diagnostic::usage(
             "`ci` is not the first word",
             "write it first: `s3lo ci sign`, with flags behind it",
         ))),
@@ -121,7 +121,7 @@ fn command(cli: Cli, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<End
     };
     match ended {
         Ok(ending) => Ok(ending),
-        Err(Stop::Explained(explained)) => failed(explained, output == Output::Json, out, err),
+        Err(Stop::Diagnostic(explained)) => failed(explained, output == Output::Json, out, err),
         Err(Stop::Refused(explained)) => {
             // The exit code tells, whoever reads the rest.
             let _ = failed(explained, output == Output::Json, out, err);
@@ -160,16 +160,16 @@ trait Told {
 /// Why a command ends early.
 enum Stop {
     /// It could not.
-    Explained(Explained),
+    Diagnostic(Diagnostic),
     /// What was to be printed cannot be.
     Output(io::Error),
     /// It could not go on, and knows enough for a no.
-    Refused(Explained),
+    Refused(Diagnostic),
 }
 
-impl From<Explained> for Stop {
-    fn from(explained: Explained) -> Self {
-        Self::Explained(explained)
+impl From<Diagnostic> for Stop {
+    fn from(explained: Diagnostic) -> Self {
+        Self::Diagnostic(explained)
     }
 }
 
@@ -226,7 +226,7 @@ fn unparsed(
 }
 
 /// clap's paragraphs, as one sentence and what to do: its tip, and the usage.
-fn failure(text: &str, command: &str) -> Explained {
+fn failure(text: &str, command: &str) -> Diagnostic {
     let text = text.strip_prefix("error: ").unwrap_or(text);
     let mut paragraphs = text.split("\n\n").map(|paragraph| {
         let lines: Vec<_> = paragraph.lines().map(str::trim).collect();
@@ -245,11 +245,11 @@ fn failure(text: &str, command: &str) -> Explained {
     } else {
         help.join("; ")
     };
-    Explained::usage(message, help)
+    Diagnostic::usage(message, help)
 }
 
 fn failed(
-    explained: Explained,
+    explained: Diagnostic,
     json: bool,
     out: &mut dyn Write,
     err: &mut dyn Write,

@@ -14,7 +14,7 @@ use crate::aws::config;
 use crate::aws::config::{Aws, RoleWishes};
 use crate::cli::args::{AwsArgs, ImageArgs, VaultArgs};
 use crate::cli::password;
-use crate::diagnostic::Explained;
+use crate::diagnostic::Diagnostic;
 use crate::image::Image;
 use crate::key::file::Passwords;
 use crate::key::keyring::Keys;
@@ -45,7 +45,7 @@ pub(crate) struct Surroundings {
 }
 
 /// Says an error in the words of whoever reads it.
-pub(crate) type Say = fn(Explained) -> Explained;
+pub(crate) type Say = fn(Diagnostic) -> Diagnostic;
 
 impl Surroundings {
     /// The command line's: COSIGN_PASSWORD, or whoever sits there.
@@ -77,12 +77,12 @@ impl Plan {
         vault: &VaultArgs,
         surroundings: &Surroundings,
         deadline: Instant,
-    ) -> Result<Self, Explained> {
+    ) -> Result<Self, Diagnostic> {
         let references = references(images)?;
         let in_s3 = |reference: &Reference| reference.scheme() == Scheme::S3;
         check_endpoint(images, references.iter().all(in_s3))?;
         if images.expected_bucket_owner.is_some() && !references.iter().any(in_s3) {
-            return Err(Explained::usage(
+            return Err(Diagnostic::usage(
                 "`--expected-bucket-owner` is for `s3://` references",
                 "leave it away, or name a bucket: `s3://BUCKET/IMAGE:TAG`",
             ));
@@ -101,7 +101,7 @@ impl Plan {
         if counted == Counted::Each
             && let Some((one, other)) = keys.same_key()
         {
-            return Err(Explained::usage(
+            return Err(Diagnostic::usage(
                 format!("`{one}` and `{other}` are versions of one key, which count once"),
                 "name the key once for each that must have signed, or leave `--require` away",
             ));
@@ -121,7 +121,7 @@ fn images(
     args: &ImageArgs,
     cloud: Option<&Aws>,
     stores: &mut Stores,
-) -> Result<Vec<Image>, Explained> {
+) -> Result<Vec<Image>, Diagnostic> {
     let endpoint = args.endpoint.as_deref();
     let owner = args.expected_bucket_owner.as_ref();
     let in_store = |reference: Reference| {
@@ -137,7 +137,7 @@ fn images(
                     }
                     // The configuration is read wherever a reference is in S3.
                     (Scheme::S3, None) => {
-                        return Err(Explained::usage(
+                        return Err(Diagnostic::usage(
                             format!("`{reference}` needs AWS, which is not configured"),
                             "report this",
                         ));
@@ -156,9 +156,9 @@ fn images(
 const MOST_KEYS: usize = 100;
 
 /// The keys that were named.
-pub(crate) fn keys(typed: &[String]) -> Result<Vec<KeyRef>, Explained> {
+pub(crate) fn keys(typed: &[String]) -> Result<Vec<KeyRef>, Diagnostic> {
     if typed.len() > MOST_KEYS {
-        return Err(Explained::usage(
+        return Err(Diagnostic::usage(
             format!("{} keys are named, of {MOST_KEYS} at most", typed.len()),
             "name each key once by `--key`, and those that are not needed not at all",
         ));
@@ -172,7 +172,7 @@ pub(crate) async fn public_key(
     aws: &AwsArgs,
     vault: &VaultArgs,
     deadline: Instant,
-) -> Result<(PublicKey, Vec<String>), Explained> {
+) -> Result<(PublicKey, Vec<String>), Diagnostic> {
     let references = vec![key(typed)?];
     let in_kms = references.iter().any(is_in_kms);
     let Surroundings {
@@ -190,15 +190,15 @@ pub(crate) async fn public_key(
     let (opened, warnings) = keys.during(timeout_at(deadline, key.opened())).await?;
     match opened {
         Ok(Ok(keys)) => Ok((keys.newest().clone(), warnings)),
-        Ok(Err(error)) => Err(Explained::new(&error).with(&warnings)),
+        Ok(Err(error)) => Err(Diagnostic::new(&error).with(&warnings)),
         Err(_) => Err(timed_out().with(&warnings)),
     }
 }
 
-fn key(typed: &str) -> Result<KeyRef, Explained> {
+fn key(typed: &str) -> Result<KeyRef, Diagnostic> {
     typed
         .parse()
-        .map_err(|error| Explained::new::<RefError>(&error))
+        .map_err(|error| Diagnostic::new::<RefError>(&error))
 }
 
 fn is_in_kms(key: &KeyRef) -> bool {
@@ -211,7 +211,7 @@ async fn configure(
     keys: &[KeyRef],
     mask: &Mask,
     deadline: Instant,
-) -> Result<Option<Aws>, Explained> {
+) -> Result<Option<Aws>, Diagnostic> {
     if !needed {
         let named = [
             ("--role-arn", args.role_arn.is_some()),
@@ -219,7 +219,7 @@ async fn configure(
         ];
         return match named.iter().find(|(_, given)| *given) {
             None => Ok(None),
-            Some((flag, _)) => Err(Explained::usage(
+            Some((flag, _)) => Err(Diagnostic::usage(
                 format!("`{flag}` is for `s3://` references and keys in AWS KMS"),
                 "leave it away: nothing here asks AWS",
             )),
@@ -246,7 +246,7 @@ async fn configure(
     };
     match Aws::configure(wishes).await {
         Ok(cloud) => Ok(Some(cloud)),
-        Err(error) => Err(Explained::new(&error)),
+        Err(error) => Err(Diagnostic::new(&error)),
     }
 }
 
@@ -256,7 +256,7 @@ async fn ready(
     stores: &Stores,
     keys: &Keys,
     deadline: Instant,
-) -> Result<(), Explained> {
+) -> Result<(), Diagnostic> {
     let Some(cloud) = cloud else {
         return Ok(());
     };
@@ -271,7 +271,7 @@ async fn ready(
         Either::Right(((), assume)) => assume.await,
     };
     match assumed {
-        Ok(assumed) => assumed.map_err(|error| Explained::new(&error)),
+        Ok(assumed) => assumed.map_err(|error| Diagnostic::new(&error)),
         Err(_) => Err(timed_out()),
     }
 }
@@ -292,17 +292,17 @@ fn wishes(args: &VaultArgs, mask: &Mask, deadline: Instant) -> Wishes {
     }
 }
 
-fn timed_out() -> Explained {
-    Explained {
+fn timed_out() -> Diagnostic {
+    Diagnostic {
         message: "the run's time was up before keys and credentials were at hand".to_owned(),
-        ..Explained::new(&crate::sign::Error::TimedOut)
+        ..Diagnostic::new(&crate::sign::Error::TimedOut)
     }
 }
 
-fn references(args: &ImageArgs) -> Result<Vec<Reference>, Explained> {
+fn references(args: &ImageArgs) -> Result<Vec<Reference>, Diagnostic> {
     let parse = |text: &String| {
         text.parse()
-            .map_err(|error| Explained::new::<reference::Error>(&error))
+            .map_err(|error| Diagnostic::new::<reference::Error>(&error))
     };
     let references: Vec<Reference> = args
         .references
@@ -314,13 +314,13 @@ fn references(args: &ImageArgs) -> Result<Vec<Reference>, Explained> {
     };
     match <[Reference; 1]>::try_from(references) {
         Ok([reference]) => match reference.pin() {
-            Some(pin) if pin != digest => Err(Explained::usage(
+            Some(pin) if pin != digest => Err(Diagnostic::usage(
                 format!("`--digest {digest}` contradicts the reference, which is pinned to {pin}"),
                 "give one of the two",
             )),
             _ => Ok(vec![reference.pinned(digest)]),
         },
-        Err(_) => Err(Explained::usage(
+        Err(_) => Err(Diagnostic::usage(
             "`--digest` is for a single reference",
             "pin each reference by itself: `REF@sha256:…`",
         )),
@@ -328,7 +328,7 @@ fn references(args: &ImageArgs) -> Result<Vec<Reference>, Explained> {
 }
 
 /// The SDK takes any text for a URL, and fails much later.
-fn check_endpoint(args: &ImageArgs, all_in_s3: bool) -> Result<(), Explained> {
+fn check_endpoint(args: &ImageArgs, all_in_s3: bool) -> Result<(), Diagnostic> {
     let Some(endpoint) = &args.endpoint else {
         return Ok(());
     };
@@ -343,7 +343,7 @@ fn check_endpoint(args: &ImageArgs, all_in_s3: bool) -> Result<(), Explained> {
         _ => Err(format!("`{endpoint}` is not the URL of an S3 server")),
     }
     .map_err(|message| {
-        Explained::usage(
+        Diagnostic::usage(
             message,
             "write scheme, host and port alone, as in `--endpoint https://minio.example:9000`",
         )
@@ -351,7 +351,7 @@ fn check_endpoint(args: &ImageArgs, all_in_s3: bool) -> Result<(), Explained> {
     if all_in_s3 {
         return Ok(());
     }
-    Err(Explained::usage(
+    Err(Diagnostic::usage(
         "`--endpoint` is for `s3://` references alone",
         "leave it away, or name a bucket: `s3://BUCKET/IMAGE:TAG`",
     ))

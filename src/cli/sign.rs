@@ -9,7 +9,7 @@ use crate::cli::output::json::SignElement;
 use crate::cli::output::{progress, text};
 use crate::cli::setup::{Counted, Plan, Say, Surroundings};
 use crate::cli::{Ending, Stop, Told, deadline, setup};
-use crate::diagnostic::Explained;
+use crate::diagnostic::Diagnostic;
 use crate::image::Image;
 use crate::key::KeyRef;
 use crate::sign::{Error, Options, Signed, Status, sign};
@@ -119,7 +119,7 @@ impl Told for Done {
                     stored_path: Some(signed.stored_path.clone()),
                     schema: signed.schema.version(),
                 }),
-                Err(error) => Found::Failed((self.say)(Explained::new(error))),
+                Err(error) => Found::Failed((self.say)(Diagnostic::new(error))),
             };
             Row::new(&image.reference, key.as_str(), found)
         };
@@ -149,10 +149,10 @@ fn errors(
     results: &[Signatures],
     say: Say,
 ) -> std::io::Result<()> {
-    let mut told: Vec<(Explained, Vec<String>)> = Vec::new();
+    let mut told: Vec<(Diagnostic, Vec<String>)> = Vec::new();
     for (image, results) in images.iter().zip(results) {
         for error in results.iter().filter_map(|result| result.as_ref().err()) {
-            let explained = say(Explained::new(error));
+            let explained = say(Diagnostic::new(error));
             let name = image.reference.to_string();
             match told.iter_mut().find(|(known, _)| *known == explained) {
                 Some((_, names)) if names.last() == Some(&name) => {}

@@ -12,7 +12,7 @@ use crate::cli::output::json::VerifyElement;
 use crate::cli::output::{progress, text};
 use crate::cli::setup::{Counted, Plan, Say, Surroundings};
 use crate::cli::{Ending, Stop, Told, deadline, setup};
-use crate::diagnostic::Explained;
+use crate::diagnostic::Diagnostic;
 use crate::image::Image;
 use crate::key::KeyRef;
 use crate::verify::{Decision, Error, Options, Outcome, Require, verify};
@@ -46,7 +46,7 @@ pub(crate) async fn run(
     if let Require::AtLeast(least) = args.require
         && least.get() > references.len()
     {
-        return Err(Stop::Explained(Explained::usage(
+        return Err(Stop::Diagnostic(Diagnostic::usage(
             format!(
                 "`--require {least}` asks for more keys than are given ({})",
                 references.len()
@@ -97,7 +97,7 @@ pub(crate) async fn run(
         Ok(done) => done,
         // Nor is it hidden by a signal.
         Err(stopped) if !proven.borrow().is_empty() => {
-            let stopped = Explained {
+            let stopped = Diagnostic {
                 message: format!(
                     "{}; not verified: {}",
                     stopped.message,
@@ -133,7 +133,7 @@ pub(crate) async fn run(
 impl Done {
     /// What a report says of an image.
     fn found(&self, answer: &Answer) -> Found {
-        let failed = |error: &Error| Found::Failed((self.say)(Explained::new(error)));
+        let failed = |error: &Error| Found::Failed((self.say)(Diagnostic::new(error)));
         let outcome = match answer {
             Ok(outcome) => outcome,
             Err(error) => return failed(error),
@@ -230,7 +230,7 @@ fn print(
         Vec::new()
     };
     match answer {
-        Err(error) => text::error(err, &say(Explained::new(error)), &names),
+        Err(error) => text::error(err, &say(Diagnostic::new(error)), &names),
         Ok(outcome) => {
             match outcome.decision {
                 Decision::Verified => text::verified(out, image, keys, outcome, several)?,
@@ -239,7 +239,7 @@ fn print(
             }
             // A key that could not be asked is told of, even where the others decided.
             for error in outcome.keys.iter().filter_map(|key| key.as_ref().err()) {
-                text::error(err, &say(Explained::new(error)), &names)?;
+                text::error(err, &say(Diagnostic::new(error)), &names)?;
             }
             Ok(())
         }

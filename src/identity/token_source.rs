@@ -29,7 +29,7 @@ use crate::identity::jwt::{MOST, Token};
 use crate::net::error_chain::innermost;
 use crate::net::url::{is_guarded, origin};
 use crate::net::{CONNECT_TIMEOUT, READ_TIMEOUT};
-use crate::tasks::blocking;
+use crate::tasks::run_blocking;
 use crate::text::shown_path;
 
 /// Where tokens come from.
@@ -106,7 +106,7 @@ impl Source {
             Self::Buildkite => from_agent(audience).await?,
             Self::File(path) => {
                 let path = path.clone();
-                blocking(move || from_file(&path)).await?
+                run_blocking(move || from_file(&path)).await?
             }
             Self::GitHub { url, bearer } => from_github(url, bearer, audience, http).await?,
             Self::Variable(name) => match variable(name)? {

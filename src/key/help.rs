@@ -88,8 +88,8 @@ fn private_code(error: &private::Error) -> &'static str {
         private::Error::Public(error) => public_code(error),
         private::Error::PublicKey => "public_key_cannot_sign",
         private::Error::Random => "no_randomness",
-        private::Error::Armor(pem::Error::Headers) => "unsupported_encryption",
-        private::Error::Armor(_)
+        private::Error::Pem(pem::Error::Headers) => "unsupported_encryption",
+        private::Error::Pem(_)
         | private::Error::Cosign(_)
         | private::Error::Encoding
         | private::Error::Label { .. }
@@ -99,18 +99,18 @@ fn private_code(error: &private::Error) -> &'static str {
 
 fn private_help(key: &KeyRef, error: &private::Error) -> String {
     match error {
-        private::Error::Armor(pem::Error::Headers) | private::Error::EncryptedPkcs8 => format!(
+        private::Error::Pem(pem::Error::Headers) | private::Error::EncryptedPkcs8 => format!(
             "bring it into cosign's form: `cosign import-key-pair --key {}`, then use import-cosign.key",
             quoted(key.as_str())
         ),
-        private::Error::Armor(pem::Error::Several) => "put each key into a file of its own, and give `--key` for each".to_owned(),
+        private::Error::Pem(pem::Error::Several) => "put each key into a file of its own, and give `--key` for each".to_owned(),
         private::Error::Cosign(cosign::Error::Cost { .. }) => {
             "cosign writes N = 32768, 65536 or 131072 with r = 8 and p = 1; make the key again with `s3lo generate-key-pair`, and do not trust where this one comes from".to_owned()
         }
         private::Error::Public(error) => public_help(key, error),
         private::Error::PublicKey => "sign with the private key, usually the `.key` file beside it; the `.pub` is for `s3lo verify`".to_owned(),
         private::Error::Random => "check that the system's random source is available to this process".to_owned(),
-        private::Error::Armor(_)
+        private::Error::Pem(_)
         | private::Error::Cosign(_)
         | private::Error::Encoding
         | private::Error::Label { .. }
@@ -126,7 +126,7 @@ fn public_code(error: &public::Error) -> &'static str {
         | public::Error::RsaSize { .. }
         | public::Error::Unsupported { .. }
         | public::Error::WeakKey => "unsupported_key",
-        public::Error::Armor(_)
+        public::Error::Pem(_)
         | public::Error::Certificate
         | public::Error::Curve
         | public::Error::Encoding
@@ -139,13 +139,13 @@ fn public_help(key: &KeyRef, error: &public::Error) -> String {
         public::Error::Certificate => {
             format!("take the public key out of it: `openssl x509 -in {} -noout -pubkey > key.pub`", quoted(key.as_str()))
         }
-        public::Error::Armor(pem::Error::Several) => "put each key into a file of its own, and give `--key` for each".to_owned(),
+        public::Error::Pem(pem::Error::Several) => "put each key into a file of its own, and give `--key` for each".to_owned(),
         public::Error::Curve => format!("name the curve in it: `openssl ec -in {} -param_enc named_curve -out named.key`", quoted(key.as_str())),
         public::Error::Exponent
         | public::Error::RsaSize { .. }
         | public::Error::Unsupported { .. }
         | public::Error::WeakKey => "make a key that is supported: `s3lo generate-key-pair` makes an EC P-256 key".to_owned(),
-        public::Error::Armor(_) | public::Error::Encoding | public::Error::Label { .. } => {
+        public::Error::Pem(_) | public::Error::Encoding | public::Error::Label { .. } => {
             "give a PEM public key, such as cosign.pub or what `s3lo public-key --key cosign.key` prints".to_owned()
         }
     }

@@ -9,7 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Mutex;
 
 use crate::aws::config::Aws;
-use crate::diagnostic::Explained;
+use crate::diagnostic::Diagnostic;
 use crate::key::awskms::signer::Kms;
 use crate::key::file::Passwords;
 use crate::key::lazy::Opening;
@@ -45,21 +45,21 @@ impl Keys {
         cloud: Option<&Aws>,
         wishes: &Wishes,
         passwords: Passwords,
-    ) -> Result<Self, Explained> {
+    ) -> Result<Self, Diagnostic> {
         let (mut held, mut vaults) = (HashMap::new(), HashMap::new());
         for reference in &references {
             let holder = match (reference.source(), cloud) {
                 (Source::AwsKms(name), Some(cloud)) => {
                     let key = Kms::new(cloud, reference, name);
-                    Holder::Kms(Box::new(key.map_err(|error| Explained::new(&error))?))
+                    Holder::Kms(Box::new(key.map_err(|error| Diagnostic::new(&error))?))
                 }
                 (Source::Transit(name), _) => {
-                    let place = Place::of(name, wishes).map_err(|error| Explained::new(&error))?;
+                    let place = Place::of(name, wishes).map_err(|error| Diagnostic::new(&error))?;
                     let vault = match vaults.get(&place.server) {
                         Some(vault) => Vault::clone(vault),
                         None => {
                             let vault = Vault::configure(place.server.clone(), wishes);
-                            let vault = vault.map_err(|error| Explained::new(&error))?;
+                            let vault = vault.map_err(|error| Diagnostic::new(&error))?;
                             vaults.insert(place.server, vault.clone());
                             vault
                         }
@@ -76,7 +76,7 @@ impl Keys {
             held.insert(reference.clone(), holder);
         }
         if let (true, Some(flag)) = (vaults.is_empty(), wishes.given()) {
-            return Err(Explained::usage(
+            return Err(Diagnostic::usage(
                 format!("`{flag}` is for keys in Vault and OpenBao"),
                 "leave it away, or name such a key: `--key hashivault://HOST/v1/transit/keys/KEY`",
             ));
@@ -115,12 +115,12 @@ impl Keys {
     /// which the kernel hands no signal that it does not ask for.
     pub(crate) async fn unless_stopped<T>(
         &self,
-        work: impl Future<Output = Result<T, Explained>>,
-    ) -> Result<T, Explained> {
+        work: impl Future<Output = Result<T, Diagnostic>>,
+    ) -> Result<T, Diagnostic> {
         let done = match select(pin!(work), pin!(self.stop.told())).await {
             Either::Left((Ok(done), _)) => return Ok(done),
             Either::Left((Err(error), _)) => error,
-            Either::Right(_) => Explained {
+            Either::Right(_) => Diagnostic {
                 code: "interrupted",
                 message: "the run was told to stop".to_owned(),
                 help: "run it again; what a signer has stored already is kept".to_owned(),
@@ -142,7 +142,7 @@ impl Keys {
     pub(crate) async fn during<T>(
         &self,
         work: impl Future<Output = T>,
-    ) -> Result<(T, Vec<String>), Explained> {
+    ) -> Result<(T, Vec<String>), Diagnostic> {
         let done = self.unless_stopped(async { Ok(work.await) }).await?;
         Ok((done, self.close().await))
     }

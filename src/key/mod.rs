@@ -47,12 +47,12 @@ pub struct Signature {
 pub struct PublicKeys {
     newest: PublicKey,
     older: Vec<PublicKey>,
-    held_back: Option<HeldBack>,
+    withheld: Option<WithheldVersions>,
 }
 
 /// Older versions of a key are not given, and what they signed cannot be judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeldBack {
+pub struct WithheldVersions {
     /// Where the key is, as the command line of its service names it: `transit/keys/NAME`.
     pub path: String,
     /// The oldest version that is given.
@@ -73,13 +73,13 @@ impl PublicKeys {
         Self {
             newest,
             older,
-            held_back: None,
+            withheld: None,
         }
     }
 
     /// The same, where older versions are not given.
-    pub fn without_older(self, held_back: Option<HeldBack>) -> Self {
-        Self { held_back, ..self }
+    pub fn without_older(self, withheld: Option<WithheldVersions>) -> Self {
+        Self { withheld, ..self }
     }
 
     /// The newest.
@@ -93,8 +93,8 @@ impl PublicKeys {
     }
 
     /// Which versions are not given, where any are not.
-    pub fn held_back(&self) -> Option<&HeldBack> {
-        self.held_back.as_ref()
+    pub fn withheld(&self) -> Option<&WithheldVersions> {
+        self.withheld.as_ref()
     }
 }
 

@@ -28,25 +28,25 @@ use crate::crypto::{cosign, pem, public};
 
 /// A key that signs. It has no `Debug` that could show it.
 pub struct PrivateKey {
-    mathematics: Mathematics,
+    pair: KeyPair,
     public: PublicKey,
 }
 
-enum Mathematics {
+enum KeyPair {
     Ecdsa(EcdsaKeyPair),
     Rsa(rsa::KeyPair),
     Ed25519(ed25519_dalek::SigningKey),
 }
 
 /// What a private key's PEM block holds.
-pub enum Sealed {
+pub enum KeyFile {
     /// A key in the open.
-    Open(Box<PrivateKey>),
+    Plain(Box<PrivateKey>),
     /// cosign's encrypted form, for which a password is needed.
     Encrypted(cosign::EncryptedKey),
 }
 
-impl Sealed {
+impl KeyFile {
     /// Reads a PEM file.
     ///
     /// # Errors
@@ -67,9 +67,9 @@ impl Sealed {
             label if cosign::LABELS.contains(&label) => {
                 Ok(Self::Encrypted(cosign::EncryptedKey::parse(der)?))
             }
-            "PRIVATE KEY" => PrivateKey::from_pkcs8(der).map(|key| Self::Open(Box::new(key))),
-            "EC PRIVATE KEY" => PrivateKey::from_sec1(der).map(|key| Self::Open(Box::new(key))),
-            "RSA PRIVATE KEY" => PrivateKey::from_pkcs1(der).map(|key| Self::Open(Box::new(key))),
+            "PRIVATE KEY" => PrivateKey::from_pkcs8(der).map(|key| Self::Plain(Box::new(key))),
+            "EC PRIVATE KEY" => PrivateKey::from_sec1(der).map(|key| Self::Plain(Box::new(key))),
+            "RSA PRIVATE KEY" => PrivateKey::from_pkcs1(der).map(|key| Self::Plain(Box::new(key))),
             "ENCRYPTED PRIVATE KEY" => Err(Error::EncryptedPkcs8),
             "PUBLIC KEY" | "RSA PUBLIC KEY" => Err(Error::PublicKey),
             label => Err(Error::Label {
@@ -119,7 +119,7 @@ impl PrivateKey {
                 ed25519_dalek::SigningKey::from_pkcs8_der(der).map_err(|_| Error::Encoding)?;
             Ok(Self {
                 public: PublicKey::from_ed25519(key.verifying_key())?,
-                mathematics: Mathematics::Ed25519(key),
+                pair: KeyPair::Ed25519(key),
             })
         } else {
             Err(public::Error::unsupported(oid).into())
@@ -163,7 +163,7 @@ impl PrivateKey {
         };
         Ok(Self {
             public: PublicKey::from_pkcs1(key.public_key().as_ref())?,
-            mathematics: Mathematics::Rsa(key),
+            pair: KeyPair::Rsa(key),
         })
     }
 
@@ -193,7 +193,7 @@ impl PrivateKey {
     ) -> Result<Self, Error> {
         let pair = EcdsaKeyPair::from_private_key_and_public_key(algorithm, scalar, point);
         Ok(Self {
-            mathematics: Mathematics::Ecdsa(pair.map_err(|_| Error::Encoding)?),
+            pair: KeyPair::Ecdsa(pair.map_err(|_| Error::Encoding)?),
             public,
         })
     }
@@ -210,18 +210,18 @@ impl PrivateKey {
     /// [`Error::Signing`] if the library refuses, which no valid key makes it do.
     pub fn sign(&self, payload: &[u8]) -> Result<Vec<u8>, Error> {
         let random = SystemRandom::new();
-        match &self.mathematics {
-            Mathematics::Ecdsa(key) => {
+        match &self.pair {
+            KeyPair::Ecdsa(key) => {
                 let signature = key.sign(&random, payload).map_err(|_| Error::Signing)?;
                 Ok(signature.as_ref().to_vec())
             }
-            Mathematics::Rsa(key) => {
+            KeyPair::Rsa(key) => {
                 let mut signature = vec![0; key.public_modulus_len()];
                 key.sign(&RSA_PKCS1_SHA256, &random, payload, &mut signature)
                     .map_err(|_| Error::Signing)?;
                 Ok(signature)
             }
-            Mathematics::Ed25519(key) => Ok(key.sign(payload).to_bytes().to_vec()),
+            KeyPair::Ed25519(key) => Ok(key.sign(payload).to_bytes().to_vec()),
         }
     }
 
@@ -232,7 +232,7 @@ impl PrivateKey {
     /// [`Error::Encoding`] for a key that is not EC, [`Error::Random`] if the operating system
     /// has no randomness to give.
     pub fn seal(&self, password: &SecretSlice<u8>) -> Result<Zeroizing<String>, Error> {
-        let Mathematics::Ecdsa(key) = &self.mathematics else {
+        let KeyPair::Ecdsa(key) = &self.pair else {
             return Err(Error::Encoding);
         };
         let pkcs8 = key.to_pkcs8v1().map_err(|_| Error::Encoding)?;
@@ -261,7 +261,7 @@ impl fmt::Debug for PrivateKey {
 pub enum Error {
     /// The PEM around it is wrong.
     #[error(transparent)]
-    Armor(#[from] pem::Error),
+    Pem(#[from] pem::Error),
     /// It is not a cosign key file that can be opened.
     #[error(transparent)]
     Cosign(#[from] cosign::Error),

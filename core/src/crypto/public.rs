@@ -34,11 +34,11 @@ pub struct PublicKey {
     key_type: KeyType,
     id: KeyId,
     spki: Vec<u8>,
-    mathematics: Mathematics,
+    inner: Inner,
 }
 
 #[derive(Clone)]
-enum Mathematics {
+enum Inner {
     /// ECDSA and RSA, once for each hash over which a signature may have been made.
     AwsLc(Vec<ParsedPublicKey>),
     Ed25519(ed25519_dalek::VerifyingKey),
@@ -183,7 +183,7 @@ impl PublicKey {
             return Err(Error::Encoding);
         }
         let spki = der(key.to_public_key_der())?;
-        Ok(Self::new(KeyType::Ed25519, spki, Mathematics::Ed25519(key)))
+        Ok(Self::new(KeyType::Ed25519, spki, Inner::Ed25519(key)))
     }
 
     fn aws_lc(
@@ -194,16 +194,16 @@ impl PublicKey {
     ) -> Result<Self, Error> {
         let parse = |algorithm: &&'static _| ParsedPublicKey::new(*algorithm, key);
         let parsed: Result<_, _> = algorithms.iter().map(parse).collect();
-        let mathematics = Mathematics::AwsLc(parsed.map_err(|_| Error::Encoding)?);
-        Ok(Self::new(key_type, spki, mathematics))
+        let inner = Inner::AwsLc(parsed.map_err(|_| Error::Encoding)?);
+        Ok(Self::new(key_type, spki, inner))
     }
 
-    fn new(key_type: KeyType, spki: Vec<u8>, mathematics: Mathematics) -> Self {
+    fn new(key_type: KeyType, spki: Vec<u8>, inner: Inner) -> Self {
         Self {
             key_type,
             id: KeyId::of_spki(&spki),
             spki,
-            mathematics,
+            inner,
         }
     }
 
@@ -234,11 +234,11 @@ impl PublicKey {
     /// ECDSA signature may be high: KMS and Vault emit either
     /// ([FIPS 186-5 §6.4](https://csrc.nist.gov/pubs/fips/186-5/final) asks for no normalisation).
     pub fn verifies(&self, payload: &[u8], signature: &[u8]) -> bool {
-        match &self.mathematics {
-            Mathematics::AwsLc(keys) => keys
+        match &self.inner {
+            Inner::AwsLc(keys) => keys
                 .iter()
                 .any(|key| key.verify_sig(payload, signature).is_ok()),
-            Mathematics::Ed25519(key) => Ed25519Signature::from_slice(signature).is_ok_and(|sig| {
+            Inner::Ed25519(key) => Ed25519Signature::from_slice(signature).is_ok_and(|sig| {
                 key.verify_strict(payload, &sig).is_ok()
                     || key
                         .verify_prehashed_strict(Sha512::new_with_prefix(payload), None, &sig)
@@ -292,7 +292,7 @@ impl fmt::Display for KeyId {
 pub enum Error {
     /// The PEM around it is wrong.
     #[error(transparent)]
-    Armor(#[from] pem::Error),
+    Pem(#[from] pem::Error),
     /// An X.509 certificate, which this program does not half-check.
     #[error("it is an X.509 certificate, not a public key")]
     Certificate,

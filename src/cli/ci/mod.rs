@@ -18,7 +18,7 @@ use crate::cli::ci::results::{Ended, Log, Step, Wanted};
 use crate::cli::output::{json, text};
 use crate::cli::setup::Surroundings;
 use crate::cli::{Ending, Stop, Told, failed, log as tell, password, sign, verify, waiting};
-use crate::diagnostic::Explained;
+use crate::diagnostic::Diagnostic;
 use crate::key::file::Passwords;
 use crate::mask::Mask;
 
@@ -55,7 +55,7 @@ pub(crate) fn run(
         Err((work, explained)) => stopped(work, explained, Ending::Failed, wanted, &mut log)?,
     };
     for problem in step.leave(&ended, &mut log) {
-        text::error(&mut log.err, &Explained::new(&problem), &[])?;
+        text::error(&mut log.err, &Diagnostic::new(&problem), &[])?;
         if ended.ending == Ending::Done {
             ended.ending = Ending::Failed;
         }
@@ -123,7 +123,7 @@ fn ended(
     let (ending, done) = match ran {
         Ok(done) => done,
         Err(Stop::Output(error)) => return Err(error),
-        Err(Stop::Explained(explained)) => {
+        Err(Stop::Diagnostic(explained)) => {
             return stopped(work, explained, Ending::Failed, wanted, log);
         }
         Err(Stop::Refused(explained)) => {
@@ -150,7 +150,7 @@ fn ended(
 /// A run that came to no results.
 fn stopped(
     work: Work,
-    explained: Explained,
+    explained: Diagnostic,
     ending: Ending,
     wanted: Wanted,
     log: &mut Log,

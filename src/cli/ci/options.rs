@@ -14,7 +14,7 @@ use crate::ci::{Host, inputs, wording};
 use crate::cli::args::{Cli, ReportArgs};
 use crate::cli::ci::results::Wanted;
 use crate::cli::{args, failure};
-use crate::diagnostic::Explained;
+use crate::diagnostic::Diagnostic;
 use crate::environment::{says_true, variable};
 use crate::mask::Mask;
 
@@ -53,7 +53,7 @@ pub(crate) fn read(
     typed: &[OsString],
     host: &dyn Host,
     mask: &Mask,
-) -> Result<Job, (Work, Explained)> {
+) -> Result<Job, (Work, Diagnostic)> {
     for name in SECRETS {
         hide(name, mask);
     }
@@ -70,7 +70,7 @@ pub(crate) fn read(
         inputs: says_true("GITHUB_ACTIONS"),
     };
     let given = resolve(known, std::env::vars_os(), Some(&strict))
-        .map_err(|error| failed(Explained::new(&error)))?;
+        .map_err(|error| failed(Diagnostic::new(&error)))?;
     let named = named(typed, known);
     let mut arguments: Vec<OsString> = ["s3lo", "ci", work.name()].map(OsString::from).into();
     for word in typed {
@@ -114,20 +114,20 @@ pub(crate) fn read(
             let explained = failure(&error.to_string(), "ci ");
             // A job has no terminal to ask for help at.
             let help = explained.help.replace("see `s3lo ci --help`", OPTIONS);
-            Err(failed(Explained { help, ..explained }))
+            Err(failed(Diagnostic { help, ..explained }))
         }
     }
 }
 
 /// An error, said of options as this job writes them.
-pub(crate) fn in_options(explained: Explained) -> Explained {
+pub(crate) fn in_options(explained: Diagnostic) -> Diagnostic {
     let host = ci::detect();
     let said = |text: &str| wording::in_options(text, host, &option_of);
     let password = format!(
         "give `{}`, or set COSIGN_PASSWORD,",
         host.option("password", None)
     );
-    Explained {
+    Diagnostic {
         message: said(&explained.message),
         help: said(&explained.help).replace("set COSIGN_PASSWORD", &password),
         ..explained
@@ -230,9 +230,9 @@ fn hide(name: &str, mask: &Mask) {
 }
 
 /// The command: what is typed first, or the option of that name.
-fn work(typed: &[OsString]) -> Result<(Work, &[OsString]), Explained> {
+fn work(typed: &[OsString]) -> Result<(Work, &[OsString]), Diagnostic> {
     let usage = |word: &str| {
-        Explained::usage(
+        Diagnostic::usage(
             format!("`{}` is neither `sign` nor `verify`", word.escape_debug()),
             "write `s3lo ci sign` or `s3lo ci verify`",
         )
@@ -250,7 +250,7 @@ fn work(typed: &[OsString]) -> Result<(Work, &[OsString]), Explained> {
     }
     let command = [Known::new("command", Kind::One)];
     let given = resolve(&command, std::env::vars_os(), None);
-    let given = given.map_err(|error| Explained::new::<inputs::Error>(&error))?;
+    let given = given.map_err(|error| Diagnostic::new::<inputs::Error>(&error))?;
     match given.first().map(|given| &given.said) {
         Some(Said::Lines(lines)) => {
             let word = lines.first().map_or("", String::as_str);
@@ -341,12 +341,12 @@ fn named<'a>(typed: &[OsString], known: &'a [Known]) -> BTreeSet<&'a str> {
     named
 }
 
-fn missing(option: &str, host: &dyn Host) -> Explained {
+fn missing(option: &str, host: &dyn Host) -> Diagnostic {
     let example = match option {
         "key" => "awskms:///alias/release-signer",
         _ => "s3://my-bucket/myapp:v1.0",
     };
-    Explained::usage(
+    Diagnostic::usage(
         format!("the job does not say `{option}`"),
         format!("add `{}`", host.option(option, Some(example))),
     )

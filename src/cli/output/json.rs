@@ -6,10 +6,10 @@ use s3lo_core::verdict::Verdict;
 use serde::Serialize;
 
 use crate::cli::setup::Say;
-use crate::diagnostic::Explained;
+use crate::diagnostic::Diagnostic;
 use crate::image::Image;
 use crate::key::KeyRef;
-use crate::key::vault::help::held_back;
+use crate::key::vault::help::withheld;
 use crate::sign::{Signed, Status};
 use crate::verify::{Decision, KeyOutcome, Outcome};
 use crate::{sign, verify};
@@ -33,13 +33,13 @@ struct ErrorFields {
     help: String,
 }
 
-impl From<Explained> for ErrorFields {
+impl From<Diagnostic> for ErrorFields {
     fn from(
-        Explained {
+        Diagnostic {
             code,
             message,
             help,
-        }: Explained,
+        }: Diagnostic,
     ) -> Self {
         Self {
             code,
@@ -49,8 +49,8 @@ impl From<Explained> for ErrorFields {
     }
 }
 
-impl From<Explained> for Failed {
-    fn from(explained: Explained) -> Self {
+impl From<Diagnostic> for Failed {
+    fn from(explained: Diagnostic) -> Self {
         Self {
             error: explained.into(),
         }
@@ -139,7 +139,7 @@ impl SignElement {
                 },
                 Err(error) => SignResult::Failed {
                     key_ref: several.then_some(key_ref),
-                    error: say(Explained::new(error)).into(),
+                    error: say(Diagnostic::new(error)).into(),
                 },
             },
         }
@@ -275,15 +275,15 @@ impl VerifyResult {
                 .map(|time| time.to_string()),
             schema_version: valid.map(|valid| valid.schema.version()),
             note: key_ref
-                .zip(key.and_then(|key| key.held_back.as_ref()))
-                .map(|(key, versions)| held_back(key, versions)),
+                .zip(key.and_then(|key| key.withheld.as_ref()))
+                .map(|(key, versions)| withheld(key, versions)),
         }
     }
 
     fn failed(key_ref: Option<&KeyRef>, error: &verify::Error, say: Say) -> Self {
         Self::Failed {
             key_ref: key_ref.map(|key| key.as_str().to_owned()),
-            error: say(Explained::new(error)).into(),
+            error: say(Diagnostic::new(error)).into(),
         }
     }
 }

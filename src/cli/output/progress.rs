@@ -33,7 +33,7 @@ pub(crate) async fn work_on<T: Clone, F: Future<Output = T>>(
         }
     };
     let work = |_, image: &Image| work(image.clone());
-    let results = tasks::run(images, concurrency, work, done).await;
+    let results = tasks::run_all(images, concurrency, work, done).await;
     if let Some(bar) = bar {
         bar.finish_and_clear();
         let mut all = images.iter().zip(&results);

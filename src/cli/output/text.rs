@@ -4,10 +4,10 @@ use std::io::{self, Write};
 
 use s3lo_core::verdict::Verdict;
 
-use crate::diagnostic::Explained;
+use crate::diagnostic::Diagnostic;
 use crate::image::Image;
 use crate::key::KeyRef;
-use crate::key::vault::help::held_back;
+use crate::key::vault::help::withheld;
 use crate::sign::{Signed, Status};
 use crate::text::printable;
 use crate::verify::{KeyOutcome, Outcome};
@@ -81,9 +81,9 @@ pub(crate) fn not_verified(
     writeln!(err, "  {}", printable(&outcome.reason()))?;
     for (key, outcome) in keys.iter().zip(&outcome.keys) {
         if let Ok(outcome) = outcome
-            && let Some(versions) = &outcome.held_back
+            && let Some(versions) = &outcome.withheld
         {
-            writeln!(err, "  note: {}", held_back(key, versions))?;
+            writeln!(err, "  note: {}", withheld(key, versions))?;
         }
     }
     if keys.len() < 2 {
@@ -108,7 +108,7 @@ pub(crate) fn not_verified(
 /// An error, and the images that it befell where there were several.
 pub(crate) fn error(
     err: &mut dyn Write,
-    explained: &Explained,
+    explained: &Diagnostic,
     images: &[String],
 ) -> io::Result<()> {
     let mut explained = explained.clone();

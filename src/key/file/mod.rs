@@ -7,14 +7,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use s3lo_core::crypto::algorithm::KeyType;
 use s3lo_core::crypto::pem::MAX_BYTES;
-use s3lo_core::crypto::private::{PrivateKey, Sealed};
+use s3lo_core::crypto::private::{KeyFile, PrivateKey};
 use s3lo_core::crypto::public::PublicKey;
 use s3lo_core::crypto::{cosign, pem, private};
 use secrecy::SecretSlice;
 use zeroize::Zeroizing;
 
 use crate::key::{Error, KeyRef, Signature, Signer, Source};
-use crate::tasks::blocking;
+use crate::tasks::run_blocking;
 
 /// Where the password of an encrypted key comes from.
 #[derive(Clone, Default)]
@@ -52,7 +52,7 @@ impl Signer for FileSigner {
             // Milliseconds, where a curve takes a tenth of one: less than the way to another thread.
             KeyType::Rsa2048 | KeyType::Rsa3072 | KeyType::Rsa4096 => {
                 let (key, payload) = (Arc::clone(&self.key), payload.to_vec());
-                blocking(move || key.sign(&payload)).await
+                run_blocking(move || key.sign(&payload)).await
             }
             KeyType::P256 | KeyType::P384 | KeyType::P521 | KeyType::Ed25519 => {
                 self.key.sign(payload)
@@ -75,9 +75,9 @@ impl Signer for FileSigner {
 ///
 /// [`Error`] if the key is not there, not a private key, or not opened by the password.
 pub async fn open_signer(key: KeyRef, passwords: Passwords) -> Result<FileSigner, Error> {
-    blocking(move || {
+    run_blocking(move || {
         let text = read(&key)?;
-        let sealed = Sealed::from_pem(&text).map_err(|source| Error::Private {
+        let sealed = KeyFile::from_pem(&text).map_err(|source| Error::Private {
             key: key.clone(),
             source,
         })?;
@@ -96,14 +96,14 @@ pub async fn open_signer(key: KeyRef, passwords: Passwords) -> Result<FileSigner
 ///
 /// [`Error`] if the key is not there, not a key, or not opened by the password.
 pub async fn open_public(key: KeyRef, passwords: Passwords) -> Result<PublicKey, Error> {
-    blocking(move || {
+    run_blocking(move || {
         let text = read(&key)?;
         let wrong = |source| Error::Public {
             key: key.clone(),
             source,
         };
         let block = pem::block(&text).map_err(|error| wrong(error.into()))?;
-        match Sealed::from_block(&block) {
+        match KeyFile::from_block(&block) {
             Ok(sealed) => Ok(unseal(&key, sealed, &passwords)?.public().clone()),
             Err(private::Error::PublicKey | private::Error::Label { .. }) => {
                 PublicKey::from_block(&block).map_err(wrong)
@@ -115,10 +115,10 @@ pub async fn open_public(key: KeyRef, passwords: Passwords) -> Result<PublicKey,
     .await
 }
 
-fn unseal(key: &KeyRef, sealed: Sealed, passwords: &Passwords) -> Result<PrivateKey, Error> {
+fn unseal(key: &KeyRef, sealed: KeyFile, passwords: &Passwords) -> Result<PrivateKey, Error> {
     let encrypted = match sealed {
-        Sealed::Open(private) => return Ok(*private),
-        Sealed::Encrypted(encrypted) => encrypted,
+        KeyFile::Plain(private) => return Ok(*private),
+        KeyFile::Encrypted(encrypted) => encrypted,
     };
     let asked = match (&passwords.variable, passwords.ask) {
         (None, Some(ask)) => Some(ask(key).map_err(|error| Error::Unreadable {

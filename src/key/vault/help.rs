@@ -4,7 +4,7 @@ use crate::diagnostic::Explain;
 use crate::key::vault::client::address::Service;
 use crate::key::vault::signer::Error;
 use crate::key::vault::{transit_key, uri};
-use crate::key::{HeldBack, KeyRef, Source};
+use crate::key::{KeyRef, Source, WithheldVersions};
 
 impl Explain for uri::Error {
     fn code(&self) -> &'static str {
@@ -48,13 +48,13 @@ pub(crate) fn code(error: &Error) -> &'static str {
 }
 
 /// Why a signature may be there that is not found.
-pub fn held_back(
+pub fn withheld(
     key: &KeyRef,
-    HeldBack {
+    WithheldVersions {
         path,
         oldest,
         available,
-    }: &HeldBack,
+    }: &WithheldVersions,
 ) -> String {
     let cli = cli(key);
     let not_looked_for =

@@ -20,7 +20,7 @@ use crate::key::vault::client::session::Vault;
 use crate::key::vault::transit_key;
 use crate::key::vault::transit_key::Versions;
 use crate::key::vault::uri::{Mount, Name};
-use crate::key::{HeldBack, KeyRef, PublicKeys, Signature, Signer};
+use crate::key::{KeyRef, PublicKeys, Signature, Signer, WithheldVersions};
 
 /// A key, and the Vault that holds it.
 #[derive(Clone)]
@@ -86,9 +86,9 @@ impl TransitKey {
     fn public_keys(&self, versions: &Versions) -> Result<PublicKeys, Error> {
         let keys = versions.public_keys(self.name.version)?;
         let oldest = versions.oldest_of_fewer();
-        let held_back = oldest.filter(|_| self.name.version.is_none());
+        let withheld = oldest.filter(|_| self.name.version.is_none());
         Ok(
-            keys.without_older(held_back.map(|(oldest, available)| HeldBack {
+            keys.without_older(withheld.map(|(oldest, available)| WithheldVersions {
                 path: self.path(),
                 oldest,
                 available,

@@ -24,7 +24,7 @@ use s3lo_core::manifest;
 
 use crate::aws::error::Answer;
 use crate::store::{Error, Listing, Object, Store, Version};
-use crate::tasks::blocking;
+use crate::tasks::run_blocking;
 
 /// A directory that holds a store.
 #[derive(Clone, Debug)]
@@ -61,7 +61,7 @@ impl Store for LocalStore {
 
     async fn read(&self, key: &str, limit: u64) -> Result<Object, Error> {
         let place = self.at(key);
-        blocking(move || place.read_below(&place.root()?, &place.path(), limit)).await
+        run_blocking(move || place.read_below(&place.root()?, &place.path(), limit)).await
     }
 
     async fn read_unless(
@@ -76,17 +76,17 @@ impl Store for LocalStore {
 
     async fn create(&self, key: &str, bytes: &[u8]) -> Result<(), Error> {
         let (place, bytes) = (self.at(key), bytes.to_vec());
-        blocking(move || place.write(&place.made_folder()?, &bytes, None)).await
+        run_blocking(move || place.write(&place.made_folder()?, &bytes, None)).await
     }
 
     async fn replace(&self, key: &str, bytes: &[u8], version: &Version) -> Result<(), Error> {
         let (place, bytes, version) = (self.at(key), bytes.to_vec(), version.clone());
-        blocking(move || place.write(&place.folder()?, &bytes, Some(&version))).await
+        run_blocking(move || place.write(&place.folder()?, &bytes, Some(&version))).await
     }
 
     async fn list(&self, prefix: &str) -> Result<Listing, Error> {
         let place = self.at(prefix);
-        blocking(move || place.list()).await
+        run_blocking(move || place.list()).await
     }
 }
 

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use s3lo_core::crypto::private::{PrivateKey, Sealed};
+use s3lo_core::crypto::private::{KeyFile, PrivateKey};
 use s3lo_core::crypto::public::PublicKey;
 use s3lo_core::manifest::Manifest;
 use s3lo_core::payload::Schema;
@@ -232,9 +232,9 @@ impl Case for PrivateKeyCase {
 }
 
 fn open(text: &[u8], password: &str) -> Result<PrivateKey, s3lo_core::crypto::private::Error> {
-    match Sealed::from_pem(text)? {
-        Sealed::Open(key) => Ok(*key),
-        Sealed::Encrypted(key) => {
+    match KeyFile::from_pem(text)? {
+        KeyFile::Plain(key) => Ok(*key),
+        KeyFile::Encrypted(key) => {
             PrivateKey::from_pkcs8(&key.open(&password.as_bytes().to_vec().into())?)
         }
     }

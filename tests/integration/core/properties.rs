@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use s3lo_core::crypto::algorithm::Algorithm;
 use s3lo_core::crypto::cosign::EncryptedKey;
 use s3lo_core::crypto::pem;
-use s3lo_core::crypto::private::Sealed;
+use s3lo_core::crypto::private::KeyFile;
 use s3lo_core::crypto::public::{KeyId, PublicKey};
 use s3lo_core::digest::Digest;
 use s3lo_core::manifest::Manifest;
@@ -258,7 +258,7 @@ proptest! {
         let _ = PublicKey::from_spki(&bytes);
         let _ = PublicKey::from_pkcs1(&bytes);
         let _ = EncryptedKey::parse(&bytes);
-        let _ = Sealed::from_pem(&bytes);
+        let _ = KeyFile::from_pem(&bytes);
         if let Ok(key) = PublicKey::from_pem(&bytes) {
             prop_assert!(!key.verifies(b"payload", &bytes));
             prop_assert_eq!(&PublicKey::from_spki(key.spki()), &Ok(key));

@@ -1,6 +1,5 @@
 //! The faults themselves: what is answered in place of an answer, and what happens meanwhile.
 
-
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine as _;
