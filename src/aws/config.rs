@@ -14,14 +14,14 @@ use tokio::time::Instant;
 
 use crate::aws::account::Checked;
 use crate::aws::arn::{Account, Arn, is_region};
-use crate::aws::credentials::Primed;
+use crate::aws::credentials::PrefetchedCredentials;
 use crate::aws::role::{Provider, Role};
 use crate::aws::{credentials, error, retry, role, session_name};
 use crate::diagnostic::Explain;
 use crate::environment;
 use crate::environment::variable;
-use crate::identity::ci_system::Ci;
-use crate::identity::token_source::{RelyingParty, Source};
+use crate::identity::ci_system::CiSystem;
+use crate::identity::token_source::{RelyingParty, TokenSource};
 use crate::identity::{jwt, token_source};
 use crate::mask::Mask;
 use crate::net::retry::ATTEMPTS;
@@ -33,13 +33,13 @@ const RENEWAL: Duration = Duration::from_secs(120);
 
 /// What a run asks for.
 #[derive(Clone, Debug)]
-pub struct Wishes {
+pub struct Options {
     /// The region, where the user names one.
     pub region: Option<String>,
     /// A key by its ARN, whose region stands in where none is named.
     pub key: Option<Arn>,
     /// The role to assume.
-    pub role: RoleWishes,
+    pub role: RoleOptions,
     /// The accounts that role and keys may belong to; any, if none are named.
     pub allowed_accounts: Vec<Account>,
     /// Who is told of tokens and sessions.
@@ -50,7 +50,7 @@ pub struct Wishes {
 
 /// What a user says of the role. What is not said comes from the CI system.
 #[derive(Clone, Debug, Default)]
-pub struct RoleWishes {
+pub struct RoleOptions {
     /// The role.
     pub arn: Option<Arn>,
     /// The session's name.
@@ -79,7 +79,7 @@ pub struct Aws {
     /// When to give up.
     pub deadline: Instant,
     role: Option<Provider>,
-    credentials: Option<Primed>,
+    credentials: Option<PrefetchedCredentials>,
 }
 
 impl Aws {
@@ -91,7 +91,7 @@ impl Aws {
     /// # Errors
     ///
     /// [`Error`] for what is set and means nothing.
-    pub async fn configure(wishes: Wishes) -> Result<Self, Error> {
+    pub async fn configure(options: Options) -> Result<Self, Error> {
         let attempts = attempts()?;
         check_retry_mode()?;
         for name in ["AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"] {
@@ -109,12 +109,12 @@ impl Aws {
         ] {
             check_file(variable)?;
         }
-        let role = role(&wishes)?;
+        let role = role(&options)?;
         if let Some(role) = &role {
-            role::allowed(&wishes.allowed_accounts, &role.arn)?;
+            role::allowed(&options.allowed_accounts, &role.arn)?;
         }
         let http = http::client(ca_bundle::from_environment()?);
-        let named = RegionProviderChain::first_try(wishes.region.clone().map(Region::new))
+        let named = RegionProviderChain::first_try(options.region.clone().map(Region::new))
             .or_else(EnvironmentVariableRegionProvider::new())
             .or_else(ProfileFileRegionProvider::new())
             .region()
@@ -125,7 +125,7 @@ impl Aws {
             });
         }
         let region = named.clone().unwrap_or_else(|| {
-            let of_key = wishes.key.as_ref().map(|key| key.region.clone());
+            let of_key = options.key.as_ref().map(|key| key.region.clone());
             let of_role = || role.as_ref().map(|role| role.arn.home_region().to_owned());
             Region::new(
                 of_key
@@ -146,9 +146,9 @@ impl Aws {
             .identity_cache(IdentityCache::lazy().load_timeout(RENEWAL).build())
             .load()
             .await;
-        let role = role.map(|role| Provider::new(role, &anonymous, http.clone(), wishes.deadline));
+        let role = role.map(|role| Provider::new(role, &anonymous, http.clone(), options.deadline));
         let credentials = match &role {
-            Some(role) => Primed::new(role.clone()),
+            Some(role) => PrefetchedCredentials::new(role.clone()),
             None => {
                 let config = ProviderConfig::without_region()
                     .with_region(Some(region))
@@ -156,8 +156,8 @@ impl Aws {
                     .with_use_fips(anonymous.use_fips())
                     .with_use_dual_stack(anonymous.use_dual_stack());
                 let chain = credentials::chain(&config)?;
-                let accounts = wishes.allowed_accounts.clone();
-                Primed::new(Checked::new(chain, &anonymous, accounts))
+                let accounts = options.allowed_accounts.clone();
+                PrefetchedCredentials::new(Checked::new(chain, &anonymous, accounts))
             }
         };
         let config = anonymous
@@ -169,8 +169,8 @@ impl Aws {
             config,
             anonymous,
             named_region: named.map(|region| region.to_string()),
-            allowed_accounts: wishes.allowed_accounts,
-            deadline: wishes.deadline,
+            allowed_accounts: options.allowed_accounts,
+            deadline: options.deadline,
             role,
             credentials: Some(credentials),
         })
@@ -203,10 +203,10 @@ impl Aws {
     /// allowed.
     pub async fn assume(&self) -> Result<(), role::Error> {
         if let Some(role) = &self.role {
-            role.warm();
+            role.preconnect();
         }
         if let Some(credentials) = &self.credentials
-            && let Err(error) = credentials.prime().await
+            && let Err(error) = credentials.prefetch().await
         {
             return Err(match error::of_credentials(&error) {
                 error::Error::Role(error) => *error,
@@ -226,16 +226,16 @@ const SHORTEST_SESSION: Duration = Duration::from_secs(15 * 60);
 /// A role allows this much unless its maximum is raised.
 const USUAL_SESSION: Duration = Duration::from_secs(60 * 60);
 
-fn role(wishes: &Wishes) -> Result<Option<Role>, Error> {
-    let RoleWishes {
+fn role(options: &Options) -> Result<Option<Role>, Error> {
+    let RoleOptions {
         arn,
         session_name,
         duration,
         audience,
         mut token_file,
         token_variable,
-    } = wishes.role.clone();
-    let ci = Ci::detect();
+    } = options.role.clone();
+    let ci = CiSystem::detect();
     let by_flag = token_file.is_some() || token_variable.is_some();
     let arn = match arn {
         Some(arn) => arn,
@@ -261,18 +261,18 @@ fn role(wishes: &Wishes) -> Result<Option<Role>, Error> {
         }
     };
     let source = match (token_file, token_variable) {
-        (Some(path), _) => Source::File(path),
+        (Some(path), _) => TokenSource::File(path),
         (None, Some(name)) if !environment::is_name(&name) => {
             return Err(Error::TokenPlace("--web-identity-token-env"));
         }
-        (None, Some(name)) => Source::Variable(name),
-        (None, None) => Source::detect(ci, RelyingParty::Sts)?,
+        (None, Some(name)) => TokenSource::Variable(name),
+        (None, None) => TokenSource::detect(ci, RelyingParty::Sts)?,
     };
     // What is wrong here may be the token itself, and is not repeated.
-    if let Source::File(path) = &source
+    if let TokenSource::File(path) = &source
         && (path.is_empty() || jwt::is_token(path))
     {
-        return Err(Error::TokenPlace(match wishes.role.token_file {
+        return Err(Error::TokenPlace(match options.role.token_file {
             Some(_) => "--web-identity-token-file",
             None => "AWS_WEB_IDENTITY_TOKEN_FILE",
         }));
@@ -292,7 +292,7 @@ fn role(wishes: &Wishes) -> Result<Option<Role>, Error> {
             None => session_name::of_run(ci),
         },
     };
-    let left = wishes.deadline.saturating_duration_since(Instant::now());
+    let left = options.deadline.saturating_duration_since(Instant::now());
     let audience = audience.unwrap_or_else(|| match arn.partition.as_str() {
         "aws-cn" => "sts.amazonaws.com.cn".to_owned(),
         _ => "sts.amazonaws.com".to_owned(),
@@ -303,8 +303,8 @@ fn role(wishes: &Wishes) -> Result<Option<Role>, Error> {
         duration: duration.unwrap_or_else(|| left.clamp(SHORTEST_SESSION, USUAL_SESSION)),
         audience,
         source,
-        allowed_accounts: wishes.allowed_accounts.clone(),
-        mask: wishes.mask.clone(),
+        allowed_accounts: options.allowed_accounts.clone(),
+        mask: options.mask.clone(),
     }))
 }
 

@@ -143,12 +143,12 @@ where
 /// Credentials that were fetched once before the first call, so that what is wrong with them is told once,
 /// and the provider that renews them. Its copies are one.
 #[derive(Clone, Debug)]
-pub(crate) struct Primed {
+pub(crate) struct PrefetchedCredentials {
     inner: SharedCredentialsProvider,
     first: Arc<Mutex<Option<Credentials>>>,
 }
 
-impl Primed {
+impl PrefetchedCredentials {
     pub(crate) fn new(inner: impl ProvideCredentials + 'static) -> Self {
         Self {
             inner: SharedCredentialsProvider::new(inner),
@@ -157,14 +157,14 @@ impl Primed {
     }
 
     /// Fetches them.
-    pub(crate) async fn prime(&self) -> Result<(), CredentialsError> {
+    pub(crate) async fn prefetch(&self) -> Result<(), CredentialsError> {
         let credentials = self.inner.provide_credentials().await?;
         *self.first.lock().unwrap_or_else(PoisonError::into_inner) = Some(credentials);
         Ok(())
     }
 }
 
-impl ProvideCredentials for Primed {
+impl ProvideCredentials for PrefetchedCredentials {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,

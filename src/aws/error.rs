@@ -16,7 +16,7 @@ use crate::net::http::request_id;
 
 /// What a service said, kept word for word for the person who must find it again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Answer {
+pub struct ErrorResponse {
     /// The HTTP status.
     pub status: Option<u16>,
     /// The service's error code.
@@ -31,7 +31,7 @@ pub struct Answer {
 /// resource in the messages that matter most.
 const LONGEST_MESSAGE: usize = 600;
 
-impl Answer {
+impl ErrorResponse {
     /// What `error` holds of it, if the service answered at all.
     pub fn of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<Self> {
         let response = error.raw_response()?;
@@ -58,7 +58,7 @@ impl Answer {
     }
 
     /// Whether the same request may succeed a moment later.
-    pub fn is_passing(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         self.is_throttled()
             || self
                 .status
@@ -90,7 +90,7 @@ impl Answer {
     }
 }
 
-impl fmt::Display for Answer {
+impl fmt::Display for ErrorResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let code = self.code.as_deref();
         let name = match (code, self.status) {
@@ -124,7 +124,7 @@ pub enum Error {
         /// The service's `Date`.
         server_time: Option<String>,
         /// What the service said.
-        answer: Answer,
+        answer: ErrorResponse,
     },
     /// The request cannot be made of what is configured.
     #[error("no request to {service} can be made: {reason}")]
@@ -140,7 +140,7 @@ pub enum Error {
         /// The service.
         service: &'static str,
         /// What the service said.
-        answer: Answer,
+        answer: ErrorResponse,
     },
     /// The credentials were valid once.
     #[error("the session of the AWS credentials has expired: {service} answered {answer}")]
@@ -148,7 +148,7 @@ pub enum Error {
         /// The service.
         service: &'static str,
         /// What the service said.
-        answer: Answer,
+        answer: ErrorResponse,
     },
     /// No credentials were found.
     #[error("there are no AWS credentials: {reason}")]
@@ -171,9 +171,9 @@ pub enum Failure {
     /// Credentials or clock.
     Common(Error),
     /// The caller may not.
-    Denied(Answer),
+    Denied(ErrorResponse),
     /// An answer with an error that has its meaning in the service.
-    Refused(Answer),
+    Refused(ErrorResponse),
     /// No answer, or none that could be read; what happened.
     Unreachable(String),
 }
@@ -184,7 +184,7 @@ impl Failure {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        let answer = match (error, Answer::of(error)) {
+        let answer = match (error, ErrorResponse::of(error)) {
             // What arrived was not what the service writes, whatever its status says.
             (SdkError::ResponseError(_), Some(_)) => {
                 return Self::Unreachable(format!(

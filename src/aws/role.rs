@@ -19,16 +19,16 @@ use aws_smithy_types::retry::RetryConfig;
 use tokio::time::Instant;
 
 use crate::aws::arn::{Account, Arn};
-use crate::aws::error::{Answer, Failure};
+use crate::aws::error::{ErrorResponse, Failure};
 use crate::aws::{error, preconnect, retry, trust_policy};
 use crate::diagnostic::Explain;
-use crate::identity::jwt::{Claims, Token};
+use crate::identity::jwt::{Claims, IdentityToken};
 use crate::identity::token_source;
-use crate::identity::token_source::Source;
+use crate::identity::token_source::TokenSource;
 use crate::mask::Mask;
 use crate::net::ca_bundle::untrusted_certificate_help;
 use crate::net::error_chain::find_source;
-use crate::net::retry::{Backoff, Chance, Throttle};
+use crate::net::retry::{Backoff, Retry, Throttle};
 use crate::net::url::is_guarded;
 
 /// What to assume, as whom, with what.
@@ -43,7 +43,7 @@ pub struct Role {
     /// For whom the token is.
     pub audience: String,
     /// Where tokens come from.
-    pub source: Source,
+    pub source: TokenSource,
     /// The accounts that the session may belong to; any, if none are named.
     pub allowed_accounts: Vec<Account>,
     /// Who is told of tokens and sessions.
@@ -78,20 +78,23 @@ impl Provider {
     }
 
     /// Opens a connection to STS, if the token has to be asked for first.
-    pub fn warm(&self) {
-        if matches!(self.role.source, Source::GitHub { .. } | Source::Buildkite) {
+    pub fn preconnect(&self) {
+        if matches!(
+            self.role.source,
+            TokenSource::GitHub { .. } | TokenSource::Buildkite
+        ) {
             preconnect::sts(&self.sts);
         }
     }
 
     async fn exchange(&self) -> Result<Credentials, Error> {
         let backoff = Backoff::new(self.attempts, self.deadline, Throttle::default());
-        let chance = |error: &Error| match error {
-            error if error.is_lasting(&self.role.source) => Chance::None,
-            error if error.is_throttled() => Chance::Throttled,
-            _ => Chance::Passing,
+        let classify = |error: &Error| match error {
+            error if error.is_permanent(&self.role.source) => Retry::No,
+            error if error.is_throttled() => Retry::Throttled,
+            _ => Retry::Transient,
         };
-        backoff.until_done(|| self.once(), chance).await
+        backoff.until_done(|| self.once(), classify).await
     }
 
     async fn once(&self) -> Result<Credentials, Error> {
@@ -101,7 +104,7 @@ impl Provider {
         self.ask(&token).await
     }
 
-    async fn ask(&self, token: &Token) -> Result<Credentials, Error> {
+    async fn ask(&self, token: &IdentityToken) -> Result<Credentials, Error> {
         let role = &self.role;
         let seconds = i32::try_from(role.duration.as_secs()).unwrap_or(i32::MAX);
         let asked = self
@@ -127,9 +130,9 @@ impl Provider {
     }
 
     /// What STS said of the token; or that it was not STS, or could not say.
-    fn refused(&self, token: &Token, answer: Answer) -> Error {
+    fn refused(&self, token: &IdentityToken, answer: ErrorResponse) -> Error {
         if answer.code.is_none()
-            || (answer.is_passing() && answer.code() != "IDPCommunicationError")
+            || (answer.is_transient() && answer.code() != "IDPCommunicationError")
         {
             return Error::Service { answer };
         }
@@ -271,7 +274,7 @@ pub enum Error {
     #[error("GetCallerIdentity failed: {answer}")]
     Caller {
         /// What was said.
-        answer: Answer,
+        answer: ErrorResponse,
     },
     /// The clock, or something else that is not about the role.
     #[error(transparent)]
@@ -301,13 +304,13 @@ pub enum Error {
         /// What the token says.
         claims: Claims,
         /// What STS said.
-        answer: Answer,
+        answer: ErrorResponse,
     },
     /// STS failed, or what answers there is not STS.
     #[error("AssumeRoleWithWebIdentity failed: {answer}")]
     Service {
         /// What was said.
-        answer: Answer,
+        answer: ErrorResponse,
     },
     /// There is no token.
     #[error(transparent)]
@@ -322,11 +325,11 @@ pub enum Error {
 
 impl Error {
     /// Whether trying again is in vain.
-    fn is_lasting(&self, source: &Source) -> bool {
+    fn is_permanent(&self, source: &TokenSource) -> bool {
         let answer = match self {
             Self::Unreachable { .. } => return false,
-            Self::Service { answer } => return !answer.is_passing(),
-            Self::Token(error) => return error.is_lasting(),
+            Self::Service { answer } => return !answer.is_transient(),
+            Self::Token(error) => return error.is_permanent(),
             Self::Refused { answer, .. } => answer,
             _ => return true,
         };
@@ -376,7 +379,7 @@ impl Explain for Error {
                 "give STS an `https://` URL; to move S3 alone, set AWS_ENDPOINT_URL_S3 in place of AWS_ENDPOINT_URL".to_owned()
             }
             Self::Refused { role, duration, claims, answer } => trust_policy::advice(role, *duration, claims, answer),
-            Self::Caller { answer } | Self::Service { answer } if answer.is_passing() => {
+            Self::Caller { answer } | Self::Service { answer } if answer.is_transient() => {
                 "STS failed repeatedly; run it again later, or give it longer with `--timeout`".to_owned()
             }
             Self::Caller { .. } | Self::Service { .. } => {

@@ -1,12 +1,12 @@
 //! The name of a role session.
 
 use crate::environment::variable;
-use crate::identity::ci_system::Ci;
+use crate::identity::ci_system::CiSystem;
 
 /// The session name of this run: repository and run, so that CloudTrail tells one run from another.
-pub fn of_run(ci: Option<Ci>) -> String {
+pub fn of_run(ci: Option<CiSystem>) -> String {
     let value = |name| variable(name).ok().flatten().unwrap_or_default();
-    match ci.map(Ci::run_variables) {
+    match ci.map(CiSystem::run_variables) {
         None => "s3lo".to_owned(),
         Some((repository, run)) => joined(&value(repository), &value(run)),
     }

@@ -6,12 +6,17 @@ use s3lo_core::text::clipped;
 use serde_json::Value;
 
 use crate::aws::arn::Arn;
-use crate::aws::error::Answer;
+use crate::aws::error::ErrorResponse;
 use crate::identity::jwt::{Audience, Claims};
 use crate::text::quoted;
 
 /// What to change in IAM, by what STS said.
-pub(crate) fn advice(role: &Arn, duration: Duration, claims: &Claims, answer: &Answer) -> String {
+pub(crate) fn advice(
+    role: &Arn,
+    duration: Duration,
+    claims: &Claims,
+    answer: &ErrorResponse,
+) -> String {
     let issuer = clipped(&claims.issuer);
     let provider = issuer.strip_prefix("https://").unwrap_or(&issuer);
     let audience = clipped(&claims.audience.to_string());

@@ -11,7 +11,7 @@ pub mod wording;
 
 use crate::ci::system::{azure, buildkite, github, gitlab, plain};
 use crate::environment::says_true;
-use crate::identity::ci_system::Ci;
+use crate::identity::ci_system::CiSystem;
 
 /// A CI system's language on stdout. What is returned is whole lines, or nothing where the system has no word
 /// for it. Whatever is given may be hostile.
@@ -87,10 +87,10 @@ pub enum Kind {
 
 /// The CI system that this process runs in, by the variables that it sets.
 pub fn detect() -> &'static dyn Host {
-    match Ci::detect() {
-        Some(Ci::GitHub) => &github::GitHub,
-        Some(Ci::GitLab) => &gitlab::GitLab,
-        Some(Ci::Buildkite) => &buildkite::Buildkite,
+    match CiSystem::detect() {
+        Some(CiSystem::GitHub) => &github::GitHub,
+        Some(CiSystem::GitLab) => &gitlab::GitLab,
+        Some(CiSystem::Buildkite) => &buildkite::Buildkite,
         _ if says_true("TF_BUILD") => &azure::Azure,
         _ => &plain::Plain,
     }

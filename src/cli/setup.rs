@@ -11,7 +11,7 @@ use s3lo_core::reference::{Reference, Scheme};
 use tokio::time::{Instant, timeout_at};
 
 use crate::aws::config;
-use crate::aws::config::{Aws, RoleWishes};
+use crate::aws::config::{Aws, RoleOptions};
 use crate::cli::args::{AwsArgs, ImageArgs, VaultArgs};
 use crate::cli::password;
 use crate::diagnostic::Diagnostic;
@@ -229,10 +229,10 @@ async fn configure(
         Source::AwsKms(name) => name.arn(),
         _ => None,
     });
-    let wishes = config::Wishes {
+    let wishes = config::Options {
         region: args.region.clone(),
         key: arn.cloned(),
-        role: RoleWishes {
+        role: RoleOptions {
             arn: args.role_arn.clone(),
             session_name: args.role_session_name.clone(),
             duration: args.role_duration,
@@ -261,8 +261,8 @@ async fn ready(
         return Ok(());
     };
     if cloud.assumes_a_role() {
-        stores.values().for_each(|store| store.warm());
-        keys.warm();
+        stores.values().for_each(|store| store.preconnect());
+        keys.preconnect();
     }
     // A login to Vault takes its way meanwhile. It holds up nothing, and is waited for where it is needed.
     let assume = pin!(timeout_at(deadline, cloud.assume()));

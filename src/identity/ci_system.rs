@@ -6,7 +6,7 @@ use crate::identity::token_source::RelyingParty;
 /// A CI system that gives its jobs an identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Ci {
+pub enum CiSystem {
     /// Bitbucket Pipelines.
     Bitbucket,
     /// Buildkite.
@@ -19,7 +19,7 @@ pub enum Ci {
     GitLab,
 }
 
-impl Ci {
+impl CiSystem {
     /// The one that this process runs in, by the variables that it sets.
     pub fn detect() -> Option<Self> {
         let set = |name| matches!(variable(name), Ok(Some(_)));
@@ -69,5 +69,5 @@ pub fn in_any() -> bool {
     let set =
         |name| matches!(variable(name), Ok(Some(text)) if !text.eq_ignore_ascii_case("false"));
     let others = ["CI", "JENKINS_URL", "TF_BUILD", "TEAMCITY_VERSION"];
-    Ci::detect().is_some() || others.into_iter().any(set)
+    CiSystem::detect().is_some() || others.into_iter().any(set)
 }

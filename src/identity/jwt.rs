@@ -13,12 +13,12 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 /// A JWT ([RFC 7519](https://www.rfc-editor.org/rfc/rfc7519)), in form: only STS can tell who made it.
-pub struct Token {
+pub struct IdentityToken {
     text: SecretString,
     claims: Claims,
 }
 
-impl Token {
+impl IdentityToken {
     /// Reads one. What stands around it is not part of it.
     pub(crate) fn new(text: SecretString) -> Option<Self> {
         let trimmed = text.expose_secret().trim();
@@ -46,7 +46,7 @@ impl Token {
 
 /// Whether a text is a token rather than the place of one.
 pub(crate) fn is_token(text: &str) -> bool {
-    Token::new(SecretString::from(text)).is_some()
+    IdentityToken::new(SecretString::from(text)).is_some()
 }
 
 /// What a trust policy compares.
@@ -109,13 +109,16 @@ mod tests {
     #[test]
     fn a_token_is_three_parts_of_which_the_second_is_claims() {
         let claims = BASE64_URL_SAFE_NO_PAD.encode(r#"{"iss":"i","aud":["a","b"],"sub":"s"}"#);
-        let token = Token::new(SecretString::from(format!("h.{claims}.s\n"))).unwrap();
+        let token = IdentityToken::new(SecretString::from(format!("h.{claims}.s\n"))).unwrap();
         assert_eq!(token.secret(), format!("h.{claims}.s"));
         assert_eq!(token.claims().audience.to_string(), "a, b");
         for text in ["", "a.b", "a.b.c", "a.b.c.d", "{}", "h h.e30.s"] {
-            assert!(Token::new(SecretString::from(text)).is_none(), "{text}");
+            assert!(
+                IdentityToken::new(SecretString::from(text)).is_none(),
+                "{text}"
+            );
         }
         let long = format!("h.{claims}.{}", "s".repeat(MOST));
-        assert!(Token::new(SecretString::from(long)).is_none());
+        assert!(IdentityToken::new(SecretString::from(long)).is_none());
     }
 }

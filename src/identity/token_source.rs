@@ -24,8 +24,8 @@ use tokio::time::timeout;
 use crate::diagnostic::Explain;
 use crate::environment;
 use crate::environment::variable;
-use crate::identity::ci_system::Ci;
-use crate::identity::jwt::{MOST, Token};
+use crate::identity::ci_system::CiSystem;
+use crate::identity::jwt::{IdentityToken, MOST};
 use crate::net::error_chain::innermost;
 use crate::net::url::{is_guarded, origin};
 use crate::net::{CONNECT_TIMEOUT, READ_TIMEOUT};
@@ -35,7 +35,7 @@ use crate::text::shown_path;
 /// Where tokens come from.
 #[derive(Clone)]
 #[non_exhaustive]
-pub enum Source {
+pub enum TokenSource {
     /// `buildkite-agent oidc request-token`.
     Buildkite,
     /// A file, read anew for each token.
@@ -60,13 +60,13 @@ pub enum RelyingParty {
     Vault,
 }
 
-impl Source {
+impl TokenSource {
     /// The one that the environment offers.
     ///
     /// # Errors
     ///
     /// [`Error::Missing`] if it offers none.
-    pub fn detect(ci: Option<Ci>, party: RelyingParty) -> Result<Self, Error> {
+    pub fn detect(ci: Option<CiSystem>, party: RelyingParty) -> Result<Self, Error> {
         if let (Some(url), Some(bearer)) = (
             variable("ACTIONS_ID_TOKEN_REQUEST_URL")?,
             variable("ACTIONS_ID_TOKEN_REQUEST_TOKEN")?,
@@ -82,7 +82,7 @@ impl Source {
             }
         }
         match (ci, party) {
-            (Some(Ci::Buildkite), _) => Ok(Self::Buildkite),
+            (Some(CiSystem::Buildkite), _) => Ok(Self::Buildkite),
             (_, RelyingParty::Sts) => match variable("AWS_WEB_IDENTITY_TOKEN_FILE")? {
                 Some(path) => Ok(Self::File(path)),
                 None => Err(Error::Missing { ci, party }),
@@ -101,7 +101,11 @@ impl Source {
     /// # Errors
     ///
     /// [`Error`] if there is none, or it is not a JWT.
-    pub async fn token(&self, audience: &str, http: &SharedHttpClient) -> Result<Token, Error> {
+    pub async fn token(
+        &self,
+        audience: &str,
+        http: &SharedHttpClient,
+    ) -> Result<IdentityToken, Error> {
         let text = match self {
             Self::Buildkite => from_agent(audience).await?,
             Self::File(path) => {
@@ -114,13 +118,13 @@ impl Source {
                 None => return Err(Error::Unset { name: name.clone() }),
             },
         };
-        Token::new(text).ok_or_else(|| Error::NotAToken {
+        IdentityToken::new(text).ok_or_else(|| Error::NotAToken {
             place: self.to_string(),
         })
     }
 }
 
-impl std::fmt::Display for Source {
+impl std::fmt::Display for TokenSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Buildkite => f.write_str("`buildkite-agent oidc request-token`"),
@@ -154,7 +158,7 @@ fn from_file(path: &str) -> Result<SecretString, Error> {
 async fn from_agent(audience: &str) -> Result<SecretString, Error> {
     let failed = |reason: String| Error::Agent {
         reason,
-        lasting: false,
+        permanent: false,
     };
     let mut agent = Command::new("buildkite-agent");
     agent
@@ -168,7 +172,7 @@ async fn from_agent(audience: &str) -> Result<SecretString, Error> {
         Ok(Err(error)) => {
             return Err(Error::Agent {
                 reason: error.to_string(),
-                lasting: true,
+                permanent: true,
             });
         }
         Ok(Ok(output)) => output,
@@ -176,7 +180,7 @@ async fn from_agent(audience: &str) -> Result<SecretString, Error> {
     if output.stdout.len() > MOST {
         return Err(Error::Agent {
             reason: "it answered with more than a token".to_owned(),
-            lasting: true,
+            permanent: true,
         });
     }
     if !output.status.success() {
@@ -272,7 +276,7 @@ async fn from_github(
         Ok(answered) => answered,
         Err(error) => Err(Error::Request {
             reason: innermost(&error),
-            lasting: false,
+            permanent: false,
         }),
     }
 }
@@ -289,13 +293,13 @@ fn answer(response: &HttpResponse) -> Result<SecretString, Error> {
                 Some(message) => format!("status {status}: {message}"),
                 None => format!("status {status}"),
             },
-            lasting: (400..500).contains(&status) && ![408, 425, 429].contains(&status),
+            permanent: (400..500).contains(&status) && ![408, 425, 429].contains(&status),
         });
     }
     let body = response.body().bytes().unwrap_or_default();
     let answer = serde_json::from_slice::<Answer>(body).map_err(|_| Error::Request {
         reason: "its answer is not the JSON that was expected".to_owned(),
-        lasting: false,
+        permanent: false,
     })?;
     Ok(SecretString::from(answer.value))
 }
@@ -338,13 +342,13 @@ pub enum Error {
         /// What happened.
         reason: String,
         /// Whether asking again is in vain.
-        lasting: bool,
+        permanent: bool,
     },
     /// The environment offers none.
     #[error("{}", missing(*ci, *party))]
     Missing {
         /// The CI system.
-        ci: Option<Ci>,
+        ci: Option<CiSystem>,
         /// Who was to believe it.
         party: RelyingParty,
     },
@@ -360,7 +364,7 @@ pub enum Error {
         /// What happened.
         reason: String,
         /// Whether asking again is in vain.
-        lasting: bool,
+        permanent: bool,
     },
     /// The file cannot be read.
     #[error("cannot read the identity token from `{path}`: {reason}")]
@@ -383,17 +387,17 @@ pub enum Error {
 
 impl Error {
     /// Whether asking again is in vain.
-    pub fn is_lasting(&self) -> bool {
+    pub fn is_permanent(&self) -> bool {
         match self {
-            Self::Agent { lasting, .. } | Self::Request { lasting, .. } => *lasting,
+            Self::Agent { permanent, .. } | Self::Request { permanent, .. } => *permanent,
             _ => true,
         }
     }
 }
 
-fn missing(ci: Option<Ci>, party: RelyingParty) -> &'static str {
+fn missing(ci: Option<CiSystem>, party: RelyingParty) -> &'static str {
     match (ci, party) {
-        (Some(Ci::GitHub), _) => "this job may not ask GitHub for an identity token",
+        (Some(CiSystem::GitHub), _) => "this job may not ask GitHub for an identity token",
         (_, RelyingParty::Sts) => "there is no identity token to assume the role with",
         (_, RelyingParty::Vault) => "this job has no identity token",
     }
@@ -409,11 +413,11 @@ impl Explain for Error {
 
     fn help(&self) -> String {
         match self {
-            Self::Agent { lasting: false, .. } => "run the job again; `buildkite-agent oidc request-token --audience sts.amazonaws.com` shows what the agent says".to_owned(),
+            Self::Agent { permanent: false, .. } => "run the job again; `buildkite-agent oidc request-token --audience sts.amazonaws.com` shows what the agent says".to_owned(),
             Self::Agent { .. } => "run it where the agent's `buildkite-agent` is in PATH, or pass its token in: `BUILDKITE_OIDC_TOKEN=\"$(buildkite-agent oidc request-token --audience sts.amazonaws.com)\"`".to_owned(),
             Self::Missing { ci, party } => missing_help(*ci, *party).to_owned(),
             Self::NotAToken { .. } => "check that it is the identity token itself, three parts with two dots between them".to_owned(),
-            Self::Request { lasting: true, .. } => "check that the job has `permissions: {id-token: write, contents: read}`, and that it runs this program itself".to_owned(),
+            Self::Request { permanent: true, .. } => "check that the job has `permissions: {id-token: write, contents: read}`, and that it runs this program itself".to_owned(),
             Self::Request { .. } => "run the job again; GitHub failed to answer".to_owned(),
             Self::Unreadable { .. } => "check the path, and that this user may read the file".to_owned(),
             Self::Unset { name } => format!("let the CI system put the identity token into {name}"),
@@ -423,22 +427,22 @@ impl Explain for Error {
 }
 
 /// The YAML that is missing.
-fn missing_help(ci: Option<Ci>, party: RelyingParty) -> &'static str {
+fn missing_help(ci: Option<CiSystem>, party: RelyingParty) -> &'static str {
     match ci {
-        Some(Ci::Buildkite) | None if party == RelyingParty::Vault => {
+        Some(CiSystem::Buildkite) | None if party == RelyingParty::Vault => {
             "name where the token is: `--vault-jwt-file FILE` or `--vault-jwt-env NAME`"
         }
-        Some(Ci::Bitbucket) => "add to the step: `oidc: true`",
-        Some(Ci::CircleCi) => {
+        Some(CiSystem::Bitbucket) => "add to the step: `oidc: true`",
+        Some(CiSystem::CircleCi) => {
             "let the job use a context, without which CircleCI gives no identity token: `context: [NAME]`"
         }
-        Some(Ci::GitHub) => {
+        Some(CiSystem::GitHub) => {
             "add to the job: `permissions: {id-token: write, contents: read}`; workflows that a fork triggers cannot have it"
         }
-        Some(Ci::GitLab) => {
+        Some(CiSystem::GitLab) => {
             "add to the job: `id_tokens: {GITLAB_OIDC_TOKEN: {aud: sts.amazonaws.com}}`"
         }
-        Some(Ci::Buildkite) | None => {
+        Some(CiSystem::Buildkite) | None => {
             "name where the token is: `--web-identity-token-file FILE` or `--web-identity-token-env NAME`"
         }
     }

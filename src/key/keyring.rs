@@ -91,10 +91,10 @@ impl Keys {
     }
 
     /// Opens connections to KMS, while credentials are on their way.
-    pub(crate) fn warm(&self) {
+    pub(crate) fn preconnect(&self) {
         for holder in self.held.values() {
             if let Holder::Kms(kms) = holder {
-                kms.warm();
+                kms.preconnect();
             }
         }
     }

@@ -16,14 +16,14 @@ pub(crate) const FIRST: Duration = Duration::from_millis(100);
 /// No pause is longer.
 pub(crate) const LONGEST: Duration = Duration::from_secs(5);
 
-/// What becomes of the same call a moment later.
+/// Whether a failed call is worth another try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Chance {
-    /// The same.
-    None,
-    /// It may succeed.
-    Passing,
-    /// It succeeds, once the service has time for it.
+pub enum Retry {
+    /// The same call would fail again.
+    No,
+    /// The same call may succeed.
+    Transient,
+    /// The same call succeeds once the service has capacity for it.
     Throttled,
 }
 
@@ -50,26 +50,25 @@ impl Backoff {
         }
     }
 
-    /// Tries `once` until it succeeds, or another try is in vain: by what `chance` says of an error, or as there
-    /// are no tries or no time left.
+    /// Runs `attempt` until it succeeds, `classify` answers [`Retry::No`], or no tries or no time are left.
     ///
     /// # Errors
     ///
     /// That of the last try.
     pub async fn until_done<T, E: Display, F: Future<Output = Result<T, E>>>(
         mut self,
-        mut once: impl FnMut() -> F,
-        chance: impl Fn(&E) -> Chance,
+        mut attempt: impl FnMut() -> F,
+        classify: impl Fn(&E) -> Retry,
     ) -> Result<T, E> {
         loop {
-            let error = match self.counted(once()).await {
+            let error = match self.counted(attempt()).await {
                 Ok(done) => return Ok(done),
                 Err(error) => error,
             };
-            let again = match chance(&error) {
-                Chance::None => false,
-                Chance::Passing => self.wait(false).await,
-                Chance::Throttled => self.wait(true).await,
+            let again = match classify(&error) {
+                Retry::No => false,
+                Retry::Transient => self.wait(false).await,
+                Retry::Throttled => self.wait(true).await,
             };
             if !again {
                 return Err(error);

@@ -10,7 +10,7 @@ pub mod s3;
 use async_trait::async_trait;
 
 use crate::aws::error;
-use crate::aws::error::Answer;
+use crate::aws::error::ErrorResponse;
 
 /// A bucket or a directory.
 #[async_trait]
@@ -20,7 +20,7 @@ pub trait Store: Send + Sync {
 
     /// Opens connections that will be needed, while the credentials are on their way. Nothing waits for
     /// them; a store that has none does nothing.
-    fn warm(&self) {}
+    fn preconnect(&self) {}
 
     /// Reads an object of at most `limit` bytes.
     ///
@@ -119,7 +119,7 @@ pub enum Error {
         /// The object.
         object: String,
         /// What the service or the operating system said.
-        answer: Answer,
+        answer: ErrorResponse,
     },
     /// There is an object already.
     #[error("`{object}` exists already")]
@@ -149,7 +149,7 @@ pub enum Error {
         /// The bucket.
         bucket: String,
         /// What the service said.
-        answer: Answer,
+        answer: ErrorResponse,
     },
     /// What stands there is not a file.
     #[error("`{object}` is not a regular file")]
@@ -193,7 +193,7 @@ pub enum Error {
         /// The object.
         object: String,
         /// What the service said.
-        answer: Answer,
+        answer: ErrorResponse,
     },
     /// The service could not be reached, or answered nothing that could be read.
     #[error("cannot reach S3 for `{object}`: {reason}")]
@@ -211,7 +211,7 @@ pub enum Error {
         /// The region that was asked.
         region: String,
         /// What the service said.
-        answer: Answer,
+        answer: ErrorResponse,
     },
 }
 

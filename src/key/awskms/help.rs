@@ -1,7 +1,7 @@
 //! What to do about a key in KMS.
 
 use crate::aws::arn::Arn;
-use crate::aws::error::Answer;
+use crate::aws::error::ErrorResponse;
 use crate::diagnostic::Explain;
 use crate::key::awskms::signer::Error;
 use crate::key::awskms::uri;
@@ -103,7 +103,7 @@ fn not_found(key: &KeyRef, region: &str) -> String {
 }
 
 /// The arguments that name the key that KMS speaks of.
-fn named(answer: &Answer) -> String {
+fn named(answer: &ErrorResponse) -> String {
     let said = answer.message.as_deref().unwrap_or_default();
     match arn_in(said) {
         Some(arn) => format!("--region {} --key-id {arn}", arn.region),
@@ -119,7 +119,7 @@ fn arn_in(text: &str) -> Option<Arn> {
 }
 
 /// The statement that is missing. KMS itself says who asked, and for which key.
-fn denied(action: &str, resource: &str, answer: &Answer) -> String {
+fn denied(action: &str, resource: &str, answer: &ErrorResponse) -> String {
     let said = answer.message.as_deref().unwrap_or_default();
     if answer.says("explicit deny") {
         return format!(

@@ -20,7 +20,7 @@ use s3lo_core::text::clipped;
 
 use crate::aws::arn::Arn;
 use crate::aws::config::Aws;
-use crate::aws::error::{Answer, Failure};
+use crate::aws::error::{ErrorResponse, Failure};
 use crate::aws::{error, preconnect, retry, role};
 use crate::key::awskms::uri;
 use crate::key::awskms::uri::Name;
@@ -69,7 +69,7 @@ impl Kms {
     }
 
     /// Opens a connection, while the credentials are on their way.
-    pub fn warm(&self) {
+    pub fn preconnect(&self) {
         if let Some(config) = config(&self.aws.anonymous, &self.aws, &self.name) {
             preconnect::kms(config);
         }
@@ -320,7 +320,7 @@ impl Waiting {
     async fn for_another_try(&mut self, error: &Error) -> bool {
         let unseen = match error {
             Error::Unreachable { .. } => return self.again(false, error).await,
-            Error::Service { answer, .. } if answer.is_passing() => {
+            Error::Service { answer, .. } if answer.is_transient() => {
                 return self.again(answer.is_throttled(), error).await;
             }
             Error::NotFound { .. } => true,
@@ -394,7 +394,7 @@ pub enum Error {
         /// The region that was asked.
         region: String,
         /// What KMS said.
-        answer: Answer,
+        answer: ErrorResponse,
     },
     /// The answer lacks something.
     #[error("KMS answered without {missing}")]
@@ -408,13 +408,13 @@ pub enum Error {
         /// The region that was asked.
         region: String,
         /// What KMS said.
-        answer: Answer,
+        answer: ErrorResponse,
     },
     /// The key is for encryption or key agreement, or is symmetric.
     #[error("the key does not sign: {answer}")]
     NotASigningKey {
         /// What KMS said.
-        answer: Answer,
+        answer: ErrorResponse,
     },
     /// Nothing names a region.
     #[error("no region is named in which to ask KMS")]
@@ -453,13 +453,13 @@ pub enum Error {
         /// The action.
         action: &'static str,
         /// What KMS said.
-        answer: Answer,
+        answer: ErrorResponse,
     },
     /// The key is disabled, pending deletion or import, or its key store is not connected.
     #[error("the key cannot be used now: {answer}")]
     State {
         /// What KMS said.
-        answer: Answer,
+        answer: ErrorResponse,
     },
     /// KMS could not be reached, or answered nothing that could be read.
     #[error("cannot reach KMS in {region}: {reason}")]

@@ -22,7 +22,7 @@ use rustix::io::Errno;
 use s3lo_core::digest::Digest;
 use s3lo_core::manifest;
 
-use crate::aws::error::Answer;
+use crate::aws::error::ErrorResponse;
 use crate::store::{Error, Listing, Object, Store, Version};
 use crate::tasks::run_blocking;
 
@@ -274,9 +274,9 @@ impl Place {
             Errno::ACCESS | Errno::PERM => Error::Denied {
                 action,
                 object,
-                answer: Answer {
+                answer: ErrorResponse {
                     message: Some(std::io::Error::from(error).to_string()),
-                    ..Answer::default()
+                    ..ErrorResponse::default()
                 },
             },
             other => Error::Io {

@@ -25,7 +25,7 @@ use tokio::time::Instant;
 
 use crate::aws::arn::{Account, is_region};
 use crate::aws::config::Aws;
-use crate::aws::error::{Answer, Failure};
+use crate::aws::error::{ErrorResponse, Failure};
 use crate::aws::preconnect;
 use crate::aws::retry::{TooManyRequests, unrationed};
 use crate::net::error_chain::innermost;
@@ -86,7 +86,7 @@ impl S3Store {
         let mut backoff = Backoff::new(1, self.deadline, self.throttle.clone());
         loop {
             let done = self.ask_in_region(&call).await;
-            let throttled = done.as_ref().err().and_then(Answer::of);
+            let throttled = done.as_ref().err().and_then(ErrorResponse::of);
             if done.is_ok() {
                 backoff.succeeded();
             }
@@ -212,10 +212,10 @@ impl S3Store {
         Error::Service {
             action,
             object: self.locate(key),
-            answer: Answer {
+            answer: ErrorResponse {
                 status: Some(200),
                 message: Some("it has no ETag, so it is not an answer of S3".to_owned()),
-                ..Answer::default()
+                ..ErrorResponse::default()
             },
         }
     }
@@ -278,7 +278,7 @@ impl Store for S3Store {
         format!("s3://{}/{key}", self.bucket)
     }
 
-    fn warm(&self) {
+    fn preconnect(&self) {
         preconnect::s3(self.anonymous.clone(), &self.bucket);
     }
 

@@ -3,8 +3,8 @@
 use secrecy::SecretString;
 
 use crate::environment::variable;
-use crate::identity::ci_system::Ci;
-use crate::identity::token_source::{RelyingParty, Source};
+use crate::identity::ci_system::CiSystem;
+use crate::identity::token_source::{RelyingParty, TokenSource};
 use crate::identity::{ci_system, jwt};
 use crate::key::vault::client::address::Server;
 use crate::key::vault::client::config::{Error, Wishes};
@@ -113,13 +113,13 @@ fn jwt(
 ) -> Result<Proof, Error> {
     let source = match token_place(wishes)? {
         Some(source) => source,
-        None => {
-            Source::detect(Ci::detect(), RelyingParty::Vault).map_err(|source| Error::Identity {
+        None => TokenSource::detect(CiSystem::detect(), RelyingParty::Vault).map_err(|source| {
+            Error::Identity {
                 server: server.clone(),
                 source,
                 approle,
-            })?
-        }
+            }
+        })?,
     };
     Ok(Proof::Jwt {
         role,
@@ -140,23 +140,23 @@ fn kubernetes(wishes: &Wishes, role: Option<String>) -> Result<Proof, Error> {
     Ok(Proof::Kubernetes {
         role: role.ok_or(Error::NoRole)?,
         audience: wishes.audience.clone(),
-        source: source.unwrap_or_else(|| Source::File(SERVICE_ACCOUNT.to_owned())),
+        source: source.unwrap_or_else(|| TokenSource::File(SERVICE_ACCOUNT.to_owned())),
         http: http::client(ca_bundle::from_environment()?),
     })
 }
 
 /// Where a flag says that the identity token is.
-fn token_place(wishes: &Wishes) -> Result<Option<Source>, Error> {
+fn token_place(wishes: &Wishes) -> Result<Option<TokenSource>, Error> {
     // What is wrong here may be the token itself, and is not repeated.
     match (&wishes.jwt_file, &wishes.jwt_variable) {
         (Some(path), _) if path.is_empty() || jwt::is_token(path) || text::is_vault_token(path) => {
             Err(Error::TokenPlace("--vault-jwt-file"))
         }
-        (Some(path), _) => Ok(Some(Source::File(path.clone()))),
+        (Some(path), _) => Ok(Some(TokenSource::File(path.clone()))),
         (None, Some(name)) if !environment::is_name(name) => {
             Err(Error::TokenPlace("--vault-jwt-env"))
         }
-        (None, Some(name)) => Ok(Some(Source::Variable(name.clone()))),
+        (None, Some(name)) => Ok(Some(TokenSource::Variable(name.clone()))),
         (None, None) => Ok(None),
     }
 }

@@ -5,7 +5,7 @@ use crate::identity::token_source;
 use crate::key::vault::client::address::Server;
 use crate::key::vault::client::login::Method;
 use crate::key::vault::client::response::Answer;
-use crate::net::retry::Chance;
+use crate::net::retry::Retry;
 
 /// Why a call failed. No error holds a token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -129,13 +129,13 @@ fn of_role(role: Option<&str>) -> String {
 
 impl Error {
     /// Whether the same call may succeed a moment later.
-    pub(crate) fn chance(&self) -> Chance {
+    pub(crate) fn retry(&self) -> Retry {
         match self {
-            Self::Service { answer, .. } if answer.is_throttled() => Chance::Throttled,
-            Self::Service { answer, .. } if answer.is_passing() => Chance::Passing,
-            Self::Unreachable { .. } => Chance::Passing,
-            Self::Identity { source, .. } if !source.is_lasting() => Chance::Passing,
-            _ => Chance::None,
+            Self::Service { answer, .. } if answer.is_throttled() => Retry::Throttled,
+            Self::Service { answer, .. } if answer.is_transient() => Retry::Transient,
+            Self::Unreachable { .. } => Retry::Transient,
+            Self::Identity { source, .. } if !source.is_permanent() => Retry::Transient,
+            _ => Retry::No,
         }
     }
 }

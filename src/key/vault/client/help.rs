@@ -3,7 +3,7 @@
 use s3lo_core::text::clipped;
 
 use crate::diagnostic::Explain;
-use crate::identity::ci_system::Ci;
+use crate::identity::ci_system::CiSystem;
 use crate::identity::jwt::Claims;
 use crate::identity::token_source;
 use crate::key::vault::client::address::{Address, Service};
@@ -77,7 +77,7 @@ impl Explain for Error {
                 "give it longer with `--timeout`, sign fewer images at once with `--concurrency 4`, or raise the quota: `{} read sys/quotas/rate-limit/NAME`",
                 cli(server.service)
             ),
-            Self::Service { server, answer, .. } if answer.is_passing() => format!(
+            Self::Service { server, answer, .. } if answer.is_transient() => format!(
                 "it failed repeatedly; run it again later, and look at `{} status`",
                 cli(server.service)
             ),
@@ -106,12 +106,14 @@ impl Explain for Error {
 fn no_identity(address: &Address, source: &token_source::Error) -> String {
     match source {
         token_source::Error::Missing {
-            ci: Some(Ci::GitLab),
+            ci: Some(CiSystem::GitLab),
             ..
         } => {
             format!("add to the job: `id_tokens: {{VAULT_ID_TOKEN: {{aud: {address}}}}}`")
         }
-        token_source::Error::Agent { lasting: true, .. } => format!(
+        token_source::Error::Agent {
+            permanent: true, ..
+        } => format!(
             "run it where the agent's `buildkite-agent` is in PATH, or pass its token in: `VAULT_ID_TOKEN=\"$(buildkite-agent oidc request-token --audience {address})\"` with `--vault-jwt-env VAULT_ID_TOKEN`"
         ),
         token_source::Error::Agent { .. } => format!(

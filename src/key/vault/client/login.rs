@@ -13,7 +13,7 @@ use vaultrs::api::auth::approle::requests::LoginWithApproleRequest;
 use vaultrs::api::auth::kubernetes::requests::LoginWithKubernetesRequest;
 use vaultrs::api::auth::oidc::requests::JWTLoginRequest;
 
-use crate::identity::jwt::{Claims, Token};
+use crate::identity::jwt::{Claims, IdentityToken};
 use crate::identity::token_source;
 use crate::key::vault::client::address::Server;
 use crate::key::vault::client::error::Error;
@@ -120,14 +120,14 @@ pub(crate) enum Proof {
         audience: String,
         /// Whether somebody chose that audience, who is taken at their word.
         chosen: bool,
-        source: token_source::Source,
+        source: token_source::TokenSource,
         http: SharedHttpClient,
     },
     Kubernetes {
         role: String,
         /// For whom the token has to be, where somebody says.
         audience: Option<String>,
-        source: token_source::Source,
+        source: token_source::TokenSource,
         http: SharedHttpClient,
     },
 }
@@ -155,7 +155,7 @@ impl Credentials {
     pub(crate) async fn log_in(&self, connection: &Connection) -> Result<Held, Error> {
         // An identity token lives for minutes: each try takes a new one, where there are new ones.
         let once = || self.once(connection);
-        connection.backoff().until_done(once, Error::chance).await
+        connection.backoff().until_done(once, Error::retry).await
     }
 
     async fn once(&self, connection: &Connection) -> Result<Held, Error> {
@@ -169,7 +169,7 @@ impl Credentials {
             (Proof::AppRole { secret_id, .. }, None) => secret_id.expose_secret(),
             (_, None) => "",
         };
-        let claims = token.as_ref().map(Token::claims);
+        let claims = token.as_ref().map(IdentityToken::claims);
         let path = format!("auth/{}/login", self.mount);
         let reply = connection.once(request, &path, "update", &[secret]).await;
         let body = reply.map_err(|error| self.refused(error, claims))?;
@@ -193,7 +193,7 @@ impl Credentials {
     }
 
     /// The identity token, where the method takes one.
-    async fn identity(&self, server: &Server) -> Result<Option<Token>, Error> {
+    async fn identity(&self, server: &Server) -> Result<Option<IdentityToken>, Error> {
         let (source, audience, chosen, http) = match &self.proof {
             Proof::AppRole { .. } => return Ok(None),
             Proof::Jwt {
@@ -240,9 +240,16 @@ impl Credentials {
         Ok(Some(token))
     }
 
-    fn request(&self, connection: &Connection, token: Option<&Token>) -> Result<Request, Error> {
+    fn request(
+        &self,
+        connection: &Connection,
+        token: Option<&IdentityToken>,
+    ) -> Result<Request, Error> {
         let mount = self.mount.as_str().to_owned();
-        let jwt = token.map(Token::secret).unwrap_or_default().to_owned();
+        let jwt = token
+            .map(IdentityToken::secret)
+            .unwrap_or_default()
+            .to_owned();
         match &self.proof {
             Proof::AppRole { role_id, secret_id } => connection.request(&LoginWithApproleRequest {
                 mount,
@@ -268,7 +275,7 @@ impl Credentials {
             Error::Denied { server, answer, .. } | Error::Token { server, answer, .. } => {
                 (server, answer)
             }
-            Error::Service { server, answer, .. } if !answer.is_passing() => (server, answer),
+            Error::Service { server, answer, .. } if !answer.is_transient() => (server, answer),
             // A login has nothing at its path but itself.
             Error::NotFound { server, path } => {
                 return Error::NoMount {

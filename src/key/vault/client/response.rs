@@ -102,9 +102,9 @@ impl Answer {
 
     /// Whether the same request may succeed a moment later: 412 is a standby that has not caught up with
     /// what the client has seen ([consistency](https://developer.hashicorp.com/vault/docs/enterprise/consistency)).
-    pub fn is_passing(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         // For some of what will never do, the transit engine says 500: seen with 1.16.3.
-        let lasting = [
+        let permanent = [
             "could not load",
             "failed to determine alias",
             "key derivation",
@@ -114,7 +114,7 @@ impl Answer {
         ];
         match self.status {
             408 | 412 | 429 | 472 | 473 => true,
-            status => status >= 500 && !lasting.iter().any(|words| self.says(words)),
+            status => status >= 500 && !permanent.iter().any(|words| self.says(words)),
         }
     }
 
