@@ -1,10 +1,11 @@
-//! Errors in words: a code for programs, one sentence for a person, and what to do next.
+//! Errors as a person meets them: a code for programs, one sentence, and what to do next.
 
 use std::error::Error;
 use std::fmt;
 
-use crate::text::{printable, quoted};
-use crate::{image, sign, verify};
+pub use s3lo_core::explain::Explain;
+
+use crate::text::printable;
 
 /// An error as the user meets it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,9 +37,9 @@ impl Diagnostic {
 
     /// The same, with what else should be known.
     pub fn with(self, warnings: &[String]) -> Self {
-        let told = std::iter::once(self.message).chain(warnings.iter().map(|text| shown(text)));
+        let parts = std::iter::once(self.message).chain(warnings.iter().map(|text| shown(text)));
         Self {
-            message: told.collect::<Vec<_>>().join("; "),
+            message: parts.collect::<Vec<_>>().join("; "),
             ..self
         }
     }
@@ -59,139 +60,14 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// What an error means to its reader.
-pub trait Explain {
-    /// Stable, `snake_case`.
-    fn code(&self) -> &'static str;
-
-    /// What to do.
-    fn help(&self) -> String;
-}
-
-impl Explain for sign::Error {
-    fn code(&self) -> &'static str {
-        match self {
-            Self::AlreadySigned { .. } => "already_signed",
-            Self::Clock => "clock",
-            Self::HigherSchema { .. } => "higher_schema",
-            Self::Image(error) => error.code(),
-            Self::Key(error) => error.code(),
-            Self::Manifest { .. } => "not_a_manifest",
-            Self::Moved { .. } => "tag_moved",
-            Self::Nonsense { .. } => "signer_answered_nonsense",
-            Self::Pinned { .. } => "digest_mismatch",
-            Self::Store(error) => error.code(),
-            Self::TimedOut => "timed_out",
-            Self::Unsettled { .. } => "unsettled",
-        }
-    }
-
-    fn help(&self) -> String {
-        match self {
-            Self::AlreadySigned { .. } => {
-                "nothing to do; `--if-signed replace` signs anew".to_owned()
-            }
-            Self::Clock => "set this machine's clock, for example with `timedatectl set-ntp true`".to_owned(),
-            Self::HigherSchema { there, .. } => format!(
-                "keep it by signing with `--schema-version {}`, or lower it deliberately with `--if-signed replace`",
-                there.version()
-            ),
-            Self::Image(error) => error.help(),
-            Self::Key(error) => error.help(),
-            Self::Manifest { .. } => {
-                "push the image again; only OCI image manifests and indexes and Docker schema 2 manifests and lists of at most 4 MiB are signed".to_owned()
-            }
-            Self::Moved { .. } => {
-                "somebody pushed to this tag meanwhile; sign what you built by its digest: `REF:TAG@sha256:…` or `--digest sha256:…`".to_owned()
-            }
-            Self::Nonsense { .. } => {
-                "nothing was stored; check the key with `s3lo public-key --key KEY`, and report this if it happens again".to_owned()
-            }
-            Self::Pinned { reference, current, .. } => format!(
-                "somebody pushed to this tag since it was built; push your image again; or, once you know who pushed what is there, name that: `{}`",
-                quoted(&format!("{}@{current}", reference.unpinned()))
-            ),
-            Self::Store(error) => error.help(),
-            Self::TimedOut => timed_out(),
-            Self::Unsettled { .. } => "run it again; many signers at once were replacing the same record".to_owned(),
-        }
-    }
-}
-
-impl Explain for verify::Error {
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Image(error) => error.code(),
-            Self::Key(error) => error.code(),
-            Self::Store(error) => error.code(),
-            Self::TimedOut => "timed_out",
-        }
-    }
-
-    fn help(&self) -> String {
-        match self {
-            Self::Image(error) => error.help(),
-            Self::Key(error) => error.help(),
-            Self::Store(error) => error.help(),
-            Self::TimedOut => timed_out(),
-        }
-    }
-}
-
-impl Explain for image::Error {
-    fn code(&self) -> &'static str {
-        match self {
-            Self::NotInStore { .. } => "image_not_found",
-            Self::Store(error) => error.code(),
-        }
-    }
-
-    fn help(&self) -> String {
-        let (reference, tags) = match self {
-            Self::Store(error) => return error.help(),
-            Self::NotInStore { reference, tags } => (reference, tags.as_deref()),
-        };
-        let push = format!(
-            "push it first: `s3lo push {} {}`",
-            quoted(&reference.name()),
-            quoted(&reference.unpinned())
-        );
-        match tags {
-            None => push,
-            Some([]) => format!("the store has no tag of `{}`; {push}", reference.image()),
-            Some(tags) => format!(
-                "the store has these tags of `{}`: {}; {push}",
-                reference.image(),
-                some_of(tags)
-            ),
-        }
-    }
-}
-
 /// The most characters of a sentence. What is longer quotes an argument that nobody will read.
-const LONGEST: usize = 2000;
+const MAX_LEN: usize = 2000;
 
 fn shown(text: &str) -> String {
-    let start: String = text.chars().take(LONGEST).collect();
+    let start: String = text.chars().take(MAX_LEN).collect();
     printable(&start)
 }
 
-/// How many names a help line shows.
-const SHOWN: usize = 10;
-
-fn some_of(names: &[String]) -> String {
-    let mut shown: Vec<_> = names
-        .iter()
-        .take(SHOWN)
-        .map(|name| printable(name))
-        .collect();
-    if let Some(more) = names.len().checked_sub(SHOWN).filter(|more| *more > 0) {
-        shown.push(format!("and {more} more"));
-    }
-    shown.join(", ")
-}
-
-fn timed_out() -> String {
-    "run it again, or give it longer with `--timeout 10m`; `--verbose` shows what took the time"
-        .to_owned()
-}
+/// The help for a run whose time is up.
+pub(crate) const TIMED_OUT_HELP: &str =
+    "run it again, or give it longer with `--timeout 10m`; `--verbose` shows what took the time";

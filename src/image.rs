@@ -8,8 +8,10 @@ use s3lo_core::manifest;
 use s3lo_core::reference::Reference;
 use s3lo_core::verdict::Found;
 
+use crate::diagnostic::Explain;
 use crate::store;
 use crate::store::{Store, Version};
+use crate::text::{printable, quoted};
 
 /// How long a listing of the records is waited for: it is a hint, and everything is found without it.
 pub(crate) const LISTING_TIMEOUT: Duration = Duration::from_secs(3);
@@ -140,4 +142,49 @@ pub enum Error {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
+}
+
+impl Explain for Error {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NotInStore { .. } => "image_not_found",
+            Self::Store(error) => error.code(),
+        }
+    }
+
+    fn help(&self) -> String {
+        let (reference, tags) = match self {
+            Self::Store(error) => return error.help(),
+            Self::NotInStore { reference, tags } => (reference, tags.as_deref()),
+        };
+        let push = format!(
+            "push it first: `s3lo push {} {}`",
+            quoted(&reference.name()),
+            quoted(&reference.unpinned())
+        );
+        match tags {
+            None => push,
+            Some([]) => format!("the store has no tag of `{}`; {push}", reference.image()),
+            Some(tags) => format!(
+                "the store has these tags of `{}`: {}; {push}",
+                reference.image(),
+                some_of(tags)
+            ),
+        }
+    }
+}
+
+/// The most names that a help line shows.
+const MAX_SHOWN: usize = 10;
+
+fn some_of(names: &[String]) -> String {
+    let mut shown: Vec<_> = names
+        .iter()
+        .take(MAX_SHOWN)
+        .map(|name| printable(name))
+        .collect();
+    if let Some(more) = names.len().checked_sub(MAX_SHOWN).filter(|more| *more > 0) {
+        shown.push(format!("and {more} more"));
+    }
+    shown.join(", ")
 }

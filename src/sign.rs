@@ -24,11 +24,14 @@ use s3lo_core::verdict::{Found, Policy, Reason, Verdict, Verified, judge};
 use s3lo_core::{record, verdict};
 use tokio::time::{Instant, timeout, timeout_at};
 
+pub use self::error::Error;
 use crate::image::{Image, LISTING_TIMEOUT, Snapshot, TagState};
 use crate::key::lazy::Opening;
 use crate::key::{KeyRef, Signer};
 use crate::store::{Listing, Object, Version};
-use crate::{image, key, store};
+use crate::{image, store};
+
+mod error;
 
 /// How often a signer goes round again after another one was faster. Of those who replace the same
 /// record one is done with each round, so this many may do it at once.
@@ -381,112 +384,6 @@ impl Signing<'_> {
             stored_path: self.image.reference.stored_path(object_key),
             schema: draft.record.schema,
             request_id: draft.request_id.clone(),
-        }
-    }
-}
-
-/// Why an image was not signed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// `--if-signed fail`, and it is signed.
-    #[error("`{}` is signed by the key `{key}` already", reference.name())]
-    AlreadySigned {
-        /// The image.
-        reference: Reference,
-        /// The key.
-        key: String,
-    },
-    /// The clock is beyond the years that a record can hold.
-    #[error("this machine's clock shows a year that a signature record cannot hold")]
-    Clock,
-    /// A record of a higher schema would be lowered.
-    #[error(
-        "`{}` has a valid signature of schema {}, which binds more than schema {}",
-        reference.name(),
-        there.version(),
-        asked.version()
-    )]
-    HigherSchema {
-        /// The image.
-        reference: Reference,
-        /// The record's schema.
-        there: Schema,
-        /// The schema that was asked for.
-        asked: Schema,
-    },
-    /// The image cannot be read.
-    #[error(transparent)]
-    Image(#[from] image::Error),
-    /// The key cannot be opened or does not sign.
-    #[error(transparent)]
-    Key(#[from] key::Error),
-    /// What lies under the tag is no manifest.
-    #[error("`{}` cannot be signed: {reason}", reference.name())]
-    Manifest {
-        /// The image.
-        reference: Reference,
-        /// What is wrong.
-        reason: Reason,
-    },
-    /// The tag was moved while it was being signed.
-    #[error("the tag `{}` moved from {from} to {to} while signing", reference.name())]
-    Moved {
-        /// The image.
-        reference: Reference,
-        /// What was signed.
-        from: Digest,
-        /// What lies there now.
-        to: String,
-    },
-    /// The signer's answer does not verify with its own key.
-    #[error("the key `{key}` answered with a signature that does not verify: {reason}")]
-    Nonsense {
-        /// The key.
-        key: String,
-        /// What the verifier says.
-        reason: Reason,
-    },
-    /// The tag does not hold what it is pinned to.
-    #[error("`{}` is pinned to {pinned}, and the tag holds {current}", reference.name())]
-    Pinned {
-        /// The image.
-        reference: Reference,
-        /// The pin.
-        pinned: Digest,
-        /// What lies there.
-        current: Digest,
-    },
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] store::Error),
-    /// The run's time is up.
-    #[error("the run's time was up before the image was signed")]
-    TimedOut,
-    /// Other signers were faster every time.
-    #[error("the signature of `{}` kept changing while it was being written", reference.name())]
-    Unsettled {
-        /// The image.
-        reference: Reference,
-    },
-}
-
-impl Error {
-    /// Whether a guard said no, as opposed to something that failed.
-    pub fn is_guard(&self) -> bool {
-        match self {
-            Self::AlreadySigned { .. }
-            | Self::HigherSchema { .. }
-            | Self::Moved { .. }
-            | Self::Pinned { .. } => true,
-            Self::Clock
-            | Self::Image(_)
-            | Self::Key(_)
-            | Self::Manifest { .. }
-            | Self::Nonsense { .. }
-            | Self::Store(_)
-            | Self::TimedOut
-            | Self::Unsettled { .. } => false,
         }
     }
 }

@@ -8,6 +8,7 @@ use s3lo_core::verdict::{Found, Policy, Reason, Verdict, judge};
 use s3lo_core::{record, verdict};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::diagnostic::{Explain, TIMED_OUT_HELP};
 use crate::image::{Image, LISTING_TIMEOUT};
 use crate::key::lazy::Opening;
 use crate::key::{PublicKeys, WithheldVersions};
@@ -356,4 +357,24 @@ pub enum Error {
     /// The run's time is up.
     #[error("the run's time was up before there was a verdict")]
     TimedOut,
+}
+
+impl Explain for Error {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Image(error) => error.code(),
+            Self::Key(error) => error.code(),
+            Self::Store(error) => error.code(),
+            Self::TimedOut => "timed_out",
+        }
+    }
+
+    fn help(&self) -> String {
+        match self {
+            Self::Image(error) => error.help(),
+            Self::Key(error) => error.help(),
+            Self::Store(error) => error.help(),
+            Self::TimedOut => TIMED_OUT_HELP.to_owned(),
+        }
+    }
 }

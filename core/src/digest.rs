@@ -4,16 +4,15 @@
 //! refused, because neither the payload nor the record has a place for them.
 //!
 //! [oci]: https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md#digests
-#![deny(
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    clippy::as_conversions
-)]
 
+use alloc::borrow::ToOwned as _;
+use alloc::string::String;
 use core::fmt;
 use core::str::FromStr;
 
 use sha2::{Digest as _, Sha256};
+
+use crate::explain::Explain;
 
 const PREFIX: &str = "sha256:";
 
@@ -74,6 +73,17 @@ pub enum Error {
     Length,
 }
 
+impl Explain for Error {
+    fn code(&self) -> &'static str {
+        "bad_digest"
+    }
+
+    fn help(&self) -> String {
+        "write `sha256:` and 64 lower-case hex digits, as `sha256sum manifest.json` prints them"
+            .to_owned()
+    }
+}
+
 fn nibble(digit: u8) -> Result<u8, Error> {
     match digit {
         b'0'..=b'9' => Ok(digit.wrapping_sub(b'0')),
@@ -84,9 +94,8 @@ fn nibble(digit: u8) -> Result<u8, Error> {
 
 #[cfg(test)]
 mod tests {
-    use alloc::borrow::ToOwned as _;
     use alloc::format;
-    use alloc::string::{String, ToString as _};
+    use alloc::string::ToString as _;
 
     use super::*;
 

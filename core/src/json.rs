@@ -2,11 +2,6 @@
 //!
 //! serde's derive takes an array for a struct (its fields in order). No writer of manifests, records
 //! or key files means that, so here only an object is an object.
-#![deny(
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    clippy::as_conversions
-)]
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;

@@ -5,11 +5,17 @@
 //! randomness comes from aws-lc-rs alone.
 #![no_std]
 #![forbid(unsafe_code)]
+#![deny(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions
+)]
 
 extern crate alloc;
 
 pub mod crypto;
 pub mod digest;
+pub mod explain;
 pub mod json;
 pub mod manifest;
 pub mod payload;

@@ -3,11 +3,6 @@
 //! Written compact, in a fixed order, byte for byte as s3lo writes it. Read strictly: a field that
 //! carries meaning may stand there once, in the right type. `keyRef`, `algorithm` and `signedAt` are
 //! claims that nobody signed; they are kept for display and may be anything.
-#![deny(
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    clippy::as_conversions
-)]
 
 use alloc::borrow::ToOwned as _;
 use alloc::string::{String, ToString as _};

@@ -3,11 +3,6 @@
 //!
 //! A [`Reference`] can only hold segments that are safe as parts of an object key and of a path, so
 //! nothing behind this room checks for `..` or a control character again.
-#![deny(
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    clippy::as_conversions
-)]
 
 use alloc::borrow::ToOwned as _;
 use alloc::format;
@@ -15,8 +10,11 @@ use alloc::string::String;
 use core::fmt;
 use core::str::FromStr;
 
+pub use self::error::Error;
 use crate::digest;
 use crate::digest::Digest;
+
+mod error;
 
 /// The longest object key that S3 takes, in bytes
 /// ([S3 user guide](https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html)).
@@ -238,91 +236,6 @@ impl fmt::Display for Scheme {
             Self::S3 => "s3",
         })
     }
-}
-
-/// Why a text is no reference.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// The bucket holds characters that no bucket has.
-    #[error("`{bucket}` is not a bucket name")]
-    Bucket {
-        /// As it was written.
-        bucket: String,
-    },
-    /// `…/app@sha256:…`: a digest without a tag.
-    #[error("`{scheme}://{rest}@{pin}` names a digest but no tag")]
-    DigestOnly {
-        /// The reference's scheme.
-        scheme: Scheme,
-        /// What stands between scheme and digest.
-        rest: String,
-        /// The digest.
-        pin: Digest,
-    },
-    /// The bucket or root is not followed by an image.
-    #[error("`{reference}` names no image")]
-    NoImage {
-        /// As it was written.
-        reference: String,
-    },
-    /// There is no `://`.
-    #[error("`{reference}` has no scheme")]
-    NoScheme {
-        /// As it was written.
-        reference: String,
-    },
-    /// There is no tag.
-    #[error("`{reference}` has no tag")]
-    NoTag {
-        /// As it was written.
-        reference: String,
-    },
-    /// A store that others support and this program does not yet.
-    #[error("{service} (`{scheme}://`) is not supported yet")]
-    NotBuilt {
-        /// `gs` or `az`.
-        scheme: &'static str,
-        /// The service's name.
-        service: &'static str,
-    },
-    /// What follows the `@` is not a digest.
-    #[error("`{pin}` in `{reference}` is not a digest")]
-    Pin {
-        /// As it was written.
-        reference: String,
-        /// What follows the `@`.
-        pin: String,
-        /// What is wrong with it.
-        #[source]
-        source: digest::Error,
-    },
-    /// A part of the image or the tag could leave its place in the store.
-    #[error("{}", unfit(segment, why))]
-    Segment {
-        /// The part.
-        segment: String,
-        /// What is wrong with it.
-        why: &'static str,
-    },
-    /// The record's object key would be longer than S3 allows.
-    #[error("the reference is too long: its signature's object key would exceed 1024 bytes")]
-    TooLong,
-    /// A scheme that is no store.
-    #[error("`{}://` is not a kind of store", scheme.escape_debug())]
-    UnknownScheme {
-        /// What stands before `://`.
-        scheme: String,
-    },
-}
-
-fn unfit(segment: &str, why: &str) -> String {
-    if segment.is_empty() {
-        return "a part of the reference is empty".to_owned();
-    }
-    format!(
-        "`{}` cannot be part of a reference: {why}",
-        segment.escape_debug()
-    )
 }
 
 /// Takes `@sha256:…` off the end. An `@` that introduces another algorithm's digest, or a second one,

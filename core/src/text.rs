@@ -1,9 +1,4 @@
 //! Foreign text, cut to a bounded length.
-#![deny(
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    clippy::as_conversions
-)]
 
 use alloc::borrow::ToOwned as _;
 use alloc::format;

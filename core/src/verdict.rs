@@ -3,11 +3,6 @@
 //!
 //! Absence, ambiguity and every parse failure are reasons for rejection. What an attacker can write,
 //! the record and the manifest, leads to a verdict and never to an error.
-#![deny(
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    clippy::as_conversions
-)]
 
 use alloc::borrow::ToOwned as _;
 use alloc::format;

@@ -5,7 +5,6 @@ pub mod file;
 mod help;
 pub mod keyring;
 pub mod lazy;
-mod reference_help;
 pub mod vault;
 
 use std::fmt;

@@ -1,10 +1,5 @@
 //! The closed table of what signs: key type ↔ hash ↔ label. There is no default arm: a key type that
 //! is not in the table is refused by name.
-#![deny(
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    clippy::as_conversions
-)]
 
 use alloc::vec::Vec;
 use core::fmt;

@@ -4,11 +4,6 @@
 //! ([RFC 7914](https://www.rfc-editor.org/rfc/rfc7914)) for the key and NaCl's secretbox
 //! (XSalsa20-Poly1305, tag first) for the body. The format is that of
 //! [go-securesystemslib](https://github.com/secure-systems-lab/go-securesystemslib/blob/main/encrypted/encrypted.go).
-#![deny(
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    clippy::as_conversions
-)]
 
 use alloc::borrow::ToOwned as _;
 use alloc::string::{String, ToString as _};

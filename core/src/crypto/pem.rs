@@ -3,11 +3,6 @@
 //! Text before the block is skipped, as Go and OpenSSL skip it, and so is the `EC PARAMETERS` block
 //! that `openssl ecparam -genkey` writes first. Two keys in one file are refused: which of them is
 //! meant is not ours to guess.
-#![deny(
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    clippy::as_conversions
-)]
 
 use alloc::borrow::ToOwned as _;
 use alloc::string::String;

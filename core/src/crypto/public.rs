@@ -2,11 +2,6 @@
 //!
 //! A key is read only in its canonical DER encoding, so that the key ID of a file is the SHA-256 of
 //! what the file holds, whoever computes it.
-#![deny(
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    clippy::as_conversions
-)]
 
 use alloc::borrow::ToOwned as _;
 use alloc::format;

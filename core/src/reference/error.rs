@@ -1,0 +1,138 @@
+//! Why a text is no reference, and what to write instead.
+
+use alloc::borrow::ToOwned as _;
+use alloc::format;
+use alloc::string::String;
+
+use crate::digest;
+use crate::digest::Digest;
+use crate::explain::Explain;
+use crate::reference::Scheme;
+
+/// Why a text is no reference.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The bucket holds characters that no bucket has.
+    #[error("`{bucket}` is not a bucket name")]
+    Bucket {
+        /// As it was written.
+        bucket: String,
+    },
+    /// `…/app@sha256:…`: a digest without a tag.
+    #[error("`{scheme}://{rest}@{pin}` names a digest but no tag")]
+    DigestOnly {
+        /// The reference's scheme.
+        scheme: Scheme,
+        /// What stands between scheme and digest.
+        rest: String,
+        /// The digest.
+        pin: Digest,
+    },
+    /// The bucket or root is not followed by an image.
+    #[error("`{reference}` names no image")]
+    NoImage {
+        /// As it was written.
+        reference: String,
+    },
+    /// There is no `://`.
+    #[error("`{reference}` has no scheme")]
+    NoScheme {
+        /// As it was written.
+        reference: String,
+    },
+    /// There is no tag.
+    #[error("`{reference}` has no tag")]
+    NoTag {
+        /// As it was written.
+        reference: String,
+    },
+    /// A store that others support and this program does not yet.
+    #[error("{service} (`{scheme}://`) is not supported yet")]
+    NotBuilt {
+        /// `gs` or `az`.
+        scheme: &'static str,
+        /// The service's name.
+        service: &'static str,
+    },
+    /// What follows the `@` is not a digest.
+    #[error("`{pin}` in `{reference}` is not a digest")]
+    Pin {
+        /// As it was written.
+        reference: String,
+        /// What follows the `@`.
+        pin: String,
+        /// What is wrong with it.
+        #[source]
+        source: digest::Error,
+    },
+    /// A part of the image or the tag could leave its place in the store.
+    #[error("{}", unfit(segment, why))]
+    Segment {
+        /// The part.
+        segment: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The record's object key would be longer than S3 allows.
+    #[error("the reference is too long: its signature's object key would exceed 1024 bytes")]
+    TooLong,
+    /// A scheme that is no store.
+    #[error("`{}://` is not a kind of store", scheme.escape_debug())]
+    UnknownScheme {
+        /// What stands before `://`.
+        scheme: String,
+    },
+}
+
+fn unfit(segment: &str, why: &str) -> String {
+    if segment.is_empty() {
+        return "a part of the reference is empty".to_owned();
+    }
+    format!(
+        "`{}` cannot be part of a reference: {why}",
+        segment.escape_debug()
+    )
+}
+
+impl Explain for Error {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Bucket { .. } => "bad_bucket",
+            Self::DigestOnly { .. } | Self::NoTag { .. } => "no_tag",
+            Self::NoImage { .. } => "no_image",
+            Self::NoScheme { .. } | Self::NotBuilt { .. } | Self::UnknownScheme { .. } => {
+                "unknown_scheme"
+            }
+            Self::Pin { .. } => "bad_digest",
+            Self::Segment { .. } | Self::TooLong => "bad_reference",
+        }
+    }
+
+    fn help(&self) -> String {
+        match self {
+            Self::Bucket { .. } => "write the bucket's name alone, as in `s3://my-bucket/myapp:v1.0`".to_owned(),
+            Self::DigestOnly { scheme, rest, pin } => format!(
+                "name the tag that is signed, and keep the digest as its pin: `{scheme}://{rest}:TAG@{pin}`"
+            ),
+            Self::NoImage { .. } => {
+                "write bucket, image and tag, as in `s3://my-bucket/myapp:v1.0` or `local://./store/myapp:v1.0`".to_owned()
+            }
+            Self::NoScheme { reference } => format!("write `s3://BUCKET/{reference}` or `local://DIRECTORY/{reference}`"),
+            Self::NoTag { reference } if reference.ends_with(':') => {
+                format!("name the tag: `{reference}TAG`; a variable behind the `:` came out empty")
+            }
+            Self::NoTag { reference } => format!("name the tag: `{reference}:TAG`"),
+            Self::NotBuilt { .. } | Self::UnknownScheme { .. } => {
+                "use `s3://BUCKET/IMAGE:TAG` or `local://DIRECTORY/IMAGE:TAG`".to_owned()
+            }
+            Self::Pin { pin, .. } if pin.is_empty() => {
+                "set the digest: the variable behind `@` came out empty".to_owned()
+            }
+            Self::Pin { .. } => "a pin is `@sha256:` and 64 lower-case hex digits, as `sha256sum manifest.json` prints them".to_owned(),
+            Self::Segment { .. } => {
+                "use names without empty parts, `.`, `..`, backslashes and control characters, of at most 255 bytes each".to_owned()
+            }
+            Self::TooLong => "shorten the image's name or the tag".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Why an image was not signed, and what to do about it.
+
+use s3lo_core::digest::Digest;
+use s3lo_core::payload::Schema;
+use s3lo_core::reference::Reference;
+use s3lo_core::verdict::Reason;
+
+use crate::diagnostic::{Explain, TIMED_OUT_HELP};
+use crate::text::quoted;
+use crate::{image, key, store};
+
+/// Why an image was not signed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// `--if-signed fail`, and it is signed.
+    #[error("`{}` is signed by the key `{key}` already", reference.name())]
+    AlreadySigned {
+        /// The image.
+        reference: Reference,
+        /// The key.
+        key: String,
+    },
+    /// The clock is beyond the years that a record can hold.
+    #[error("this machine's clock shows a year that a signature record cannot hold")]
+    Clock,
+    /// A record of a higher schema would be lowered.
+    #[error(
+        "`{}` has a valid signature of schema {}, which binds more than schema {}",
+        reference.name(),
+        there.version(),
+        asked.version()
+    )]
+    HigherSchema {
+        /// The image.
+        reference: Reference,
+        /// The record's schema.
+        there: Schema,
+        /// The schema that was asked for.
+        asked: Schema,
+    },
+    /// The image cannot be read.
+    #[error(transparent)]
+    Image(#[from] image::Error),
+    /// The key cannot be opened or does not sign.
+    #[error(transparent)]
+    Key(#[from] key::Error),
+    /// What lies under the tag is no manifest.
+    #[error("`{}` cannot be signed: {reason}", reference.name())]
+    Manifest {
+        /// The image.
+        reference: Reference,
+        /// What is wrong.
+        reason: Reason,
+    },
+    /// The tag was moved while it was being signed.
+    #[error("the tag `{}` moved from {from} to {to} while signing", reference.name())]
+    Moved {
+        /// The image.
+        reference: Reference,
+        /// What was signed.
+        from: Digest,
+        /// What lies there now.
+        to: String,
+    },
+    /// The signer's answer does not verify with its own key.
+    #[error("the key `{key}` answered with a signature that does not verify: {reason}")]
+    Nonsense {
+        /// The key.
+        key: String,
+        /// What the verifier says.
+        reason: Reason,
+    },
+    /// The tag does not hold what it is pinned to.
+    #[error("`{}` is pinned to {pinned}, and the tag holds {current}", reference.name())]
+    Pinned {
+        /// The image.
+        reference: Reference,
+        /// The pin.
+        pinned: Digest,
+        /// What lies there.
+        current: Digest,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The run's time is up.
+    #[error("the run's time was up before the image was signed")]
+    TimedOut,
+    /// Other signers were faster every time.
+    #[error("the signature of `{}` kept changing while it was being written", reference.name())]
+    Unsettled {
+        /// The image.
+        reference: Reference,
+    },
+}
+
+impl Error {
+    /// Whether a guard said no, as opposed to something that failed.
+    pub fn is_guard(&self) -> bool {
+        match self {
+            Self::AlreadySigned { .. }
+            | Self::HigherSchema { .. }
+            | Self::Moved { .. }
+            | Self::Pinned { .. } => true,
+            Self::Clock
+            | Self::Image(_)
+            | Self::Key(_)
+            | Self::Manifest { .. }
+            | Self::Nonsense { .. }
+            | Self::Store(_)
+            | Self::TimedOut
+            | Self::Unsettled { .. } => false,
+        }
+    }
+}
+
+impl Explain for Error {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::AlreadySigned { .. } => "already_signed",
+            Self::Clock => "clock",
+            Self::HigherSchema { .. } => "higher_schema",
+            Self::Image(error) => error.code(),
+            Self::Key(error) => error.code(),
+            Self::Manifest { .. } => "not_a_manifest",
+            Self::Moved { .. } => "tag_moved",
+            Self::Nonsense { .. } => "signer_answered_nonsense",
+            Self::Pinned { .. } => "digest_mismatch",
+            Self::Store(error) => error.code(),
+            Self::TimedOut => "timed_out",
+            Self::Unsettled { .. } => "unsettled",
+        }
+    }
+
+    fn help(&self) -> String {
+        match self {
+            Self::AlreadySigned { .. } => {
+                "nothing to do; `--if-signed replace` signs anew".to_owned()
+            }
+            Self::Clock => "set this machine's clock, for example with `timedatectl set-ntp true`".to_owned(),
+            Self::HigherSchema { there, .. } => format!(
+                "keep it by signing with `--schema-version {}`, or lower it deliberately with `--if-signed replace`",
+                there.version()
+            ),
+            Self::Image(error) => error.help(),
+            Self::Key(error) => error.help(),
+            Self::Manifest { .. } => {
+                "push the image again; only OCI image manifests and indexes and Docker schema 2 manifests and lists of at most 4 MiB are signed".to_owned()
+            }
+            Self::Moved { .. } => {
+                "somebody pushed to this tag meanwhile; sign what you built by its digest: `REF:TAG@sha256:…` or `--digest sha256:…`".to_owned()
+            }
+            Self::Nonsense { .. } => {
+                "nothing was stored; check the key with `s3lo public-key --key KEY`, and report this if it happens again".to_owned()
+            }
+            Self::Pinned { reference, current, .. } => format!(
+                "somebody pushed to this tag since it was built; push your image again; or, once you know who pushed what is there, name that: `{}`",
+                quoted(&format!("{}@{current}", reference.unpinned()))
+            ),
+            Self::Store(error) => error.help(),
+            Self::TimedOut => TIMED_OUT_HELP.to_owned(),
+            Self::Unsettled { .. } => "run it again; many signers at once were replacing the same record".to_owned(),
+        }
+    }
+}
