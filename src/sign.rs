@@ -1,14 +1,14 @@
 //! How one image is signed: what runs at the same time, in what order, and what is checked before it
-//! is kept.
+//! is stored.
 //!
-//! 1. At the same time: read the manifest, open the keys, list the signatures. The list is a hint that
-//!    costs no wait: where our record is there already it is judged first, and a re-run signs nothing.
+//! 1. At the same time: read the manifest, open the keys, list the records. The list costs no wait and
+//!    nothing depends on it: a record of ours that it shows is judged first, so a re-run signs nothing.
 //! 2. Sign the payload.
-//! 3. Judge the record that came of it with the verifier that `verify` uses. A signer that answers
-//!    nonsense stores nothing.
-//! 4. At the same time: create the record, or replace the version that was judged; and look whether
-//!    the tag still holds the manifest that was signed.
-//! 5. Where another signer was faster: look at manifest and record together, and go round again.
+//! 3. Judge the new record with the verifier that `verify` uses. A signer that answers nonsense stores
+//!    nothing.
+//! 4. At the same time: create the record, or replace the version that was judged; and check that the
+//!    tag still has the manifest that was signed.
+//! 5. If another signer was faster: check tag and record together, and try again.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -20,7 +20,7 @@ use s3lo_core::manifest::Manifest;
 use s3lo_core::payload::{Schema, payload};
 use s3lo_core::record::{Record, Timestamp};
 use s3lo_core::reference::Reference;
-use s3lo_core::verdict::{Found, Policy, Reason, Verdict, Verified, judge};
+use s3lo_core::verdict::{Found, Policy, Verdict, Verified, judge};
 use s3lo_core::{record, verdict};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -33,9 +33,9 @@ use crate::{image, store};
 
 mod error;
 
-/// How often a signer goes round again after another one was faster. Of those who replace the same
-/// record one is done with each round, so this many may do it at once.
-const ROUNDS: u32 = 100;
+/// The most attempts to store a record while other signers are faster. Of those that replace the same
+/// record one finishes in each round, so this many may run at once.
+const MAX_ROUNDS: u32 = 100;
 
 /// A key to sign with, opened once for all images.
 pub type Key = Opening<Arc<dyn Signer>>;
@@ -47,9 +47,9 @@ pub struct Options {
     pub schema: Schema,
     /// What to do where a valid record exists.
     pub if_signed: IfSigned,
-    /// When to give up.
+    /// The end of the run.
     pub deadline: Instant,
-    /// The clock from which records take their `signedAt`.
+    /// The clock for `signedAt`.
     pub now: fn() -> SystemTime,
 }
 
@@ -66,7 +66,7 @@ pub enum IfSigned {
     Replace,
 }
 
-/// A record that stands in the store and is valid.
+/// A valid record in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signed {
     /// Whether this run made it.
@@ -75,56 +75,56 @@ pub struct Signed {
     pub digest: Digest,
     /// The key's ID.
     pub key_id: KeyId,
-    /// When its signer says that it signed.
+    /// When the signer claims to have signed.
     pub signed_at: Option<Timestamp>,
     /// `<bucket or root>/<object key>`.
     pub stored_path: String,
-    /// What it binds.
+    /// The schema, which decides what the signature binds.
     pub schema: Schema,
-    /// The ID of the request that made the signature, where a service did.
+    /// The ID of the request that made the signature, if a service made it.
     pub request_id: Option<String>,
 }
 
-/// Where a record comes from.
+/// The origin of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// It was there.
+    /// It was there already.
     Kept,
-    /// It was made now.
+    /// This run made it.
     Signed,
 }
 
-/// Signs `image` with every key; a result for each, in their order.
+/// Signs `image` with every key. The results are in the order of the keys.
 pub async fn sign(image: &Image, keys: &[Key], options: &Options) -> Vec<Result<Signed, Error>> {
     let prefix = image.reference.records_prefix();
-    let hint = timeout(LISTING_TIMEOUT, image.store.list(&prefix));
-    let manifest = join(image.read_manifest(), hint);
+    let listing = timeout(LISTING_TIMEOUT, image.store.list(&prefix));
+    let manifest = join(image.read_manifest(), listing);
     let signers = join_all(keys.iter().map(Key::opened));
     let Ok(((snapshot, listing), signers)) =
         timeout_at(options.deadline, join(manifest, signers)).await
     else {
         return vec![Err(Error::TimedOut); keys.len()];
     };
-    let before = match Before::new(snapshot, &image.reference) {
-        Ok(before) => before,
+    let target = match SignedManifest::new(snapshot, &image.reference) {
+        Ok(target) => target,
         Err(error) => return vec![Err(error); keys.len()],
     };
     let listing = listing.ok().and_then(Result::ok);
     tracing::debug!(
         "{}: read {}; may be listed: {}",
         image.reference,
-        before.manifest.digest(),
+        target.manifest.digest(),
         listing.is_some()
     );
     join_all(keys.iter().zip(signers).map(|(key, signer)| {
-        let (before, listing) = (&before, listing.as_ref());
+        let (target, listing) = (&target, listing.as_ref());
         async move {
             let signing = Signing {
                 image,
                 signer: signer?,
                 key: &key.reference,
                 options,
-                before,
+                target,
             };
             timeout_at(options.deadline, signing.run(listing))
                 .await
@@ -134,13 +134,13 @@ pub async fn sign(image: &Image, keys: &[Key], options: &Options) -> Vec<Result<
     .await
 }
 
-/// The manifest that is going to be signed.
-struct Before {
+/// The manifest to sign, and its version in the store.
+struct SignedManifest {
     manifest: Manifest,
     version: Version,
 }
 
-impl Before {
+impl SignedManifest {
     fn new(snapshot: Result<Snapshot, image::Error>, reference: &Reference) -> Result<Self, Error> {
         let snapshot = snapshot?;
         let manifest =
@@ -172,21 +172,21 @@ struct Signing<'a> {
     signer: Arc<dyn Signer>,
     key: &'a KeyRef,
     options: &'a Options,
-    before: &'a Before,
+    target: &'a SignedManifest,
 }
 
-/// A record that was made and judged, and is not stored yet.
-struct Draft {
+/// A new record that verifies, and is not stored yet.
+struct JudgedRecord {
     record: Record,
     bytes: Vec<u8>,
     request_id: Option<String>,
 }
 
-/// What to do about what lies where the record belongs.
-enum Step {
-    /// Nothing: this stands.
+/// The next step, given what is stored under the name of the record.
+enum RecordAction {
+    /// None: this record is valid.
     Done(Signed),
-    /// Create a record, or replace this version of it.
+    /// Create the record, or replace this version of it.
     Put(Option<Version>),
 }
 
@@ -200,29 +200,32 @@ impl Signing<'_> {
         let listed = listing.is_some_and(|listing| listing.has(name));
         let mut replaced = None;
         if listed {
-            match self.look_at_both(&object_key, None).await? {
-                Step::Done(signed) => return Ok(signed),
-                Step::Put(version) => replaced = version,
+            match self.check_tag_and_record(&object_key, None).await? {
+                RecordAction::Done(signed) => return Ok(signed),
+                RecordAction::Put(version) => replaced = version,
             }
         }
-        let draft = self.draft().await?;
+        let judged = self.make_record().await?;
         tracing::debug!("{reference}: signed by {}", self.key);
-        for round in 1..=ROUNDS {
-            let (put, unmoved) = join(
-                self.put(&object_key, &draft.bytes, replaced.as_ref()),
-                self.unmoved(),
+        for round in 1..=MAX_ROUNDS {
+            let (put, tag) = join(
+                self.put(&object_key, &judged.bytes, replaced.as_ref()),
+                self.ensure_tag_unchanged(),
             )
             .await;
-            unmoved?;
+            tag?;
             match put {
-                Ok(()) => return Ok(self.signed(&object_key, &draft)),
+                Ok(()) => return Ok(self.signed(&object_key, &judged)),
                 Err(store::Error::Exists { .. } | store::Error::Changed { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
             tracing::debug!(object_key, round, "another signer was faster");
-            match self.look_at_both(&object_key, Some(&draft)).await? {
-                Step::Done(signed) => return Ok(signed),
-                Step::Put(version) => replaced = version,
+            match self
+                .check_tag_and_record(&object_key, Some(&judged))
+                .await?
+            {
+                RecordAction::Done(signed) => return Ok(signed),
+                RecordAction::Put(version) => replaced = version,
             }
         }
         Err(Error::Unsettled {
@@ -230,9 +233,9 @@ impl Signing<'_> {
         })
     }
 
-    /// Signs, and judges what came of it.
-    async fn draft(&self) -> Result<Draft, Error> {
-        let (schema, manifest) = (self.options.schema, self.before.manifest);
+    /// Signs the payload, and makes a record that verifies.
+    async fn make_record(&self) -> Result<JudgedRecord, Error> {
+        let (schema, manifest) = (self.options.schema, self.target.manifest);
         let public = self.signer.public_key();
         let payload = payload(schema, &self.image.reference, manifest.digest());
         let signature = self.signer.sign(&payload).await?;
@@ -256,7 +259,7 @@ impl Signing<'_> {
         let bytes = record.to_bytes();
         let policy = Policy { min_schema: schema };
         match self.judge(&bytes, policy) {
-            Verdict::Verified(_) => Ok(Draft {
+            Verdict::Verified(_) => Ok(JudgedRecord {
                 record,
                 bytes,
                 request_id: signature.request_id,
@@ -279,7 +282,7 @@ impl Signing<'_> {
             reference: self.key.as_str(),
             public: self.signer.public_key(),
         };
-        let (manifest, reference) = (&self.before.manifest, &self.image.reference);
+        let (manifest, reference) = (&self.target.manifest, &self.image.reference);
         judge(manifest, found, reference, key, policy)
     }
 
@@ -296,10 +299,10 @@ impl Signing<'_> {
         }
     }
 
-    /// Fails unless the tag still holds what was signed.
-    async fn unmoved(&self) -> Result<(), Error> {
-        let from = self.before.manifest.digest();
-        let now = self.image.tag_state(&self.before.version, from).await?;
+    /// Fails unless the tag still has the manifest that was signed.
+    async fn ensure_tag_unchanged(&self) -> Result<(), Error> {
+        let from = self.target.manifest.digest();
+        let now = self.image.tag_state(&self.target.version, from).await?;
         let to = match now {
             TagState::Same => return Ok(()),
             TagState::Moved(digest) => digest.to_string(),
@@ -314,31 +317,45 @@ impl Signing<'_> {
         })
     }
 
-    /// Looks at manifest and record at the same time: what is decided about the record holds for the
-    /// manifest that is there now.
-    async fn look_at_both(&self, object_key: &str, own: Option<&Draft>) -> Result<Step, Error> {
-        let (unmoved, step) = join(self.unmoved(), self.look(object_key, own)).await;
-        unmoved?;
-        step
+    /// Checks tag and record at the same time: the decision on the record is about the manifest that is
+    /// there now.
+    async fn check_tag_and_record(
+        &self,
+        object_key: &str,
+        own: Option<&JudgedRecord>,
+    ) -> Result<RecordAction, Error> {
+        let (tag, action) = join(
+            self.ensure_tag_unchanged(),
+            self.judge_existing(object_key, own),
+        )
+        .await;
+        tag?;
+        action
     }
 
-    /// Judges the record that is there, and decides what becomes of it.
-    async fn look(&self, object_key: &str, own: Option<&Draft>) -> Result<Step, Error> {
+    /// Judges the stored record, and decides whether to keep or replace it.
+    async fn judge_existing(
+        &self,
+        object_key: &str,
+        own: Option<&JudgedRecord>,
+    ) -> Result<RecordAction, Error> {
         let object = match self.image.store.read(object_key, record::MAX_BYTES).await {
             Ok(object) => object,
-            Err(store::Error::NotFound { .. }) => return Ok(Step::Put(None)),
-            Err(store::Error::Oversized { version, .. }) => return Ok(Step::Put(Some(version))),
+            Err(store::Error::NotFound { .. }) => return Ok(RecordAction::Put(None)),
+            Err(store::Error::Oversized { version, .. }) => {
+                return Ok(RecordAction::Put(Some(version)));
+            }
             Err(error) => return Err(error.into()),
         };
-        // A retried request may find the record that its first try has written.
-        if let Some(draft) = own
-            && object.bytes == draft.bytes
+        // A retried request may find the record that its first attempt wrote.
+        if let Some(judged) = own
+            && object.bytes == judged.bytes
         {
-            return Ok(Step::Done(self.signed(object_key, draft)));
+            return Ok(RecordAction::Done(self.signed(object_key, judged)));
         }
         let Object { bytes, version } = object;
         match self.judge(&bytes, Policy::default()) {
-            Verdict::Rejected(_) => Ok(Step::Put(Some(version))),
+            Verdict::Rejected(_) => Ok(RecordAction::Put(Some(version))),
             Verdict::Verified(verified) => self.decide(object_key, version, verified),
         }
     }
@@ -348,42 +365,42 @@ impl Signing<'_> {
         object_key: &str,
         version: Version,
         verified: Verified,
-    ) -> Result<Step, Error> {
-        let (asked, there) = (self.options.schema, verified.schema);
+    ) -> Result<RecordAction, Error> {
+        let (asked, stored) = (self.options.schema, verified.schema);
         let reference = || self.image.reference.clone();
         match self.options.if_signed {
             IfSigned::Fail => Err(Error::AlreadySigned {
                 reference: reference(),
                 key: self.key.as_str().to_owned(),
             }),
-            IfSigned::Replace => Ok(Step::Put(Some(version))),
-            IfSigned::Keep if there < asked => Ok(Step::Put(Some(version))),
-            IfSigned::Keep if there > asked => Err(Error::HigherSchema {
+            IfSigned::Replace => Ok(RecordAction::Put(Some(version))),
+            IfSigned::Keep if stored < asked => Ok(RecordAction::Put(Some(version))),
+            IfSigned::Keep if stored > asked => Err(Error::HigherSchema {
                 reference: reference(),
-                there,
+                there: stored,
                 asked,
             }),
-            IfSigned::Keep => Ok(Step::Done(Signed {
+            IfSigned::Keep => Ok(RecordAction::Done(Signed {
                 status: Status::Kept,
-                digest: self.before.manifest.digest(),
+                digest: self.target.manifest.digest(),
                 key_id: self.signer.public_key().id(),
                 signed_at: verified.signed_at,
                 stored_path: self.image.reference.stored_path(object_key),
-                schema: there,
+                schema: stored,
                 request_id: None,
             })),
         }
     }
 
-    fn signed(&self, object_key: &str, draft: &Draft) -> Signed {
+    fn signed(&self, object_key: &str, judged: &JudgedRecord) -> Signed {
         Signed {
             status: Status::Signed,
-            digest: draft.record.digest,
+            digest: judged.record.digest,
             key_id: self.signer.public_key().id(),
-            signed_at: draft.record.claims.signed_at,
+            signed_at: judged.record.claims.signed_at,
             stored_path: self.image.reference.stored_path(object_key),
-            schema: draft.record.schema,
-            request_id: draft.request_id.clone(),
+            schema: judged.record.schema,
+            request_id: judged.request_id.clone(),
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::{image, key, store};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// `--if-signed fail`, and it is signed.
+    /// It is signed already, and `--if-signed` is `fail`.
     #[error("`{}` is signed by the key `{key}` already", reference.name())]
     AlreadySigned {
         /// The image.
@@ -45,12 +45,12 @@ pub enum Error {
     /// The key cannot be opened or does not sign.
     #[error(transparent)]
     Key(#[from] key::Error),
-    /// What lies under the tag is no manifest.
+    /// The object under the tag is not a manifest.
     #[error("`{}` cannot be signed: {reason}", reference.name())]
     Manifest {
         /// The image.
         reference: Reference,
-        /// What is wrong.
+        /// The verifier's reason.
         reason: Reason,
     },
     /// The tag was moved while it was being signed.
@@ -58,27 +58,27 @@ pub enum Error {
     Moved {
         /// The image.
         reference: Reference,
-        /// What was signed.
+        /// The digest that was signed.
         from: Digest,
-        /// What lies there now.
+        /// The content of the tag now.
         to: String,
     },
-    /// The signer's answer does not verify with its own key.
+    /// The signature does not verify with the signer's own key.
     #[error("the key `{key}` answered with a signature that does not verify: {reason}")]
     Nonsense {
         /// The key.
         key: String,
-        /// What the verifier says.
+        /// The verifier's reason.
         reason: Reason,
     },
-    /// The tag does not hold what it is pinned to.
+    /// The tag has another digest than its pin.
     #[error("`{}` is pinned to {pinned}, and the tag holds {current}", reference.name())]
     Pinned {
         /// The image.
         reference: Reference,
         /// The pin.
         pinned: Digest,
-        /// What lies there.
+        /// The digest under the tag.
         current: Digest,
     },
     /// The store failed.
@@ -87,7 +87,7 @@ pub enum Error {
     /// The run's time is up.
     #[error("the run's time was up before the image was signed")]
     TimedOut,
-    /// Other signers were faster every time.
+    /// Other signers were faster in every round.
     #[error("the signature of `{}` kept changing while it was being written", reference.name())]
     Unsettled {
         /// The image.
@@ -96,7 +96,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether a guard said no, as opposed to something that failed.
+    /// Whether a safety check refused, as opposed to a failure.
     pub fn is_guard(&self) -> bool {
         match self {
             Self::AlreadySigned { .. }
