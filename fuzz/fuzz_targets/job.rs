@@ -6,22 +6,22 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 
 use libfuzzer_sys::fuzz_target;
-use s3lo::ci::inputs::{Kind, Known, Said, Strict, resolve};
+use s3lo::ci::inputs::{Kind, OptionSpec, Value, UnknownPolicy, resolve};
 use s3lo::ci::{markup, outputs};
 
 fuzz_target!(|bytes: &[u8]| {
     let known = [
-        Known::new("reference", Kind::Several),
-        Known::new("if-signed", Kind::One),
-        Known::new("verbose", Kind::Flag),
-        Known::new("password", Kind::Secret),
+        OptionSpec::new("reference", Kind::Several),
+        OptionSpec::new("if-signed", Kind::One),
+        OptionSpec::new("verbose", Kind::Flag),
+        OptionSpec::new("password", Kind::Secret),
     ];
     let variables = bytes.split(|byte| *byte == 0).filter_map(|variable| {
         let at = variable.iter().position(|byte| *byte == b'=')?;
         let text = |part: &[u8]| OsString::from_vec(part.to_vec());
         Some((text(&variable[..at]), text(&variable[at + 1..])))
     });
-    let strict = Strict {
+    let strict = UnknownPolicy {
         command: "sign",
         other: ("verify", &[]),
         inputs: true,
@@ -33,7 +33,7 @@ fuzz_target!(|bytes: &[u8]| {
     names.dedup();
     assert_eq!(names.len(), given.len());
     for said in given.into_iter().map(|given| given.said) {
-        let Said::Lines(lines) = said else { continue };
+        let Value::Lines(lines) = said else { continue };
         for line in lines {
             assert!(!line.is_empty() && !line.contains('\n') && line.trim() == line);
             let code = markup::code(&line);

@@ -15,17 +15,17 @@ use crate::identity::ci_system::CiSystem;
 
 /// A CI system's language on stdout. What is returned is whole lines, or nothing where the system has no word
 /// for it. Whatever is given may be hostile.
-pub trait Host: Sync {
+pub trait LogFormat: Sync {
     /// Has a line of a secret hidden from now on.
     fn mask(&self, _secret: &str) -> String {
         String::new()
     }
 
     /// Text that is shown as it is, in a part of the log that can be folded.
-    fn folded(&self, part: &Part<'_>) -> String;
+    fn collapsed(&self, part: &LogSection<'_>) -> String;
 
     /// Text that is shown as it is, and not folded.
-    fn shown(&self, part: &Part<'_>) -> String;
+    fn expanded(&self, part: &LogSection<'_>) -> String;
 
     /// What the whole run comes to, where the system shows that beside the log.
     fn annotation(&self, _kind: Kind, _title: &str, _text: &str) -> String {
@@ -44,7 +44,7 @@ pub trait Host: Sync {
 
     /// What a step's user should know of its doing, where somebody looks for mistakes.
     fn debug(&self, text: &str) -> String {
-        inert(text)
+        neutralize(text)
     }
 
     /// How a job says an option.
@@ -61,7 +61,7 @@ pub trait Host: Sync {
 
 /// A part of the log.
 #[derive(Clone, Copy, Debug)]
-pub struct Part<'a> {
+pub struct LogSection<'a> {
     /// One line over it.
     pub title: &'a str,
     /// The lines.
@@ -86,7 +86,7 @@ pub enum Kind {
 }
 
 /// The CI system that this process runs in, by the variables that it sets.
-pub fn detect() -> &'static dyn Host {
+pub fn detect() -> &'static dyn LogFormat {
     match CiSystem::detect() {
         Some(CiSystem::GitHub) => &github::GitHub,
         Some(CiSystem::GitLab) => &gitlab::GitLab,
@@ -104,7 +104,7 @@ fn encoded(text: &str, percent: &str) -> String {
 }
 
 /// Text in which no system finds a command: those that begin with `##` may be anywhere in a line.
-pub(crate) fn inert(text: &str) -> String {
+pub(crate) fn neutralize(text: &str) -> String {
     // One by one: of three taken apart in pairs two would stay together.
     let mut apart = String::with_capacity(text.len());
     for c in text.chars() {
@@ -117,8 +117,8 @@ pub(crate) fn inert(text: &str) -> String {
 }
 
 /// The same, in whole lines, none of which begins as a command does.
-fn inert_lines(text: &str) -> String {
-    let lines = inert(text);
+fn neutralize_lines(text: &str) -> String {
+    let lines = neutralize(text);
     let lines = lines.lines().map(|line| match line.trim_start() {
         start if start.starts_with("::") => format!(" :{line}\n"),
         _ => format!("{line}\n"),

@@ -5,16 +5,16 @@
     clippy::as_conversions
 )]
 
-use crate::ci::report::Work;
+use crate::ci::report::Action;
 
 /// A step's outputs: names as the actions declare them, and values.
 pub type Outputs = Vec<(&'static str, String)>;
 
 /// The names that the outputs of a command can have.
-pub fn names(work: Work) -> &'static [&'static str] {
+pub fn names(work: Action) -> &'static [&'static str] {
     match work {
-        Work::Sign => &["digest", "keyID", "storedPath", "signedAt", "results"],
-        Work::Verify => &[
+        Action::Sign => &["digest", "keyID", "storedPath", "signedAt", "results"],
+        Action::Verify => &[
             "verified", "reason", "digest", "keyID", "signedAt", "results",
         ],
     }

@@ -14,14 +14,14 @@ use crate::text::{printable, quoted};
 
 /// What a run was about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Work {
+pub enum Action {
     /// `sign`.
     Sign,
     /// `verify`.
     Verify,
 }
 
-impl Work {
+impl Action {
     /// The command's name.
     pub fn name(self) -> &'static str {
         match self {
@@ -33,7 +33,7 @@ impl Work {
 
 /// What came of one image; with `sign`, by one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
+pub struct ReportRow {
     /// The image's name and tag.
     pub name: String,
     /// The reference as it was given.
@@ -43,12 +43,12 @@ pub struct Row {
     /// The key as it was given.
     pub key: String,
     /// What came of it.
-    pub result: Found,
+    pub result: RowOutcome,
 }
 
-impl Row {
+impl ReportRow {
     /// What came of an image by a key.
-    pub fn new(reference: &Reference, key: &str, result: Found) -> Self {
+    pub fn new(reference: &Reference, key: &str, result: RowOutcome) -> Self {
         Self {
             name: reference.name(),
             reference: reference.to_string(),
@@ -61,7 +61,7 @@ impl Row {
 
 /// What came of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum RowOutcome {
     /// A valid signature.
     Valid(Valid),
     /// None: why not.
@@ -91,9 +91,9 @@ pub struct Valid {
 #[derive(Clone, Debug)]
 pub struct Report {
     /// What the run was about.
-    pub work: Work,
+    pub work: Action,
     /// What came of each image, in the order asked.
-    pub rows: Vec<Row>,
+    pub rows: Vec<ReportRow>,
     /// What kept the run from beginning, or from its end.
     pub stopped: Option<Diagnostic>,
     /// The region that was named, for the command to verify with.
@@ -105,7 +105,7 @@ pub struct Report {
 impl Report {
     /// Whether everything is signed, or verified.
     pub fn is_good(&self) -> bool {
-        let valid = |row: &Row| matches!(row.result, Found::Valid(_));
+        let valid = |row: &ReportRow| matches!(row.result, RowOutcome::Valid(_));
         self.stopped.is_none() && !self.rows.is_empty() && self.rows.iter().all(valid)
     }
 
@@ -113,8 +113,8 @@ impl Report {
     pub fn only(&self) -> Option<&Valid> {
         match self.rows.as_slice() {
             [
-                Row {
-                    result: Found::Valid(valid),
+                ReportRow {
+                    result: RowOutcome::Valid(valid),
                     ..
                 },
             ] if self.stopped.is_none() => Some(valid),
@@ -139,21 +139,21 @@ impl Report {
     /// The outcome, and the image if there is but one.
     fn lead(&self) -> (String, Option<&str>) {
         let (done, not_done) = match self.work {
-            Work::Sign => ("Signed", "Not signed"),
-            Work::Verify => ("Verified", "Not verified"),
+            Action::Sign => ("Signed", "Not signed"),
+            Action::Verify => ("Verified", "Not verified"),
         };
-        let valid = self.count(|found| matches!(found, Found::Valid(_)));
+        let valid = self.count(|found| matches!(found, RowOutcome::Valid(_)));
         let all = self.rows.len();
         let things = match self.work {
-            Work::Sign if self.has_several_keys() => "signatures",
+            Action::Sign if self.has_several_keys() => "signatures",
             _ => "images",
         };
         match self.rows.as_slice() {
             [] if self.is_interrupted() => ("Interrupted".to_owned(), None),
             [] => (not_done.to_owned(), None),
             [row] if valid == all => {
-                let kept = matches!(&row.result, Found::Valid(valid) if valid.kept);
-                let done = if kept && self.work == Work::Sign {
+                let kept = matches!(&row.result, RowOutcome::Valid(valid) if valid.kept);
+                let done = if kept && self.work == Action::Sign {
                     "Already signed"
                 } else {
                     done
@@ -184,13 +184,13 @@ impl Report {
             return Some(in_words(stopped));
         }
         let mut problems = self.rows.iter().filter_map(|row| match &row.result {
-            Found::Valid(_) => None,
-            Found::Invalid(reason) if reason.starts_with("unsupported signature schema") => {
+            RowOutcome::Valid(_) => None,
+            RowOutcome::Invalid(reason) if reason.starts_with("unsupported signature schema") => {
                 let help = "help: sign it again, with `schema-version: 2`";
                 Some((row, format!("{}\n{help}", printable(reason))))
             }
-            Found::Invalid(reason) => Some((row, printable(reason))),
-            Found::Failed(explained) => Some((row, in_words(explained))),
+            RowOutcome::Invalid(reason) => Some((row, printable(reason))),
+            RowOutcome::Failed(diagnostic) => Some((row, in_words(diagnostic))),
         });
         let (row, first) = problems.next()?;
         let more = match problems.count() {
@@ -237,11 +237,11 @@ impl Report {
     }
 
     /// One image, a line for each thing that is known of it.
-    fn card(&self, row: &Row) -> String {
+    fn card(&self, row: &ReportRow) -> String {
         let line = |name: &str, text: String| format!("| {name} | {text} |\n");
         let mut card = line("Image", code(&row.name)) + "|:---|:---|\n";
         card.push_str(&line("Outcome", self.outcome(&row.result)));
-        if let Found::Valid(valid) = &row.result {
+        if let RowOutcome::Valid(valid) = &row.result {
             card.push_str(&line("Digest", code(&valid.digest)));
             card.push_str(&line("Key", code(&row.key)));
             card.push_str(&line("Key ID", code(&valid.key_id)));
@@ -261,7 +261,7 @@ impl Report {
     }
 
     /// Several images, a line for each.
-    fn grid(&self, rows: &[Row], room: usize) -> String {
+    fn grid(&self, rows: &[ReportRow], room: usize) -> String {
         let keys = self.has_several_keys();
         let mut grid = String::new();
         if let (false, Some(first)) = (keys, rows.first()) {
@@ -289,10 +289,10 @@ impl Report {
         grid
     }
 
-    fn line(&self, row: &Row, keys: bool) -> String {
+    fn line(&self, row: &ReportRow, keys: bool) -> String {
         let valid = match &row.result {
-            Found::Valid(valid) => Some(valid),
-            Found::Invalid(_) | Found::Failed(_) => None,
+            RowOutcome::Valid(valid) => Some(valid),
+            RowOutcome::Invalid(_) | RowOutcome::Failed(_) => None,
         };
         let known = |text: Option<&str>| text.map(code).unwrap_or_default();
         let mut cells = vec![code(&row.name), self.outcome(&row.result)];
@@ -305,15 +305,17 @@ impl Report {
         format!("| {} |\n", cells.join(" | "))
     }
 
-    fn outcome(&self, found: &Found) -> String {
+    fn outcome(&self, found: &RowOutcome) -> String {
         match (self.work, found) {
-            (Work::Sign, Found::Valid(valid)) if valid.kept => {
+            (Action::Sign, RowOutcome::Valid(valid)) if valid.kept => {
                 format!("signed before (schema {})", valid.schema)
             }
-            (Work::Sign, Found::Valid(valid)) => format!("signed (schema {})", valid.schema),
-            (Work::Verify, Found::Valid(valid)) => format!("verified (schema {})", valid.schema),
-            (_, Found::Invalid(reason)) => format!("**not verified**: {}", code(reason)),
-            (_, Found::Failed(explained)) => format!("**failed**: {}", code(explained.code)),
+            (Action::Sign, RowOutcome::Valid(valid)) => format!("signed (schema {})", valid.schema),
+            (Action::Verify, RowOutcome::Valid(valid)) => {
+                format!("verified (schema {})", valid.schema)
+            }
+            (_, RowOutcome::Invalid(reason)) => format!("**not verified**: {}", code(reason)),
+            (_, RowOutcome::Failed(diagnostic)) => format!("**failed**: {}", code(diagnostic.code)),
         }
     }
 
@@ -321,24 +323,24 @@ impl Report {
     fn tail(&self) -> String {
         let mut tail = String::new();
         let failed = self.rows.iter().filter_map(|row| match &row.result {
-            Found::Failed(explained) => Some(explained),
+            RowOutcome::Failed(diagnostic) => Some(diagnostic),
             _ => None,
         });
         let mut told: Vec<&Diagnostic> = Vec::new();
-        for explained in self.stopped.iter().chain(failed) {
-            if !told.contains(&explained) {
-                told.push(explained);
+        for diagnostic in self.stopped.iter().chain(failed) {
+            if !told.contains(&diagnostic) {
+                told.push(diagnostic);
             }
         }
-        for explained in told.iter().take(MOST_ERRORS) {
-            let help = format!("help: {}", explained.help);
-            tail.push_str(&block(&[format!("error: {}", explained.message), help]));
+        for diagnostic in told.iter().take(MOST_ERRORS) {
+            let help = format!("help: {}", diagnostic.help);
+            tail.push_str(&block(&[format!("error: {}", diagnostic.message), help]));
             tail.push('\n');
         }
         if let Some(more) = told.len().checked_sub(MOST_ERRORS).filter(|more| *more > 0) {
             tail.push_str(&format!("And {more} more errors, which the log shows.\n\n"));
         }
-        if self.work == Work::Sign {
+        if self.work == Action::Sign {
             let commands = self.commands();
             if !commands.is_empty() {
                 tail.push_str("<details><summary>Verify</summary>\n\n");
@@ -355,7 +357,7 @@ impl Report {
         let mut exported: Vec<&str> = Vec::new();
         let mut verified = 0_usize;
         for row in &self.rows {
-            let Found::Valid(valid) = &row.result else {
+            let RowOutcome::Valid(valid) = &row.result else {
                 continue;
             };
             if verified == MOST_COMMANDS {
@@ -383,7 +385,7 @@ impl Report {
         commands
     }
 
-    fn count(&self, wanted: impl Fn(&Found) -> bool) -> usize {
+    fn count(&self, wanted: impl Fn(&RowOutcome) -> bool) -> usize {
         self.rows.iter().filter(|row| wanted(&row.result)).count()
     }
 
@@ -412,6 +414,6 @@ fn flag(name: &str, value: Option<&str>) -> String {
     value.map_or_else(String::new, |value| format!(" {name} {}", quoted(value)))
 }
 
-fn in_words(explained: &Diagnostic) -> String {
-    format!("{}\nhelp: {}", explained.message, explained.help)
+fn in_words(diagnostic: &Diagnostic) -> String {
+    format!("{}\nhelp: {}", diagnostic.message, diagnostic.help)
 }

@@ -5,13 +5,13 @@
     clippy::as_conversions
 )]
 
-use crate::ci::Host;
+use crate::ci::LogFormat;
 
 /// Turns every flag that stands by itself between backticks or quotes into the option of that name: `--region
 /// R` into `region: R`. What is a command line stays one. `option_of` knows the options' names by those of flags.
 pub fn in_options(
     text: &str,
-    host: &dyn Host,
+    host: &dyn LogFormat,
     option_of: &dyn Fn(&str) -> Option<String>,
 ) -> String {
     let mut said = String::with_capacity(text.len());
@@ -47,7 +47,7 @@ fn next_quoted(text: &str) -> Option<(&str, char, &str, &str)> {
 
 fn option(
     quoted: &str,
-    host: &dyn Host,
+    host: &dyn LogFormat,
     option_of: &dyn Fn(&str) -> Option<String>,
 ) -> Option<String> {
     let flag = quoted.strip_prefix("--")?;

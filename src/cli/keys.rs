@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 use crate::atomic_file;
 use crate::cli::args::{GenerateArgs, Output, PublicKeyArgs};
 use crate::cli::output::{json, text};
-use crate::cli::{Ending, Stop, deadline, password, setup};
+use crate::cli::{CommandError, ExitStatus, deadline, password, setup};
 use crate::diagnostic::Diagnostic;
 
 /// Makes a key pair: `PREFIX.key`, mode 0600, and `PREFIX.pub`, mode 0644.
@@ -18,7 +18,7 @@ pub(crate) fn generate(
     args: &GenerateArgs,
     output: Output,
     out: &mut dyn Write,
-) -> Result<Ending, Stop> {
+) -> Result<ExitStatus, CommandError> {
     let prefix = &args.output_key_prefix;
     if prefix.is_empty() || prefix.ends_with('/') || prefix.contains(char::is_control) {
         return Err(Diagnostic::usage(
@@ -63,7 +63,7 @@ pub(crate) fn generate(
             writeln!(out, "Key ID: {key_id}")?;
         }
     }
-    Ok(Ending::Done)
+    Ok(ExitStatus::Done)
 }
 
 /// Prints the public half of a key.
@@ -72,7 +72,7 @@ pub(crate) async fn public(
     output: Output,
     out: &mut dyn Write,
     err: &mut dyn Write,
-) -> Result<Ending, Stop> {
+) -> Result<ExitStatus, CommandError> {
     let (key, warnings) =
         setup::public_key(&args.key, &args.aws, &args.vault, deadline(args.timeout)).await?;
     let _ = text::warnings(err, &warnings);
@@ -87,7 +87,7 @@ pub(crate) async fn public(
             },
         )?,
     }
-    Ok(Ending::Done)
+    Ok(ExitStatus::Done)
 }
 
 /// The password of a new key: COSIGN_PASSWORD, or asked for twice.

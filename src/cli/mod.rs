@@ -23,16 +23,16 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::ci::report::Row;
+use crate::ci::report::ReportRow;
 use crate::cli::args::{Cli, Command, Output};
 use crate::cli::output::{json, text};
-use crate::cli::setup::Surroundings;
+use crate::cli::setup::RunContext;
 use crate::diagnostic::Diagnostic;
 use crate::text::printable;
 
 /// How a run ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ending {
+enum ExitStatus {
     /// 0: done.
     Done,
     /// 1: a guard said no, or a signature is missing or invalid.
@@ -43,26 +43,26 @@ enum Ending {
 
 /// Runs the program. Whatever is printed goes to `out` and `err`.
 pub fn run(arguments: Vec<OsString>, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
-    let (out, err) = (&mut Patient(out), &mut Patient(err));
+    let (out, err) = (&mut IgnoreBrokenPipe(out), &mut IgnoreBrokenPipe(err));
     let json = args::wants_json(&arguments);
-    let ended = if ci::is_asked(&arguments) {
+    let result = if ci::is_asked(&arguments) {
         ci::run(&arguments, out, err)
-    } else if let Some(explained) = args::secret(&arguments) {
-        failed(explained, json, out, err)
+    } else if let Some(diagnostic) = args::secret(&arguments) {
+        failed(diagnostic, json, out, err)
     } else {
         match Cli::try_parse_from(&arguments) {
             Ok(cli) => command(cli, out, err),
             Err(error) => unparsed(&error, &arguments, json, out, err),
         }
     };
-    let flushed = match (ended, out.flush()) {
-        (Ok(Ending::Refused), _) => Ok(Ending::Refused),
-        (ended, flushed) => ended.and_then(|ending| flushed.map(|()| ending)),
+    let flushed = match (result, out.flush()) {
+        (Ok(ExitStatus::Refused), _) => Ok(ExitStatus::Refused),
+        (result, flushed) => result.and_then(|status| flushed.map(|()| status)),
     };
     match flushed {
-        Ok(Ending::Done) => ExitCode::SUCCESS,
-        Ok(Ending::Refused) => ExitCode::from(1),
-        Ok(Ending::Failed) => ExitCode::from(2),
+        Ok(ExitStatus::Done) => ExitCode::SUCCESS,
+        Ok(ExitStatus::Refused) => ExitCode::from(1),
+        Ok(ExitStatus::Failed) => ExitCode::from(2),
         Err(error) => {
             // If that cannot be written either, the exit code still tells.
             let _ = writeln!(err, "error: cannot write the result: {error}");
@@ -73,9 +73,9 @@ pub fn run(arguments: Vec<OsString>, out: &mut dyn Write, err: &mut dyn Write) -
 
 /// A writer that does not mind a reader who has left: the exit code is the result, and it must not
 /// become another one because `grep -q` has seen enough.
-struct Patient<'a>(&'a mut dyn Write);
+struct IgnoreBrokenPipe<'a>(&'a mut dyn Write);
 
-impl Write for Patient<'_> {
+impl Write for IgnoreBrokenPipe<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self.0.write(bytes) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(bytes.len()),
@@ -91,24 +91,24 @@ impl Write for Patient<'_> {
     }
 }
 
-fn command(cli: Cli, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Ending> {
+fn command(cli: Cli, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<ExitStatus> {
     if cli.global.verbose {
         log(false, str::to_owned);
     }
     let output = cli.global.output;
-    let ended = match cli.command {
+    let result = match cli.command {
         // Its arguments are not read before its environment.
-        Command::Ci(_) => Err(Stop::Diagnostic(Diagnostic::usage(
+        Command::Ci(_) => Err(CommandError::Diagnostic(Diagnostic::usage(
             "`ci` is not the first word",
             "write it first: `s3lo ci sign`, with flags behind it",
         ))),
         Command::Sign(args) => {
-            let desk = Surroundings::desk();
-            waiting(sign::run(&args, &desk, output, out, err)).map(|(ending, _)| ending)
+            let context = RunContext::command_line();
+            waiting(sign::run(&args, &context, output, out, err)).map(|(status, _)| status)
         }
         Command::Verify(args) => {
-            let desk = Surroundings::desk();
-            waiting(verify::run(&args, &desk, output, out, err)).map(|(ending, _)| ending)
+            let context = RunContext::command_line();
+            waiting(verify::run(&args, &context, output, out, err)).map(|(status, _)| status)
         }
         Command::GenerateKeyPair(args) => keys::generate(&args, output, out),
         Command::PublicKey(args) => waiting(keys::public(&args, output, out, err)),
@@ -116,23 +116,25 @@ fn command(cli: Cli, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<End
             let mut script = Vec::new();
             clap_complete::generate(args.shell, &mut Cli::command(), "s3lo", &mut script);
             out.write_all(&script)?;
-            Ok(Ending::Done)
+            Ok(ExitStatus::Done)
         }
     };
-    match ended {
-        Ok(ending) => Ok(ending),
-        Err(Stop::Diagnostic(explained)) => failed(explained, output == Output::Json, out, err),
-        Err(Stop::Refused(explained)) => {
-            // The exit code tells, whoever reads the rest.
-            let _ = failed(explained, output == Output::Json, out, err);
-            Ok(Ending::Refused)
+    match result {
+        Ok(status) => Ok(status),
+        Err(CommandError::Diagnostic(diagnostic)) => {
+            failed(diagnostic, output == Output::Json, out, err)
         }
-        Err(Stop::Output(error)) => Err(error),
+        Err(CommandError::Refused(diagnostic)) => {
+            // The exit code tells, whoever reads the rest.
+            let _ = failed(diagnostic, output == Output::Json, out, err);
+            Ok(ExitStatus::Refused)
+        }
+        Err(CommandError::Output(error)) => Err(error),
     }
 }
 
 /// What a run did, for those who read it later.
-trait Told {
+trait CommandResults {
     /// One result, as JSON.
     type Element: Serialize;
 
@@ -154,11 +156,11 @@ trait Told {
     }
 
     /// What came of each image.
-    fn rows(&self) -> Vec<Row>;
+    fn rows(&self) -> Vec<ReportRow>;
 }
 
 /// Why a command ends early.
-enum Stop {
+enum CommandError {
     /// It could not.
     Diagnostic(Diagnostic),
     /// What was to be printed cannot be.
@@ -167,13 +169,13 @@ enum Stop {
     Refused(Diagnostic),
 }
 
-impl From<Diagnostic> for Stop {
-    fn from(explained: Diagnostic) -> Self {
-        Self::Diagnostic(explained)
+impl From<Diagnostic> for CommandError {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self::Diagnostic(diagnostic)
     }
 }
 
-impl From<io::Error> for Stop {
+impl From<io::Error> for CommandError {
     fn from(error: io::Error) -> Self {
         Self::Output(error)
     }
@@ -181,7 +183,7 @@ impl From<io::Error> for Stop {
 
 /// One thread waits for everything; files and curves have threads of their own. One that is stuck,
 /// in a file system that does not answer, does not hold up the end.
-fn waiting<T>(work: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
+fn waiting<T>(work: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -202,7 +204,7 @@ fn unparsed(
     json: bool,
     out: &mut dyn Write,
     err: &mut dyn Write,
-) -> io::Result<Ending> {
+) -> io::Result<ExitStatus> {
     let text = error.to_string();
     let known = Cli::command();
     let named = known.get_subcommands().map(clap::Command::get_name);
@@ -216,11 +218,11 @@ fn unparsed(
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
     ) {
         out.write_all(text.as_bytes())?;
-        return Ok(Ending::Done);
+        return Ok(ExitStatus::Done);
     }
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand && !json {
         err.write_all(text.as_bytes())?;
-        return Ok(Ending::Failed);
+        return Ok(ExitStatus::Failed);
     }
     failed(failure(&text, &command), json, out, err)
 }
@@ -249,17 +251,17 @@ fn failure(text: &str, command: &str) -> Diagnostic {
 }
 
 fn failed(
-    explained: Diagnostic,
+    diagnostic: Diagnostic,
     json: bool,
     out: &mut dyn Write,
     err: &mut dyn Write,
-) -> io::Result<Ending> {
+) -> io::Result<ExitStatus> {
     if json {
-        json::write(out, &json::Failed::from(explained))?;
+        json::write(out, &json::Failed::from(diagnostic))?;
     } else {
-        text::error(err, &explained, &[])?;
+        text::error(err, &diagnostic, &[])?;
     }
-    Ok(Ending::Failed)
+    Ok(ExitStatus::Failed)
 }
 
 /// Writes each event as one line. What servers say is in it, and what looks like a line of its own may be

@@ -27,15 +27,15 @@ use crate::store::s3::S3Store;
 
 /// Whether it matters how many keys there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Counted {
+pub(crate) enum KeyCounting {
     /// One of them will do, or each works for itself.
     Any,
     /// They stand for as many signers.
-    Each,
+    Distinct,
 }
 
 /// Where a command runs: at a desk, or in a job.
-pub(crate) struct Surroundings {
+pub(crate) struct RunContext {
     /// Where the password of a key file comes from.
     pub(crate) passwords: Passwords,
     /// Who is told of secrets as soon as they are learned.
@@ -47,35 +47,35 @@ pub(crate) struct Surroundings {
 /// Says an error in the words of whoever reads it.
 pub(crate) type Say = fn(Diagnostic) -> Diagnostic;
 
-impl Surroundings {
+impl RunContext {
     /// The command line's: COSIGN_PASSWORD, or whoever sits there.
-    pub(crate) fn desk() -> Self {
+    pub(crate) fn command_line() -> Self {
         Self {
             passwords: password::passwords(),
             mask: Mask::default(),
-            say: |explained| explained,
+            say: |diagnostic| diagnostic,
         }
     }
 }
 
 /// A run: images in their stores, and keys, each where it is asked.
-pub(crate) struct Plan {
+pub(crate) struct Run {
     /// The images, in the order typed.
     pub(crate) images: Vec<Image>,
     /// The keys, in the order typed.
     pub(crate) keys: Keys,
 }
 
-impl Plan {
+impl Run {
     /// Makes stores and keys of what was typed, and gets the credentials that they need. Nothing is
     /// asked of any service before all that was typed is understood.
     pub(crate) async fn new(
         images: &ImageArgs,
         keys: Vec<KeyRef>,
-        counted: Counted,
+        counted: KeyCounting,
         aws: &AwsArgs,
         vault: &VaultArgs,
-        surroundings: &Surroundings,
+        context: &RunContext,
         deadline: Instant,
     ) -> Result<Self, Diagnostic> {
         let references = references(images)?;
@@ -88,17 +88,12 @@ impl Plan {
             ));
         }
         let in_cloud = references.iter().any(in_s3) || keys.iter().any(is_in_kms);
-        let cloud = configure(in_cloud, aws, &keys, &surroundings.mask, deadline).await?;
+        let cloud = configure(in_cloud, aws, &keys, &context.mask, deadline).await?;
         let mut stores = Stores::new();
         let images = crate::cli::setup::images(references, images, cloud.as_ref(), &mut stores)?;
-        let wishes = wishes(vault, &surroundings.mask, deadline);
-        let keys = Keys::new(
-            keys,
-            cloud.as_ref(),
-            &wishes,
-            surroundings.passwords.clone(),
-        )?;
-        if counted == Counted::Each
+        let wishes = wishes(vault, &context.mask, deadline);
+        let keys = Keys::new(keys, cloud.as_ref(), &wishes, context.passwords.clone())?;
+        if counted == KeyCounting::Distinct
             && let Some((one, other)) = keys.same_key()
         {
             return Err(Diagnostic::usage(
@@ -175,9 +170,9 @@ pub(crate) async fn public_key(
 ) -> Result<(PublicKey, Vec<String>), Diagnostic> {
     let references = vec![key(typed)?];
     let in_kms = references.iter().any(is_in_kms);
-    let Surroundings {
+    let RunContext {
         passwords, mask, ..
-    } = Surroundings::desk();
+    } = RunContext::command_line();
     let cloud = configure(in_kms, aws, &references, &mask, deadline).await?;
     let wishes = wishes(vault, &mask, deadline);
     let keys = Keys::new(references, cloud.as_ref(), &wishes, passwords)?;

@@ -3,12 +3,12 @@
 use std::io::Write;
 use std::time::SystemTime;
 
-use crate::ci::report::{Found, Row, Valid};
+use crate::ci::report::{ReportRow, RowOutcome, Valid};
 use crate::cli::args::{Output, SignArgs};
 use crate::cli::output::json::SignElement;
 use crate::cli::output::{progress, text};
-use crate::cli::setup::{Counted, Plan, Say, Surroundings};
-use crate::cli::{Ending, Stop, Told, deadline, setup};
+use crate::cli::setup::{KeyCounting, Run, RunContext, Say};
+use crate::cli::{CommandError, CommandResults, ExitStatus, deadline, setup};
 use crate::diagnostic::Diagnostic;
 use crate::image::Image;
 use crate::key::KeyRef;
@@ -17,7 +17,7 @@ use crate::sign::{Error, Options, Signed, Status, sign};
 type Signatures = Vec<Result<Signed, Error>>;
 
 /// What came of every image, by every key.
-pub(crate) struct Done {
+pub(crate) struct SignResults {
     images: Vec<Image>,
     keys: Vec<KeyRef>,
     results: Vec<Signatures>,
@@ -27,11 +27,11 @@ pub(crate) struct Done {
 /// Signs every image with every key.
 pub(crate) async fn run(
     args: &SignArgs,
-    surroundings: &Surroundings,
+    context: &RunContext,
     output: Output,
     out: &mut dyn Write,
     err: &mut dyn Write,
-) -> Result<(Ending, Done), Stop> {
+) -> Result<(ExitStatus, SignResults), CommandError> {
     let options = Options {
         schema: args.schema_version,
         if_signed: args.if_signed.into(),
@@ -39,13 +39,13 @@ pub(crate) async fn run(
         now: SystemTime::now,
     };
     let references = setup::keys(&args.keys)?;
-    let Plan { images, keys } = Plan::new(
+    let Run { images, keys } = Run::new(
         &args.images,
         references,
-        Counted::Any,
+        KeyCounting::Any,
         &args.aws,
         &args.vault,
-        surroundings,
+        context,
         options.deadline,
     )
     .await?;
@@ -71,21 +71,21 @@ pub(crate) async fn run(
     let _ = text::warnings(err, &warnings);
     printed?;
     if text {
-        errors(err, &images, &results, surroundings.say)?;
+        errors(err, &images, &results, context.say)?;
     }
-    let done = Done {
+    let done = SignResults {
         keys: references.clone(),
         images,
         results,
-        say: surroundings.say,
+        say: context.say,
     };
     if !text {
         done.document(out)?;
     }
-    Ok((ending(&done.results), done))
+    Ok((exit_status(&done.results), done))
 }
 
-impl Done {
+impl SignResults {
     fn each(&self) -> impl Iterator<Item = (&Image, &KeyRef, &Result<Signed, Error>)> {
         let of_images = self.images.iter().zip(&self.results);
         of_images.flat_map(|(image, results)| {
@@ -95,7 +95,7 @@ impl Done {
     }
 }
 
-impl Told for Done {
+impl CommandResults for SignResults {
     type Element = SignElement;
 
     fn elements(&self, several: bool) -> Vec<SignElement> {
@@ -108,10 +108,10 @@ impl Told for Done {
         self.images.len() > 1 || self.keys.len() > 1
     }
 
-    fn rows(&self) -> Vec<Row> {
+    fn rows(&self) -> Vec<ReportRow> {
         let row = |(image, key, result): (&Image, &KeyRef, &Result<Signed, Error>)| {
             let found = match result {
-                Ok(signed) => Found::Valid(Valid {
+                Ok(signed) => RowOutcome::Valid(Valid {
                     kept: signed.status == Status::Kept,
                     digest: signed.digest.to_string(),
                     key_id: signed.key_id.to_string(),
@@ -119,9 +119,9 @@ impl Told for Done {
                     stored_path: Some(signed.stored_path.clone()),
                     schema: signed.schema.version(),
                 }),
-                Err(error) => Found::Failed((self.say)(Diagnostic::new(error))),
+                Err(error) => RowOutcome::Failed((self.say)(Diagnostic::new(error))),
             };
-            Row::new(&image.reference, key.as_str(), found)
+            ReportRow::new(&image.reference, key.as_str(), found)
         };
         self.each().map(row).collect()
     }
@@ -152,12 +152,12 @@ fn errors(
     let mut told: Vec<(Diagnostic, Vec<String>)> = Vec::new();
     for (image, results) in images.iter().zip(results) {
         for error in results.iter().filter_map(|result| result.as_ref().err()) {
-            let explained = say(Diagnostic::new(error));
+            let diagnostic = say(Diagnostic::new(error));
             let name = image.reference.to_string();
-            match told.iter_mut().find(|(known, _)| *known == explained) {
+            match told.iter_mut().find(|(known, _)| *known == diagnostic) {
                 Some((_, names)) if names.last() == Some(&name) => {}
                 Some((_, names)) => names.push(name),
-                None => told.push((explained, vec![name])),
+                None => told.push((diagnostic, vec![name])),
             }
         }
     }
@@ -165,9 +165,9 @@ fn errors(
         .iter()
         .filter(|results| results.iter().any(Result::is_err))
         .count();
-    for (explained, names) in &told {
+    for (diagnostic, names) in &told {
         let names: &[String] = if images.len() > 1 { names } else { &[] };
-        text::error(err, explained, names)?;
+        text::error(err, diagnostic, names)?;
     }
     if images.len() > 1 && failed > 0 {
         let signed = images.len().saturating_sub(failed);
@@ -181,17 +181,17 @@ fn errors(
 }
 
 /// What could not be done outranks what a guard refused.
-fn ending(results: &[Signatures]) -> Ending {
+fn exit_status(results: &[Signatures]) -> ExitStatus {
     let mut errors = results
         .iter()
         .flatten()
         .filter_map(|result| result.as_ref().err())
         .peekable();
     if errors.peek().is_none() {
-        Ending::Done
+        ExitStatus::Done
     } else if errors.all(Error::is_guard) {
-        Ending::Refused
+        ExitStatus::Refused
     } else {
-        Ending::Failed
+        ExitStatus::Failed
     }
 }

@@ -6,12 +6,12 @@ use std::num::NonZeroUsize;
 
 use s3lo_core::verdict::{Policy, Verdict};
 
-use crate::ci::report::{Found, Row, Valid};
+use crate::ci::report::{ReportRow, RowOutcome, Valid};
 use crate::cli::args::{Output, VerifyArgs};
 use crate::cli::output::json::VerifyElement;
 use crate::cli::output::{progress, text};
-use crate::cli::setup::{Counted, Plan, Say, Surroundings};
-use crate::cli::{Ending, Stop, Told, deadline, setup};
+use crate::cli::setup::{KeyCounting, Run, RunContext, Say};
+use crate::cli::{CommandError, CommandResults, ExitStatus, deadline, setup};
 use crate::diagnostic::Diagnostic;
 use crate::image::Image;
 use crate::key::KeyRef;
@@ -20,7 +20,7 @@ use crate::verify::{Decision, Error, Options, Outcome, Require, verify};
 type Answer = Result<Outcome, Error>;
 
 /// What is said of every image.
-pub(crate) struct Done {
+pub(crate) struct VerifyResults {
     images: Vec<Image>,
     keys: Vec<KeyRef>,
     answers: Vec<Answer>,
@@ -30,11 +30,11 @@ pub(crate) struct Done {
 /// Verifies every image by the keys.
 pub(crate) async fn run(
     args: &VerifyArgs,
-    surroundings: &Surroundings,
+    context: &RunContext,
     output: Output,
     out: &mut dyn Write,
     err: &mut dyn Write,
-) -> Result<(Ending, Done), Stop> {
+) -> Result<(ExitStatus, VerifyResults), CommandError> {
     let options = Options {
         policy: Policy {
             min_schema: args.min_schema,
@@ -46,7 +46,7 @@ pub(crate) async fn run(
     if let Require::AtLeast(least) = args.require
         && least.get() > references.len()
     {
-        return Err(Stop::Diagnostic(Diagnostic::usage(
+        return Err(CommandError::Diagnostic(Diagnostic::usage(
             format!(
                 "`--require {least}` asks for more keys than are given ({})",
                 references.len()
@@ -55,17 +55,17 @@ pub(crate) async fn run(
         )));
     }
     let counted = if args.require == Require::AtLeast(NonZeroUsize::MIN) {
-        Counted::Any
+        KeyCounting::Any
     } else {
-        Counted::Each
+        KeyCounting::Distinct
     };
-    let Plan { images, keys } = Plan::new(
+    let Run { images, keys } = Run::new(
         &args.images,
         references,
         counted,
         &args.aws,
         &args.vault,
-        surroundings,
+        context,
         options.deadline,
     )
     .await?;
@@ -90,7 +90,7 @@ pub(crate) async fn run(
             out: &mut *out,
             err: &mut *err,
         };
-        print(to, image, references, answer, surroundings.say, several)
+        print(to, image, references, answer, context.say, several)
     };
     let worked = progress::work_on(&images, args.images.concurrency, text, work, print);
     let ((answers, mut printed), warnings) = match keys.during(worked).await {
@@ -105,7 +105,7 @@ pub(crate) async fn run(
                 ),
                 ..stopped
             };
-            return Err(Stop::Refused(stopped));
+            return Err(CommandError::Refused(stopped));
         }
         Err(stopped) => return Err(stopped.into()),
     };
@@ -114,31 +114,33 @@ pub(crate) async fn run(
     if text && images.len() > 1 {
         printed = printed.and_then(|()| summary(err, &answers));
     }
-    let done = Done {
+    let done = VerifyResults {
         keys: references.clone(),
         images,
         answers,
-        say: surroundings.say,
+        say: context.say,
     };
     if !text {
         printed = done.document(out);
     }
-    match (ending(&done.answers), printed) {
+    match (exit_status(&done.answers), printed) {
         // A proven failure is not hidden by a disk that is full.
-        (Ending::Refused, _) => Ok((Ending::Refused, done)),
-        (ending, printed) => printed.map(|()| (ending, done)).map_err(Stop::Output),
+        (ExitStatus::Refused, _) => Ok((ExitStatus::Refused, done)),
+        (exit_status, printed) => printed
+            .map(|()| (exit_status, done))
+            .map_err(CommandError::Output),
     }
 }
 
-impl Done {
+impl VerifyResults {
     /// What a report says of an image.
-    fn found(&self, answer: &Answer) -> Found {
-        let failed = |error: &Error| Found::Failed((self.say)(Diagnostic::new(error)));
+    fn found(&self, answer: &Answer) -> RowOutcome {
+        let failed = |error: &Error| RowOutcome::Failed((self.say)(Diagnostic::new(error)));
         let outcome = match answer {
             Ok(outcome) => outcome,
             Err(error) => return failed(error),
         };
-        let invalid = || Found::Invalid(outcome.reason());
+        let invalid = || RowOutcome::Invalid(outcome.reason());
         match outcome.decision {
             Decision::Verified => {}
             Decision::Failed => return invalid(),
@@ -154,7 +156,7 @@ impl Done {
             Verdict::Rejected(_) => None,
         };
         let signed_at = signature.and_then(|valid| valid.signed_at);
-        Found::Valid(Valid {
+        RowOutcome::Valid(Valid {
             kept: true,
             digest: outcome
                 .digest
@@ -188,7 +190,7 @@ impl Done {
     }
 }
 
-impl Told for Done {
+impl CommandResults for VerifyResults {
     type Element = VerifyElement;
 
     fn elements(&self, several: bool) -> Vec<VerifyElement> {
@@ -201,10 +203,10 @@ impl Told for Done {
         self.images.len() > 1 || self.keys.len() > 1
     }
 
-    fn rows(&self) -> Vec<Row> {
+    fn rows(&self) -> Vec<ReportRow> {
         let each = self.images.iter().zip(&self.answers);
         let row = |(image, answer): (&Image, &Answer)| {
-            Row::new(&image.reference, &self.keys_of(answer), self.found(answer))
+            ReportRow::new(&image.reference, &self.keys_of(answer), self.found(answer))
         };
         each.map(row).collect()
     }
@@ -260,7 +262,7 @@ fn summary(err: &mut dyn Write, answers: &[Answer]) -> std::io::Result<()> {
 }
 
 /// A proven failure outranks what could not be decided.
-fn ending(answers: &[Answer]) -> Ending {
+fn exit_status(answers: &[Answer]) -> ExitStatus {
     let is = |wanted: Decision| {
         answers
             .iter()
@@ -268,10 +270,10 @@ fn ending(answers: &[Answer]) -> Ending {
             .any(|outcome| outcome.decision == wanted)
     };
     if is(Decision::Failed) {
-        Ending::Refused
+        ExitStatus::Refused
     } else if is(Decision::Undecided) || answers.iter().any(Result::is_err) {
-        Ending::Failed
+        ExitStatus::Failed
     } else {
-        Ending::Done
+        ExitStatus::Done
     }
 }

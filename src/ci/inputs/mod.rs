@@ -16,19 +16,19 @@ use std::ffi::OsString;
 
 use secrecy::SecretString;
 
-use crate::ci::inputs::sources::{Environment, Raw};
+use crate::ci::inputs::sources::{Environment, RawValue};
 use crate::ci::inputs::spelling::{refuse_misspelt, refuse_unknown};
 
 /// An option that a command has.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Known {
+pub struct OptionSpec {
     /// What it is called, and what it is called too.
     pub names: Vec<String>,
     /// What it takes.
     pub kind: Kind,
 }
 
-impl Known {
+impl OptionSpec {
     /// An option of one name.
     pub fn new(name: &str, kind: Kind) -> Self {
         Self {
@@ -62,7 +62,7 @@ pub enum Kind {
 
 /// What is said of an option.
 #[derive(Debug)]
-pub enum Said {
+pub enum Value {
     /// `true` or `false`.
     Flag(bool),
     /// A line, or several of them.
@@ -73,9 +73,9 @@ pub enum Said {
 
 /// Where an option was said.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place(pub(crate) String);
+pub struct Origin(pub(crate) String);
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for Origin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
     }
@@ -83,21 +83,21 @@ impl std::fmt::Display for Place {
 
 /// What is said of an option, and where.
 #[derive(Debug)]
-pub struct Given {
+pub struct Input {
     /// The option's name.
     pub name: String,
     /// What is said.
-    pub said: Said,
+    pub said: Value,
     /// Where.
-    pub place: Place,
+    pub place: Origin,
 }
 
 /// What nobody expects, and is refused rather than passed over: a misspelt name would leave a guard out.
-pub struct Strict<'a> {
+pub struct UnknownPolicy<'a> {
     /// The command that runs.
     pub command: &'static str,
     /// The other command, and its options.
-    pub other: (&'static str, &'a [Known]),
+    pub other: (&'static str, &'a [OptionSpec]),
     /// Whether every `INPUT_*` is ours, as it is in an action.
     pub inputs: bool,
 }
@@ -121,10 +121,10 @@ const OF_THE_RUNNER: [&str; 2] = ["args", "entrypoint"];
 ///
 /// [`Error`] for what is said and means nothing.
 pub fn resolve(
-    known: &[Known],
+    known: &[OptionSpec],
     environment: impl IntoIterator<Item = (OsString, OsString)>,
-    strict: Option<&Strict<'_>>,
-) -> Result<Vec<Given>, Error> {
+    strict: Option<&UnknownPolicy<'_>>,
+) -> Result<Vec<Input>, Error> {
     let environment = Environment::new(environment, strict.is_none())?;
     if let Some(strict) = strict {
         if strict.inputs {
@@ -152,29 +152,31 @@ pub fn resolve(
 }
 
 /// What is said of an option, if anything is.
-fn said(option: &Known, environment: &Environment) -> Result<Option<Given>, Error> {
+fn said(option: &OptionSpec, environment: &Environment) -> Result<Option<Input>, Error> {
     let Some((raw, place)) = environment.first(option)? else {
         return Ok(None);
     };
-    Ok(Some(Given {
+    Ok(Some(Input {
         name: option.name().to_owned(),
         said: read(option, raw, &place)?,
         place,
     }))
 }
 
-fn read(option: &Known, raw: Raw, place: &Place) -> Result<Said, Error> {
+fn read(option: &OptionSpec, raw: RawValue, place: &Origin) -> Result<Value, Error> {
     if option.kind == Kind::Secret {
         return match raw {
-            Raw::Text(text) | Raw::Joined(text) => Ok(Said::Secret(SecretString::from(text))),
-            Raw::List(_) => Err(Error::Lines {
+            RawValue::Text(text) | RawValue::Joined(text) => {
+                Ok(Value::Secret(SecretString::from(text)))
+            }
+            RawValue::List(_) => Err(Error::Lines {
                 place: place.clone(),
             }),
         };
     }
     let lines = lines(option.kind, raw);
     if option.kind == Kind::Several {
-        return Ok(Said::Lines(lines));
+        return Ok(Value::Lines(lines));
     }
     let Ok([line]) = <[String; 1]>::try_from(lines) else {
         return Err(Error::Lines {
@@ -182,26 +184,26 @@ fn read(option: &Known, raw: Raw, place: &Place) -> Result<Said, Error> {
         });
     };
     match (option.kind, line.as_str()) {
-        (Kind::Flag, "true" | "True" | "TRUE") => Ok(Said::Flag(true)),
-        (Kind::Flag, "false" | "False" | "FALSE") => Ok(Said::Flag(false)),
+        (Kind::Flag, "true" | "True" | "TRUE") => Ok(Value::Flag(true)),
+        (Kind::Flag, "false" | "False" | "FALSE") => Ok(Value::Flag(false)),
         (Kind::Flag, _) => Err(Error::Boolean {
             place: place.clone(),
         }),
-        _ => Ok(Said::Lines(vec![line])),
+        _ => Ok(Value::Lines(vec![line])),
     }
 }
 
 /// The lines of a value, without what stands around them.
-fn lines(kind: Kind, raw: Raw) -> Vec<String> {
+fn lines(kind: Kind, raw: RawValue) -> Vec<String> {
     let split = |text: &str, at: fn(char) -> bool| -> Vec<String> {
         let parts = text.split(at).map(str::trim);
         let full = parts.filter(|part| !part.is_empty());
         full.map(str::to_owned).collect()
     };
     let (text, joined) = match raw {
-        Raw::List(parts) => (Err(parts), false),
-        Raw::Text(text) => (Ok(text), false),
-        Raw::Joined(text) => (Ok(text), true),
+        RawValue::List(parts) => (Err(parts), false),
+        RawValue::Text(text) => (Ok(text), false),
+        RawValue::Joined(text) => (Ok(text), true),
     };
     let parts = match text {
         Err(parts) => parts,
@@ -224,7 +226,7 @@ pub enum Error {
     #[error("{place} is neither `true` nor `false`")]
     Boolean {
         /// Where.
-        place: Place,
+        place: Origin,
     },
     /// BUILDKITE_PLUGIN_CONFIGURATION is not a JSON object.
     #[error("BUILDKITE_PLUGIN_CONFIGURATION is not a JSON object with each name once")]
@@ -233,7 +235,7 @@ pub enum Error {
     #[error("{place} holds several values, where one is expected")]
     Lines {
         /// Where.
-        place: Place,
+        place: Origin,
     },
     /// A variable whose name is almost an option's.
     #[error("{} is no option, but almost one", variable.escape_debug())]
@@ -253,13 +255,13 @@ pub enum Error {
     #[error("{place} is neither text nor a list of texts")]
     Nested {
         /// Where.
-        place: Place,
+        place: Origin,
     },
     /// Not UTF-8.
     #[error("{place} holds bytes that are not UTF-8")]
     NotText {
         /// Where.
-        place: Place,
+        place: Origin,
     },
     /// An input that is there with dashes and with underscores.
     #[error("the input `{name}` is there twice, once with `_` in its name, and not the same")]
@@ -271,9 +273,9 @@ pub enum Error {
     #[error("{one} and {other} are two names of the same")]
     Twice {
         /// One.
-        one: Place,
+        one: Origin,
         /// The other.
-        other: Place,
+        other: Origin,
     },
     /// No such option.
     #[error("there is no {what} `{}` for `{command}`", name.escape_debug())]
@@ -297,14 +299,14 @@ pub enum Error {
 mod tests {
     use super::*;
 
-    fn known() -> Vec<Known> {
-        let mut role = Known::new("role-to-assume", Kind::One);
+    fn known() -> Vec<OptionSpec> {
+        let mut role = OptionSpec::new("role-to-assume", Kind::One);
         role.names.push("role-arn".to_owned());
         vec![
-            Known::new("reference", Kind::Several),
-            Known::new("if-signed", Kind::One),
-            Known::new("verbose", Kind::Flag),
-            Known::new("password", Kind::Secret),
+            OptionSpec::new("reference", Kind::Several),
+            OptionSpec::new("if-signed", Kind::One),
+            OptionSpec::new("verbose", Kind::Flag),
+            OptionSpec::new("password", Kind::Secret),
             role,
         ]
     }
@@ -313,17 +315,17 @@ mod tests {
         let variables = variables
             .iter()
             .map(|(name, value)| (OsString::from(name), OsString::from(value)));
-        let strict = Strict {
+        let strict = UnknownPolicy {
             command: "sign",
-            other: ("verify", &[Known::new("require", Kind::One)]),
+            other: ("verify", &[OptionSpec::new("require", Kind::One)]),
             inputs: true,
         };
         let given = resolve(&known(), variables, Some(&strict))?;
-        let shown = |given: Given| {
+        let shown = |given: Input| {
             let said = match given.said {
-                Said::Flag(truth) => truth.to_string(),
-                Said::Lines(lines) => lines.join("|"),
-                Said::Secret(_) => "secret".to_owned(),
+                Value::Flag(truth) => truth.to_string(),
+                Value::Lines(lines) => lines.join("|"),
+                Value::Secret(_) => "secret".to_owned(),
             };
             (given.name, said)
         };

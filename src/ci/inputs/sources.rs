@@ -10,21 +10,20 @@ use std::ffi::OsString;
 
 use s3lo_core::json::{distinct, object};
 use serde::Deserialize;
-use serde_json::Value;
 
-use crate::ci::inputs::{Error, Kind, Known, Place};
+use crate::ci::inputs::{Error, Kind, OptionSpec, Origin};
 
 /// All that the environment says, by where.
 pub(crate) struct Environment {
     pub(crate) inputs: BTreeMap<String, OsString>,
     /// Names that begin like those of inputs, as no runner writes them.
     pub(crate) odd: Vec<String>,
-    pub(crate) plugin: BTreeMap<String, Value>,
+    pub(crate) plugin: BTreeMap<String, serde_json::Value>,
     others: BTreeMap<String, OsString>,
 }
 
 /// What is said, before it is known what it should be.
-pub(crate) enum Raw {
+pub(crate) enum RawValue {
     Text(String),
     /// Lists that the system joined by commas.
     Joined(String),
@@ -99,9 +98,9 @@ impl Environment {
     }
 
     /// The first that says something.
-    pub(crate) fn first(&self, option: &Known) -> Result<Option<(Raw, Place)>, Error> {
+    pub(crate) fn first(&self, option: &OptionSpec) -> Result<Option<(RawValue, Origin)>, Error> {
         for source in [Source::Input, Source::Setting, Source::Plugin, Source::Own] {
-            let mut found: Option<(Raw, Place)> = None;
+            let mut found: Option<(RawValue, Origin)> = None;
             for name in &option.names {
                 let (raw, place) = self.said(source, name)?;
                 let Some(raw) = raw.filter(|raw| !raw.is_empty(option.kind)) else {
@@ -119,9 +118,9 @@ impl Environment {
         Ok(None)
     }
 
-    fn said(&self, source: Source, name: &str) -> Result<(Option<Raw>, Place), Error> {
+    fn said(&self, source: Source, name: &str) -> Result<(Option<RawValue>, Origin), Error> {
         let shell = name.to_uppercase().replace('-', "_");
-        let place = Place(match source {
+        let place = Origin(match source {
             Source::Input => format!("the input `{name}`"),
             Source::Setting => format!("the plugin's setting `{name}`"),
             Source::Plugin => format!("PLUGIN_{shell}"),
@@ -142,13 +141,13 @@ impl Environment {
             return Err(Error::NotText { place });
         };
         Ok(match source {
-            Source::Plugin => (Some(Raw::Joined(text)), place),
-            _ => (Some(Raw::Text(text)), place),
+            Source::Plugin => (Some(RawValue::Joined(text)), place),
+            _ => (Some(RawValue::Text(text)), place),
         })
     }
 }
 
-impl Raw {
+impl RawValue {
     /// Whether it says nothing. Of a secret every byte says something.
     fn is_empty(&self, kind: Kind) -> bool {
         match self {
@@ -159,9 +158,9 @@ impl Raw {
     }
 }
 
-fn configuration(value: &OsString) -> Result<BTreeMap<String, Value>, Error> {
+fn configuration(value: &OsString) -> Result<BTreeMap<String, serde_json::Value>, Error> {
     #[derive(Deserialize)]
-    struct Settings(#[serde(deserialize_with = "distinct")] BTreeMap<String, Value>);
+    struct Settings(#[serde(deserialize_with = "distinct")] BTreeMap<String, serde_json::Value>);
 
     let bytes = value.as_encoded_bytes();
     // A plugin without settings has none, or `null`.
@@ -179,21 +178,23 @@ fn configuration(value: &OsString) -> Result<BTreeMap<String, Value>, Error> {
 }
 
 /// What YAML makes of a value: words, numbers and booleans are all written without quotes.
-fn json(value: &Value, place: &Place) -> Result<Option<Raw>, Error> {
-    let scalar = |value: &Value| match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(truth) => Some(truth.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
+fn json(value: &serde_json::Value, place: &Origin) -> Result<Option<RawValue>, Error> {
+    let scalar = |value: &serde_json::Value| match value {
+        serde_json::Value::String(text) => Some(text.clone()),
+        serde_json::Value::Number(number) => Some(number.to_string()),
+        serde_json::Value::Bool(truth) => Some(truth.to_string()),
+        serde_json::Value::Null | serde_json::Value::Array(_) | serde_json::Value::Object(_) => {
+            None
+        }
     };
     let raw = match value {
-        Value::Null => return Ok(None),
-        Value::Array(values) => values
+        serde_json::Value::Null => return Ok(None),
+        serde_json::Value::Array(values) => values
             .iter()
             .map(scalar)
             .collect::<Option<_>>()
-            .map(Raw::List),
-        scalar_value => scalar(scalar_value).map(Raw::Text),
+            .map(RawValue::List),
+        scalar_value => scalar(scalar_value).map(RawValue::Text),
     };
     let nested = || Error::Nested {
         place: place.clone(),

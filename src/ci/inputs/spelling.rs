@@ -5,12 +5,12 @@
     clippy::as_conversions
 )]
 
-use crate::ci::inputs::{Error, Known, Strict};
+use crate::ci::inputs::{Error, OptionSpec, UnknownPolicy};
 
 /// Fails at a name that no option has.
 pub(crate) fn refuse_unknown(
-    known: &[Known],
-    strict: &Strict<'_>,
+    known: &[OptionSpec],
+    strict: &UnknownPolicy<'_>,
     mut names: impl Iterator<Item = String>,
     what: &'static str,
 ) -> Result<(), Error> {
@@ -42,8 +42,8 @@ pub(crate) fn refuse_unknown(
 /// Fails at a variable that others may have set, but that is an option's name but for a letter or two: it would
 /// leave a guard out.
 pub(crate) fn refuse_misspelt<'a>(
-    known: &[Known],
-    strict: &Strict<'_>,
+    known: &[OptionSpec],
+    strict: &UnknownPolicy<'_>,
     variables: impl Iterator<Item = (&'a str, String)>,
 ) -> Result<(), Error> {
     let names = || known.iter().flat_map(|option| &option.names);

@@ -2,11 +2,11 @@
 //! ([logging commands](https://learn.microsoft.com/en-us/azure/devops/pipelines/scripts/logging-commands)):
 //! `##vso[…]` and `##[…]`, wherever in a line they are.
 
-use crate::ci::{Host, Kind, Part, encoded, inert, inert_lines};
+use crate::ci::{Kind, LogFormat, LogSection, encoded, neutralize, neutralize_lines};
 
 pub(crate) struct Azure;
 
-impl Host for Azure {
+impl LogFormat for Azure {
     fn mask(&self, secret: &str) -> String {
         let encoded = format!("##vso[task.setsecret]{}\n", data(secret));
         if !secret.contains('%') {
@@ -16,20 +16,20 @@ impl Host for Azure {
         format!("{encoded}##vso[task.setsecret]{secret}\n")
     }
 
-    fn folded(&self, part: &Part<'_>) -> String {
-        let (title, text) = (inert(part.title), inert_lines(part.text));
+    fn collapsed(&self, part: &LogSection<'_>) -> String {
+        let (title, text) = (neutralize(part.title), neutralize_lines(part.text));
         format!("##[group]{title}\n{text}##[endgroup]\n")
     }
 
-    fn shown(&self, part: &Part<'_>) -> String {
-        inert_lines(part.text)
+    fn expanded(&self, part: &LogSection<'_>) -> String {
+        neutralize_lines(part.text)
     }
 
     fn annotation(&self, kind: Kind, title: &str, text: &str) -> String {
         match kind {
             Kind::Notice => String::new(),
             Kind::Error => {
-                let text = data(&inert(&format!("{title}: {text}")));
+                let text = data(&neutralize(&format!("{title}: {text}")));
                 format!("##vso[task.logissue type=error]{text}\n")
             }
         }

@@ -1,17 +1,17 @@
 //! Buildkite: groups of the log
 //! ([managing log output](https://buildkite.com/docs/pipelines/configure/managing-log-output)).
 
-use crate::ci::{Host, Part, inert_lines};
+use crate::ci::{LogFormat, LogSection, neutralize_lines};
 
 pub(crate) struct Buildkite;
 
-impl Host for Buildkite {
-    fn folded(&self, part: &Part<'_>) -> String {
-        format!("--- {}\n{}", title(part.title), inert_lines(part.text))
+impl LogFormat for Buildkite {
+    fn collapsed(&self, part: &LogSection<'_>) -> String {
+        format!("--- {}\n{}", title(part.title), neutralize_lines(part.text))
     }
 
-    fn shown(&self, part: &Part<'_>) -> String {
-        format!("+++ {}\n{}", title(part.title), inert_lines(part.text))
+    fn expanded(&self, part: &LogSection<'_>) -> String {
+        format!("+++ {}\n{}", title(part.title), neutralize_lines(part.text))
     }
 
     fn is_one_stream(&self) -> bool {

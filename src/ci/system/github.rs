@@ -4,21 +4,21 @@
 //! The runner looks for commands in every line of stdout and stderr: `::name::` at the beginning of one, and
 //! `##[name]` anywhere in it. What others have a say in is shown between `stop-commands` and its token.
 
-use crate::ci::{Host, Kind, Part, encoded, inert};
+use crate::ci::{Kind, LogFormat, LogSection, encoded, neutralize};
 
 pub(crate) struct GitHub;
 
-impl Host for GitHub {
+impl LogFormat for GitHub {
     fn mask(&self, secret: &str) -> String {
         format!("::add-mask::{}\n", data(secret))
     }
 
-    fn folded(&self, part: &Part<'_>) -> String {
-        let (title, text) = (data(&inert(part.title)), stopped(part));
+    fn collapsed(&self, part: &LogSection<'_>) -> String {
+        let (title, text) = (data(&neutralize(part.title)), stopped(part));
         format!("::group::{title}\n{text}::endgroup::\n")
     }
 
-    fn shown(&self, part: &Part<'_>) -> String {
+    fn expanded(&self, part: &LogSection<'_>) -> String {
         stopped(part)
     }
 
@@ -41,7 +41,7 @@ impl Host for GitHub {
     }
 }
 
-fn stopped(part: &Part<'_>) -> String {
+fn stopped(part: &LogSection<'_>) -> String {
     let (token, mut text) = (part.token, part.text.to_owned());
     if !text.ends_with('\n') {
         text.push('\n');

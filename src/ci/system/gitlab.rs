@@ -1,30 +1,30 @@
 //! GitLab CI: sections of the log
 //! ([job logs](https://docs.gitlab.com/ci/jobs/job_logs/#custom-collapsible-sections)).
 
-use crate::ci::{Host, Part, inert_lines};
+use crate::ci::{LogFormat, LogSection, neutralize_lines};
 
 pub(crate) struct GitLab;
 
 /// Begins a line anew and clears it. The zero is part of the grammar.
 const CLEAR: &str = "\u{1b}[0K";
 
-impl Host for GitLab {
-    fn folded(&self, part: &Part<'_>) -> String {
-        let Part {
+impl LogFormat for GitLab {
+    fn collapsed(&self, part: &LogSection<'_>) -> String {
+        let LogSection {
             title,
             name,
             began,
             ended,
             ..
         } = part;
-        let text = inert_lines(part.text);
+        let text = neutralize_lines(part.text);
         format!(
             "{CLEAR}section_start:{began}:{name}[collapsed=true]\r{CLEAR}{title}\n{text}{CLEAR}section_end:{ended}:{name}\r{CLEAR}\n"
         )
     }
 
-    fn shown(&self, part: &Part<'_>) -> String {
-        inert_lines(part.text)
+    fn expanded(&self, part: &LogSection<'_>) -> String {
+        neutralize_lines(part.text)
     }
 
     fn is_one_stream(&self) -> bool {

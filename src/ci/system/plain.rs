@@ -1,15 +1,15 @@
 //! Everywhere else: results as the command line prints them, options as variables.
 
-use crate::ci::{Host, Part};
+use crate::ci::{LogFormat, LogSection};
 
 pub(crate) struct Plain;
 
-impl Host for Plain {
-    fn folded(&self, part: &Part<'_>) -> String {
+impl LogFormat for Plain {
+    fn collapsed(&self, part: &LogSection<'_>) -> String {
         part.text.to_owned()
     }
 
-    fn shown(&self, part: &Part<'_>) -> String {
+    fn expanded(&self, part: &LogSection<'_>) -> String {
         part.text.to_owned()
     }
 

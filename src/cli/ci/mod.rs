@@ -10,14 +10,16 @@ use std::path::Path;
 use secrecy::{ExposeSecret as _, SecretSlice};
 
 use crate::ci;
-use crate::ci::report::{Report, Work};
-use crate::ci::{Host, files};
+use crate::ci::report::{Action, Report};
+use crate::ci::{LogFormat, files};
 use crate::cli::args::{AwsArgs, CiWork, Command, ImageArgs, Output};
 use crate::cli::ci::options::Job;
-use crate::cli::ci::results::{Ended, Log, Step, Wanted};
+use crate::cli::ci::results::{BufferedOutput, JobOutcome, OutputOptions, Step};
 use crate::cli::output::{json, text};
-use crate::cli::setup::Surroundings;
-use crate::cli::{Ending, Stop, Told, failed, log as tell, password, sign, verify, waiting};
+use crate::cli::setup::RunContext;
+use crate::cli::{
+    CommandError, CommandResults, ExitStatus, failed, log as tell, password, sign, verify, waiting,
+};
 use crate::diagnostic::Diagnostic;
 use crate::key::file::Passwords;
 use crate::mask::Mask;
@@ -37,44 +39,58 @@ pub(crate) fn run(
     arguments: &[OsString],
     out: &mut dyn Write,
     err: &mut dyn Write,
-) -> io::Result<Ending> {
+) -> io::Result<ExitStatus> {
     let host = ci::detect();
     let mask = Mask::new(|secret| {
         // At once, before anything else is printed, wherever in the program a secret is learned.
         let _ = io::stdout().write_all(host.mask(secret).as_bytes());
     });
     let step = Step::begin(host)?;
-    let mut log = Log::default();
+    let mut log = BufferedOutput::default();
     // What an earlier run left, or who else can write there, is not what this one found.
-    let wanted = options::wanted(arguments);
-    let stale = [&wanted.report.output_file, &wanted.report.dotenv_file];
+    let output_options = options::output_options(arguments);
+    let stale = [
+        &output_options.report.output_file,
+        &output_options.report.dotenv_file,
+    ];
     let stale = stale.into_iter().flatten().map(Path::new);
     stale.for_each(files::clear);
-    let mut ended = match options::read(arguments.get(2..).unwrap_or_default(), host, &mask) {
+    let mut outcome = match options::read(arguments.get(2..).unwrap_or_default(), host, &mask) {
         Ok(job) => work_on(job, host, mask, &mut log)?,
-        Err((work, explained)) => stopped(work, explained, Ending::Failed, wanted, &mut log)?,
+        Err((work, diagnostic)) => stopped(
+            work,
+            diagnostic,
+            ExitStatus::Failed,
+            output_options,
+            &mut log,
+        )?,
     };
-    for problem in step.leave(&ended, &mut log) {
+    for problem in step.leave(&outcome, &mut log) {
         text::error(&mut log.err, &Diagnostic::new(&problem), &[])?;
-        if ended.ending == Ending::Done {
-            ended.ending = Ending::Failed;
+        if outcome.status == ExitStatus::Done {
+            outcome.status = ExitStatus::Failed;
         }
     }
-    match (ended.ending, step.print(&ended, &log, out, err)) {
+    match (outcome.status, step.print(&outcome, &log, out, err)) {
         // A proven failure is not hidden by a log that is full.
-        (Ending::Refused, _) => Ok(Ending::Refused),
-        (ending, printed) => printed.map(|()| ending),
+        (ExitStatus::Refused, _) => Ok(ExitStatus::Refused),
+        (status, printed) => printed.map(|()| status),
     }
 }
 
 /// Does the work of a job.
-fn work_on(job: Job, host: &'static dyn Host, mask: Mask, log: &mut Log) -> io::Result<Ended> {
+fn work_on(
+    job: Job,
+    host: &'static dyn LogFormat,
+    mask: Mask,
+    log: &mut BufferedOutput,
+) -> io::Result<JobOutcome> {
     let global = job.cli.global;
     let debugged = options::is_debugged();
     if debugged || global.verbose {
         tell(host.is_one_stream(), move |text: &str| match debugged {
             true => host.debug(text),
-            false => ci::inert(text),
+            false => ci::neutralize(text),
         });
     }
     for (option, place) in &job.said {
@@ -84,7 +100,7 @@ fn work_on(job: Job, host: &'static dyn Host, mask: Mask, log: &mut Log) -> io::
         let bytes = password.expose_secret().as_bytes();
         SecretSlice::from(bytes.to_vec())
     });
-    let surroundings = Surroundings {
+    let context = RunContext {
         passwords: Passwords {
             variable: typed.or_else(password::cosign_password),
             // Nobody sits at a job.
@@ -100,40 +116,40 @@ fn work_on(job: Job, host: &'static dyn Host, mask: Mask, log: &mut Log) -> io::
     let json = form == Output::Json;
     match args.work {
         CiWork::Sign(args) => {
-            let ran = waiting(sign::run(&args.work, &surroundings, form, out, err));
-            let asked = (Work::Sign, &args.work.images, &args.work.aws);
+            let ran = waiting(sign::run(&args.work, &context, form, out, err));
+            let asked = (Action::Sign, &args.work.images, &args.work.aws);
             let report = args.report;
-            ended(ran, asked, Wanted { json, report }, log)
+            outcome(ran, asked, OutputOptions { json, report }, log)
         }
         CiWork::Verify(args) => {
-            let ran = waiting(verify::run(&args.work, &surroundings, form, out, err));
-            let asked = (Work::Verify, &args.work.images, &args.work.aws);
+            let ran = waiting(verify::run(&args.work, &context, form, out, err));
+            let asked = (Action::Verify, &args.work.images, &args.work.aws);
             let report = args.report;
-            ended(ran, asked, Wanted { json, report }, log)
+            outcome(ran, asked, OutputOptions { json, report }, log)
         }
     }
 }
 
-fn ended(
-    ran: Result<(Ending, impl Told), Stop>,
-    (work, images, aws): (Work, &ImageArgs, &AwsArgs),
-    wanted: Wanted,
-    log: &mut Log,
-) -> io::Result<Ended> {
-    let (ending, done) = match ran {
+fn outcome(
+    ran: Result<(ExitStatus, impl CommandResults), CommandError>,
+    (work, images, aws): (Action, &ImageArgs, &AwsArgs),
+    output_options: OutputOptions,
+    log: &mut BufferedOutput,
+) -> io::Result<JobOutcome> {
+    let (status, done) = match ran {
         Ok(done) => done,
-        Err(Stop::Output(error)) => return Err(error),
-        Err(Stop::Diagnostic(explained)) => {
-            return stopped(work, explained, Ending::Failed, wanted, log);
+        Err(CommandError::Output(error)) => return Err(error),
+        Err(CommandError::Diagnostic(diagnostic)) => {
+            return stopped(work, diagnostic, ExitStatus::Failed, output_options, log);
         }
-        Err(Stop::Refused(explained)) => {
-            return stopped(work, explained, Ending::Refused, wanted, log);
+        Err(CommandError::Refused(diagnostic)) => {
+            return stopped(work, diagnostic, ExitStatus::Refused, output_options, log);
         }
     };
     let mut document = Vec::new();
     done.document(&mut document)?;
-    Ok(Ended {
-        ending,
+    Ok(JobOutcome {
+        status,
         report: Report {
             work,
             rows: done.rows(),
@@ -143,34 +159,39 @@ fn ended(
         },
         results: done.results()?,
         document,
-        wanted,
+        output_options,
     })
 }
 
 /// A run that came to no results.
 fn stopped(
-    work: Work,
-    explained: Diagnostic,
-    ending: Ending,
-    wanted: Wanted,
-    log: &mut Log,
-) -> io::Result<Ended> {
-    let explained = options::in_options(explained);
-    failed(explained.clone(), wanted.json, &mut log.out, &mut log.err)?;
-    let failure = json::Failed::from(explained.clone());
+    work: Action,
+    diagnostic: Diagnostic,
+    status: ExitStatus,
+    output_options: OutputOptions,
+    log: &mut BufferedOutput,
+) -> io::Result<JobOutcome> {
+    let diagnostic = options::in_options(diagnostic);
+    failed(
+        diagnostic.clone(),
+        output_options.json,
+        &mut log.out,
+        &mut log.err,
+    )?;
+    let failure = json::Failed::from(diagnostic.clone());
     let mut document = Vec::new();
     json::write(&mut document, &failure)?;
-    Ok(Ended {
-        ending,
+    Ok(JobOutcome {
+        status,
         report: Report {
             work,
             rows: Vec::new(),
-            stopped: Some(explained),
+            stopped: Some(diagnostic),
             region: None,
             endpoint: None,
         },
         results: serde_json::to_string(&[failure])?,
         document,
-        wanted,
+        output_options,
     })
 }

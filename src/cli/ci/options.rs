@@ -8,11 +8,11 @@ use clap::{ArgAction, CommandFactory as _, Parser as _};
 use secrecy::SecretString;
 
 use crate::ci;
-use crate::ci::inputs::{Given, Kind, Known, Place, Said, Strict, resolve};
-use crate::ci::report::Work;
-use crate::ci::{Host, inputs, wording};
+use crate::ci::inputs::{Input, Kind, OptionSpec, Origin, UnknownPolicy, Value, resolve};
+use crate::ci::report::Action;
+use crate::ci::{LogFormat, inputs, wording};
 use crate::cli::args::{Cli, ReportArgs};
-use crate::cli::ci::results::Wanted;
+use crate::cli::ci::results::OutputOptions;
 use crate::cli::{args, failure};
 use crate::diagnostic::Diagnostic;
 use crate::environment::{says_true, variable};
@@ -25,7 +25,7 @@ pub(crate) struct Job {
     /// The password of a key file, where an option gives one.
     pub(crate) password: Option<SecretString>,
     /// Options, and where the environment says them.
-    pub(crate) said: Vec<(String, Place)>,
+    pub(crate) said: Vec<(String, Origin)>,
 }
 
 /// Where the options are told.
@@ -51,20 +51,20 @@ const SECRETS: [&str; 12] = [
 /// before anything is said.
 pub(crate) fn read(
     typed: &[OsString],
-    host: &dyn Host,
+    host: &dyn LogFormat,
     mask: &Mask,
-) -> Result<Job, (Work, Diagnostic)> {
+) -> Result<Job, (Action, Diagnostic)> {
     for name in SECRETS {
         hide(name, mask);
     }
-    let (work, typed) = work(typed).map_err(|explained| (Work::Sign, explained))?;
-    let failed = |explained| (work, explained);
+    let (work, typed) = work(typed).map_err(|diagnostic| (Action::Sign, diagnostic))?;
+    let failed = |diagnostic| (work, diagnostic);
     let known = known(work);
     let other = match work {
-        Work::Sign => Work::Verify,
-        Work::Verify => Work::Sign,
+        Action::Sign => Action::Verify,
+        Action::Verify => Action::Sign,
     };
-    let strict = Strict {
+    let strict = UnknownPolicy {
         command: work.name(),
         other: (other.name(), crate::cli::ci::options::known(other)),
         inputs: says_true("GITHUB_ACTIONS"),
@@ -82,7 +82,7 @@ pub(crate) fn read(
     let (mut password, mut references, mut said) = (None, Vec::new(), Vec::new());
     for given in given {
         // An empty list says nothing.
-        let empty = matches!(&given.said, Said::Lines(lines) if lines.is_empty());
+        let empty = matches!(&given.said, Value::Lines(lines) if lines.is_empty());
         if empty || named.contains(given.name.as_str()) {
             continue;
         }
@@ -101,8 +101,8 @@ pub(crate) fn read(
         arguments.push("--".into());
         arguments.extend(references);
     }
-    if let Some(explained) = args::secret(&arguments) {
-        return Err(failed(explained));
+    if let Some(diagnostic) = args::secret(&arguments) {
+        return Err(failed(diagnostic));
     }
     match Cli::try_parse_from(&arguments) {
         Ok(cli) => Ok(Job {
@@ -111,16 +111,16 @@ pub(crate) fn read(
             said,
         }),
         Err(error) => {
-            let explained = failure(&error.to_string(), "ci ");
+            let diagnostic = failure(&error.to_string(), "ci ");
             // A job has no terminal to ask for help at.
-            let help = explained.help.replace("see `s3lo ci --help`", OPTIONS);
-            Err(failed(Diagnostic { help, ..explained }))
+            let help = diagnostic.help.replace("see `s3lo ci --help`", OPTIONS);
+            Err(failed(Diagnostic { help, ..diagnostic }))
         }
     }
 }
 
 /// An error, said of options as this job writes them.
-pub(crate) fn in_options(explained: Diagnostic) -> Diagnostic {
+pub(crate) fn in_options(diagnostic: Diagnostic) -> Diagnostic {
     let host = ci::detect();
     let said = |text: &str| wording::in_options(text, host, &option_of);
     let password = format!(
@@ -128,21 +128,21 @@ pub(crate) fn in_options(explained: Diagnostic) -> Diagnostic {
         host.option("password", None)
     );
     Diagnostic {
-        message: said(&explained.message),
-        help: said(&explained.help).replace("set COSIGN_PASSWORD", &password),
-        ..explained
+        message: said(&diagnostic.message),
+        help: said(&diagnostic.help).replace("set COSIGN_PASSWORD", &password),
+        ..diagnostic
     }
 }
 
 /// The option that has this flag.
 fn option_of(flag: &str) -> Option<String> {
-    let has = |option: &&Known| option.names.iter().any(|name| name == flag);
-    let mut all = known(Work::Sign).iter().chain(known(Work::Verify));
+    let has = |option: &&OptionSpec| option.names.iter().any(|name| name == flag);
+    let mut all = known(Action::Sign).iter().chain(known(Action::Verify));
     all.find(has).map(|option| option.name().to_owned())
 }
 
 /// How the results of a job are wanted that could not be understood: by what of it can be.
-pub(crate) fn wanted(arguments: &[OsString]) -> Wanted {
+pub(crate) fn output_options(arguments: &[OsString]) -> OutputOptions {
     let names = [
         "output",
         "summary",
@@ -151,18 +151,18 @@ pub(crate) fn wanted(arguments: &[OsString]) -> Wanted {
         "summary-file",
         "results-directory",
     ];
-    let known = names.map(|name| Known::new(name, Kind::One));
+    let known = names.map(|name| OptionSpec::new(name, Kind::One));
     // What means nothing is passed over here, and told by whoever reads the whole.
     let given = resolve(&known, std::env::vars_os(), None).unwrap_or_default();
     let option = |name: &str| {
         let given = given.iter().find(|given| given.name == name)?;
         match &given.said {
-            Said::Lines(lines) => lines.first().cloned(),
-            Said::Flag(_) | Said::Secret(_) => None,
+            Value::Lines(lines) => lines.first().cloned(),
+            Value::Flag(_) | Value::Secret(_) => None,
         }
     };
     let file = |name: &str| typed(arguments, name).or_else(|| option(name));
-    Wanted {
+    OutputOptions {
         json: args::wants_json(arguments) || option("output").is_some_and(|form| form == "json"),
         report: ReportArgs {
             no_summary: arguments.iter().any(|word| word == "--no-summary")
@@ -187,7 +187,7 @@ fn typed(arguments: &[OsString], name: &str) -> Option<String> {
 }
 
 fn add(
-    given: Given,
+    given: Input,
     arguments: &mut Vec<OsString>,
     references: &mut Vec<OsString>,
     password: &mut Option<SecretString>,
@@ -195,17 +195,17 @@ fn add(
 ) {
     let name = given.name.as_str();
     match given.said {
-        Said::Secret(secret) => {
+        Value::Secret(secret) => {
             *password = Some(secret);
         }
-        Said::Flag(false) if name == "summary" => arguments.push("--no-summary".into()),
-        Said::Flag(true) if name != "summary" => arguments.push(format!("--{name}").into()),
-        Said::Flag(_) => {}
-        Said::Lines(_) if name == "command" => {}
-        Said::Lines(lines) if name == "reference" => {
+        Value::Flag(false) if name == "summary" => arguments.push("--no-summary".into()),
+        Value::Flag(true) if name != "summary" => arguments.push(format!("--{name}").into()),
+        Value::Flag(_) => {}
+        Value::Lines(_) if name == "command" => {}
+        Value::Lines(lines) if name == "reference" => {
             references.extend(lines.into_iter().map(OsString::from));
         }
-        Said::Lines(lines) => {
+        Value::Lines(lines) => {
             for line in lines {
                 let variable = match name {
                     "key" => line.strip_prefix("env://"),
@@ -230,7 +230,7 @@ fn hide(name: &str, mask: &Mask) {
 }
 
 /// The command: what is typed first, or the option of that name.
-fn work(typed: &[OsString]) -> Result<(Work, &[OsString]), Diagnostic> {
+fn work(typed: &[OsString]) -> Result<(Action, &[OsString]), Diagnostic> {
     let usage = |word: &str| {
         Diagnostic::usage(
             format!("`{}` is neither `sign` nor `verify`", word.escape_debug()),
@@ -238,8 +238,8 @@ fn work(typed: &[OsString]) -> Result<(Work, &[OsString]), Diagnostic> {
         )
     };
     let parse = |word: &str| match word {
-        "sign" => Ok(Work::Sign),
-        "verify" => Ok(Work::Verify),
+        "sign" => Ok(Action::Sign),
+        "verify" => Ok(Action::Verify),
         other => Err(usage(other)),
     };
     if let Some((first, rest)) = typed.split_first() {
@@ -248,30 +248,30 @@ fn work(typed: &[OsString]) -> Result<(Work, &[OsString]), Diagnostic> {
             return Ok((parse(&first)?, rest));
         }
     }
-    let command = [Known::new("command", Kind::One)];
+    let command = [OptionSpec::new("command", Kind::One)];
     let given = resolve(&command, std::env::vars_os(), None);
     let given = given.map_err(|error| Diagnostic::new::<inputs::Error>(&error))?;
     match given.first().map(|given| &given.said) {
-        Some(Said::Lines(lines)) => {
+        Some(Value::Lines(lines)) => {
             let word = lines.first().map_or("", String::as_str);
             Ok((parse(word)?, typed))
         }
-        _ => Ok((Work::Sign, typed)),
+        _ => Ok((Action::Sign, typed)),
     }
 }
 
 /// Every option of a command.
-fn known(work: Work) -> &'static [Known] {
-    static SIGN: LazyLock<Vec<Known>> = LazyLock::new(|| options(Work::Sign));
-    static VERIFY: LazyLock<Vec<Known>> = LazyLock::new(|| options(Work::Verify));
+fn known(work: Action) -> &'static [OptionSpec] {
+    static SIGN: LazyLock<Vec<OptionSpec>> = LazyLock::new(|| options(Action::Sign));
+    static VERIFY: LazyLock<Vec<OptionSpec>> = LazyLock::new(|| options(Action::Verify));
     match work {
-        Work::Sign => &SIGN,
-        Work::Verify => &VERIFY,
+        Action::Sign => &SIGN,
+        Action::Verify => &VERIFY,
     }
 }
 
 /// A command's flags, so that none can be forgotten, and what is no flag.
-fn options(work: Work) -> Vec<Known> {
+fn options(work: Action) -> Vec<OptionSpec> {
     let root = Cli::command();
     let in_ci = root.find_subcommand("ci");
     let command = in_ci.and_then(|ci| ci.find_subcommand(work.name()));
@@ -286,25 +286,25 @@ fn options(work: Work) -> Vec<Known> {
                 _ => Kind::One,
             };
             match flag.get_long() {
-                None => Known::new("reference", Kind::Several),
+                None => OptionSpec::new("reference", Kind::Several),
                 Some(long) => {
                     // What other actions call it goes first.
                     let mut names: Vec<_> = flag.get_all_aliases().unwrap_or_default();
                     names.push(long);
                     let names = names.into_iter().map(str::to_owned).collect();
-                    Known { names, kind }
+                    OptionSpec { names, kind }
                 }
             }
         })
         .collect();
-    known.push(Known::new("command", Kind::One));
-    known.push(Known::new("password", Kind::Secret));
-    known.push(Known::new("summary", Kind::Flag));
+    known.push(OptionSpec::new("command", Kind::One));
+    known.push(OptionSpec::new("password", Kind::Secret));
+    known.push(OptionSpec::new("summary", Kind::Flag));
     known
 }
 
 /// The options that were typed, which the environment does not add to.
-fn named<'a>(typed: &[OsString], known: &'a [Known]) -> BTreeSet<&'a str> {
+fn named<'a>(typed: &[OsString], known: &'a [OptionSpec]) -> BTreeSet<&'a str> {
     let mut named = BTreeSet::new();
     let mut words = typed.iter().map(|word| word.to_string_lossy());
     while let Some(word) = words.next() {
@@ -329,7 +329,7 @@ fn named<'a>(typed: &[OsString], known: &'a [Known]) -> BTreeSet<&'a str> {
                 None => "reference",
             },
         };
-        let is_it = |option: &&Known| option.names.iter().any(|known| known == name);
+        let is_it = |option: &&OptionSpec| option.names.iter().any(|known| known == name);
         if let Some(option) = known.iter().find(is_it) {
             named.insert(option.name());
             let takes = option.kind != Kind::Flag && name != "reference";
@@ -341,7 +341,7 @@ fn named<'a>(typed: &[OsString], known: &'a [Known]) -> BTreeSet<&'a str> {
     named
 }
 
-fn missing(option: &str, host: &dyn Host) -> Diagnostic {
+fn missing(option: &str, host: &dyn LogFormat) -> Diagnostic {
     let example = match option {
         "key" => "awskms:///alias/release-signer",
         _ => "s3://my-bucket/myapp:v1.0",

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::ci::outputs::Outputs;
-use crate::ci::report::{Report, Work};
-use crate::ci::{Host, Kind, Part, files, outputs};
-use crate::cli::Ending;
+use crate::ci::report::{Action, Report};
+use crate::ci::{Kind, LogFormat, LogSection, files, outputs};
+use crate::cli::ExitStatus;
 use crate::cli::args::ReportArgs;
 use crate::identity::ci_system;
 
@@ -20,14 +20,14 @@ const TEKTON: &str = "/tekton/results";
 
 /// What is to be printed, and is when all is known: results, errors, and commands to the CI system.
 #[derive(Default)]
-pub(crate) struct Log {
+pub(crate) struct BufferedOutput {
     pub(crate) out: Vec<u8>,
     pub(crate) err: Vec<u8>,
     commands: String,
 }
 
-/// How the results are wanted.
-pub(crate) struct Wanted {
+/// How the results are output_options.
+pub(crate) struct OutputOptions {
     /// As JSON on stdout, too.
     pub(crate) json: bool,
     /// In which files.
@@ -35,22 +35,22 @@ pub(crate) struct Wanted {
 }
 
 /// A run, and what came of it.
-pub(crate) struct Ended {
-    pub(crate) ending: Ending,
+pub(crate) struct JobOutcome {
+    pub(crate) status: ExitStatus,
     pub(crate) report: Report,
     /// All results as a JSON array, on one line.
     pub(crate) results: String,
     /// What `--output json` prints.
     pub(crate) document: Vec<u8>,
-    pub(crate) wanted: Wanted,
+    pub(crate) output_options: OutputOptions,
 }
 
-impl Ended {
+impl JobOutcome {
     /// What later steps read.
     fn outputs(&self) -> Outputs {
         let mut outputs = Outputs::new();
-        if self.report.work == Work::Verify {
-            let verified = self.ending == Ending::Done && self.report.is_good();
+        if self.report.work == Action::Verify {
+            let verified = self.status == ExitStatus::Done && self.report.is_good();
             outputs.push(("verified", verified.to_string()));
             outputs.extend(self.report.reason().map(|reason| ("reason", reason)));
         }
@@ -70,8 +70,8 @@ impl Ended {
     /// The same for systems whose outputs are variables.
     fn variables(&self, outputs: &Outputs) -> String {
         let mut variables = outputs.clone();
-        if self.report.work == Work::Sign {
-            let signed = self.ending == Ending::Done && self.report.is_good();
+        if self.report.work == Action::Sign {
+            let signed = self.status == ExitStatus::Done && self.report.is_good();
             variables.insert(0, ("signed", signed.to_string()));
         }
         outputs::dotenv(&variables, &self.report.work.name().to_uppercase())
@@ -80,7 +80,7 @@ impl Ended {
 
 /// A step of a job.
 pub(crate) struct Step {
-    host: &'static dyn Host,
+    host: &'static dyn LogFormat,
     /// What nobody can guess.
     token: String,
     /// In seconds since 1970.
@@ -88,7 +88,7 @@ pub(crate) struct Step {
 }
 
 impl Step {
-    pub(crate) fn begin(host: &'static dyn Host) -> io::Result<Self> {
+    pub(crate) fn begin(host: &'static dyn LogFormat) -> io::Result<Self> {
         let mut bytes = [0_u8; 16];
         let filled = aws_lc_rs::rand::fill(&mut bytes);
         filled.map_err(|_| io::Error::other("there is no randomness"))?;
@@ -101,16 +101,20 @@ impl Step {
     }
 
     /// Leaves the results wherever they are asked for; what could not be left.
-    pub(crate) fn leave(&self, ended: &Ended, log: &mut Log) -> Vec<files::Error> {
-        let outputs = ended.outputs();
-        let wanted = &ended.wanted.report;
-        let variables = ended.variables(&outputs);
+    pub(crate) fn leave(
+        &self,
+        outcome: &JobOutcome,
+        log: &mut BufferedOutput,
+    ) -> Vec<files::Error> {
+        let outputs = outcome.outputs();
+        let output_options = &outcome.output_options.report;
+        let variables = outcome.variables(&outputs);
         for (name, value) in &outputs {
             log.commands.push_str(&self.host.output(name, value));
         }
         let tekton = Path::new(TEKTON).is_dir() && !ci_system::in_any();
         let folders = [
-            wanted.results_directory.as_deref(),
+            output_options.results_directory.as_deref(),
             tekton.then_some(TEKTON),
         ];
         let file = |name: &Option<String>, text: &dyn Fn() -> String| {
@@ -121,26 +125,30 @@ impl Step {
             of_step("GITHUB_OUTPUT")
                 .map(|path| files::append(&path, &outputs::github(&outputs, &self.token))),
             of_step("DRONE_OUTPUT").map(|path| files::append(&path, &variables)),
-            file(&wanted.output_file, &|| {
-                String::from_utf8_lossy(&ended.document).into_owned()
+            file(&output_options.output_file, &|| {
+                String::from_utf8_lossy(&outcome.document).into_owned()
             }),
-            file(&wanted.dotenv_file, &|| variables.clone()),
-            file(&wanted.summary_file, &|| {
-                ended.report.markdown(LONGEST_SUMMARY)
+            file(&output_options.dotenv_file, &|| variables.clone()),
+            file(&output_options.summary_file, &|| {
+                outcome.report.markdown(LONGEST_SUMMARY)
             }),
-            (!wanted.no_summary)
-                .then(|| self.summarise(&ended.report, log))
+            (!output_options.no_summary)
+                .then(|| self.summarise(&outcome.report, log))
                 .flatten(),
         ];
         let folders = folders.into_iter().flatten().map(Path::new);
         let folders = folders
-            .map(|folder| files::write_each(folder, &outputs, outputs::names(ended.report.work)));
+            .map(|folder| files::write_each(folder, &outputs, outputs::names(outcome.report.work)));
         let left = files.into_iter().flatten().chain(folders);
         left.filter_map(Result::err).collect()
     }
 
     /// The summary where the CI system looks for one.
-    fn summarise(&self, report: &Report, log: &mut Log) -> Option<Result<(), files::Error>> {
+    fn summarise(
+        &self,
+        report: &Report,
+        log: &mut BufferedOutput,
+    ) -> Option<Result<(), files::Error>> {
         if let Some(path) = of_step("GITHUB_STEP_SUMMARY") {
             let there = std::fs::metadata(&path).map_or(0, |file| file.len());
             let there = usize::try_from(there).unwrap_or(LONGEST_SUMMARY);
@@ -160,20 +168,20 @@ impl Step {
     /// Prints all that is to be told.
     pub(crate) fn print(
         &self,
-        ended: &Ended,
-        log: &Log,
+        outcome: &JobOutcome,
+        log: &BufferedOutput,
         out: &mut dyn Write,
         err: &mut dyn Write,
     ) -> io::Result<()> {
-        let (host, report) = (self.host, &ended.report);
+        let (host, report) = (self.host, &outcome.report);
         let name = format!("s3lo_{}", report.work.name());
-        let unwritten = ended.ending == Ending::Failed && report.is_good();
+        let unwritten = outcome.status == ExitStatus::Failed && report.is_good();
         let title = if unwritten {
             "The results cannot be written".to_owned()
         } else {
             report.title()
         };
-        let part = |text| Part {
+        let part = |text| LogSection {
             title: &title,
             text,
             name: &name,
@@ -182,16 +190,16 @@ impl Step {
             token: &self.token,
         };
         let mut told = String::from_utf8_lossy(&log.out).into_owned();
-        if ended.wanted.json {
+        if outcome.output_options.json {
             // The same JSON, in which nothing has to be taken apart.
             told = told.replace("##", "#\\u0023");
         }
         let said = String::from_utf8_lossy(&log.err);
         if !told.is_empty() {
-            out.write_all(host.folded(&part(&told)).as_bytes())?;
+            out.write_all(host.collapsed(&part(&told)).as_bytes())?;
         }
         if !said.is_empty() {
-            let shown = host.shown(&part(&said));
+            let shown = host.expanded(&part(&said));
             if host.is_one_stream() {
                 out.write_all(shown.as_bytes())?;
             } else {
@@ -200,9 +208,9 @@ impl Step {
             }
         }
         out.write_all(log.commands.as_bytes())?;
-        let (kind, text) = match ended.ending {
-            Ending::Done => (Kind::Notice, report.in_short()),
-            Ending::Refused | Ending::Failed => {
+        let (kind, text) = match outcome.status {
+            ExitStatus::Done => (Kind::Notice, report.in_short()),
+            ExitStatus::Refused | ExitStatus::Failed => {
                 let said = said.trim_start_matches("error: ").trim_end();
                 (
                     Kind::Error,

@@ -50,9 +50,9 @@ impl From<Diagnostic> for ErrorFields {
 }
 
 impl From<Diagnostic> for Failed {
-    fn from(explained: Diagnostic) -> Self {
+    fn from(diagnostic: Diagnostic) -> Self {
         Self {
-            error: explained.into(),
+            error: diagnostic.into(),
         }
     }
 }

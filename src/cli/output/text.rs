@@ -108,23 +108,23 @@ pub(crate) fn not_verified(
 /// An error, and the images that it befell where there were several.
 pub(crate) fn error(
     err: &mut dyn Write,
-    explained: &Diagnostic,
+    diagnostic: &Diagnostic,
     images: &[String],
 ) -> io::Result<()> {
-    let mut explained = explained.clone();
+    let mut diagnostic = diagnostic.clone();
     match images {
         [] => {}
-        [only] => explained.message = format!("{}: {}", printable(only), explained.message),
+        [only] => diagnostic.message = format!("{}: {}", printable(only), diagnostic.message),
         [first, others @ ..] => {
-            explained.message = format!(
+            diagnostic.message = format!(
                 "{} (and {} more): {}",
                 printable(first),
                 others.len(),
-                explained.message
+                diagnostic.message
             );
         }
     }
-    writeln!(err, "{explained}")
+    writeln!(err, "{diagnostic}")
 }
 
 /// What a run's user should know, whatever came of the run.
