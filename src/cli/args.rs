@@ -85,10 +85,12 @@ The password of an encrypted key is taken from COSIGN_PASSWORD.
 
 Exit codes: 0 signed, 1 a guard said no, 2 could not.")]
 pub(crate) struct SignArgs {
-    /// The private key: a file, env://NAME, awskms:///alias/NAME or hashivault://KEY; may be given several times
+    /// The private key: a file, env://NAME, awskms:///alias/NAME or hashivault://HOST/v1/transit/keys/NAME; may be given
+    /// several times
     #[arg(long = "key", value_name = "KEY", required = true)]
     pub(crate) keys: Vec<String>,
-    /// What is signed: 1 binds the digest, 2 the image's name and tag as well
+    /// What is signed: 1 binds the digest, 2 the image's name and tag as well (for verifiers that are s3lo 3 or this
+    /// program)
     #[arg(long, value_name = "N", default_value = "1", value_parser = schema)]
     pub(crate) schema_version: Schema,
     /// What to do with an image that the key has signed already
@@ -113,8 +115,8 @@ Examples:
 
 Exit codes: 0 verified, 1 a signature is missing or invalid, 2 could not decide.")]
 pub(crate) struct VerifyArgs {
-    /// The key: a public or private key file, env://NAME, awskms:///alias/NAME or hashivault://KEY; may be given several
-    /// times
+    /// The key: a public or private key file, env://NAME, awskms:///alias/NAME or
+    /// hashivault://HOST/v1/transit/keys/NAME; may be given several times
     #[arg(long = "key", value_name = "KEY", required = true)]
     pub(crate) keys: Vec<String>,
     /// The least schema that counts: 2 refuses signatures that do not bind the tag
@@ -171,7 +173,7 @@ pub(crate) struct ReportArgs {
     /// Write no job summary
     #[arg(long)]
     pub(crate) no_summary: bool,
-    /// A file for the results as --output json prints them
+    /// A file for the results in JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) output_file: Option<String>,
     /// A file for the outputs, one NAME=value a line
@@ -188,13 +190,13 @@ pub(crate) struct ReportArgs {
 /// What names images and their store.
 #[derive(Args, Debug)]
 pub(crate) struct ImageArgs {
-    /// s3://BUCKET/IMAGE:TAG or local://DIRECTORY/IMAGE:TAG, optionally with @sha256:…
+    /// The image: s3://BUCKET/IMAGE:TAG or local://DIRECTORY/IMAGE:TAG, optionally with @sha256:… behind it
     #[arg(required = true, value_name = "REF")]
     pub(crate) references: Vec<String>,
-    /// Only if the tag holds this manifest, as with REF@sha256:…
+    /// Only if the tag holds this manifest, sha256:…; the same as @sha256:… behind the reference
     #[arg(long, value_name = "SHA256")]
     pub(crate) digest: Option<Digest>,
-    /// The S3 server, for example http://127.0.0.1:9000 (path style)
+    /// Another S3 server, for example http://127.0.0.1:9000 (for S3 alone, path style)
     #[arg(long, value_name = "URL")]
     pub(crate) endpoint: Option<String>,
     /// The account that the bucket must belong to
@@ -212,25 +214,28 @@ pub(crate) struct ImageArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "AWS")]
 pub(crate) struct AwsArgs {
-    /// The region of bucket and KMS key; a key's ARN names its own, and S3 tells a bucket's
+    /// The region of bucket and KMS key; a key's ARN names its own, and S3 tells a bucket's [default: AWS_REGION, or the
+    /// profile's]
     #[arg(long, value_name = "REGION", value_parser = region)]
     pub(crate) region: Option<String>,
-    /// The role to assume by the CI system's identity token
+    /// The AWS role to assume by the CI job's identity token, arn:aws:iam::ACCOUNT:role/NAME [default: AWS_ROLE_ARN with a
+    /// token file, or the environment's credentials]
     #[arg(long, alias = "role-to-assume", value_name = "ARN", value_parser = role)]
     pub(crate) role_arn: Option<Arn>,
-    /// What CloudTrail calls the session [default: s3lo-REPOSITORY-RUN]
+    /// What CloudTrail calls the session [default: AWS_ROLE_SESSION_NAME, or s3lo-REPOSITORY-RUN]
     #[arg(long, value_name = "NAME", value_parser = session_name)]
     pub(crate) role_session_name: Option<String>,
-    /// How long the session lasts, from 15m to 12h [default: as --timeout, from 15m to 1h]
+    /// How long the session lasts, from 15m to 12h; it is renewed where a run takes longer [default: as --timeout, from 15m
+    /// to 1h]
     #[arg(long, value_name = "TIME", value_parser = session)]
     pub(crate) role_duration: Option<Duration>,
-    /// For whom the identity token is [default: sts.amazonaws.com]
+    /// For whom the identity token for AWS is [default: sts.amazonaws.com]
     #[arg(long, value_name = "AUDIENCE", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) audience: Option<String>,
-    /// A file that holds the identity token
+    /// A file that holds the identity token for AWS [default: the CI job's token, or AWS_WEB_IDENTITY_TOKEN_FILE]
     #[arg(long, value_name = "FILE")]
     pub(crate) web_identity_token_file: Option<String>,
-    /// A variable that holds the identity token
+    /// A variable that holds the identity token for AWS [default: that of the CI system]
     #[arg(long, value_name = "NAME", conflicts_with = "web_identity_token_file")]
     pub(crate) web_identity_token_env: Option<String>,
     /// The account that role and KMS keys must belong to; may be given several times
@@ -242,31 +247,31 @@ pub(crate) struct AwsArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Vault")]
 pub(crate) struct VaultArgs {
-    /// The server [default: the key's, or VAULT_ADDR]
+    /// The Vault or OpenBao server [default: the key's host, or VAULT_ADDR]
     #[arg(long, value_name = "URL")]
     pub(crate) vault_address: Option<String>,
-    /// The namespace [default: VAULT_NAMESPACE]
+    /// The Vault namespace, of the login as well [default: VAULT_NAMESPACE]
     #[arg(long, value_name = "NAMESPACE")]
     pub(crate) vault_namespace: Option<String>,
-    /// How to log in; without it and --vault-role, VAULT_TOKEN is used
+    /// How to log in to Vault instead of using VAULT_TOKEN [default: VAULT_AUTH_METHOD, or jwt where there is a role]
     #[arg(long, value_enum, value_name = "METHOD")]
     pub(crate) vault_auth: Option<VaultAuthArg>,
-    /// The role to log in as [default: VAULT_AUTH_ROLE]
+    /// The Vault role to log in as [default: VAULT_AUTH_ROLE]
     #[arg(long, value_name = "ROLE", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) vault_role: Option<String>,
-    /// Where the login method is mounted [default: VAULT_AUTH_PATH, or the method's name]
+    /// Where the login method is mounted in Vault [default: VAULT_AUTH_PATH, or the method's name]
     #[arg(long, value_name = "PATH")]
     pub(crate) vault_auth_mount: Option<String>,
-    /// For whom the identity token is [default: the server's URL]
+    /// For whom the identity token for Vault is [default: the server's URL]
     #[arg(long, value_name = "AUDIENCE", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) vault_audience: Option<String>,
-    /// A file that holds the identity token
+    /// A file that holds the identity token for Vault, for kubernetes the pod's
     #[arg(long, value_name = "FILE")]
     pub(crate) vault_jwt_file: Option<String>,
-    /// A variable that holds the identity token
+    /// A variable that holds the identity token for Vault [default: that of the CI system]
     #[arg(long, value_name = "NAME", conflicts_with = "vault_jwt_file")]
     pub(crate) vault_jwt_env: Option<String>,
-    /// Allow http:// to another machine, which sends the token in the clear
+    /// Allow http:// to a Vault on another machine, which sends the token in the clear
     #[arg(long)]
     pub(crate) vault_plain_http: bool,
 }
@@ -316,10 +321,10 @@ Examples:
   s3lo public-key --key cosign.key > cosign.pub
   s3lo public-key --key awskms:///alias/release-signer > release-signer.pub")]
 pub(crate) struct PublicKeyArgs {
-    /// The key: a file, env://NAME, awskms:///alias/NAME or hashivault://KEY
+    /// The key: a file, env://NAME, awskms:///alias/NAME or hashivault://HOST/v1/transit/keys/NAME
     #[arg(long, value_name = "KEY")]
     pub(crate) key: String,
-    /// When to give up
+    /// When to give up, for the whole run
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = timeout)]
     pub(crate) timeout: Duration,
     #[command(flatten)]
@@ -340,7 +345,7 @@ pub(crate) struct CompletionsArgs {
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub(crate) enum IfSignedArg {
-    /// Keep a valid signature
+    /// Keep a valid signature of the schema asked for; one of a lower schema is replaced, a higher one never lowered
     #[default]
     Keep,
     /// Sign anew

@@ -41,6 +41,12 @@ enum ExitStatus {
     Failed,
 }
 
+/// Every command and option: the one declaration, from which the tables of the documentation and the inputs of the CI
+/// systems are generated.
+pub fn command_line() -> clap::Command {
+    Cli::command()
+}
+
 /// Runs the program. Whatever is printed goes to `out` and `err`.
 pub fn run(arguments: Vec<OsString>, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
     let (out, err) = (&mut IgnoreBrokenPipe(out), &mut IgnoreBrokenPipe(err));
