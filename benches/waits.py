@@ -98,7 +98,7 @@ def sign_on_github(services):
         "GITHUB_REPOSITORY": "octo/app",
         "GITHUB_RUN_ID": "1",
         "ACTIONS_ID_TOKEN_REQUEST_URL": f"{services.url('github')}/token?api-version=2.0",
-        "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "x",
+        "ACTIONS_ID_TOKEN_REQUEST_TOKEN": services.ready["githubToken"],
     }
     return ["sign", IMAGE, *KEY, *ROLE], variables
 
@@ -110,7 +110,7 @@ def sign_by_vault(services):
 def sign_by_vault_on_gitlab(services):
     """The job has no token of Vault's: it logs in with its own, and gives back what it got."""
     variables = CREDENTIALS | {"GITLAB_CI": "true", "VAULT_ID_TOKEN": services.ready["vaultJwt"]}
-    return ["sign", IMAGE, *VAULT_KEY, "--vault-role", "ci", "--vault-audience", "https://vault.example"], variables
+    return ["sign", IMAGE, *VAULT_KEY, "--vault-role", "release", "--vault-audience", "https://vault.example"], variables
 
 
 def verify_by_file(services):

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 
-use crate::support::aws_server::{AwsServer, Credentials, Key};
-use crate::support::s3_server::{Reply, S3Server};
 use crate::support::workshop::{EVERYTHING, ROLE_ARN, SIGN, VERIFY, Workshop};
+use s3lo_test_servers::aws::{AwsServer, Credentials, Key};
+use s3lo_test_servers::http::Reply;
+use s3lo_test_servers::s3::{S3Server, s3_error};
 
 /// A desk without credentials, before which there is a metadata service that does not know it.
 fn bare() -> (Workshop, S3Server) {
@@ -80,7 +81,7 @@ fn elsewhere_the_instance_is_asked_once_and_not_waited_for() {
         ("it is somebody else", || None),
         ("it hangs up", || Some(Reply::HangUp)),
         ("it is silent", || Some(Reply::Silence)),
-        ("it fails", || Some(Reply::error(500, "x", "y"))),
+        ("it fails", || Some(s3_error(500, "x", "y"))),
     ];
     for (what, reply) in cases {
         let (shop, metadata) = bare();
@@ -119,7 +120,7 @@ fn instance(metadata: &S3Server, credentials: &Credentials) {
             "api/token" => answer("session").header(lifetime, "21600"),
             "meta-data/iam/security-credentials/" => answer("builder"),
             "meta-data/iam/security-credentials/builder" => answer(&json.to_string()),
-            _ => Reply::error(404, "NotFound", "no"),
+            _ => s3_error(404, "NotFound", "no"),
         })
     });
 }
@@ -184,8 +185,7 @@ fn a_profile_gives_keys_and_region() {
     shop.s3lo(SIGN).ends_with(0);
     let calls = shop.calls();
     assert!(calls.len() >= 3);
-    let abroad =
-        |call: &crate::support::aws_server::Call| call.region.as_deref() == Some("eu-west-3");
+    let abroad = |call: &s3lo_test_servers::aws::Call| call.region.as_deref() == Some("eu-west-3");
     assert!(calls.iter().all(abroad), "{calls:?}");
 }
 

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::support::aws_server::{AwsServer, Key};
 use crate::support::plain_key;
 use crate::support::program::Desk;
-use crate::support::s3_server::{Reply, S3Server};
 use crate::support::workshop::{EVERYTHING, SIGN, VERIFY, Workshop};
+use s3lo_test_servers::aws::{AwsServer, Key};
+use s3lo_test_servers::s3::{S3Server, s3_error};
 
 #[track_caller]
 fn code_of(desk: &Desk, line: &str) -> String {
@@ -127,7 +127,7 @@ fn a_bundle_that_is_none_is_named_before_anything_is_asked() {
 /// A desk on AWS itself, behind a proxy that notes where to it is asked, and goes nowhere.
 fn behind_a_proxy(settings: &[(&str, &str)]) -> (Desk, S3Server) {
     let proxy = S3Server::start();
-    proxy.fault(|_| Some(Reply::error(502, "BadGateway", "no way")));
+    proxy.fault(|_| Some(s3_error(502, "BadGateway", "no way")));
     let mut desk = Desk::new()
         .with("HTTPS_PROXY", &proxy.endpoint)
         .with("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
@@ -223,7 +223,7 @@ fn every_service_is_asked_at_the_endpoint_that_the_variables_choose() {
 #[test]
 fn a_proxy_is_passed_by_where_no_proxy_says_so() {
     let proxy = S3Server::start();
-    proxy.fault(|_| Some(Reply::error(502, "BadGateway", "no way")));
+    proxy.fault(|_| Some(s3_error(502, "BadGateway", "no way")));
     for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"] {
         let mut shop = behind_tls();
         shop.desk.set("AWS_CA_BUNDLE", "ca.pem");

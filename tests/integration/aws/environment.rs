@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 
 use crate::support::MANIFEST;
-use crate::support::aws_server::Key;
 use crate::support::program::Desk;
 use crate::support::workshop::{SIGN, VERIFY, Workshop};
+use s3lo_test_servers::aws::Key;
 
 #[track_caller]
 fn code_of(desk: &Desk, line: &str) -> String {

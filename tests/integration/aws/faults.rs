@@ -20,9 +20,9 @@ use s3lo_core::verdict;
 
 use self::faults::{Fault, Scene, private_key, reference};
 use self::outcome::{Broken, End, Made, broken_of};
-use crate::support::aws_server::{self, Key};
-use crate::support::s3_server::Request;
 use crate::support::workshop::{EVERYTHING, MANIFEST_PATH, RECORDS_PATH, ROLE_ARN, Workshop};
+use s3lo_test_servers::aws::{self, Key};
+use s3lo_test_servers::http::Request;
 
 /// A call that a run makes.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl Call {
         )
     }
 
-    fn is_to_aws(self, call: &aws_server::Call) -> bool {
+    fn is_to_aws(self, call: &aws::Call) -> bool {
         match self {
             Self::Token => call.service == "github",
             Self::Assume => call.action == "AssumeRoleWithWebIdentity",

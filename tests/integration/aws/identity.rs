@@ -6,11 +6,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 use crate::support::MANIFEST;
-use crate::support::aws_server::{
-    AUDIENCE, AwsServer, Call, Issuer, Key, Subject, TokenAlgorithm, Trust, sts_error,
-};
 use crate::support::program::Desk;
 use crate::support::workshop::{EVERYTHING, ROLE, ROLE_ARN, SIGN, VERIFY, Workshop, trust};
+use s3lo_test_servers::aws::{
+    AUDIENCE, AwsServer, Call, Issuer, Key, Subject, TokenAlgorithm, Trust, sts_error,
+};
 
 const SUBJECT: &str = "repo:acme/app:ref:refs/heads/main";
 const ASSUME: &str = "AssumeRoleWithWebIdentity";

@@ -5,9 +5,9 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::Value;
 
-use crate::support::aws_server::{AUDIENCE, AwsServer, GITHUB, Key, Subject, Trust, sts_error};
 use crate::support::program::{Run, finish};
 use crate::support::workshop::{EVERYTHING, ROLE, ROLE_ARN, SIGN, Workshop, trust};
+use s3lo_test_servers::aws::{AUDIENCE, AwsServer, GITHUB, Key, Subject, Trust, sts_error};
 
 const ASSUME: &str = "AssumeRoleWithWebIdentity";
 
@@ -166,7 +166,7 @@ fn github_that_gives_no_token_is_told_of() {
     ] {
         let shop = Workshop::in_github(EVERYTHING);
         shop.aws.fault(move |call| {
-            let reply = || crate::support::s3_server::Reply::Answer(status, vec![], body.into());
+            let reply = || s3lo_test_servers::http::Reply::Answer(status, vec![], body.into());
             (call.service == "github").then(reply)
         });
         texts.push(format!("# {what}\n{}", refused(&shop, "")));

@@ -9,11 +9,11 @@ use s3lo_core::crypto::algorithm::Hash;
 use serde_json::Value;
 
 use crate::store::conformance::{make_bucket, store, wait_for};
-use crate::support::aws_server::{AwsServer, Credentials, Key, KeyState, kms_error};
-use crate::support::s3_server::Reply;
 use crate::support::tools::openssl;
 use crate::support::workshop::{EVERYTHING, SIGN, VERIFY, Workshop};
 use crate::support::{MANIFEST, minio};
+use s3lo_test_servers::aws::{AwsServer, Credentials, Key, KeyState, kms_error};
+use s3lo_test_servers::http::Reply;
 
 /// Every type that signs: its vector, what KMS is asked for, and how; and what openssl calls the hash.
 const TYPES: [(&str, &str, &str, &str); 7] = [

@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use crate::support::aws_server::{AwsServer, Key};
 use crate::support::workshop::{RECORDS_PATH, Workshop};
+use s3lo_test_servers::aws::{AwsServer, Key};
 
 /// The key in the policies of the README.
 const KEY_ID: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";

@@ -5,10 +5,10 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use crate::support::program::Desk;
-use crate::support::s3_server::S3Server;
 use crate::support::tools::tool;
 use crate::support::workshop::{MANIFEST_PATH, ROLE_ARN};
 use crate::support::{MANIFEST, plain_key};
+use s3lo_test_servers::s3::S3Server;
 
 /// A moto that serves until it is dropped.
 struct Moto {

@@ -14,8 +14,8 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
 use self::clients::{Client, refusal, refused};
-use crate::support::aws_server::{AwsServer, Credentials, Key, KeyState};
 use crate::support::vectors;
+use s3lo_test_servers::aws::{AwsServer, Credentials, Key, KeyState};
 
 const ALL: &str =
     r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}"#;

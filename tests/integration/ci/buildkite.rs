@@ -3,11 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::support::MANIFEST;
-use crate::support::aws_server::{
-    AUDIENCE, AwsServer, Issuer, Key, Subject, TokenAlgorithm, Trust,
-};
 use crate::support::buildkite::{IMAGE, PLUGIN, Step};
 use crate::support::workshop::{EVERYTHING, ROLE, ROLE_ARN, Workshop};
+use s3lo_test_servers::aws::{AUDIENCE, AwsServer, Issuer, Key, Subject, TokenAlgorithm, Trust};
 
 const SUBJECT: &str = "organization:acme:pipeline:app:ref:refs/heads/main:commit:a1:step:sign";
 

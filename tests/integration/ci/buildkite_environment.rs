@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::ci::buildkite::{account, and, signs, step_in};
-use crate::support::authority::Authority;
 use crate::support::buildkite::Step;
 use crate::support::workshop::EVERYTHING;
 use crate::support::{files, plain_key};
+use s3lo_test_servers::authority::Authority;
 
 /// Signs the image in the checkout's store, which cannot be: it is enough to see what the container is given.
 fn local(key: &str) -> Value {

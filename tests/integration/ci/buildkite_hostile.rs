@@ -7,10 +7,10 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::json;
 
 use crate::ci::buildkite::{account, and, signs, step_in, verifies};
-use crate::support::aws_server::AUDIENCE;
 use crate::support::buildkite::{ACCESS_TOKEN, PLUGIN, Step};
 use crate::support::workshop::EVERYTHING;
 use crate::support::{files, plain_key};
+use s3lo_test_servers::aws::AUDIENCE;
 
 #[test]
 fn paths_and_values_are_taken_as_they_are() {

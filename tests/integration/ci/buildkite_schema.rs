@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use crate::ci::buildkite::account;
 use crate::support::MANIFEST;
-use crate::support::aws_server::{AUDIENCE, Subject, Trust};
 use crate::support::buildkite::{Ended, Step, faults};
 use crate::support::program::Desk;
 use crate::support::workshop::{EVERYTHING, Workshop};
+use s3lo_test_servers::aws::{AUDIENCE, Subject, Trust};
 
 /// What the hooks read, and the program leaves to them.
 const OF_THE_HOOKS: [&str; 6] = [

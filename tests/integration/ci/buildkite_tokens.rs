@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::ci::buildkite::{account, and, signs, step_in, verifies};
-use crate::support::aws_server::{Issuer, TokenAlgorithm, now};
 use crate::support::buildkite::{PLUGIN, Step};
 use crate::support::vault::Vault;
 use crate::support::workshop::{EVERYTHING, ROLE_ARN};
+use s3lo_test_servers::aws::{Issuer, TokenAlgorithm, now};
 
 #[test]
 fn a_job_logs_in_to_vault() {

@@ -105,7 +105,7 @@ fn a_failed_verification_fails_the_pipeline_and_nothing_is_deployed() {
     assert_eq!(json["verified"], false);
     // Nobody can tell.
     shop.s3
-        .fault(|_| Some(crate::support::s3_server::Reply::HangUp));
+        .fault(|_| Some(s3lo_test_servers::http::Reply::HangUp));
     let pipeline = project.run(&yaml).fails();
     assert!(!pipeline.ran("deploy"));
     assert_eq!(

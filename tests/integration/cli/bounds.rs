@@ -1,8 +1,9 @@
 //! What hostile input may cost.
 
 use crate::support::program::Desk;
-use crate::support::s3_server::{Reply, S3Server};
 use crate::support::{MANIFEST, files, minio};
+use s3lo_test_servers::http::Reply;
+use s3lo_test_servers::s3::{S3Server, s3_error};
 
 const GIB: u64 = 1 << 30;
 
@@ -190,7 +191,7 @@ fn a_manifest_made_to_be_quoted_takes_neither_memory_nor_a_page() {
 #[test]
 fn a_server_that_talks_too_much_is_cut_short() {
     let (desk, server) = (desk().with("AWS_MAX_ATTEMPTS", "1"), S3Server::start());
-    server.fault(|_| Some(Reply::error(403, "AccessDenied", &"x".repeat(6 << 20))));
+    server.fault(|_| Some(s3_error(403, "AccessDenied", &"x".repeat(6 << 20))));
     let line = format!(
         "verify s3://bucket/myapp:v1.0 --key keys/cosign.pub --endpoint {}",
         server.endpoint

@@ -1,8 +1,9 @@
 //! Each error is a sentence that names the thing and a line that says what to do.
 
 use crate::support::program::{Desk, Run};
-use crate::support::s3_server::{Reply, S3Server};
 use crate::support::{MANIFEST, minio};
+use s3lo_test_servers::http::Reply;
+use s3lo_test_servers::s3::{S3Server, s3_error};
 
 const REF: &str = "local://./store/myapp:v1.0";
 const RECORD: &str = "store/manifests/myapp/v1.0/signatures/d78a77d897aeffc7.json";
@@ -273,31 +274,31 @@ fn s3() {
     type Case = (&'static str, fn() -> Reply);
     let cases: [Case; 12] = [
         ("NoSuchBucket", || {
-            Reply::error(404, "NoSuchBucket", "The specified bucket does not exist")
+            s3_error(404, "NoSuchBucket", "The specified bucket does not exist")
         }),
         ("AccessDenied", || {
-            Reply::error(
+            s3_error(
                 403,
                 "AccessDenied",
                 "User: arn:aws:iam::123456789012:role/ci is not authorized to perform: s3:GetObject",
             )
         }),
         ("AccessDenied by KMS", || {
-            Reply::error(
+            s3_error(
                 403,
                 "AccessDenied",
                 "User: arn:aws:iam::123456789012:role/ci is not authorized to perform: kms:Decrypt on this resource",
             )
         }),
         ("PermanentRedirect", || {
-            Reply::error(
+            s3_error(
                 301,
                 "PermanentRedirect",
                 "The bucket you are attempting to access must be addressed using the specified endpoint.",
             )
         }),
         ("RequestTimeTooSkewed", || {
-            Reply::error(
+            s3_error(
                 403,
                 "RequestTimeTooSkewed",
                 "The difference between the request time and the current time is too large.",
@@ -305,34 +306,34 @@ fn s3() {
             .header("date", "Sun, 12 Apr 2026 19:21:10 GMT")
         }),
         ("ExpiredToken", || {
-            Reply::error(400, "ExpiredToken", "The provided token has expired.")
+            s3_error(400, "ExpiredToken", "The provided token has expired.")
         }),
         ("InvalidAccessKeyId", || {
-            Reply::error(
+            s3_error(
                 403,
                 "InvalidAccessKeyId",
                 "The AWS Access Key Id you provided does not exist in our records.",
             )
         }),
         ("SignatureDoesNotMatch", || {
-            Reply::error(
+            s3_error(
                 403,
                 "SignatureDoesNotMatch",
                 "The request signature we calculated does not match.",
             )
         }),
         ("SlowDown", || {
-            Reply::error(503, "SlowDown", "Please reduce your request rate.")
+            s3_error(503, "SlowDown", "Please reduce your request rate.")
         }),
         ("NotImplemented", || {
-            Reply::error(
+            s3_error(
                 501,
                 "NotImplemented",
                 "A header you provided implies functionality that is not implemented.",
             )
         }),
         ("hostile text", || {
-            Reply::error(
+            s3_error(
                 400,
                 "Odd",
                 "&#27;[31mred\n::error::injected&#13;&#10;fake: line",
@@ -357,7 +358,7 @@ fn s3() {
         MANIFEST.as_bytes(),
     );
     server.fault(|request| {
-        (request.method == "PUT").then(|| Reply::error(403, "AccessDenied", "Access Denied"))
+        (request.method == "PUT").then(|| s3_error(403, "AccessDenied", "Access Denied"))
     });
     let line = format!(
         "sign s3://my-bucket/myapp:v1.0 --key keys/cosign.key --endpoint {}",
@@ -377,7 +378,7 @@ fn s3() {
         request
             .query
             .contains("list-type")
-            .then(|| Reply::error(403, "AccessDenied", "Access Denied"))
+            .then(|| s3_error(403, "AccessDenied", "Access Denied"))
     });
     texts.push(format!(
         "# no image, and no listing\n{}",

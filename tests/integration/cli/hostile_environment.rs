@@ -9,9 +9,9 @@ use std::process::Command;
 use rustix::fs::{CWD, FileType, Mode};
 use serde_json::Value;
 
-use crate::support::aws_server::{Key, Subject, kms_error};
-use crate::support::s3_server::Reply;
 use crate::support::workshop::{EVERYTHING, ROLE, ROLE_ARN, SIGN, Workshop, trust};
+use s3lo_test_servers::aws::{Key, Subject, kms_error};
+use s3lo_test_servers::s3::s3_error;
 
 fn code(json: &Value) -> &str {
     json["error"]["code"].as_str().unwrap()
@@ -223,7 +223,7 @@ fn credentials_of_this_host_pass_no_proxy() {
         .ends_with(0);
     // A container's credentials: nobody answers there, and no proxy is asked in its place.
     let mut shop = Workshop::without_credentials(
-        crate::support::aws_server::AwsServer::start(),
+        s3lo_test_servers::aws::AwsServer::start(),
         Key::of_vector("p256-pkcs8"),
     );
     shop.desk.set("HTTP_PROXY", &proxy);
@@ -346,7 +346,7 @@ fn a_token_in_the_place_of_its_file_is_not_repeated() {
 #[test]
 fn where_there_are_no_certificates_the_error_says_so() {
     let mut shop = Workshop::without_credentials(
-        crate::support::aws_server::AwsServer::start_tls(),
+        s3lo_test_servers::aws::AwsServer::start_tls(),
         Key::of_vector("p256-pkcs8"),
     );
     let user = shop.aws.user("dev", EVERYTHING);
@@ -366,7 +366,7 @@ fn a_refused_write_is_allowed_for_signatures_alone() {
     shop.s3.fault(|request| {
         let arn = "arn:aws-us-gov:s3:::my-bucket/manifests/myapp";
         let message = format!("not authorized to perform: s3:PutObject on resource: {arn}");
-        (request.method == "PUT").then(|| Reply::error(403, "AccessDenied", &message))
+        (request.method == "PUT").then(|| s3_error(403, "AccessDenied", &message))
     });
     let json = shop.s3lo(&format!("{SIGN} -o json")).ends_with(2).json();
     let help = json["error"]["help"].as_str().unwrap();

@@ -6,11 +6,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::support::aws_server::{AwsServer, GITHUB_REQUEST_TOKEN, Key, kms_error};
 use crate::support::program::{Desk, Run};
-use crate::support::s3_server::{Reply, S3Server};
 use crate::support::workshop::{EVERYTHING, ROLE_ARN, SIGN, VERIFY, Workshop};
 use crate::support::{MANIFEST, files, plain_key};
+use s3lo_test_servers::aws::{AwsServer, GITHUB_REQUEST_TOKEN, Key, kms_error};
+use s3lo_test_servers::http::Reply;
+use s3lo_test_servers::s3::{S3Server, s3_error};
 
 pub(crate) const PUBLIC_KEY: &str = "public-key --key awskms:///alias/release-signer";
 
@@ -152,7 +153,7 @@ fn canary_secrets_appear_nowhere() {
         }
     }
     // The same while the server refuses everything.
-    server.fault(|_| Some(Reply::error(403, "AccessDenied", "Access Denied")));
+    server.fault(|_| Some(s3_error(403, "AccessDenied", "Access Denied")));
     for line in lines.iter().filter(|line| line.contains("s3://bucket")) {
         check(line, &desk.s3lo(&format!("{line} --verbose")));
     }
@@ -305,7 +306,7 @@ fn the_secrets_of_a_session_appear_nowhere() {
     let elsewhere = SIGN.replace("awskms:///", "awskms://kms.example/");
     let lines = [SIGN, VERIFY, PUBLIC_KEY, &elsewhere].map(str::to_owned);
     said.hear(&shop, &lines);
-    let denied = || Reply::error(403, "AccessDenied", "Access Denied");
+    let denied = || s3_error(403, "AccessDenied", "Access Denied");
     shop.s3.fault(move |_| Some(denied()));
     said.hear(&shop, &lines);
     shop.desk

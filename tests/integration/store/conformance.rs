@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::support::memory::MemoryStore;
 use crate::support::minio::{self, minio};
-use crate::support::s3_server::S3Server;
+use s3lo_test_servers::s3::S3Server;
 
 /// Runs `work` as the program does, on one thread.
 pub(crate) fn wait_for<T>(work: impl Future<Output = T>) -> T {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::support::program::Desk;
-use crate::support::s3_server::{Reply, Request, S3Server};
 use crate::support::{MANIFEST, minio};
+use s3lo_test_servers::http::{Reply, Request};
+use s3lo_test_servers::s3::{S3Server, s3_error};
 
 const REF: &str = "s3://bucket/myapp:v1.0";
 const MANIFEST_PATH: &str = "/bucket/manifests/myapp/v1.0/manifest.json";
@@ -95,7 +96,7 @@ fn transient_answers_are_retried() {
             server.fault(first(
                 2,
                 move |request| request.method == method,
-                move || Reply::error(status, code, "Please reduce your request rate."),
+                move || s3_error(status, code, "Please reduce your request rate."),
             ));
             desk.s3lo(&sign(&server)).ends_with(0);
             desk.s3lo(&verify(&server)).ends_with(0);
@@ -139,7 +140,7 @@ fn a_write_whose_answer_is_lost_is_recognised_as_done() {
 #[test]
 fn what_stays_broken_is_exit_2_and_leaves_nothing() {
     for reply in [
-        || Reply::error(503, "SlowDown", "Please reduce your request rate."),
+        || s3_error(503, "SlowDown", "Please reduce your request rate."),
         || Reply::HangUp,
         || Reply::Half,
     ] {
@@ -192,11 +193,11 @@ fn the_region_is_learned_from_the_answer_and_asked_once_more() {
     type Refusal = fn() -> Reply;
     let refusals: [Refusal; 3] = [
         || {
-            Reply::error(301, "PermanentRedirect", "Use the specified endpoint.")
+            s3_error(301, "PermanentRedirect", "Use the specified endpoint.")
                 .header("x-amz-bucket-region", "eu-west-1")
         },
         || {
-            Reply::error(307, "TemporaryRedirect", "Please re-send this request.")
+            s3_error(307, "TemporaryRedirect", "Please re-send this request.")
                 .header("x-amz-bucket-region", "eu-west-1")
         },
         || {
@@ -225,7 +226,7 @@ fn a_region_that_stays_wrong_is_asked_twice_and_no_more() {
             count.fetch_add(1, Ordering::Relaxed);
         }
         Some(
-            Reply::error(301, "PermanentRedirect", "Use the specified endpoint.")
+            s3_error(301, "PermanentRedirect", "Use the specified endpoint.")
                 .header("x-amz-bucket-region", "eu-west-1"),
         )
     });
@@ -240,7 +241,7 @@ fn a_region_that_is_no_region_never_becomes_part_of_a_host() {
         let (desk, server) = (desk(), server());
         let header = region.to_owned();
         server.fault(move |_| {
-            Some(Reply::error(301, "PermanentRedirect", "x").header("x-amz-bucket-region", &header))
+            Some(s3_error(301, "PermanentRedirect", "x").header("x-amz-bucket-region", &header))
         });
         desk.s3lo(&verify(&server)).ends_with(2);
         assert_eq!(
@@ -262,7 +263,7 @@ fn absence_of_a_record_is_a_failure_and_refusal_is_not() {
         request
             .path
             .contains("/signatures/d78")
-            .then(|| Reply::error(403, "AccessDenied", "Access Denied"))
+            .then(|| s3_error(403, "AccessDenied", "Access Denied"))
     });
     let json = desk.s3lo(&verify(&server)).ends_with(1).json();
     assert_eq!(json["reason"], "no signature found for key keys/cosign.pub");
@@ -271,7 +272,7 @@ fn absence_of_a_record_is_a_failure_and_refusal_is_not() {
     desk.s3lo(&verify(&server)).ends_with(2);
     // Neither may be known.
     server.fault(|request| {
-        (request.path != MANIFEST_PATH).then(|| Reply::error(403, "AccessDenied", "Access Denied"))
+        (request.path != MANIFEST_PATH).then(|| s3_error(403, "AccessDenied", "Access Denied"))
     });
     desk.s3lo(&verify(&server)).ends_with(2);
 }
@@ -283,7 +284,7 @@ fn a_race_that_s3_calls_a_conflict_is_looked_at_anew() {
         1,
         |request| request.method == "PUT",
         || {
-            Reply::error(
+            s3_error(
                 409,
                 "ConditionalRequestConflict",
                 "The conditional request cannot succeed due to a conflicting operation.",
@@ -352,7 +353,7 @@ fn an_archived_record_is_not_an_absent_one() {
     let (desk, server) = (desk(), server());
     server.fault(|request| {
         let archived = || {
-            Reply::error(
+            s3_error(
                 403,
                 "InvalidObjectState",
                 "The operation is not valid for the object's storage class",
@@ -381,7 +382,7 @@ fn a_listing_that_hangs_does_not_hold_up_a_signature() {
 fn verbose_tells_each_request_with_its_id() {
     let (desk, server) = (desk(), server());
     server.fault(|request| {
-        (request.method == "PUT").then(|| Reply::error(403, "AccessDenied", "Access Denied"))
+        (request.method == "PUT").then(|| s3_error(403, "AccessDenied", "Access Denied"))
     });
     let run = desk
         .s3lo(&format!("{} --verbose", sign(&server)))

@@ -1,26 +1,18 @@
 //! What the tests share: the program in a scrubbed environment, stores, servers.
 
-pub(crate) mod authority;
-pub(crate) mod aws_server;
 pub(crate) mod buildkite;
 pub(crate) mod github_runner;
 pub(crate) mod gitlab;
-pub(crate) mod iam;
 pub(crate) mod memory;
 pub(crate) mod minio;
 pub(crate) mod program;
-pub(crate) mod s3_server;
 pub(crate) mod tools;
 pub(crate) mod vault;
-pub(crate) mod vault_server;
 pub(crate) mod workshop;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// The folder of vectors in the project.
-pub(crate) fn vectors() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors")
-}
+pub(crate) use s3lo_test_servers::vectors;
 
 /// The names of the vector keys: each has a `.key` and a `.pub`.
 pub(crate) const KEYS: [&str; 11] = [

@@ -2,9 +2,9 @@
 //! which the program finds all of it.
 
 use super::MANIFEST;
-use super::aws_server::{AUDIENCE, AwsServer, Call, GITHUB, Key, Subject, Trust};
 use super::program::{Desk, Run};
-use super::s3_server::S3Server;
+use s3lo_test_servers::aws::{AUDIENCE, AwsServer, Call, GITHUB, Key, Subject, Trust};
+use s3lo_test_servers::s3::S3Server;
 
 /// The account, with the key `alias/release-signer` and the image `s3://my-bucket/myapp:v1.0`.
 pub(crate) struct Workshop {

@@ -22,7 +22,7 @@ use self::workbench::{JWT, LOGIN, Workbench};
 use crate::aws::faults::outcome::{Broken, End, Made, broken_of};
 use crate::support::plain_key;
 use crate::support::program::Run;
-use crate::support::vault_server::{Kind, SECRET_ID, TOKEN};
+use s3lo_test_servers::vault::{Kind, SECRET_ID, TOKEN};
 
 /// How often a fault strikes.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use crate::support::authority::Authority;
-use crate::support::aws_server::Key;
 use crate::support::program::Desk;
-use crate::support::s3_server::Reply;
 use crate::support::tools::openssl;
 use crate::support::vault::{ROOT, Service, Vault};
-use crate::support::vault_server::{Kind, TOKEN, VaultServer, json_answer, vault_errors};
 use crate::vault::refusals::{Page, assert_told};
+use s3lo_test_servers::authority::Authority;
+use s3lo_test_servers::aws::Key;
+use s3lo_test_servers::http::Reply;
+use s3lo_test_servers::vault::{Kind, TOKEN, VaultServer, json_answer, vault_errors};
 
 const IMAGE: &str = "local://./store/myapp:v1.0";
 

@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use crate::aws::kms::openssl_accepts;
 use crate::support::program::{Desk, Run};
-use crate::support::s3_server::S3Server;
 use crate::support::vault::{ROOT, Vault, vault};
 use crate::support::workshop::MANIFEST_PATH;
 use crate::support::{MANIFEST, files, plain_key};
+use s3lo_test_servers::s3::S3Server;
 
 /// Every type that signs, and what openssl calls its hash.
 const TYPES: [(&str, &str); 7] = [

@@ -5,11 +5,11 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::json;
 
-use crate::support::aws_server::{AUDIENCE, AwsServer, Issuer, TokenAlgorithm, now};
 use crate::support::program::Desk;
-use crate::support::s3_server::Reply;
 use crate::support::vault::{Cluster, Vault};
 use crate::vault::refusals::{Page, assert_told};
+use s3lo_test_servers::aws::{AUDIENCE, AwsServer, Issuer, TokenAlgorithm, now};
+use s3lo_test_servers::http::Reply;
 
 const SIGN: &str = "sign local://./store/myapp:v1.0 --key hashivault://ci-signer";
 const SUBJECT: &str = "repo:acme/app:ref:refs/heads/main";

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use crate::aws::identity::buildkite;
 use crate::support::MANIFEST;
-use crate::support::aws_server::{AUDIENCE, AwsServer, Issuer, TokenAlgorithm};
 use crate::support::program::{Desk, Run};
 use crate::support::vault::{Cluster, Vault, vault};
+use s3lo_test_servers::aws::{AUDIENCE, AwsServer, Issuer, TokenAlgorithm};
 
 const IMAGE: &str = "local://./store/myapp:v1.0";
 const SUBJECT: &str = "repo:acme/app:ref:refs/heads/main";
@@ -298,7 +298,7 @@ fn a_token_for_aws_is_not_shown_to_vault_unless_somebody_says_so() {
     vault.jwt_config("jwt", &issuer);
     let mut job = Job::new(&vault, "several");
     job.has_role("jwt", &vault.address, SUBJECT);
-    let now = crate::support::aws_server::now();
+    let now = s3lo_test_servers::aws::now();
     job.desk.set(
         "TOKEN",
         &issuer.token(&json!({

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::support::authority::Authority;
 use crate::support::program::Desk;
+use s3lo_test_servers::authority::Authority;
 
 const SIGN: &str = "sign local://./store/myapp:v1.0 --key";
 const HOST: &str = "hashivault://vault.example/v1/transit/keys/ci-signer";

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use crate::cli::secrets::{PUBLIC_KEY, Said, talkative};
-use crate::support::authority::Authority;
-use crate::support::aws_server::{GITHUB_REQUEST_TOKEN, Key};
 use crate::support::plain_key;
-use crate::support::s3_server::Reply;
-use crate::support::vault_server::{Kind, ROLE_ID, SECRET_ID, TOKEN, VaultServer, vault_errors};
 use crate::support::workshop::{SIGN, VERIFY, Workshop};
+use s3lo_test_servers::authority::Authority;
+use s3lo_test_servers::aws::{GITHUB_REQUEST_TOKEN, Key};
+use s3lo_test_servers::http::Reply;
+use s3lo_test_servers::vault::{Kind, ROLE_ID, SECRET_ID, TOKEN, VaultServer, vault_errors};
 
 /// The lines for the key in Vault.
 fn in_vault(flags: &str) -> Vec<String> {

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::aws_server::{AwsServer, Key};
 use crate::support::vault::{Vault, vault};
-use crate::support::vault_server::{Kind, VaultServer};
 use crate::support::workshop::{EVERYTHING, ROLE_ARN, Workshop};
 use crate::vault::logins::Job;
+use s3lo_test_servers::aws::{AwsServer, Key};
+use s3lo_test_servers::vault::{Kind, VaultServer};
 
 #[test]
 fn a_token_may_be_in_a_variable_in_a_file_or_at_home() {

@@ -11,10 +11,11 @@ use s3lo_core::reference::Reference;
 use s3lo_core::verdict::{Found, read_manifest};
 use serde_json::{Value, json};
 
-use crate::support::aws_server::{AwsServer, Key, KeyState, kms_answer, kms_error, sts_error};
-use crate::support::s3_server::{Reply, Request, S3Server};
 use crate::support::workshop::{MANIFEST_PATH, RECORDS_PATH, Workshop};
 use crate::support::{MANIFEST, plain_key};
+use s3lo_test_servers::aws::{AwsServer, Key, KeyState, kms_answer, kms_error, sts_error};
+use s3lo_test_servers::http::{Reply, Request};
+use s3lo_test_servers::s3::{S3Server, s3_error};
 
 /// What strikes a call.
 pub(super) enum Fault {
@@ -48,7 +49,7 @@ impl Fault {
     pub(super) fn reply(&self, scene: &Scene, request: Option<&Request>) -> Option<Reply> {
         Some(match self {
             Self::Kms(status, code, message) => kms_error(*status, code, message),
-            Self::S3(status, code, message) => Reply::error(*status, code, message),
+            Self::S3(status, code, message) => s3_error(*status, code, message),
             Self::Sts(status, code, message) => sts_error(*status, code, message),
             Self::Page(status, body) => {
                 Reply::Answer(*status, Vec::new(), body.as_bytes().to_vec())

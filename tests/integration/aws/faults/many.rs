@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use crate::support::MANIFEST;
-use crate::support::aws_server::kms_error;
 use crate::support::workshop::Workshop;
+use s3lo_test_servers::aws::kms_error;
 
 const IMAGES: usize = 64;
 

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 
 use super::{PAYLOAD, SUBJECT};
-use crate::support::aws_server::{ACCOUNT, AUDIENCE, AwsServer, Credentials, REGION};
+use s3lo_test_servers::aws::{ACCOUNT, AUDIENCE, AwsServer, Credentials, REGION};
 
 /// The SDK's clients with one set of credentials, and a thread to run them on.
 pub(super) struct Client {

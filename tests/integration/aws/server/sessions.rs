@@ -10,13 +10,14 @@ use serde_json::{Value, json};
 use super::clients::{Client, get, refusal, refused};
 use super::{ALL, SUBJECT, stranger, with_key};
 use crate::support::MANIFEST;
-use crate::support::aws_server::{
+use crate::support::program::Desk;
+use s3lo_test_servers::aws::{
     AUDIENCE, AwsServer, GITHUB, GITHUB_REQUEST_TOKEN, Issuer, Key, Subject, TokenAlgorithm, Trust,
     kms_answer, kms_error, sts_error,
 };
-use crate::support::iam::{self, Decision, Policy};
-use crate::support::program::Desk;
-use crate::support::s3_server::{Reply, S3Server};
+use s3lo_test_servers::http::Reply;
+use s3lo_test_servers::iam::{self, Decision, Policy};
+use s3lo_test_servers::s3::S3Server;
 
 const MANIFEST_PATH: &str = "/bucket/manifests/myapp/v1.0/manifest.json";
 

@@ -9,8 +9,8 @@ use super::services::by_kms;
 use super::{IMAGE, VERIFY, signer, verifier};
 use crate::support::github_runner::Step;
 use crate::support::program::Desk;
-use crate::support::s3_server::Reply;
 use crate::support::workshop::{EVERYTHING, Workshop};
+use s3lo_test_servers::http::Reply;
 
 /// The lines between the runner's group and its end, without what stops commands there.
 #[track_caller]

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use super::services::{by_kms, of_job};
 use super::{DIGEST, signer, verifier};
-use crate::support::aws_server::GITHUB_REQUEST_TOKEN;
 use crate::support::github_runner::{Runner, Step};
 use crate::support::plain_key;
 use crate::support::vault::vault;
 use crate::support::workshop::{EVERYTHING, Workshop};
 use crate::vault::logins::Job;
+use s3lo_test_servers::aws::GITHUB_REQUEST_TOKEN;
 
 /// Every line of it is hidden, from before anything else is printed, and none is in what is told.
 #[track_caller]

@@ -2,11 +2,12 @@
 
 use super::{fits_a_variable, is_shown_and_never_obeyed};
 use crate::ci::github::{IMAGE, SIGN};
-use crate::support::aws_server::{Key, kms_error, sts_error};
 use crate::support::github_runner::Runner;
-use crate::support::s3_server::Reply;
-use crate::support::vault_server::{Kind, TOKEN, VaultServer, vault_errors};
 use crate::support::workshop::{EVERYTHING, ROLE_ARN, Workshop};
+use s3lo_test_servers::aws::{Key, kms_error, sts_error};
+use s3lo_test_servers::http::Reply;
+use s3lo_test_servers::s3::s3_error;
+use s3lo_test_servers::vault::{Kind, TOKEN, VaultServer, vault_errors};
 
 fn by_kms(shop: &Workshop) -> Runner {
     quiet(shop).debugging()
@@ -38,18 +39,18 @@ fn what_s3_says_is_a_text() {
     is_shown_and_never_obeyed("a refusal of S3", |text| {
         let said = in_xml(text);
         shop.s3
-            .fault(move |_| Some(Reply::error(403, "Refused", &said)));
+            .fault(move |_| Some(s3_error(403, "Refused", &said)));
         Some(by_kms(&shop).run())
     });
     is_shown_and_never_obeyed("a refusal of S3, told in detail", |text| {
         let said = in_xml(text);
         shop.s3
-            .fault(move |_| Some(Reply::error(403, "Refused", &said)));
+            .fault(move |_| Some(s3_error(403, "Refused", &said)));
         Some(quiet(&shop).with("verbose", "true").run())
     });
     is_shown_and_never_obeyed("the code of an error of S3", |text| {
         let said = in_xml(text);
-        shop.s3.fault(move |_| Some(Reply::error(400, &said, "no")));
+        shop.s3.fault(move |_| Some(s3_error(400, &said, "no")));
         Some(by_kms(&shop).run())
     });
     is_shown_and_never_obeyed("an answer of S3 that is no XML", |text| {

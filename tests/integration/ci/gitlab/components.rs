@@ -287,7 +287,7 @@ fn a_gate_has_a_token_for_each_who_asks_and_none_without_an_audience() {
             assert!(!token["aud"].as_str().unwrap().is_empty(), "{name:?}");
         }
         let audience = &component.inputs["audience"]["default"];
-        assert_eq!(audience, crate::support::aws_server::AUDIENCE);
+        assert_eq!(audience, s3lo_test_servers::aws::AUDIENCE);
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::support::MANIFEST;
 use crate::support::gitlab::{dotenv, log};
 use crate::support::program::{Desk, Run};
-use crate::support::s3_server::{Reply, S3Server};
+use s3lo_test_servers::s3::{S3Server, s3_error};
 
 /// Names that say something to a log, a shell, a dotenv file or GitLab.
 const NAMES: [&str; 16] = [
@@ -128,7 +128,7 @@ fn hostile_tags_keys_and_files_stay_in_the_grammar_too() {
 fn what_a_server_says_is_text_in_the_log() {
     let evil = "\u{1b}[0Ksection_end:1:s3lo_sign\r\u{1b}[0K\n\u{1b}[2K::error::pwned\nS3LO_SIGN_SIGNED=true\r\n";
     let s3 = S3Server::start();
-    s3.fault(move |_| Some(Reply::error(403, "AccessDenied", evil)));
+    s3.fault(move |_| Some(s3_error(403, "AccessDenied", evil)));
     let mut desk = desk();
     for (name, value) in [
         ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),

@@ -11,15 +11,15 @@ use tempfile::TempDir;
 
 use super::built::Container;
 use crate::store::conformance::{config, make_bucket, store, wait_for};
-use crate::support::aws_server::{
-    AUDIENCE, AwsServer, Call, Credentials, Issuer, Key, Subject, TokenAlgorithm, Trust,
-};
 use crate::support::github_runner::{Runner, Step};
 use crate::support::minio::minio;
 use crate::support::program::finish;
-use crate::support::s3_server::Reply;
 use crate::support::workshop::{EVERYTHING, ROLE, ROLE_ARN, Workshop, trust};
 use crate::support::{MANIFEST, files};
+use s3lo_test_servers::aws::{
+    AUDIENCE, AwsServer, Call, Credentials, Issuer, Key, Subject, TokenAlgorithm, Trust,
+};
+use s3lo_test_servers::http::Reply;
 
 /// An account whose sessions MinIO knows as well, with the image `s3://BUCKET/myapp:v1.0` there.
 struct Account {

@@ -4,9 +4,9 @@
 use std::path::Path;
 
 use super::built::Container;
-use crate::support::aws_server::{AwsServer, Key};
 use crate::support::program::{Run, finish};
 use crate::support::workshop::{EVERYTHING, Workshop};
+use s3lo_test_servers::aws::{AwsServer, Key};
 
 /// An account that speaks TLS.
 fn account() -> Workshop {

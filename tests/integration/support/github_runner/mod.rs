@@ -21,10 +21,10 @@ use self::action::Action;
 use self::environment::{FILES, Step as Surroundings};
 use self::step::Left;
 pub(crate) use self::step::Step;
-use super::aws_server::GITHUB_REQUEST_TOKEN;
 use super::program::finish;
 use super::workshop::Workshop;
 use super::{MANIFEST, copy, vectors};
+use s3lo_test_servers::aws::GITHUB_REQUEST_TOKEN;
 
 /// Where the runner works.
 const HOST: &str = "/home/runner/work";

@@ -13,11 +13,11 @@ use std::process::{Command, Stdio};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
-use super::aws_server::{AUDIENCE, AwsServer, Issuer, Key, Subject, TokenAlgorithm, Trust};
 use super::program::finish;
 use super::tools::tool;
 use super::workshop::{ROLE, Workshop};
 use super::{copy, vectors};
+use s3lo_test_servers::aws::{AUDIENCE, AwsServer, Issuer, Key, Subject, TokenAlgorithm, Trust};
 
 /// The project and its CI/CD variables.
 pub(crate) struct Project {

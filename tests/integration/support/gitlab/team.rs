@@ -4,10 +4,10 @@
 use serde_json::json;
 
 use super::{Pipeline, Project, SUBJECT, workshop};
-use crate::support::aws_server::{Issuer, TokenAlgorithm};
 use crate::support::vault::Vault;
 use crate::support::workshop::{EVERYTHING, Workshop};
 use crate::support::{MANIFEST, vectors};
+use s3lo_test_servers::aws::{Issuer, TokenAlgorithm};
 
 /// The digest of the team's images.
 pub(crate) const DIGEST: &str =

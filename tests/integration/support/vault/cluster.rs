@@ -2,14 +2,12 @@
 //! <https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/token-review-v1/>
 
 use std::collections::BTreeMap;
-use std::io::{BufReader, Write as _};
-use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use crate::support::aws_server::{Issuer, TokenAlgorithm, now};
-use crate::support::s3_server::{Request, read_request, write_head};
+use s3lo_test_servers::aws::{Issuer, TokenAlgorithm, now};
+use s3lo_test_servers::http::{self, Reply, Request, Service, Wire};
 
 const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 const REVIEWS: &str = "/apis/authentication.k8s.io/v1/tokenreviews";
@@ -27,19 +25,12 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     pub(crate) fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let cluster = Self {
-            endpoint: format!("http://{}", listener.local_addr().unwrap()),
+        let mut cluster = Self {
+            endpoint: String::new(),
             issuer: Issuer::new(ISSUER, TokenAlgorithm::Es256),
             tokens: Arc::default(),
         };
-        let serving = cluster.clone();
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (cluster, stream) = (serving.clone(), stream.unwrap());
-                std::thread::spawn(move || cluster.serve(stream));
-            }
-        });
+        cluster.endpoint = http::listen(Wire::Plain, cluster.clone());
         cluster
     }
 
@@ -68,22 +59,18 @@ impl Cluster {
     pub(crate) fn forget(&self, token: &str) {
         self.tokens.lock().unwrap().remove(token);
     }
+}
 
-    fn serve(&self, mut stream: TcpStream) {
-        let mut reader = BufReader::new(stream.try_clone().unwrap());
-        while let Some(request) = read_request(&mut reader) {
-            let (status, answer) = self.answer(&request);
-            let body = answer.to_string();
-            let headers = [("content-type".to_owned(), "application/json".to_owned())];
-            let written = write_head(&mut stream, status, &headers, Some(body.len() as u64))
-                .and_then(|()| stream.write_all(body.as_bytes()));
-            if written.is_err() {
-                return;
-            }
-        }
+impl Service for Cluster {
+    fn answer(&self, request: &Request, _: usize) -> Reply {
+        let (status, body) = self.review(request);
+        Reply::Answer(status, Vec::new(), body.to_string().into_bytes())
+            .header("content-type", "application/json")
     }
+}
 
-    fn answer(&self, request: &Request) -> (u16, Value) {
+impl Cluster {
+    fn review(&self, request: &Request) -> (u16, Value) {
         if (request.method.as_str(), request.path.as_str()) != ("POST", REVIEWS) {
             return (
                 404,

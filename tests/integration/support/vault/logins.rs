@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{Cluster, Vault};
-use crate::support::authority::Authority;
-use crate::support::aws_server::Issuer;
+use s3lo_test_servers::authority::Authority;
+use s3lo_test_servers::aws::Issuer;
 
 impl Vault {
     #[track_caller]

@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 pub(crate) use self::cluster::Cluster;
-use super::authority::Authority;
 use super::tools::tool;
+use s3lo_test_servers::authority::Authority;
 
 /// The token that may do everything. Vault wants no dot in one that it did not make.
 pub(crate) const ROOT: &str = "root-token-of-the-tests";

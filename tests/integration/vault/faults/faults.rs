@@ -12,10 +12,10 @@ use s3lo_core::verdict::{Found, read_manifest};
 use serde_json::Value;
 
 use super::workbench::{Workbench, private_key, record_path, reference};
-use crate::support::aws_server::Key;
-use crate::support::s3_server::Reply;
-use crate::support::vault_server::{Call, VaultServer, json_answer, vault_errors};
 use crate::support::{MANIFEST, plain_key};
+use s3lo_test_servers::aws::Key;
+use s3lo_test_servers::http::Reply;
+use s3lo_test_servers::vault::{Call, VaultServer, json_answer, vault_errors};
 
 /// What strikes a call.
 pub(super) enum Fault {

@@ -7,8 +7,8 @@ use s3lo_core::crypto::public::PublicKey;
 use serde_json::{Value, json};
 
 use super::workbench::{IMAGE, Workbench};
-use crate::support::aws_server::Key;
-use crate::support::vault_server::Kind;
+use s3lo_test_servers::aws::Key;
+use s3lo_test_servers::vault::Kind;
 
 /// Every type that signs: its vector, Vault's hash for it, and the hash itself where it is computed here.
 const TYPES: [(&str, &str, Option<Hash>); 7] = [

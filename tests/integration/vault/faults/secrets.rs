@@ -3,7 +3,7 @@
 use super::workbench::{JWT, LOGIN, Workbench};
 use crate::aws::faults::outcome::Broken;
 use crate::support::program::Run;
-use crate::support::vault_server::{Kind, ROLE_ID, SECRET_ID, TOKEN, vault_errors};
+use s3lo_test_servers::vault::{Kind, ROLE_ID, SECRET_ID, TOKEN, vault_errors};
 
 /// Signs by whatever the desk has, well and not so well; no secret comes out, and Vault saw `token`.
 #[track_caller]

@@ -7,8 +7,8 @@ use super::faults::Scene;
 use super::workbench::{LOGIN, Workbench};
 use crate::support::MANIFEST;
 use crate::support::program::finish;
-use crate::support::s3_server::Reply;
-use crate::support::vault_server::{Kind, TOKEN, vault_errors};
+use s3lo_test_servers::http::Reply;
+use s3lo_test_servers::vault::{Kind, TOKEN, vault_errors};
 
 #[test]
 fn no_redirect_is_followed_and_no_token_goes_anywhere_else() {

@@ -1,9 +1,9 @@
 //! Whom the program takes for Vault, and whom Vault takes for a client: certificates.
 
 use super::workbench::Workbench;
-use crate::support::authority::Authority;
-use crate::support::aws_server::Key;
-use crate::support::vault_server::VaultServer;
+use s3lo_test_servers::authority::Authority;
+use s3lo_test_servers::aws::Key;
+use s3lo_test_servers::vault::VaultServer;
 
 const NAMES: [&str; 2] = ["localhost", "127.0.0.1"];
 

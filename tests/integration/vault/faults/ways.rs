@@ -1,10 +1,10 @@
 //! Which way a call takes: by which proxy, and over which wire.
 
 use super::workbench::{JWT, LOGIN, Workbench};
-use crate::support::authority::Authority;
-use crate::support::aws_server::Key;
-use crate::support::s3_server::Reply;
-use crate::support::vault_server::{Kind, VaultServer};
+use s3lo_test_servers::authority::Authority;
+use s3lo_test_servers::aws::Key;
+use s3lo_test_servers::http::Reply;
+use s3lo_test_servers::vault::{Kind, VaultServer};
 
 /// Every way to name a proxy for this scheme.
 const PROXIES: [&str; 4] = [

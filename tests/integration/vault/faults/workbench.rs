@@ -10,10 +10,10 @@ use s3lo_core::reference::Reference;
 use s3lo_core::verdict;
 
 use crate::aws::faults::outcome::{Broken, End};
-use crate::support::aws_server::Key;
 use crate::support::program::{Desk, Run};
-use crate::support::vault_server::{TOKEN, VaultServer};
 use crate::support::{files, plain_key};
+use s3lo_test_servers::aws::Key;
+use s3lo_test_servers::vault::{TOKEN, VaultServer};
 
 /// An identity token for `http://vault.example`, of `repo:acme/app`, until 2100. Only Vault asks by whom
 /// it is signed.

@@ -6,21 +6,22 @@ use std::collections::BTreeMap;
 use aws_lc_rs::hmac;
 use sha2::{Digest as _, Sha256};
 
-use super::{hex, now};
-use crate::support::iam::Policy;
-use crate::support::s3_server::Request;
+use crate::http::Request;
+use crate::iam::Policy;
+
+use super::{ACCOUNT, REGION, hex, now};
 
 /// Credentials, as their holder has them.
 #[derive(Clone, Debug)]
-pub(crate) struct Credentials {
-    pub(crate) access_key_id: String,
-    pub(crate) secret_access_key: String,
-    pub(crate) session_token: Option<String>,
+pub struct Credentials {
+    pub access_key_id: String,
+    pub secret_access_key: String,
+    pub session_token: Option<String>,
 }
 
 impl Credentials {
     /// The variables in which the SDK finds them.
-    pub(crate) fn environment(&self) -> Vec<(String, String)> {
+    pub fn environment(&self) -> Vec<(String, String)> {
         let mut variables = vec![
             ("AWS_ACCESS_KEY_ID".to_owned(), self.access_key_id.clone()),
             (
@@ -43,6 +44,18 @@ pub(super) struct Caller {
     pub(super) policy: Policy,
     /// Of the request: the region of the service that it was signed for.
     pub(super) region: String,
+}
+
+impl Caller {
+    /// May do everything with the keys of [`REGION`].
+    pub(super) fn anyone() -> Self {
+        Self {
+            arn: format!("arn:aws:iam::{ACCOUNT}:user/anyone"),
+            user_id: String::new(),
+            policy: Policy::everything(),
+            region: REGION.to_owned(),
+        }
+    }
 }
 
 /// Credentials, as the server knows them.

@@ -9,10 +9,10 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 
 /// It signs certificates.
-pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
@@ -20,23 +20,23 @@ impl Authority {
     }
 
     /// What whoever trusts it is given.
-    pub(crate) fn pem(&self) -> String {
+    pub fn pem(&self) -> String {
         self.0.pem()
     }
 
     /// A certificate for this name, and its key, both as PEM.
-    pub(crate) fn certificate(&self, name: &str) -> (String, String) {
+    pub fn certificate(&self, name: &str) -> (String, String) {
         let (leaf, key) = self.leaf(&[name]);
         (leaf.pem(), key.serialize_pem())
     }
 
     /// A server of these names, to which any client may speak.
-    pub(crate) fn server(&self, names: &[&str]) -> Arc<ServerConfig> {
+    pub fn server(&self, names: &[&str]) -> Arc<ServerConfig> {
         self.of_server(names, None)
     }
 
     /// A server that speaks to nobody who shows no certificate of `clients`.
-    pub(crate) fn server_for(&self, names: &[&str], clients: &Self) -> Arc<ServerConfig> {
+    pub fn server_for(&self, names: &[&str], clients: &Self) -> Arc<ServerConfig> {
         self.of_server(names, Some(clients))
     }
 

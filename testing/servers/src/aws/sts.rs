@@ -18,15 +18,16 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::http::escaped;
+use crate::iam::{Policy, matches};
+use crate::vectors;
+
 use super::sigv4::{Caller, Credentials, Issued};
 use super::{ACCOUNT, AwsServer, GITHUB, REQUEST_ID, Refusal, hex, now, random, uuid};
-use crate::support::iam::{Policy, matches};
-use crate::support::s3_server::escaped;
-use crate::support::vectors;
 
 /// Whoever issues identity tokens.
 #[derive(Clone)]
-pub(crate) struct Issuer {
+pub struct Issuer {
     url: String,
     /// The key's ID in the tokens.
     kid: String,
@@ -35,7 +36,7 @@ pub(crate) struct Issuer {
 
 /// How tokens are signed.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum TokenAlgorithm {
+pub enum TokenAlgorithm {
     Rs256,
     Es256,
 }
@@ -47,15 +48,15 @@ enum TokenKey {
 
 /// Whom a role trusts.
 #[derive(Clone, Debug)]
-pub(crate) struct Trust {
-    pub(crate) issuer: String,
-    pub(crate) audience: String,
-    pub(crate) subject: Subject,
+pub struct Trust {
+    pub issuer: String,
+    pub audience: String,
+    pub subject: Subject,
 }
 
 /// The condition on `sub`.
 #[derive(Clone, Debug)]
-pub(crate) enum Subject {
+pub enum Subject {
     /// `StringEquals`.
     Equals(String),
     /// `StringLike`.
@@ -64,7 +65,7 @@ pub(crate) enum Subject {
 
 impl Issuer {
     /// One with a key of its own.
-    pub(crate) fn new(url: &str, algorithm: TokenAlgorithm) -> Self {
+    pub fn new(url: &str, algorithm: TokenAlgorithm) -> Self {
         let key = match algorithm {
             TokenAlgorithm::Rs256 => {
                 TokenKey::Rs256(rsa::KeyPair::generate(rsa::KeySize::Rsa2048).unwrap())
@@ -77,7 +78,7 @@ impl Issuer {
     }
 
     /// GitHub's, with a key of the vectors: making one of RSA takes longer than most tests.
-    pub(crate) fn github() -> Self {
+    pub fn github() -> Self {
         let pem = std::fs::read(vectors().join("plain-keys/rsa2048-pkcs8.key")).unwrap();
         let pair = rsa::KeyPair::from_pkcs8(pem::parse(pem).unwrap().contents()).unwrap();
         Self::with_key(GITHUB, TokenKey::Rs256(pair))
@@ -91,12 +92,12 @@ impl Issuer {
         }
     }
 
-    pub(crate) fn url(&self) -> &str {
+    pub fn url(&self) -> &str {
         &self.url
     }
 
     /// What its tokens are checked by, as PEM.
-    pub(crate) fn public_key(&self) -> String {
+    pub fn public_key(&self) -> String {
         let spki = match &*self.key {
             TokenKey::Rs256(pair) => pair.public_key().as_der(),
             TokenKey::Es256(pair) => pair.public_key().as_der(),
@@ -105,7 +106,7 @@ impl Issuer {
     }
 
     /// A token of the usual claims; one with a `lifetime` below zero has expired.
-    pub(crate) fn identity_token(&self, sub: &str, aud: &str, lifetime: i64) -> String {
+    pub fn identity_token(&self, sub: &str, aud: &str, lifetime: i64) -> String {
         let now = now();
         self.token(&json!({
             "iss": self.url,
@@ -119,7 +120,7 @@ impl Issuer {
     }
 
     /// A token of these claims.
-    pub(crate) fn token(&self, claims: &Value) -> String {
+    pub fn token(&self, claims: &Value) -> String {
         let alg = self.key.name();
         let header = json!({"typ": "JWT", "alg": alg, "kid": self.kid});
         let encoded = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
@@ -326,7 +327,7 @@ impl Roles {
 
 impl AwsServer {
     /// Every secret that was given out: keys and session tokens.
-    pub(crate) fn secrets(&self) -> Vec<String> {
+    pub fn secrets(&self) -> Vec<String> {
         let state = self.state.lock().unwrap();
         let issued = state.issued.values().map(|issued| &issued.credentials);
         let both = issued.flat_map(|one| {
@@ -339,7 +340,7 @@ impl AwsServer {
     }
 
     /// Credentials of a session, as an instance or a login gives them; they do not expire.
-    pub(crate) fn session(&self, name: &str, policy: &str) -> Credentials {
+    pub fn session(&self, name: &str, policy: &str) -> Credentials {
         let id = self.user(name, policy).access_key_id;
         let mut state = self.state.lock().unwrap();
         let issued = state.issued.get_mut(&id).unwrap();
@@ -348,14 +349,14 @@ impl AwsServer {
     }
 
     /// Registers one more audience with GitHub's provider.
-    pub(crate) fn register_audience(&self, audience: &str) {
+    pub fn register_audience(&self, audience: &str) {
         let mut state = self.state.lock().unwrap();
         let (_, audiences) = state.roles.providers.get_mut(GITHUB).unwrap();
         audiences.push(audience.to_owned());
     }
 
     /// Removes GitHub's provider from the account.
-    pub(crate) fn forget_github(&self) {
+    pub fn forget_github(&self) {
         self.state.lock().unwrap().roles.providers.remove(GITHUB);
     }
 }

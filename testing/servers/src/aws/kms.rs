@@ -7,10 +7,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use crate::iam::{self, Decision};
+
 use super::keys::{ALGORITHMS, Key};
 use super::sigv4::Caller;
 use super::{ACCOUNT, Refusal};
-use crate::support::iam::{self, Decision};
 
 /// Keys by their ARN, and aliases by theirs.
 #[derive(Default)]

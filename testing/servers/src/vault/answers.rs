@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use crate::http::Reply;
+
 use super::{Call, Kind, ROLE, ROLE_ID, SECRET_ID, State};
-use crate::support::s3_server::Reply;
 
 /// What Vault says of itself when it refuses: a status, and its errors.
 pub(super) type Refusal = (u16, &'static str);
@@ -115,12 +116,12 @@ fn enveloped(given: Value) -> Value {
 }
 
 /// An answer of Vault.
-pub(crate) fn json_answer(body: &Value) -> Reply {
+pub fn json_answer(body: &Value) -> Reply {
     answered(200, body)
 }
 
 /// A refusal of Vault.
-pub(crate) fn vault_errors(status: u16, errors: &[&str]) -> Reply {
+pub fn vault_errors(status: u16, errors: &[&str]) -> Reply {
     answered(status, &json!({"errors": errors}))
 }
 

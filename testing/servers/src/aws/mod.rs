@@ -8,73 +8,69 @@ mod sigv4;
 mod sts;
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::{BufReader, Read, Write};
-use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
-pub(crate) use self::answers::{kms_answer, kms_error, sts_error};
-pub(crate) use self::keys::{Key, KeyState};
+use crate::authority::Authority;
+use crate::http::{self, Faults, Reply, Request, Service, Wire, percent_decoded};
+use crate::iam::{self, Policy};
+use crate::s3::{S3Server, s3_error};
+
+pub use self::answers::{kms_answer, kms_error, sts_error};
+pub use self::keys::{Key, KeyState};
+pub use self::sigv4::Credentials;
+pub use self::sts::{Issuer, Subject, TokenAlgorithm, Trust};
+
 use self::kms::Keys;
-pub(crate) use self::sigv4::Credentials;
 use self::sigv4::{Caller, Issued};
 use self::sts::Roles;
-pub(crate) use self::sts::{Issuer, Subject, TokenAlgorithm, Trust};
-use super::authority::Authority;
-use super::iam::{self, Policy};
-use super::s3_server::{
-    Reply, Request, S3Server, flood, percent_decoded, read_request, write_head,
-};
 
 /// The account of everything here that is not told another.
-pub(crate) const ACCOUNT: &str = "111122223333";
+pub const ACCOUNT: &str = "111122223333";
 /// The region of [`AwsServer::environment`]. The server itself is that of every region: the one of a
 /// request is the one that it is signed for.
-pub(crate) const REGION: &str = "us-east-1";
+pub const REGION: &str = "us-east-1";
 /// GitHub's issuer of identity tokens, which the account trusts from the start.
-pub(crate) const GITHUB: &str = "https://token.actions.githubusercontent.com";
+pub const GITHUB: &str = "https://token.actions.githubusercontent.com";
 /// The audience that is registered with it.
-pub(crate) const AUDIENCE: &str = "sts.amazonaws.com";
+pub const AUDIENCE: &str = "sts.amazonaws.com";
 /// What a job shows to be given an identity token.
-pub(crate) const GITHUB_REQUEST_TOKEN: &str = "request-token-of-the-job";
+pub const GITHUB_REQUEST_TOKEN: &str = "request-token-of-the-job";
 
 /// Stands in an answer for the request's ID.
 const REQUEST_ID: &str = "{request-id}";
 
 /// A request, as a service understands it.
 #[derive(Clone, Debug)]
-pub(crate) struct Call {
+pub struct Call {
     /// `kms`, `sts` or `github`; `warm` for a request that only opens a connection, whose action is
     /// then the service that it leads to.
-    pub(crate) service: &'static str,
-    pub(crate) action: String,
-    pub(crate) key_id: Option<String>,
+    pub service: &'static str,
+    pub action: String,
+    pub key_id: Option<String>,
     /// JSON; of a form or a query, an object of texts.
-    pub(crate) body: Value,
+    pub body: Value,
     /// Names in lower case.
-    pub(crate) headers: HashMap<String, String>,
+    pub headers: HashMap<String, String>,
     /// The region that it is signed for.
-    pub(crate) region: Option<String>,
+    pub region: Option<String>,
     /// The first is 1.
-    pub(crate) number: usize,
+    pub number: usize,
     /// On which connection it came; the first is 1.
-    pub(crate) connection: usize,
+    pub connection: usize,
     /// In the `x-amzn-requestid` of the answer.
-    pub(crate) request_id: String,
+    pub request_id: String,
 }
 
-type Fault = Box<dyn FnMut(&Call) -> Option<Reply> + Send>;
-
-/// A server on loopback.
+/// A server of all three.
 #[derive(Clone)]
-pub(crate) struct AwsServer {
-    pub(crate) endpoint: String,
+pub struct AwsServer {
+    pub endpoint: String,
     ca: Option<String>,
     state: Arc<Mutex<State>>,
-    /// Apart from the state, so that a fault may change it: repoint an alias, say.
-    fault: Arc<Mutex<Option<Fault>>>,
+    faults: Faults<Call>,
 }
 
 struct State {
@@ -85,6 +81,8 @@ struct State {
     github: Issuer,
     subject: String,
     calls: Vec<Call>,
+    /// Whether KMS serves a caller that it does not know.
+    open: bool,
 }
 
 /// An error as a service gives it.
@@ -112,25 +110,30 @@ impl Refusal {
 }
 
 impl AwsServer {
-    pub(crate) fn start() -> Self {
-        Self::listen(None)
+    /// A server on loopback.
+    pub fn start() -> Self {
+        Self::new().listen(Wire::Plain)
     }
 
     /// One that speaks TLS, with a certificate of [`Self::ca_pem`] for localhost and 127.0.0.1.
-    pub(crate) fn start_tls() -> Self {
-        let authority = Authority::new();
-        let config = authority.server(&["localhost", "127.0.0.1"]);
-        Self::listen(Some((config, authority.pem())))
+    pub fn start_tls() -> Self {
+        let (authority, mut server) = (Authority::new(), Self::new());
+        server.ca = Some(authority.pem());
+        server.listen(Wire::Tls(authority.server(&["localhost", "127.0.0.1"])))
     }
 
-    fn listen(tls: Option<(Arc<rustls::ServerConfig>, String)>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let scheme = if tls.is_some() { "https" } else { "http" };
+    /// One whose KMS asks nobody for a signature or a policy, where only time counts.
+    pub fn open() -> Self {
+        let server = Self::new();
+        server.state.lock().unwrap().open = true;
+        server
+    }
+
+    fn new() -> Self {
         let github = Issuer::github();
-        let (config, ca) = tls.unzip();
         let server = Self {
-            endpoint: format!("{scheme}://{}", listener.local_addr().unwrap()),
-            ca,
+            endpoint: String::new(),
+            ca: None,
             state: Arc::new(Mutex::new(State {
                 keys: Keys::default(),
                 roles: Roles::default(),
@@ -138,43 +141,36 @@ impl AwsServer {
                 github: github.clone(),
                 subject: "repo:acme/app:ref:refs/heads/main".to_owned(),
                 calls: Vec::new(),
+                open: false,
             })),
-            fault: Arc::default(),
+            faults: Faults::default(),
         };
         server.trust_issuer(&github, &[AUDIENCE]);
-        let serving = server.clone();
-        std::thread::spawn(move || {
-            for (stream, connection) in listener.incoming().zip(1..) {
-                let (server, config, stream) = (serving.clone(), config.clone(), stream.unwrap());
-                std::thread::spawn(move || match config {
-                    None => server.serve(stream, connection),
-                    Some(config) => {
-                        let tls = rustls::ServerConnection::new(config).unwrap();
-                        server.serve(rustls::StreamOwned::new(tls, stream), connection);
-                    }
-                });
-            }
-        });
         server
     }
 
+    fn listen(mut self, wire: Wire) -> Self {
+        self.endpoint = http::listen(wire, self.clone());
+        self
+    }
+
     /// The authority that a client of [`Self::start_tls`] must trust.
-    pub(crate) fn ca_pem(&self) -> &str {
+    pub fn ca_pem(&self) -> &str {
         self.ca.as_deref().unwrap()
     }
 
     /// Answers calls by `fault` where it gives something, before anything about them is checked.
-    pub(crate) fn fault(&self, fault: impl FnMut(&Call) -> Option<Reply> + Send + 'static) {
-        *self.fault.lock().unwrap() = Some(Box::new(fault));
+    pub fn fault(&self, fault: impl FnMut(&Call) -> Option<Reply> + Send + 'static) {
+        self.faults.set(fault);
     }
 
     /// Every call, in the order of arrival.
-    pub(crate) fn calls(&self) -> Vec<Call> {
+    pub fn calls(&self) -> Vec<Call> {
         self.state.lock().unwrap().calls.clone()
     }
 
     /// Takes a key, and gives its ARN.
-    pub(crate) fn add(&self, key: Key) -> String {
+    pub fn add(&self, key: Key) -> String {
         let arn = key.arn();
         self.state
             .lock()
@@ -185,7 +181,7 @@ impl AwsServer {
         arn
     }
 
-    pub(crate) fn set_state(&self, arn: &str, key_state: KeyState) {
+    pub fn set_state(&self, arn: &str, key_state: KeyState) {
         let mut state = self.state.lock().unwrap();
         let key = state.keys.keys.remove(arn).unwrap();
         let key = key.in_state(key_state);
@@ -193,7 +189,7 @@ impl AwsServer {
     }
 
     /// Points `alias/NAME` at a key, in whose region and account it then is; the alias's ARN.
-    pub(crate) fn alias(&self, alias: &str, key: &str) -> String {
+    pub fn alias(&self, alias: &str, key: &str) -> String {
         let (place, _) = key.rsplit_once(':').unwrap();
         let arn = format!("{place}:{alias}");
         let mut state = self.state.lock().unwrap();
@@ -202,7 +198,7 @@ impl AwsServer {
     }
 
     /// Makes an issuer an identity provider of the account, for these audiences.
-    pub(crate) fn trust_issuer(&self, issuer: &Issuer, audiences: &[&str]) {
+    pub fn trust_issuer(&self, issuer: &Issuer, audiences: &[&str]) {
         let audiences = audiences.iter().map(|&one| one.to_owned()).collect();
         let mut state = self.state.lock().unwrap();
         let providers = &mut state.roles.providers;
@@ -210,7 +206,7 @@ impl AwsServer {
     }
 
     /// Makes a role; its ARN.
-    pub(crate) fn role(&self, name: &str, trust: &Trust, policy: &str) -> String {
+    pub fn role(&self, name: &str, trust: &Trust, policy: &str) -> String {
         let arn = format!("arn:aws:iam::{ACCOUNT}:role/{name}");
         let role = (trust.clone(), Policy::parse(policy));
         let mut state = self.state.lock().unwrap();
@@ -219,7 +215,7 @@ impl AwsServer {
     }
 
     /// Makes a user with credentials that do not expire.
-    pub(crate) fn user(&self, name: &str, policy: &str) -> Credentials {
+    pub fn user(&self, name: &str, policy: &str) -> Credentials {
         let credentials = Credentials {
             access_key_id: format!("AKIA{}", hex(&random(8)).to_uppercase()),
             secret_access_key: hex(&random(20)),
@@ -229,12 +225,7 @@ impl AwsServer {
     }
 
     /// Makes a user with credentials that another service knows as well.
-    pub(crate) fn user_with(
-        &self,
-        credentials: Credentials,
-        name: &str,
-        policy: &str,
-    ) -> Credentials {
+    pub fn user_with(&self, credentials: Credentials, name: &str, policy: &str) -> Credentials {
         let caller = Caller {
             arn: format!("arn:aws:iam::{ACCOUNT}:user/{name}"),
             user_id: format!("AIDA{}", hex(&random(8)).to_uppercase()),
@@ -250,7 +241,7 @@ impl AwsServer {
     }
 
     /// Ends every session that was given out so far.
-    pub(crate) fn expire_sessions(&self) {
+    pub fn expire_sessions(&self) {
         for issued in self.state.lock().unwrap().issued.values_mut() {
             issued.expires = issued.expires.map(|_| 0);
         }
@@ -258,13 +249,13 @@ impl AwsServer {
 
     /// Makes an S3 server ask whose a request is by its key ID, and refuse what their policy does not
     /// allow. It does not check the signature.
-    pub(crate) fn guard(&self, s3: &S3Server) {
+    pub fn guard(&self, s3: &S3Server) {
         let (server, store) = (self.clone(), s3.clone());
         s3.fault(move |request| {
             let issued = sigv4::access_key(request)
                 .and_then(|id| server.state.lock().unwrap().issued.get(&id).cloned());
             let Some(issued) = issued else {
-                return Some(Reply::error(
+                return Some(s3_error(
                     403,
                     "InvalidAccessKeyId",
                     "The AWS Access Key Id you provided does not exist in our records.",
@@ -272,25 +263,25 @@ impl AwsServer {
             };
             if issued.expires.is_some_and(|expires| expires <= now()) {
                 let message = "The provided token has expired.";
-                return Some(Reply::error(400, "ExpiredToken", message));
+                return Some(s3_error(400, "ExpiredToken", message));
             }
             iam::refused(&store, &issued.caller.policy, &issued.caller.arn, request)
         });
     }
 
     /// Whose token GitHub gives: `repo:acme/app:ref:refs/heads/main` if nothing is said.
-    pub(crate) fn set_subject(&self, subject: &str) {
+    pub fn set_subject(&self, subject: &str) {
         self.state.lock().unwrap().subject = subject.to_owned();
     }
 
     /// A token of GitHub's; one with a `lifetime` below zero has expired.
-    pub(crate) fn identity_token(&self, sub: &str, aud: &str, lifetime: i64) -> String {
+    pub fn identity_token(&self, sub: &str, aud: &str, lifetime: i64) -> String {
         let github = self.state.lock().unwrap().github.clone();
         github.identity_token(sub, aud, lifetime)
     }
 
     /// What leads the SDK here.
-    pub(crate) fn environment(&self) -> Vec<(String, String)> {
+    pub fn environment(&self) -> Vec<(String, String)> {
         [
             ("AWS_ENDPOINT_URL_KMS", self.endpoint.as_str()),
             ("AWS_ENDPOINT_URL_STS", &self.endpoint),
@@ -301,7 +292,7 @@ impl AwsServer {
     }
 
     /// What a job of GitHub Actions finds that has `id-token: write`.
-    pub(crate) fn github_environment(&self) -> Vec<(String, String)> {
+    pub fn github_environment(&self) -> Vec<(String, String)> {
         let url = format!("{}/token?api-version=2.0", self.endpoint);
         [
             ("GITHUB_ACTIONS", "true"),
@@ -313,72 +304,36 @@ impl AwsServer {
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .to_vec()
     }
+}
 
-    fn serve(&self, stream: impl Read + Write, connection: usize) {
-        let mut reader = BufReader::new(stream);
-        while let Some(request) = read_request(&mut reader) {
-            let (call, reply) = self.reply(&request, connection);
-            let half = matches!(reply, Some(Reply::Half));
-            let reply = match reply {
-                None | Some(Reply::Half) => self.state.lock().unwrap().answer(&call, &request),
-                Some(reply) => reply,
-            };
-            let stream = reader.get_mut();
-            let written = match reply {
-                Reply::Answer(status, mut headers, body) => {
-                    if call.service != "github" {
-                        headers.push(("x-amzn-requestid".to_owned(), call.request_id.clone()));
-                    }
-                    let body = with_id(body, &call.request_id);
-                    let sent = if half { &body[..body.len() / 2] } else { &body };
-                    write_head(stream, status, &headers, Some(body.len() as u64))
-                        .and_then(|()| stream.write_all(sent))
-                        .and_then(|()| stream.flush())
-                }
-                Reply::Flood { bytes, length } => {
-                    let sent = write_head(stream, 200, &[], length)
-                        .and_then(|()| flood(stream, bytes))
-                        .and_then(|()| stream.flush());
-                    // A client that was told the truth uses the connection again.
-                    if length != Some(bytes) {
-                        return;
-                    }
-                    sent
-                }
-                Reply::Silence => {
-                    // Until the client gives up.
-                    let _ = reader.read(&mut [0]);
-                    return;
-                }
-                Reply::HangUp | Reply::Half => return,
-            };
-            if half || written.is_err() {
-                return;
-            }
-        }
-    }
-
-    /// Takes note of a call, and asks the fault about it.
-    fn reply(&self, request: &Request, connection: usize) -> (Call, Option<Reply>) {
+impl Service for AwsServer {
+    fn answer(&self, request: &Request, connection: usize) -> Reply {
+        let mut call = Call::new(request, connection);
+        let (service, id) = (call.service, call.request_id.clone());
         let noted = || {
             let mut state = self.state.lock().unwrap();
-            let call = Call::new(request, state.calls.len() + 1, connection);
+            call.number = state.calls.len() + 1;
             state.calls.push(call.clone());
             call
         };
-        // Past the fault, so that one may wait for it.
-        if request.method == "OPTIONS" {
-            return (noted(), None);
+        let due = |call: &Call| self.state.lock().unwrap().answer(call, request);
+        let mut reply = match request.method.as_str() {
+            // Past the fault, so that one may wait for it.
+            "OPTIONS" => due(&noted()),
+            _ => self.faults.reply(noted, due),
+        };
+        if let Reply::Answer(_, headers, body) | Reply::Cut(_, headers, body) = &mut reply {
+            if service != "github" {
+                headers.push(("x-amzn-requestid".to_owned(), id.clone()));
+            }
+            *body = with_id(std::mem::take(body), &id);
         }
-        let mut fault = self.fault.lock().unwrap();
-        let call = noted();
-        let reply = fault.as_mut().and_then(|fault| fault(&call));
-        (call, reply)
+        reply
     }
 }
 
 impl Call {
-    fn new(request: &Request, number: usize, connection: usize) -> Self {
+    fn new(request: &Request, connection: usize) -> Self {
         let json = || serde_json::from_slice(&request.body).unwrap_or_default();
         let form = || fields(&String::from_utf8_lossy(&request.body));
         let target = request.headers.get("x-amz-target");
@@ -399,7 +354,7 @@ impl Call {
             body,
             headers: request.headers.clone(),
             region: sigv4::region(request),
-            number,
+            number: 0,
             connection,
             request_id: uuid(),
         }
@@ -440,7 +395,7 @@ fn fields(text: &str) -> Value {
 }
 
 /// Seconds since 1970.
-pub(crate) fn now() -> u64 {
+pub fn now() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap()

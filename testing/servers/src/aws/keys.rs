@@ -17,12 +17,13 @@ use spki::der::Encode as _;
 use spki::der::asn1::{AnyRef, BitStringRef};
 use spki::{AlgorithmIdentifier, ObjectIdentifier, SubjectPublicKeyInfo};
 
+use crate::vectors;
+
 use super::{ACCOUNT, REGION, Refusal, random, uuid};
-use crate::support::vectors;
 
 /// A KMS key.
 #[derive(Clone)]
-pub(crate) struct Key {
+pub struct Key {
     id: String,
     region: String,
     account: String,
@@ -35,7 +36,7 @@ pub(crate) struct Key {
 
 /// The states of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum KeyState {
+pub enum KeyState {
     Enabled,
     Disabled,
     PendingDeletion,
@@ -52,13 +53,13 @@ enum Material {
 
 impl Key {
     /// A key of `tests/vectors/plain-keys`.
-    pub(crate) fn of_vector(name: &str) -> Self {
+    pub fn of_vector(name: &str) -> Self {
         let path = vectors().join(format!("plain-keys/{name}.key"));
         Self::from_pem(&std::fs::read_to_string(path).unwrap())
     }
 
     /// A key of PKCS #8, SEC 1 or PKCS #1.
-    pub(crate) fn from_pem(text: &str) -> Self {
+    pub fn from_pem(text: &str) -> Self {
         let der = pem::parse(text).unwrap().into_contents();
         let curves = [
             ("ECC_NIST_P256", &ECDSA_P256_SHA256_ASN1_SIGNING),
@@ -84,7 +85,7 @@ impl Key {
     }
 
     /// A key of a spec that cannot sign here, with the public half that KMS would show.
-    pub(crate) fn claiming(spec: &str) -> Self {
+    pub fn claiming(spec: &str) -> Self {
         let spki = match spec {
             "ECC_SECG_P256K1" => Some(ec_spki("1.3.132.0.10", SECP256K1_POINT)),
             "SM2" => Some(ec_spki("1.2.156.10197.1.301", SM2_POINT)),
@@ -113,38 +114,38 @@ impl Key {
         }
     }
 
-    pub(crate) fn used_for(mut self, usage: &str) -> Self {
+    pub fn used_for(mut self, usage: &str) -> Self {
         self.usage = usage.to_owned();
         self
     }
 
-    pub(crate) fn with_id(mut self, id: &str) -> Self {
+    pub fn with_id(mut self, id: &str) -> Self {
         self.id = id.to_owned();
         self
     }
 
     /// With the ID of a multi-Region key.
-    pub(crate) fn multi_region(self) -> Self {
+    pub fn multi_region(self) -> Self {
         let id = format!("mrk-{}", uuid().replace('-', ""));
         self.with_id(&id)
     }
 
-    pub(crate) fn in_region(mut self, region: &str) -> Self {
+    pub fn in_region(mut self, region: &str) -> Self {
         self.region = region.to_owned();
         self
     }
 
-    pub(crate) fn of_account(mut self, account: &str) -> Self {
+    pub fn of_account(mut self, account: &str) -> Self {
         self.account = account.to_owned();
         self
     }
 
-    pub(crate) fn in_state(mut self, state: KeyState) -> Self {
+    pub fn in_state(mut self, state: KeyState) -> Self {
         self.state = state;
         self
     }
 
-    pub(crate) fn arn(&self) -> String {
+    pub fn arn(&self) -> String {
         format!(
             "arn:aws:kms:{}:{}:key/{}",
             self.region, self.account, self.id
@@ -152,18 +153,18 @@ impl Key {
     }
 
     /// The public half, as GetPublicKey gives it.
-    pub(crate) fn spki(&self) -> &[u8] {
+    pub fn spki(&self) -> &[u8] {
         self.spki.as_deref().unwrap()
     }
 
     /// As KMS calls it: `ECC_NIST_P256`.
-    pub(crate) fn spec(&self) -> &str {
+    pub fn spec(&self) -> &str {
         &self.spec
     }
 
     /// What it signs by this algorithm of KMS: a message if it is `raw`, or else a digest; `None` where
     /// that cannot be.
-    pub(crate) fn sign(&self, algorithm: &str, raw: bool, message: &[u8]) -> Option<Vec<u8>> {
+    pub fn sign(&self, algorithm: &str, raw: bool, message: &[u8]) -> Option<Vec<u8>> {
         self.signature(algorithm, raw, message).ok()
     }
 

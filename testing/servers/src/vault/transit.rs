@@ -4,8 +4,9 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
+use crate::aws::Key;
+
 use super::answers::Refusal;
-use crate::support::aws_server::Key;
 
 /// A key in all its versions.
 pub(super) struct TransitKey {

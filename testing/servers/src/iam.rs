@@ -5,11 +5,12 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::s3_server::{Reply, Request, S3Server, percent_decoded};
+use crate::http::{Reply, Request};
+use crate::s3::{S3Server, prefix, s3_error};
 
 /// A policy that is attached to whoever calls.
 #[derive(Clone, Debug)]
-pub(crate) struct Policy(Vec<Statement>);
+pub struct Policy(Vec<Statement>);
 
 #[derive(Clone, Debug)]
 struct Statement {
@@ -28,7 +29,7 @@ struct Condition {
 
 /// What a policy says of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Decision {
+pub enum Decision {
     Allowed,
     /// No statement allows it.
     NotAllowed,
@@ -46,7 +47,7 @@ const KEYS: [&str; 4] = [
 
 impl Policy {
     /// Reads the JSON of a policy.
-    pub(crate) fn parse(text: &str) -> Self {
+    pub fn parse(text: &str) -> Self {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields, rename_all = "PascalCase")]
         struct Document {
@@ -62,13 +63,18 @@ impl Policy {
         Self(statements.into_iter().map(Statement::parse).collect())
     }
 
+    /// Allows every action.
+    pub(crate) fn everything() -> Self {
+        Self(vec![Statement {
+            allow: true,
+            actions: vec!["*".to_owned()],
+            resources: vec!["*".to_owned()],
+            conditions: Vec::new(),
+        }])
+    }
+
     /// Decides on a request with the values that it has for condition keys.
-    pub(crate) fn decide(
-        &self,
-        action: &str,
-        resource: &str,
-        context: &[(&str, &str)],
-    ) -> Decision {
+    pub fn decide(&self, action: &str, resource: &str, context: &[(&str, &str)]) -> Decision {
         let mut decision = Decision::NotAllowed;
         for statement in &self.0 {
             if statement.applies(action, resource, context) {
@@ -81,7 +87,7 @@ impl Policy {
         decision
     }
 
-    pub(crate) fn allows(&self, action: &str, resource: &str, context: &[(&str, &str)]) -> bool {
+    pub fn allows(&self, action: &str, resource: &str, context: &[(&str, &str)]) -> bool {
         self.decide(action, resource, context) == Decision::Allowed
     }
 }
@@ -153,7 +159,7 @@ impl Statement {
 }
 
 /// How AWS words a refusal by the policy of the caller.
-pub(crate) fn refusal(caller: &str, action: &str, resource: &str, decision: Decision) -> String {
+pub fn refusal(caller: &str, action: &str, resource: &str, decision: Decision) -> String {
     let why = match decision {
         Decision::Denied => "with an explicit deny in an identity-based policy".to_owned(),
         _ => format!("because no identity-based policy allows the {action} action"),
@@ -162,14 +168,14 @@ pub(crate) fn refusal(caller: &str, action: &str, resource: &str, decision: Deci
 }
 
 /// Makes an S3 server ask `policy` about every request, whoever it comes from.
-pub(crate) fn enforce(server: &S3Server, policy: &Policy) {
+pub fn enforce(server: &S3Server, policy: &Policy) {
     let (store, policy) = (server.clone(), policy.clone());
     let caller = "arn:aws:iam::111122223333:user/test";
     server.fault(move |request| refused(&store, &policy, caller, request));
 }
 
 /// The refusal of a request to S3 that `policy` does not allow.
-pub(crate) fn refused(
+pub fn refused(
     server: &S3Server,
     policy: &Policy,
     caller: &str,
@@ -181,7 +187,7 @@ pub(crate) fn refused(
     let no = |action: &str, resource: &str, decision| {
         // Unlike others, S3 puts the resource in quotes.
         let message = refusal(caller, action, &format!("\"{resource}\""), decision);
-        Some(Reply::error(403, "AccessDenied", &message))
+        Some(s3_error(403, "AccessDenied", &message))
     };
     let (action, resource, context) = match request.method.as_str() {
         "GET" if key.is_empty() => ("s3:ListBucket", &bucket, prefix(&request.query)),
@@ -214,15 +220,8 @@ fn bucket_and_key(path: &str) -> (&str, &str) {
     path.split_once('/').unwrap_or((path, ""))
 }
 
-fn prefix(query: &str) -> Option<String> {
-    query
-        .split('&')
-        .find_map(|pair| pair.strip_prefix("prefix="))
-        .map(percent_decoded)
-}
-
 /// `*` is any text, `?` any character.
-pub(crate) fn matches(pattern: &str, text: &str) -> bool {
+pub fn matches(pattern: &str, text: &str) -> bool {
     match (pattern.chars().next(), text.chars().next()) {
         (None, None) => true,
         (Some('*'), next) => {
