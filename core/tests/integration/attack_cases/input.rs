@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use s3lo_core::crypto::public::PublicKey;
 use serde::Deserialize;
+
+use crate::vectors;
 
 /// The fields of a record, in the order in which they are written.
 const FIELDS: [&str; 8] = [
@@ -207,10 +209,6 @@ fn object<const N: usize>(fields: [Option<String>; N], last: &[String]) -> Strin
 
 fn armored(label: &str, contents: &[u8]) -> Vec<u8> {
     pem::encode(&pem::Pem::new(label, contents)).into_bytes()
-}
-
-pub(super) fn vectors() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors")
 }
 
 pub(super) fn image_directory(store: Store, image: &str) -> PathBuf {

@@ -1,16 +1,10 @@
 //! Flipping any bit of manifest, signature or key, and changing or swapping any of `schemaVersion`,
 //! `digest`, `keyID`, `signature` and `payload`, is refused; `keyRef`, `algorithm` and `signedAt` alter
 //! no verdict.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a panic is how a test fails, and its counts are printed"
-)]
 
 mod malleable;
 
 use std::num::NonZero;
-use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::{fs, thread};
 
@@ -26,6 +20,7 @@ use s3lo_core::verdict::{Found, Key, Policy, Verdict};
 use serde_json::{Map, Value};
 
 use self::malleable::{order, other_form};
+use crate::vectors;
 
 /// The fields on which a verdict depends.
 const BOUND: [&str; 5] = ["schemaVersion", "digest", "keyID", "signature", "payload"];
@@ -33,9 +28,10 @@ const BOUND: [&str; 5] = ["schemaVersion", "digest", "keyID", "signature", "payl
 /// The fields that nobody signed.
 const CLAIMS: [&str; 3] = ["keyRef", "algorithm", "signedAt"];
 
-const IMAGES: [&str; 2] = ["myapp:v1.0", "team/service:2026.11-rc.1"];
+pub(crate) const IMAGES: [&str; 2] = ["myapp:v1.0", "team/service:2026.11-rc.1"];
 
-const SCHEMAS: [(Schema, &str); 2] = [(Schema::V1, "store-v1"), (Schema::V2, "store-v2")];
+pub(crate) const SCHEMAS: [(Schema, &str); 2] =
+    [(Schema::V1, "store-v1"), (Schema::V2, "store-v2")];
 
 /// An image of the vectors with one of its records.
 #[derive(Clone)]
@@ -123,10 +119,6 @@ impl Signed {
             _ => changed,
         }
     }
-}
-
-fn vectors() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors")
 }
 
 /// One image in both stores, signed by every key of the vectors.
