@@ -31,7 +31,6 @@ fuzz_target!(|bytes: &[u8]| {
         MediaType::OciIndex | MediaType::DockerManifestList => {
             assert!(present("manifests") && !present("config") && !present("layers"));
         }
-        other => panic!("{other:?} is not in this list"),
     }
     if let Some(name) = fields.get("mediaType").filter(|name| !name.is_null()) {
         let index = name.as_str().is_some_and(|name| {

@@ -121,15 +121,15 @@ macro_rules! vector {
     ($ecdsa:expr, $key:literal, $id:literal) => {
         Vector::new(
             $ecdsa,
-            include_bytes!(concat!("../../tests/vectors/keys/", $key, ".pub")),
+            include_bytes!(concat!("../../../tests/vectors/keys/", $key, ".pub")),
             [
                 include_bytes!(concat!(
-                    "../../tests/vectors/store-v1/manifests/myapp/v1.0/signatures/",
+                    "../../../tests/vectors/store-v1/manifests/myapp/v1.0/signatures/",
                     $id,
                     ".json"
                 )),
                 include_bytes!(concat!(
-                    "../../tests/vectors/store-v2/manifests/myapp/v1.0/signatures/",
+                    "../../../tests/vectors/store-v2/manifests/myapp/v1.0/signatures/",
                     $id,
                     ".json"
                 )),
@@ -149,7 +149,7 @@ static VECTORS: LazyLock<[Vector; 5]> = LazyLock::new(|| {
 });
 
 static MANIFEST: LazyLock<Manifest> = LazyLock::new(|| {
-    let bytes = include_bytes!("../../tests/vectors/store-v1/manifests/myapp/v1.0/manifest.json");
+    let bytes = include_bytes!("../../../tests/vectors/store-v1/manifests/myapp/v1.0/manifest.json");
     Manifest::parse(bytes).expect("a manifest")
 });
 
