@@ -1,4 +1,4 @@
-//! An image in a store: the manifest that is read, and found to be unchanged.
+//! An image in a store: reads its manifest, and checks later that it has not changed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,31 +13,31 @@ use crate::store;
 use crate::store::{Store, Version};
 use crate::text::{printable, quoted};
 
-/// How long a listing of the records is waited for: it is a hint, and everything is found without it.
+/// The time limit for a listing of the records, without which every record is found too.
 pub(crate) const LISTING_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A reference and the store that it leads to.
+/// A reference and its store.
 #[derive(Clone)]
 pub struct Image {
-    /// What the user named.
+    /// The reference that the user gave.
     pub reference: Reference,
-    /// Where it lies.
+    /// The store.
     pub store: Arc<dyn Store>,
 }
 
-/// What lay under a tag when it was read. No verdict yet on what it is.
+/// The content of a tag when it was read, not yet parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Snapshot {
-    /// A manifest of an allowed size.
+    /// An object of an allowed size.
     Read(store::Object),
     /// Something that is no file of the store.
     NotAFile,
-    /// More than a manifest may have.
+    /// An object that is larger than a manifest may be.
     Oversized,
 }
 
 impl Snapshot {
-    /// As the verifier takes it.
+    /// The input for the verifier.
     pub fn found(&self) -> Found<'_> {
         match self {
             Self::Read(object) => Found::Bytes(&object.bytes),
@@ -48,11 +48,11 @@ impl Snapshot {
 }
 
 impl Image {
-    /// Reads what lies under the tag.
+    /// Reads the object under the tag.
     ///
     /// # Errors
     ///
-    /// [`Error`] if nothing does, or the store does not say.
+    /// [`Error`] if there is none, or the store fails.
     pub async fn read_manifest(&self) -> Result<Snapshot, Error> {
         let key = self.reference.manifest_key();
         match self.store.read(&key, manifest::MAX_BYTES).await {
@@ -62,7 +62,7 @@ impl Image {
                 Ok(Snapshot::NotAFile)
             }
             Err(store::Error::NotFound { .. }) => Err(self.not_in_store().await),
-            // To a caller who may list a prefix alone, S3 answers 403 for what is not there.
+            // S3 answers 403 for a missing object if the caller may list a prefix alone.
             Err(denied) if denied.is_denied() => {
                 let name = "manifest.json";
                 let prefix = key.strip_suffix(name).unwrap_or(&key);
@@ -87,11 +87,11 @@ impl Image {
         Some(listing.ok()?.names)
     }
 
-    /// Whether the tag still holds the manifest that was read as `version` with `digest`.
+    /// Compares the tag with the manifest that was read as `version` with `digest`.
     ///
     /// # Errors
     ///
-    /// [`store::Error`] if the store does not say.
+    /// [`store::Error`] if the store fails.
     pub async fn tag_state(
         &self,
         version: &Version,
@@ -101,7 +101,7 @@ impl Image {
         let again = self.store.read_unless(&key, manifest::MAX_BYTES, version);
         match again.await {
             Ok(None) => Ok(TagState::Same),
-            // A store may answer in full although nothing changed.
+            // A store may send the object although nothing changed.
             Ok(Some(object)) => Ok(match Digest::of(&object.bytes) {
                 current if current == digest => TagState::Same,
                 current => TagState::Moved(current),
@@ -114,29 +114,29 @@ impl Image {
     }
 }
 
-/// What lies under a tag when it is looked at again.
+/// The state of a tag since its manifest was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TagState {
-    /// Nothing.
+    /// There is no manifest any more.
     Gone,
-    /// Another manifest.
+    /// It has another manifest.
     Moved(Digest),
-    /// More than a manifest may have.
+    /// An object that is larger than a manifest may be.
     Oversized,
-    /// The same manifest.
+    /// It has the same manifest.
     Same,
 }
 
-/// Why an image cannot be read.
+/// The reason why an image cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Nothing lies under the tag.
+    /// There is nothing under the tag.
     #[error("there is no image `{}` in the store `{}`", reference.name(), reference.root())]
     NotInStore {
-        /// What was asked for.
+        /// The image.
         reference: Reference,
-        /// The tags that the image has, where the store may be listed.
+        /// The tags of the image, if the store may be listed.
         tags: Option<Vec<String>>,
     },
     /// The store failed.

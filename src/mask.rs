@@ -1,28 +1,29 @@
-//! What a CI system is told to hide, should it ever turn up in a log: secrets, as soon as a run learns them.
+//! Registers secrets with the CI system's log masking as soon as they are known.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// Who is told. By default nobody.
+/// The masking callback; none by default.
 #[derive(Clone, Default)]
-pub struct Mask(Option<Arc<Tell>>);
+pub struct Mask(Option<Arc<Callback>>);
 
-type Tell = dyn Fn(&str) + Send + Sync;
+type Callback = dyn Fn(&str) + Send + Sync;
 
 impl Mask {
-    /// Tells `tell` of each line of a secret.
-    pub fn new(tell: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(tell)))
+    /// Calls `callback` with each line of a secret.
+    pub fn new(callback: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(callback)))
     }
 
-    /// Has a secret hidden, line by line, as logs are searched. An empty one would hide nothing, or everything.
+    /// Masks a secret line by line, as logs are searched. Empty lines are skipped: masking them would hide
+    /// nothing, or everything.
     pub fn hide(&self, secret: &str) {
-        let Some(tell) = &self.0 else {
+        let Some(callback) = &self.0 else {
             return;
         };
         let lines = secret.split(['\n', '\r']).map(str::trim);
         for line in lines.filter(|line| !line.is_empty()) {
-            tell(line);
+            callback(line);
         }
     }
 }
@@ -40,13 +41,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_is_hidden_line_by_line_and_nothing_is_hidden_of_none() {
-        let told = Arc::new(Mutex::new(Vec::new()));
-        let heard = Arc::clone(&told);
-        let mask = Mask::new(move |line| heard.lock().unwrap().push(line.to_owned()));
+    fn a_secret_is_masked_line_by_line_without_empty_lines() {
+        let masked = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&masked);
+        let mask = Mask::new(move |line| sink.lock().unwrap().push(line.to_owned()));
         for secret in ["", "\n \r\n", "one\r\n\n two\n"] {
             mask.hide(secret);
         }
-        assert_eq!(*told.lock().unwrap(), ["one", "two"]);
+        assert_eq!(*masked.lock().unwrap(), ["one", "two"]);
     }
 }

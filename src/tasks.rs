@@ -2,8 +2,8 @@
 
 use futures_util::{StreamExt as _, stream};
 
-/// Runs `work` for every item, at most `concurrency` at a time, and tells `done` of each result as it
-/// comes.
+/// Runs `work` for every item, at most `concurrency` at a time, and calls `done` with each result as it
+/// comes. The results are in the order of the items.
 pub async fn run_all<I, T, F>(
     items: &[I],
     concurrency: usize,
@@ -27,7 +27,7 @@ where
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-/// Runs `work` on a thread of its own.
+/// Runs blocking `work` on another thread.
 pub(crate) async fn run_blocking<T, F>(work: F) -> T
 where
     T: Send + 'static,
@@ -35,7 +35,7 @@ where
 {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
-        // Nothing aborts these tasks, so the only other end is a panic.
+        // Nothing aborts these tasks, so this is a panic.
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }

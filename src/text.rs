@@ -1,12 +1,12 @@
-//! Text that others have a say in, made fit for a message.
+//! Escapes, quotes and redacts foreign text for messages.
 #![deny(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     clippy::as_conversions
 )]
 
-/// `text` without what could move a terminal's cursor, start a line of its own, turn the reading
-/// direction, or hide.
+/// Escapes the characters of `text` that could move a terminal's cursor, start a new line, turn the
+/// reading direction, or hide.
 pub fn printable(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
@@ -17,8 +17,8 @@ pub fn printable(text: &str) -> String {
         .collect()
 }
 
-/// `text` as one word of a shell's command line: what is printed to be pasted may have been written by
-/// whoever wants it to be pasted.
+/// Quotes `text` as one word of a shell command line, since an attacker may have chosen what is printed
+/// to be pasted.
 pub(crate) fn quoted(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_@%+=:,./-".contains(&byte);
     if !text.is_empty() && text.bytes().all(plain) {
@@ -27,29 +27,29 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// Whether somebody typed a key where its place belongs: PEM, PEM in base64 as CI variables hold it,
-/// or a line of one. No path of this length is without a dot, a dash or a slash in front.
+/// Whether `text` may be a key instead of its path: PEM, PEM in base64 as in CI variables, or a line of
+/// either. A path of this length has a dot, a dash or a leading slash.
 pub(crate) fn is_key_material(text: &str) -> bool {
     let base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
     holds_key_block(text)
         || (text.len() >= 60 && !text.starts_with('/') && text.bytes().all(base64))
 }
 
-/// Whether PEM is in a text, or PEM in base64.
+/// Whether `text` contains PEM, or PEM in base64.
 pub(crate) fn holds_key_block(text: &str) -> bool {
     text.contains("-----BEGIN ") || text.contains("LS0tLS1CRUdJTi")
 }
 
-/// Whether somebody typed a token of Vault where a key belongs
+/// Whether `rest` may be a token of Vault
 /// ([forms](https://developer.hashicorp.com/vault/docs/concepts/tokens#token-prefixes)).
 pub(crate) fn is_vault_token(rest: &str) -> bool {
-    let of_now = ["hvs.", "hvb.", "hvr."];
-    let of_old = ["s.", "b.", "r."];
-    of_now.iter().any(|start| rest.starts_with(start))
-        || (rest.len() >= 26 && of_old.iter().any(|start| rest.starts_with(start)))
+    let current = ["hvs.", "hvb.", "hvr."];
+    let legacy = ["s.", "b.", "r."];
+    current.iter().any(|start| rest.starts_with(start))
+        || (rest.len() >= 26 && legacy.iter().any(|start| rest.starts_with(start)))
 }
 
-/// A path as it may be shown: somebody may have put the secret itself where its file belongs.
+/// The path for a message; `…` if it may be the secret itself instead of its path.
 pub(crate) fn shown_path(path: &str) -> &str {
     let secret = is_key_material(path)
         || path.contains(char::is_control)
@@ -58,7 +58,7 @@ pub(crate) fn shown_path(path: &str) -> &str {
     if secret { "…" } else { path }
 }
 
-/// A value as it may be shown, unless it may be a secret.
+/// The value for a message; `…` if it may be a secret.
 pub(crate) fn shown_value(value: &str) -> &str {
     let text = value.trim();
     let secret = is_key_material(text) || is_vault_token(text);

@@ -1,4 +1,4 @@
-//! How one image is verified: its manifest and its records are read at the same time, and judged.
+//! How one image is verified: its manifest and its records are read at the same time, then judged.
 
 use futures_util::future::{join, join_all};
 use futures_util::{StreamExt as _, stream};
@@ -18,48 +18,48 @@ use crate::{image, key, store};
 /// A key to verify with, opened once for all images.
 pub type Key = Opening<PublicKeys>;
 
-/// What is asked of an image.
+/// How to verify.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// What a record must satisfy.
+    /// The requirements on a record.
     pub policy: Policy,
     /// How many keys must have signed.
     pub require: Require,
-    /// When to give up.
+    /// The end of the run.
     pub deadline: Instant,
 }
 
-/// How many of the keys must have a valid signature on the image.
+/// The number of keys that must have a valid signature on the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Require {
     /// Every one.
     All,
-    /// This many distinct ones, at least one.
+    /// At least this many distinct ones.
     AtLeast(std::num::NonZeroUsize),
 }
 
-/// The answer for one image.
+/// The result for one image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// The digest of what lies under the tag, where it could be read whole.
+    /// The digest of the object under the tag, if it could be read in full.
     pub digest: Option<Digest>,
-    /// Why the image fails whatever its keys say.
+    /// The reason why the image fails for every key.
     pub rejected: Option<Reason>,
-    /// What each key says, in their order.
+    /// The result for each key, in their order.
     pub keys: Vec<Result<KeyOutcome, Error>>,
     /// The decision over all keys.
     pub decision: Decision,
 }
 
-/// What one key says of an image.
+/// The result for one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyOutcome {
     /// The key's ID.
     pub key_id: KeyId,
     /// Whether the key signed the image.
     pub verdict: Verdict,
-    /// Which versions of the key are not given, where a signature by one of them would not have been found.
+    /// The versions of the key that the service withholds: a signature by one of them is not found.
     pub withheld: Option<WithheldVersions>,
 }
 
@@ -68,9 +68,9 @@ pub struct KeyOutcome {
 pub enum Decision {
     /// Enough keys signed it.
     Verified,
-    /// Too few did, whatever could not be found out.
+    /// Too few did, whatever the keys with errors would say.
     Failed,
-    /// What could not be found out decides.
+    /// It depends on keys with errors.
     Undecided,
 }
 
@@ -130,7 +130,7 @@ pub async fn verify(image: &Image, keys: &[Key], options: &Options) -> Result<Ou
 }
 
 impl Outcome {
-    /// The image fails whatever its keys say.
+    /// Makes the outcome of an image that fails for every key.
     fn rejected(
         digest: Option<Digest>,
         reason: &Reason,
@@ -152,22 +152,22 @@ impl Outcome {
         }
     }
 
-    /// The first key that is valid, by its place among the keys.
+    /// The first key with a valid signature, and its index.
     pub fn first_valid(&self) -> Option<(usize, &KeyOutcome)> {
         self.first(|verdict| matches!(verdict, Verdict::Verified(_)))
     }
 
-    /// The first key that is not, by its place among the keys.
+    /// The first key without a valid signature, and its index.
     pub fn first_rejected(&self) -> Option<(usize, &KeyOutcome)> {
         self.first(|verdict| matches!(verdict, Verdict::Rejected(_)))
     }
 
-    /// The first key about which nothing could be found out.
+    /// The first error of a key.
     pub fn first_error(&self) -> Option<&Error> {
         self.keys.iter().find_map(|key| key.as_ref().err())
     }
 
-    /// Why the image is not verified.
+    /// The reason why the image is not verified.
     pub fn reason(&self) -> String {
         match (
             &self.rejected,
@@ -186,7 +186,7 @@ impl Outcome {
     }
 }
 
-/// Keys count once, by their ID, however often and under whatever names they are given.
+/// Decides over all keys. A key counts once, by its ID, however often it is given.
 fn decide(outcomes: &[Result<KeyOutcome, Error>], require: Require) -> Decision {
     let mut valid = Vec::new();
     let mut rejected = false;
@@ -221,7 +221,7 @@ fn decide(outcomes: &[Result<KeyOutcome, Error>], require: Require) -> Decision 
     }
 }
 
-/// What the store held where the record belongs.
+/// The content of the store under the name of a record.
 enum Stored {
     Absent,
     Bytes(Vec<u8>),
@@ -247,8 +247,8 @@ struct Records {
 }
 
 impl Records {
-    /// The first valid one decides. Where none is, the newest that is there tells why; and as long as one of
-    /// them could not be read, nothing is decided.
+    /// Judges the records. The first valid one decides; if there is none, the newest record gives the
+    /// reason, unless one of them could not be read.
     fn outcome(
         self,
         judge: impl Fn(&PublicKey, Found<'_>) -> Verdict,
@@ -267,12 +267,12 @@ impl Records {
                 verdict: judge(public, stored.as_found()),
                 withheld: None,
             };
-            let place = match &outcome.verdict {
+            let first = match &outcome.verdict {
                 Verdict::Verified(_) => return Ok(outcome),
                 Verdict::Rejected(Reason::NoSignature { .. }) => &mut absent,
                 Verdict::Rejected(_) => &mut rejected,
             };
-            place.get_or_insert(outcome);
+            first.get_or_insert(outcome);
         }
         if let Some(error) = unread {
             return Err(error);
@@ -281,13 +281,13 @@ impl Records {
             withheld: self.keys.withheld().cloned(),
             ..absent
         });
-        // A key has a version at least.
+        // A key has at least one version.
         rejected.or(absent).ok_or(Error::TimedOut)
     }
 }
 
-/// How many records of one key are read at the same time.
-const AT_ONCE: usize = 16;
+/// The most records of one key that are read at the same time.
+const MAX_CONCURRENT_READS: usize = 16;
 
 async fn read_records(image: &Image, key: &Key) -> Result<Records, Error> {
     let (keys, listing) = join(key.opened(), listing(image, key)).await;
@@ -295,12 +295,15 @@ async fn read_records(image: &Image, key: &Key) -> Result<Records, Error> {
     let read = keys
         .iter()
         .map(|public| read_record(image, public, listing.as_ref()));
-    let found = stream::iter(read).buffered(AT_ONCE).collect().await;
+    let found = stream::iter(read)
+        .buffered(MAX_CONCURRENT_READS)
+        .collect()
+        .await;
     Ok(Records { keys, found })
 }
 
-/// The list of the records, where a key may have many versions: it costs no wait, since the key is being
-/// asked for meanwhile, and spares a request for each version that did not sign.
+/// Lists the records if the key may have many versions. This costs no wait, since the key is requested
+/// at the same time, and saves a request for each version that did not sign.
 async fn listing(image: &Image, key: &Key) -> Option<Listing> {
     if !key.reference.has_versions() {
         return None;
@@ -329,8 +332,8 @@ async fn read_record(
         Err(store::Error::Oversized { .. }) => Ok(Stored::Oversized),
         Err(store::Error::NotAFile { .. } | store::Error::Symlink { .. }) => Ok(Stored::NotAFile),
         Err(denied) if denied.is_denied() => {
-            // To a caller who may not list, S3 answers 403 for what is not there. A caller who may
-            // list a prefix alone gets the same answer, and can find out.
+            // S3 answers 403 for a missing object if the caller may not list the whole bucket. The list of
+            // the prefix alone may be allowed, and shows whether the object is missing.
             let prefix = image.reference.records_prefix();
             match image.store.list(&prefix).await {
                 Ok(listing) if listing.lacks(&name) => Ok(Stored::Absent),
@@ -341,7 +344,7 @@ async fn read_record(
     }
 }
 
-/// Why there is no verdict.
+/// The reason why there is no verdict.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -1,7 +1,7 @@
-//! What names a manifest: `sha256:<64 hex>` and nothing else.
+//! The digest of a manifest: `sha256:<64 hex>`.
 //!
 //! The form is that of the [OCI image specification][oci]: lower-case hex only. Other algorithms are
-//! refused, because neither the payload nor the record has a place for them.
+//! refused, because neither the payload nor the record can name them.
 //!
 //! [oci]: https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md#digests
 
@@ -56,16 +56,16 @@ impl fmt::Display for Digest {
     }
 }
 
-/// Why a text is no digest.
+/// The reason why a text is not a digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// It does not begin with `sha256:`.
     #[error("a digest begins with `sha256:`")]
     Algorithm,
-    /// It holds something other than `0-9a-f`.
+    /// It has other characters than `0-9a-f`.
     #[error("a digest holds only the digits 0-9 and a-f, in lower case")]
     Hex,
-    /// It stands before the end of a reference.
+    /// It is not at the end of a reference.
     #[error("a digest stands at the end of a reference, once")]
     NotLast,
     /// It has too few or too many digits.

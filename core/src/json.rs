@@ -1,7 +1,7 @@
 //! Strict reading of a JSON object.
 //!
-//! serde's derive takes an array for a struct (its fields in order). No writer of manifests, records
-//! or key files means that, so here only an object is an object.
+//! serde's derive reads a struct from an array as well (its fields in order). No manifest, record or key
+//! file is written so, and only an object is accepted here.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -11,11 +11,11 @@ use core::marker::PhantomData;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _, MapAccess, Visitor};
 
-/// Reads one JSON object with nothing behind it.
+/// Reads one JSON object with nothing after it.
 ///
 /// # Errors
 ///
-/// Whatever [`serde_json`] finds wrong, or that the document is not an object.
+/// The error of [`serde_json`], or one that says that the document is not an object.
 pub fn object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, serde_json::Error> {
     if bytes.trim_ascii_start().first() != Some(&b'{') {
         return Err(serde_json::Error::custom("not a JSON object"));
@@ -23,11 +23,11 @@ pub fn object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, serde_json::Error>
     serde_json::from_slice(bytes)
 }
 
-/// The same for an object inside another: for `#[serde(deserialize_with)]`.
+/// Reads an object inside another: for `#[serde(deserialize_with)]`.
 ///
 /// # Errors
 ///
-/// Whatever the deserializer finds wrong, or that the value is not an object.
+/// The error of the deserializer, or one that says that the value is not an object.
 pub fn inner<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
@@ -48,11 +48,12 @@ pub fn inner<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer.deserialize_map(ObjectOnly(PhantomData))
 }
 
-/// A map whose names are all different, of which serde would keep the last: for `#[serde(deserialize_with)]`.
+/// Reads a map without duplicate names, of which serde would keep the last: for
+/// `#[serde(deserialize_with)]`.
 ///
 /// # Errors
 ///
-/// Whatever the deserializer finds wrong, or that a name is there twice.
+/// The error of the deserializer, or one that says that a name is there twice.
 pub fn distinct<'de, D: Deserializer<'de>, V: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<String, V>, D::Error> {

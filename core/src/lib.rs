@@ -1,8 +1,7 @@
-//! The pure core of s3lo: what is read, signed and stored, and the one verifier.
+//! The pure core of s3lo: references, manifests, payloads, records, keys, and the one verifier.
 //!
-//! Nothing here opens a file or a connection, or reads the environment or the clock.
-//! The crate is `no_std`, so the compiler refuses all four: a moment comes in as an argument, and
-//! randomness comes from aws-lc-rs alone.
+//! Nothing here uses files, the network, the environment or the clock: the crate is `no_std`, so the
+//! compiler refuses them. The time is an argument, and aws-lc-rs is the one source of randomness.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(

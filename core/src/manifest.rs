@@ -1,4 +1,4 @@
-//! The manifest whose digest is signed: its exact bytes, and the proof that they are a manifest.
+//! The manifest whose digest is signed: parsed from its exact bytes.
 //!
 //! An OCI image [manifest][m] or [index][i], or a Docker schema 2 manifest or manifest list. A
 //! document that could be read as both an image and an index is refused (the confusion of
@@ -22,7 +22,7 @@ use crate::text::clipped;
 /// The largest manifest that is read, in bytes.
 pub const MAX_BYTES: u64 = 4 * 1024 * 1024;
 
-/// A manifest's media type and digest; the bytes themselves are not needed again.
+/// A manifest's media type and digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Manifest {
     media_type: MediaType,
@@ -50,13 +50,13 @@ impl Manifest {
         self.digest
     }
 
-    /// What kind of manifest it is.
+    /// The media type.
     pub fn media_type(&self) -> MediaType {
         self.media_type
     }
 }
 
-/// The manifests that can be signed.
+/// The media types that can be signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MediaType {
     /// `application/vnd.docker.distribution.manifest.v2+json`
@@ -88,7 +88,7 @@ impl MediaType {
     }
 }
 
-/// Why bytes are no manifest.
+/// The reason why bytes are not a manifest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// It has the fields of an image and those of an index.
@@ -97,7 +97,7 @@ pub enum Error {
     /// It is not the JSON of a manifest.
     #[error("it is not the JSON of an OCI or Docker manifest: {reason}")]
     Json {
-        /// What the parser says.
+        /// The parser's message.
         reason: String,
     },
     /// It declares a media type that is not a manifest's.
@@ -125,7 +125,7 @@ impl Error {
     }
 }
 
-/// The fields that tell an image from an index. Duplicates of them are an error to serde.
+/// The fields that distinguish an image from an index. serde refuses duplicates of them.
 #[derive(Deserialize)]
 struct Shape {
     #[serde(rename = "schemaVersion")]
@@ -169,8 +169,8 @@ impl Shape {
     }
 }
 
-/// What kind of value a field has. serde's own errors quote a value of the wrong type whole, and a
-/// manifest may hold megabytes of it.
+/// The kind of a field's value. serde's own errors quote a value of the wrong type in full, which may be
+/// megabytes.
 #[derive(Default)]
 enum Kind {
     Integer(u64),
@@ -179,7 +179,7 @@ enum Kind {
     Null,
     Object,
     Other,
-    /// The beginning of it: no media type is longer.
+    /// The beginning of the text: no media type is longer.
     Text(String),
 }
 

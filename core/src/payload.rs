@@ -5,16 +5,16 @@
 //! | 1 | `sha256:<64 hex>\n` |
 //! | 2 | `s3lo-signature-v2\n<bucket or root>/<image>:<tag>\nsha256:<64 hex>\n` |
 //!
-//! Schema 1 does not say which tag was signed; schema 2 does, but neither scheme, endpoint nor time.
-//! Both are injective: a segment of a [`Reference`] holds no newline, an image's segment no slash and
-//! a tag no colon, so no two references with different names share a payload.
+//! Schema 1 does not bind the tag. Schema 2 does, but not the scheme, the endpoint or the time.
+//! Both are injective: a segment of a [`Reference`] has no newline, an image's segment no slash and
+//! a tag no colon, so two references with different names never share a payload.
 
 use crate::digest::Digest;
 use crate::reference::Reference;
 use alloc::format;
 use alloc::vec::Vec;
 
-/// Which bytes are signed and which fields a record has. Ordered: a later schema binds more.
+/// The version of payload and record. Ordered: a later schema binds more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Schema {
     /// Binds the digest alone.
@@ -25,7 +25,7 @@ pub enum Schema {
 }
 
 impl Schema {
-    /// `schemaVersion` as it stands in a record.
+    /// The `schemaVersion` of a record.
     pub fn version(self) -> u64 {
         match self {
             Self::V1 => 1,
@@ -33,7 +33,7 @@ impl Schema {
         }
     }
 
-    /// The schema with this `schemaVersion`, if there is one.
+    /// The schema with this `schemaVersion`, if it is known.
     pub fn from_version(version: u64) -> Option<Self> {
         match version {
             1 => Some(Self::V1),

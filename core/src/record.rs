@@ -1,8 +1,8 @@
-//! The record: the JSON that lies beside a manifest and says that a key signed it.
+//! The record: the JSON object beside a manifest that carries a key's signature.
 //!
 //! Written compact, in a fixed order, byte for byte as s3lo writes it. Read strictly: a field that
-//! carries meaning may stand there once, in the right type. `keyRef`, `algorithm` and `signedAt` are
-//! claims that nobody signed; they are kept for display and may be anything.
+//! carries meaning must be there once, in the right type. `keyRef`, `algorithm` and `signedAt` are
+//! not signed; they are kept for display and may be anything.
 
 use alloc::borrow::ToOwned as _;
 use alloc::string::{String, ToString as _};
@@ -26,10 +26,10 @@ use crate::{digest, json};
 /// The largest record that is read, in bytes.
 pub const MAX_BYTES: u64 = 64 * 1024;
 
-/// A signature over a payload, and what its writer said about it.
+/// A signature over a payload, with the fields that describe it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Which payload was signed.
+    /// The schema of the payload that was signed.
     pub schema: Schema,
     /// The manifest's digest.
     pub digest: Digest,
@@ -39,18 +39,18 @@ pub struct Record {
     pub signature: String,
     /// Schema 1: the payload, base64.
     pub payload: Option<String>,
-    /// What nobody signed.
+    /// The fields that are not signed.
     pub claims: Claims,
 }
 
-/// Fields that no verdict depends on, absent where they are not of the expected type.
+/// The fields on which no verdict depends; `None` if absent or of another type.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claims {
     /// The key reference that the signer was given.
     pub key_ref: Option<String>,
     /// The algorithm's label. s3lo writes `ECDSA_SHA_256` for every curve.
     pub algorithm: Option<String>,
-    /// When the signer says that it signed.
+    /// The time at which the signer claims to have signed.
     pub signed_at: Option<Timestamp>,
 }
 
@@ -185,7 +185,7 @@ impl Timestamp {
 
     fn parse(text: &str) -> Option<Self> {
         let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
-        // A claim of whoever wrote the record: at the ends of time it has no counterpart in UTC.
+        // The writer of the record may claim a time that UTC cannot express.
         let time = time.checked_to_offset(time::UtcOffset::UTC)?;
         Self::whole_seconds(time)
     }
@@ -205,13 +205,13 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Why bytes are no record.
+/// The reason why bytes are not a record.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// They are not the JSON of a record.
     #[error("{reason}")]
     Malformed {
-        /// What is wrong.
+        /// The first fault.
         reason: String,
     },
     /// They are a record of a schema that this program does not know.

@@ -1,8 +1,8 @@
-//! What the user names: `s3://BUCKET/IMAGE:TAG` or `local://ROOT/IMAGE:TAG`, optionally pinned by
+//! An image reference: `s3://BUCKET/IMAGE:TAG` or `local://ROOT/IMAGE:TAG`, optionally pinned by
 //! `@sha256:…`, and the object keys that follow from it.
 //!
-//! A [`Reference`] can only hold segments that are safe as parts of an object key and of a path, so
-//! nothing behind this room checks for `..` or a control character again.
+//! A [`Reference`] has only segments that are safe as parts of an object key and of a path, so no other
+//! module checks for `..` or a control character again.
 
 use alloc::borrow::ToOwned as _;
 use alloc::format;
@@ -18,10 +18,10 @@ mod error;
 
 /// The longest object key that S3 takes, in bytes
 /// ([S3 user guide](https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html)).
-const LONGEST_OBJECT_KEY: usize = 1024;
+const MAX_OBJECT_KEY_LEN: usize = 1024;
 
 /// The longest file name that Linux file systems take, in bytes.
-const LONGEST_SEGMENT: usize = 255;
+const MAX_SEGMENT_LEN: usize = 255;
 
 /// An image's tag in a store, and the digest that it must have if it is pinned.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -54,12 +54,12 @@ impl Reference {
         &self.tag
     }
 
-    /// The digest that the tag must hold, where the reference is pinned.
+    /// The digest that the tag must have, if the reference is pinned.
     pub fn pin(&self) -> Option<Digest> {
         self.pin
     }
 
-    /// The pin, where a tag that holds `current` does not meet it.
+    /// The pin, unless it is `current`.
     pub fn unmet_pin(&self, current: Digest) -> Option<Digest> {
         self.pin.filter(|pinned| *pinned != current)
     }
@@ -72,7 +72,7 @@ impl Reference {
         }
     }
 
-    /// `image:tag`, as a person is told of it.
+    /// `image:tag`, for messages.
     pub fn name(&self) -> String {
         format!("{}:{}", self.image, self.tag)
     }
@@ -87,7 +87,7 @@ impl Reference {
         format!("{}/{}:{}", self.root, self.image, self.tag)
     }
 
-    /// The prefix under which an image's tags lie: `manifests/<image>/`.
+    /// The prefix of an image's tags: `manifests/<image>/`.
     pub fn tags_prefix(&self) -> String {
         format!("manifests/{}/", self.image)
     }
@@ -107,7 +107,7 @@ impl Reference {
         format!("{}{key_id}.json", self.records_prefix())
     }
 
-    /// `<bucket or root>/<object key>`, as outputs name an object.
+    /// `<bucket or root>/<object key>`, for outputs.
     pub fn stored_path(&self, object_key: &str) -> String {
         format!("{}/{object_key}", self.root)
     }
@@ -118,7 +118,7 @@ impl FromStr for Reference {
 
     /// # Errors
     ///
-    /// [`Error`] for everything that does not name exactly one tag.
+    /// [`Error`] unless `text` names exactly one tag.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.is_empty() {
             check_segment(text).map_err(|why| Error::Segment {
@@ -161,7 +161,7 @@ impl FromStr for Reference {
             pin,
         };
         let longest = reference.record_key(&"0123456789abcdef");
-        if longest.len() > LONGEST_OBJECT_KEY {
+        if longest.len() > MAX_OBJECT_KEY_LEN {
             return Err(Error::TooLong);
         }
         Ok(reference)
@@ -238,8 +238,8 @@ impl fmt::Display for Scheme {
     }
 }
 
-/// Takes `@sha256:…` off the end. An `@` that introduces another algorithm's digest, or a second one,
-/// is refused rather than taken for part of the tag.
+/// Splits `@sha256:…` off the end. An `@` before another algorithm's digest, or a second one, is refused
+/// rather than read as part of the tag.
 fn split_pin<'a>(text: &str, rest: &'a str) -> Result<(&'a str, Option<Digest>), Error> {
     let wrong = |pin: &str, source| Error::Pin {
         reference: text.to_owned(),
@@ -247,7 +247,7 @@ fn split_pin<'a>(text: &str, rest: &'a str) -> Result<(&'a str, Option<Digest>),
         source,
     };
     let (before, pin) = match rest.rsplit_once('@') {
-        // A variable that came out empty would turn a pin into a tag that anybody may make.
+        // An empty variable would otherwise turn a pin into a tag that anyone can create.
         Some((before, pin)) if pin.is_empty() || looks_like_digest(pin) => {
             let digest = pin.parse().map_err(|source| wrong(pin, source))?;
             (before, Some(digest))
@@ -283,7 +283,7 @@ fn split_root(scheme: Scheme, rest: &str) -> Option<(&str, &str)> {
     (!path.is_empty()).then_some((rest.get(..slash)?, path))
 }
 
-/// `./store` → (`./`, `store`); a root keeps its prefix, for schema 2 binds it as written.
+/// `./store` → (`./`, `store`). A root keeps its prefix, since schema 2 binds it as written.
 fn local_component(root: &str) -> (&str, &str) {
     ["./", "../", "/"]
         .into_iter()
@@ -297,9 +297,9 @@ fn check_segment(segment: &str) -> Result<(), &'static str> {
         "." | ".." => Err("it would name another directory"),
         _ if segment.contains(['/', '\\']) => Err("it holds a slash or backslash"),
         _ if segment.contains(char::is_control) => Err("it holds a control character"),
-        // The name of a draft in a directory store.
+        // The name of a temporary file in a directory store.
         ".s3lo.tmp" => Err("it is a name that this program uses itself"),
-        _ if segment.len() > LONGEST_SEGMENT => Err("it is longer than 255 bytes"),
+        _ if segment.len() > MAX_SEGMENT_LEN => Err("it is longer than 255 bytes"),
         _ => Ok(()),
     }
 }

@@ -4,17 +4,17 @@ use alloc::borrow::ToOwned as _;
 use alloc::format;
 use alloc::string::String;
 
-/// The most characters of a foreign text that an error carries.
-const MOST: usize = 300;
+/// The most characters of a foreign text in an error.
+const MAX_CHARS: usize = 300;
 
-/// The beginning of `text`. A bucket or a server may fill an error with megabytes.
+/// The beginning of `text`, since a bucket or a server may send megabytes.
 pub fn clipped(text: &str) -> String {
-    clipped_to(text, MOST)
+    clipped_to(text, MAX_CHARS)
 }
 
-/// The first `most` characters of `text`.
-pub fn clipped_to(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
+/// The first `max` characters of `text`.
+pub fn clipped_to(text: &str, max: usize) -> String {
+    match text.char_indices().nth(max) {
         None => text.to_owned(),
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
     }
@@ -28,6 +28,6 @@ mod tests {
     fn a_long_text_is_cut_between_characters() {
         assert_eq!(clipped("short"), "short");
         let cut = clipped(&"é".repeat(1_000_000));
-        assert_eq!(cut.chars().count(), MOST + 1);
+        assert_eq!(cut.chars().count(), MAX_CHARS + 1);
     }
 }

@@ -1,8 +1,8 @@
-//! Whether a record proves that a key signed a manifest: [`judge`] is the one verifier, for `verify`
-//! and for what `sign` is about to store.
+//! The verdict on a record: whether it proves that a key signed a manifest. [`judge`] is the one
+//! verifier, for `verify` and for what `sign` is about to store.
 //!
-//! Absence, ambiguity and every parse failure are reasons for rejection. What an attacker can write,
-//! the record and the manifest, leads to a verdict and never to an error.
+//! Absence, ambiguity and every parse failure are reasons for rejection. Record and manifest,
+//! which an attacker can write, lead to a verdict and never to an error.
 
 use alloc::borrow::ToOwned as _;
 use alloc::format;
@@ -19,7 +19,7 @@ use crate::record::{Record, Timestamp};
 use crate::reference::Reference;
 use crate::{manifest, record};
 
-/// What a store held where an object belongs.
+/// What a store has under the name of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found<'a> {
     /// Nothing.
@@ -28,46 +28,46 @@ pub enum Found<'a> {
     Bytes(&'a [u8]),
     /// Something that is no file of the store: a directory, a pipe, a link that is not followed.
     NotAFile,
-    /// More than such an object may have.
+    /// More bytes than such an object may have.
     Oversized,
 }
 
-/// The key that is asked about.
+/// The key that must have signed.
 #[derive(Clone, Copy, Debug)]
 pub struct Key<'a> {
-    /// As the user named it; for the wording of a reason alone.
+    /// The key reference that the user gave; only for the wording of a reason.
     pub reference: &'a str,
     /// The key.
     pub public: &'a PublicKey,
 }
 
-/// What a record must satisfy beyond being valid.
+/// The requirements on a record beyond being valid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
-    /// The least schema that is accepted.
+    /// The lowest schema that is accepted.
     pub min_schema: Schema,
 }
 
-/// The answer.
+/// The result of [`judge`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Verdict {
     /// The key signed this manifest.
     Verified(Verified),
-    /// That is not proved.
+    /// There is no proof that it did.
     Rejected(Reason),
 }
 
-/// What is known of a valid record.
+/// The facts about a valid record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verified {
-    /// What the signature binds.
+    /// The schema, which decides what the signature binds.
     pub schema: Schema,
-    /// When the signer says that it signed. Nobody signed this.
+    /// The time at which the signer claims to have signed. It is not part of what is signed.
     pub signed_at: Option<Timestamp>,
 }
 
-/// Why a signature does not count. The wording is s3lo's, which scripts match.
+/// The reason for a rejection. The wording is that of s3lo, which scripts match.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
     /// The signature's base64 is broken.
@@ -82,15 +82,15 @@ pub enum Reason {
     /// The manifest is not the one that was signed.
     #[error("manifest changed: signed {signed}, current {current}")]
     ManifestChanged {
-        /// What the record says.
+        /// The record's digest.
         signed: Digest,
-        /// What lies under the tag.
+        /// The digest under the tag.
         current: Digest,
     },
-    /// The manifest is not one.
+    /// The bytes are not a manifest.
     #[error("malformed manifest: {0}")]
     MalformedManifest(String),
-    /// The record is not one.
+    /// The bytes are not a record.
     #[error("malformed signature record: {0}")]
     MalformedRecord(String),
     /// There is no record.
@@ -102,9 +102,9 @@ pub enum Reason {
     /// The manifest is not the one that the reference pins.
     #[error("manifest changed: pinned {pinned}, current {current}")]
     Pinned {
-        /// What the reference says.
+        /// The digest in the reference.
         pinned: Digest,
-        /// What lies under the tag.
+        /// The digest under the tag.
         current: Digest,
     },
     /// The record's schema is below what is accepted.
@@ -129,7 +129,7 @@ pub enum Reason {
 
 const NOT_A_FILE: &str = "it is not a regular file below the store's root";
 
-/// Reads the manifest that a verdict is about.
+/// Reads the manifest to judge.
 ///
 /// # Errors
 ///
@@ -149,10 +149,10 @@ pub fn read_manifest(bytes: Found<'_>) -> Result<Manifest, Reason> {
     }
 }
 
-/// Judges what lies where `key`'s record of `reference` belongs.
+/// Judges what a store has under the name of `key`'s record of `reference`.
 ///
 /// The signed bytes are rebuilt from `reference` and `manifest`; of the record, only the signature is
-/// believed. No verdict depends on `keyRef`, `algorithm` or `signedAt`, which nobody signed.
+/// trusted. No verdict depends on `keyRef`, `algorithm` or `signedAt`, which are not signed.
 pub fn judge(
     manifest: &Manifest,
     found: Found<'_>,

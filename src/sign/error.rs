@@ -1,4 +1,4 @@
-//! Why an image was not signed, and what to do about it.
+//! Errors of signing, with what to do about them.
 
 use s3lo_core::digest::Digest;
 use s3lo_core::payload::Schema;
@@ -9,7 +9,7 @@ use crate::diagnostic::{Explain, TIMED_OUT_HELP};
 use crate::text::quoted;
 use crate::{image, key, store};
 
-/// Why an image was not signed.
+/// The reason why an image was not signed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

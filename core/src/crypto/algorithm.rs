@@ -1,5 +1,5 @@
-//! The closed table of what signs: key type ↔ hash ↔ label. There is no default arm: a key type that
-//! is not in the table is refused by name.
+//! The closed table of signature algorithms: key type ↔ hash ↔ label. It has no default arm: a key type
+//! that is not in the table is refused by name.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -26,7 +26,7 @@ pub enum KeyType {
 }
 
 impl KeyType {
-    /// What this program signs with when it holds such a key.
+    /// The algorithm with which this program signs with such a key.
     pub fn algorithm(self) -> Algorithm {
         match self {
             Self::P256 => Algorithm::EcdsaSha256,
@@ -37,8 +37,8 @@ impl KeyType {
         }
     }
 
-    /// The RSA key type with a modulus of `bits`, if there is one.
-    pub fn from_rsa_bits(bits: usize) -> Option<Self> {
+    /// The RSA key type with a modulus of `bits`, if it is supported.
+    pub(crate) fn from_rsa_bits(bits: usize) -> Option<Self> {
         match bits {
             2048 => Some(Self::Rsa2048),
             3072 => Some(Self::Rsa3072),
@@ -100,7 +100,7 @@ impl Algorithm {
     }
 }
 
-/// The hashes that a signature may be made over.
+/// The hashes over which a signature may be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Hash {
     /// SHA-256.

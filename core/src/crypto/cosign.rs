@@ -21,8 +21,8 @@ use crate::crypto::pem;
 use crate::json;
 use crate::text::clipped;
 
-/// The label that cosign writes since 2.0, and the one that it wrote before.
-pub const LABELS: [&str; 2] = [
+/// The PEM label that cosign writes since 2.0, and the one that it wrote before.
+pub(crate) const LABELS: [&str; 2] = [
     "ENCRYPTED SIGSTORE PRIVATE KEY",
     "ENCRYPTED COSIGN PRIVATE KEY",
 ];
@@ -31,7 +31,7 @@ const SALT_LENGTH: usize = 32;
 const NONCE_LENGTH: usize = 24;
 const TAG_LENGTH: usize = 16;
 
-/// An encrypted key file whose parameters were found to be ones that cosign writes.
+/// An encrypted key file with parameters that cosign writes.
 #[derive(Debug)]
 pub struct EncryptedKey {
     cost: Cost,
@@ -41,7 +41,7 @@ pub struct EncryptedKey {
 }
 
 impl EncryptedKey {
-    /// Reads the body of the PEM block. Costs nothing: scrypt has not run yet.
+    /// Reads the body of the PEM block. This is cheap: scrypt runs in [`Self::open`].
     ///
     /// # Errors
     ///
@@ -77,7 +77,7 @@ impl EncryptedKey {
         })
     }
 
-    /// Opens the file: PKCS #8 DER.
+    /// Decrypts the file: PKCS #8 DER.
     ///
     /// # Security
     ///
@@ -85,7 +85,7 @@ impl EncryptedKey {
     ///
     /// # Errors
     ///
-    /// [`Error::Password`] if the password does not fit.
+    /// [`Error::Password`] if the password is wrong.
     pub fn open(&self, password: &SecretSlice<u8>) -> Result<Zeroizing<Vec<u8>>, Error> {
         let key = self.cost.derive(password, &self.salt)?;
         XSalsa20Poly1305::new(key.as_slice().into())
@@ -97,12 +97,12 @@ impl EncryptedKey {
 
 /// Encrypts PKCS #8 DER into the PEM text that cosign writes: N = 65536.
 ///
-/// `salt` and `nonce` must come from a cryptographic random source and never be used again.
+/// `salt` and `nonce` must be random, and used only once.
 ///
 /// # Errors
 ///
-/// [`Error::Password`] cannot occur; the type is that of the shared derivation.
-pub fn seal(
+/// None occurs with a valid cost; the type is that of the shared key derivation.
+pub(crate) fn seal(
     pkcs8: &[u8],
     password: &SecretSlice<u8>,
     salt: [u8; SALT_LENGTH],
@@ -130,8 +130,8 @@ pub fn seal(
     Ok(pem::encode(LABELS[0], body))
 }
 
-/// The three scrypt costs that go-securesystemslib accepts. Anything else is refused before any
-/// memory is taken, for a key file may come from anywhere.
+/// The three scrypt costs that go-securesystemslib accepts. Any other is refused before memory is
+/// allocated, since a key file may come from anywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cost {
     /// N = 2^15: go-tuf, cosign before 2.2.
@@ -179,7 +179,7 @@ impl Cost {
     }
 }
 
-/// Why a key file cannot be opened.
+/// The reason why a key file cannot be decrypted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// A field is not base64.
@@ -188,10 +188,10 @@ pub enum Error {
         /// The field.
         field: &'static str,
     },
-    /// Encrypted with something other than secretbox.
+    /// Another cipher than secretbox.
     #[error("it is encrypted with `{}`, not with nacl/secretbox", name.escape_debug())]
     Cipher {
-        /// What the file says.
+        /// The name in the file.
         name: String,
     },
     /// An scrypt cost that cosign never writes.
@@ -207,13 +207,13 @@ pub enum Error {
     /// Not the JSON of an encrypted key.
     #[error("it is not an encrypted cosign key: {reason}")]
     Json {
-        /// What the parser says, which never quotes the body.
+        /// The parser's message, which never quotes the body.
         reason: String,
     },
-    /// The key was derived with something other than scrypt.
+    /// Another key derivation than scrypt.
     #[error("its key is derived with `{}`, not with scrypt", name.escape_debug())]
     Kdf {
-        /// What the file says.
+        /// The name in the file.
         name: String,
     },
     /// A field has the wrong length.
@@ -222,7 +222,7 @@ pub enum Error {
         /// The field.
         field: &'static str,
     },
-    /// The password does not open it.
+    /// The password is wrong.
     #[error("the password does not open it")]
     Password,
 }

@@ -1,4 +1,4 @@
-//! Keys and signatures as bytes.
+//! Keys and signatures: their encodings, and the algorithms.
 
 pub mod algorithm;
 pub mod cosign;

@@ -1,8 +1,8 @@
 //! The PEM around a key ([RFC 7468](https://www.rfc-editor.org/rfc/rfc7468)): exactly one block.
 //!
 //! Text before the block is skipped, as Go and OpenSSL skip it, and so is the `EC PARAMETERS` block
-//! that `openssl ecparam -genkey` writes first. Two keys in one file are refused: which of them is
-//! meant is not ours to guess.
+//! that `openssl ecparam -genkey` writes first. Two keys in one file are refused, since either
+//! could be meant.
 
 use alloc::borrow::ToOwned as _;
 use alloc::string::String;
@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 /// The largest key file that is read, in bytes.
 pub const MAX_BYTES: u64 = 64 * 1024;
 
-/// One PEM block: its label and what it holds.
+/// One PEM block: its label and its contents.
 pub struct Block {
     /// `PUBLIC KEY`, `ENCRYPTED SIGSTORE PRIVATE KEY`, …
     pub label: String,
@@ -55,15 +55,15 @@ pub fn block(text: &[u8]) -> Result<Block, Error> {
     })
 }
 
-/// Writes one block as cosign does: lines of 64 characters, `\n` line ends.
-pub fn encode(label: &str, contents: impl Into<Vec<u8>>) -> String {
+/// Encodes one block as cosign does: lines of 64 characters, `\n` line ends.
+pub(crate) fn encode(label: &str, contents: impl Into<Vec<u8>>) -> String {
     let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
     pem::encode_config(&pem::Pem::new(label, contents), config)
 }
 
 const BEGIN: &[u8] = b"-----BEGIN ";
 
-/// Why a text is not one PEM block.
+/// The reason why a text is not one PEM block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// It has headers, which only OpenSSL's legacy encryption writes.

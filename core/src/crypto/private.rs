@@ -1,4 +1,4 @@
-//! Private keys that are held in memory: PKCS #8, SEC 1 or PKCS #1 in, signatures out.
+//! Private keys in memory: PKCS #8, SEC 1 or PKCS #1 in, signatures out.
 
 use alloc::borrow::ToOwned as _;
 use alloc::boxed::Box;
@@ -26,7 +26,7 @@ use crate::crypto::pem::Block;
 use crate::crypto::public::{EC_PUBLIC_KEY, ED25519, P256, P384, P521, PublicKey, RSA_ENCRYPTION};
 use crate::crypto::{cosign, pem, public};
 
-/// A key that signs. It has no `Debug` that could show it.
+/// A private key. Its `Debug` shows the public half alone.
 pub struct PrivateKey {
     pair: KeyPair,
     public: PublicKey,
@@ -38,11 +38,11 @@ enum KeyPair {
     Ed25519(ed25519_dalek::SigningKey),
 }
 
-/// What a private key's PEM block holds.
+/// A private key file, decoded from its PEM block.
 pub enum KeyFile {
-    /// A key in the open.
+    /// An unencrypted key.
     Plain(Box<PrivateKey>),
-    /// cosign's encrypted form, for which a password is needed.
+    /// A key in cosign's encrypted form, which needs a password.
     Encrypted(cosign::EncryptedKey),
 }
 
@@ -80,11 +80,11 @@ impl KeyFile {
 }
 
 impl PrivateKey {
-    /// Makes a P-256 key from the operating system's randomness.
+    /// Generates a P-256 key with the random source of aws-lc.
     ///
     /// # Errors
     ///
-    /// [`Error::Random`] if the operating system has none to give.
+    /// [`Error::Random`] if the random source fails.
     pub fn generate() -> Result<Self, Error> {
         loop {
             let mut scalar = Zeroizing::new([0; 32]);
@@ -141,13 +141,13 @@ impl PrivateKey {
     }
 
     fn from_pkcs1(der: &[u8]) -> Result<Self, Error> {
-        // aws-lc passes over what lies behind the key.
+        // aws-lc ignores bytes after the key.
         pkcs1::RsaPrivateKey::<UintRef<'_>>::from_der(der).map_err(|_| Error::Encoding)?;
         Self::from_rsa(rsa::KeyPair::from_der(der), der)
     }
 
-    /// aws-lc-rs says only that it refuses a key; the size is the likeliest reason, and the public
-    /// half inside `pkcs1` tells it.
+    /// Makes an RSA key. aws-lc-rs gives no reason for a key that it refuses; the size is the likeliest,
+    /// so it is read from the public half in `pkcs1`.
     fn from_rsa(
         key: Result<rsa::KeyPair, aws_lc_rs::error::KeyRejected>,
         pkcs1: &[u8],
@@ -207,7 +207,7 @@ impl PrivateKey {
     ///
     /// # Errors
     ///
-    /// [`Error::Signing`] if the library refuses, which no valid key makes it do.
+    /// [`Error::Signing`] if the library refuses, which does not happen with a valid key.
     pub fn sign(&self, payload: &[u8]) -> Result<Vec<u8>, Error> {
         let random = SystemRandom::new();
         match &self.pair {
@@ -225,12 +225,12 @@ impl PrivateKey {
         }
     }
 
-    /// The cosign key file for a generated key.
+    /// Encrypts a generated key: the text of a cosign key file.
     ///
     /// # Errors
     ///
-    /// [`Error::Encoding`] for a key that is not EC, [`Error::Random`] if the operating system
-    /// has no randomness to give.
+    /// [`Error::Encoding`] for a key that is not EC, [`Error::Random`] if the random source
+    /// fails.
     pub fn seal(&self, password: &SecretSlice<u8>) -> Result<Zeroizing<String>, Error> {
         let KeyPair::Ecdsa(key) = &self.pair else {
             return Err(Error::Encoding);
@@ -256,19 +256,19 @@ impl fmt::Debug for PrivateKey {
     }
 }
 
-/// Why bytes are no private key, or one cannot be used.
+/// The reason why bytes are not a private key, or why a key cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The PEM around it is wrong.
+    /// Its PEM is not one block.
     #[error(transparent)]
     Pem(#[from] pem::Error),
-    /// It is not a cosign key file that can be opened.
+    /// It is not a cosign key file that can be decrypted.
     #[error(transparent)]
     Cosign(#[from] cosign::Error),
     /// It is not the DER encoding of a private key.
     #[error("it is not the DER encoding of a private key")]
     Encoding,
-    /// OpenSSL's own encryption.
+    /// It has OpenSSL's own encryption.
     #[error("it is encrypted in OpenSSL's form, not in cosign's")]
     EncryptedPkcs8,
     /// A PEM block that is not a private key.
@@ -277,13 +277,13 @@ pub enum Error {
         /// The block's label.
         label: String,
     },
-    /// Its public half is not one of the table.
+    /// Its public half is not of a supported type.
     #[error(transparent)]
     Public(#[from] public::Error),
     /// It is a public key.
     #[error("it is a public key, which can verify but not sign")]
     PublicKey,
-    /// The operating system gave no randomness.
+    /// The random source failed.
     #[error("the operating system gave no randomness")]
     Random,
     /// The library refused to sign.

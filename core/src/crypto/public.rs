@@ -1,7 +1,7 @@
-//! Public keys: SPKI in, key ID and verdict on a signature out. All verification mathematics is here.
+//! Public keys: SPKI in, key ID and signature checks out. All verification arithmetic is called from here.
 //!
-//! A key is read only in its canonical DER encoding, so that the key ID of a file is the SHA-256 of
-//! what the file holds, whoever computes it.
+//! A key is read only in its canonical DER encoding, so that every tool computes the same
+//! key ID of a file: the SHA-256 of its bytes.
 
 use alloc::borrow::ToOwned as _;
 use alloc::format;
@@ -23,7 +23,7 @@ use crate::crypto::algorithm::KeyType;
 use crate::crypto::pem;
 use crate::crypto::pem::Block;
 
-/// A key that verifies.
+/// A public key.
 #[derive(Clone)]
 pub struct PublicKey {
     key_type: KeyType,
@@ -130,7 +130,7 @@ impl PublicKey {
     }
 
     /// Makes a key on P-256.
-    pub fn from_p256(key: &p256::PublicKey) -> Result<Self, Error> {
+    pub(crate) fn from_p256(key: &p256::PublicKey) -> Result<Self, Error> {
         let spki = der(key.to_public_key_der())?;
         Self::aws_lc(
             KeyType::P256,
@@ -141,7 +141,7 @@ impl PublicKey {
     }
 
     /// Makes a key on P-384.
-    pub fn from_p384(key: &p384::PublicKey) -> Result<Self, Error> {
+    pub(crate) fn from_p384(key: &p384::PublicKey) -> Result<Self, Error> {
         let spki = der(key.to_public_key_der())?;
         let hashes: [&'static dyn VerificationAlgorithm; 2] =
             [&ECDSA_P384_SHA384_ASN1, &ECDSA_P384_SHA256_ASN1];
@@ -149,14 +149,14 @@ impl PublicKey {
     }
 
     /// Makes a key on P-521.
-    pub fn from_p521(key: &p521::PublicKey) -> Result<Self, Error> {
+    pub(crate) fn from_p521(key: &p521::PublicKey) -> Result<Self, Error> {
         let spki = der(key.to_public_key_der())?;
         let hashes: [&'static dyn VerificationAlgorithm; 2] =
             [&ECDSA_P521_SHA512_ASN1, &ECDSA_P521_SHA256_ASN1];
         Self::aws_lc(KeyType::P521, &key.to_sec1_bytes(), spki, &hashes)
     }
 
-    /// Makes an Ed25519 key of its 32 bytes ([RFC 8032 §5.1.5](https://www.rfc-editor.org/rfc/rfc8032#section-5.1.5)).
+    /// Makes an Ed25519 key from its 32 bytes ([RFC 8032 §5.1.5](https://www.rfc-editor.org/rfc/rfc8032#section-5.1.5)).
     ///
     /// # Errors
     ///
@@ -167,10 +167,10 @@ impl PublicKey {
         Self::from_ed25519(key.map_err(|_| Error::Encoding)?)
     }
 
-    /// Makes an Ed25519 key. One of small order verifies signatures that nobody made, and a point in
-    /// another encoding than its own would have a second key ID
+    /// Makes an Ed25519 key. A key of small order verifies signatures that were never made, and a point in
+    /// a non-canonical encoding would have a second key ID
     /// ([RFC 8032 §5.1.3](https://www.rfc-editor.org/rfc/rfc8032#section-5.1.3)): both are refused.
-    pub fn from_ed25519(key: ed25519_dalek::VerifyingKey) -> Result<Self, Error> {
+    pub(crate) fn from_ed25519(key: ed25519_dalek::VerifyingKey) -> Result<Self, Error> {
         if key.is_weak() {
             return Err(Error::WeakKey);
         }
@@ -222,10 +222,10 @@ impl PublicKey {
         pem::encode("PUBLIC KEY", self.spki.as_slice())
     }
 
-    /// Whether `signature` is one of this key over `payload`.
+    /// Whether `signature` is a signature of this key over `payload`.
     ///
-    /// By the key alone, never by a label. What others write is accepted too: s3lo and cosign sign
-    /// Ed25519 as Ed25519ph; Vault, asked by them, signs every curve over SHA-256. Both halves of an
+    /// The key alone decides on the algorithm, never a label. The variants of other tools are accepted:
+    /// s3lo and cosign sign Ed25519 as Ed25519ph, and have Vault sign every curve over SHA-256. Both halves of an
     /// ECDSA signature may be high: KMS and Vault emit either
     /// ([FIPS 186-5 §6.4](https://csrc.nist.gov/pubs/fips/186-5/final) asks for no normalisation).
     pub fn verifies(&self, payload: &[u8], signature: &[u8]) -> bool {
@@ -282,13 +282,13 @@ impl fmt::Display for KeyId {
     }
 }
 
-/// Why bytes are no public key.
+/// The reason why bytes are not a public key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The PEM around it is wrong.
+    /// Its PEM is not one block.
     #[error(transparent)]
     Pem(#[from] pem::Error),
-    /// An X.509 certificate, which this program does not half-check.
+    /// An X.509 certificate, whose chain this program cannot check.
     #[error("it is an X.509 certificate, not a public key")]
     Certificate,
     /// An EC key that does not name its curve.
@@ -325,7 +325,7 @@ pub enum Error {
 
 impl Error {
     /// The error for a key algorithm or curve that is not in the table.
-    pub fn unsupported(oid: ObjectIdentifier) -> Self {
+    pub(crate) fn unsupported(oid: ObjectIdentifier) -> Self {
         let text = oid.to_string();
         let name = match text.as_str() {
             "1.2.840.10040.4.1" => "a DSA key",
@@ -353,17 +353,19 @@ impl Error {
 }
 
 /// `id-ecPublicKey` ([RFC 5480 §2.1.1](https://www.rfc-editor.org/rfc/rfc5480#section-2.1.1)).
-pub const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+pub(crate) const EC_PUBLIC_KEY: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 /// `secp256r1`.
-pub const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+pub(crate) const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 /// `secp384r1`.
-pub const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+pub(crate) const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
 /// `secp521r1`.
-pub const P521: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
+pub(crate) const P521: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
 /// `rsaEncryption` ([RFC 8017 §A](https://www.rfc-editor.org/rfc/rfc8017#appendix-A)).
-pub const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+pub(crate) const RSA_ENCRYPTION: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 /// `id-Ed25519` ([RFC 8410 §3](https://www.rfc-editor.org/rfc/rfc8410#section-3)).
-pub const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+pub(crate) const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 
 fn convert<'a, K>(info: SubjectPublicKeyInfoRef<'a>) -> Result<K, Error>
 where
@@ -376,8 +378,8 @@ fn der(document: spki::Result<spki::Document>) -> Result<Vec<u8>, Error> {
     Ok(document.map_err(|_| Error::Encoding)?.into_vec())
 }
 
-/// The size of a modulus that has no leading zero bytes.
-pub fn bits(modulus: &[u8]) -> usize {
+/// The size in bits of a modulus without leading zero bytes.
+pub(crate) fn bits(modulus: &[u8]) -> usize {
     let unused = modulus.first().map_or(0, |first| first.leading_zeros());
     modulus
         .len()

@@ -1,4 +1,4 @@
-//! Why a text is no reference, and what to write instead.
+//! Errors of references, with what to write instead.
 
 use alloc::borrow::ToOwned as _;
 use alloc::format;
@@ -9,7 +9,7 @@ use crate::digest::Digest;
 use crate::explain::Explain;
 use crate::reference::Scheme;
 
-/// Why a text is no reference.
+/// The reason why a text is not a reference.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The bucket holds characters that no bucket has.
@@ -23,7 +23,7 @@ pub enum Error {
     DigestOnly {
         /// The reference's scheme.
         scheme: Scheme,
-        /// What stands between scheme and digest.
+        /// The part between scheme and digest.
         rest: String,
         /// The digest.
         pin: Digest,
@@ -54,18 +54,18 @@ pub enum Error {
         /// The service's name.
         service: &'static str,
     },
-    /// What follows the `@` is not a digest.
+    /// The part after the `@` is not a digest.
     #[error("`{pin}` in `{reference}` is not a digest")]
     Pin {
         /// As it was written.
         reference: String,
-        /// What follows the `@`.
+        /// The part after the `@`.
         pin: String,
         /// What is wrong with it.
         #[source]
         source: digest::Error,
     },
-    /// A part of the image or the tag could leave its place in the store.
+    /// A part of the image or the tag is not safe in an object key or a path.
     #[error("{}", unfit(segment, why))]
     Segment {
         /// The part.
@@ -76,10 +76,10 @@ pub enum Error {
     /// The record's object key would be longer than S3 allows.
     #[error("the reference is too long: its signature's object key would exceed 1024 bytes")]
     TooLong,
-    /// A scheme that is no store.
+    /// The scheme of no store.
     #[error("`{}://` is not a kind of store", scheme.escape_debug())]
     UnknownScheme {
-        /// What stands before `://`.
+        /// The part before `://`.
         scheme: String,
     },
 }
