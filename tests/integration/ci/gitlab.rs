@@ -132,7 +132,8 @@ fn several_images_are_signed_by_several_keys_in_one_job() {
     shop.s3.put(other, MANIFEST.as_bytes());
     project.set("COSIGN_PASSWORD", "secret");
     let many = "reference: |\n  s3://my-bucket/myapp:v1.0\n  s3://my-bucket/team/service:v2\n";
-    let sign = (to_sign() + "\nverbose: true")
+    let session = "role-session-name: chosen\nrole-duration: 30m\nconcurrency: 2";
+    let sign = (to_sign() + "\nverbose: true\n" + session)
         .replace("reference: s3://my-bucket/myapp:v1.0\n", many)
         .replace(
             "key: awskms:///alias/release-signer\n",
@@ -153,6 +154,9 @@ fn several_images_are_signed_by_several_keys_in_one_job() {
     let records = shop.s3.paths();
     let records = records.iter().filter(|path| path.contains("/signatures/"));
     assert_eq!(records.count(), 4);
+    let assumed = &shop.calls_of("AssumeRoleWithWebIdentity")[0].body;
+    assert_eq!(assumed["RoleSessionName"], "chosen");
+    assert_eq!(assumed["DurationSeconds"], "1800");
     let json = pipeline.artifact("s3lo-verify", "s3lo-verify.json");
     let json: Value = serde_json::from_slice(&json).unwrap();
     assert_eq!(json.as_array().unwrap().len(), 2);
