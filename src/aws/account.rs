@@ -1,4 +1,4 @@
-//! Whose credentials these are, where only some accounts are allowed.
+//! The AWS accounts that credentials, roles and keys may belong to.
 
 use std::fmt;
 
@@ -8,20 +8,18 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 
 use crate::aws::arn::{Account, Arn};
-use crate::aws::error::Failure;
-use crate::aws::role::allowed;
-use crate::aws::{error, role};
+use crate::aws::error::{Error, Failure};
 
-/// Credentials of allowed accounts alone. Each time they are fetched anew STS is asked whose they are: a
-/// file or a process may give others the next time.
-pub(crate) struct Checked<P> {
+/// Credentials of allowed accounts alone. STS is asked for their account each time they are fetched: a file
+/// or a process may give others the next time.
+pub(crate) struct AllowedAccounts<P> {
     inner: P,
     anonymous: SdkConfig,
     accounts: Vec<Account>,
 }
 
-impl<P: ProvideCredentials> Checked<P> {
-    /// What `inner` gives, if it belongs to one of `accounts`, or whatever it gives if none are named.
+impl<P: ProvideCredentials> AllowedAccounts<P> {
+    /// Wraps `inner`, and lets through credentials of `accounts`, or of any account if none are named.
     pub(crate) fn new(inner: P, anonymous: &SdkConfig, accounts: Vec<Account>) -> Self {
         Self {
             inner,
@@ -30,7 +28,7 @@ impl<P: ProvideCredentials> Checked<P> {
         }
     }
 
-    async fn check(&self, credentials: &Credentials) -> Result<(), role::Error> {
+    async fn check(&self, credentials: &Credentials) -> Result<(), Error> {
         let provider = SharedCredentialsProvider::new(credentials.clone());
         let config = self.anonymous.clone().into_builder();
         let config = config.credentials_provider(provider).build();
@@ -40,31 +38,31 @@ impl<P: ProvideCredentials> Checked<P> {
             Ok(caller) => caller,
             Err(error) => {
                 return Err(match Failure::of("STS", &error) {
-                    Failure::Common(error) => role::Error::Common(error),
-                    Failure::Denied(answer) => role::Error::Common(error::Error::Credentials {
+                    Failure::Common(error) => error,
+                    Failure::Denied(answer) => Error::Credentials {
                         service: "STS",
                         answer,
-                    }),
-                    Failure::Refused(answer) => role::Error::Caller { answer },
-                    Failure::Unreachable(reason) => role::Error::Unreachable { reason },
+                    },
+                    Failure::Refused(answer) => Error::CallerIdentity { answer },
+                    Failure::Unreachable(reason) => Error::Unreachable { reason },
                 });
             }
         };
         let arn: Option<Arn> = caller.arn.and_then(|arn| arn.parse().ok());
-        let arn = arn.ok_or(role::Error::Nonsense {
+        let arn = arn.ok_or(Error::IncompleteResponse {
             missing: "the ARN of the caller",
         })?;
-        allowed(&self.accounts, &arn)
+        check_allowed(&self.accounts, &arn)
     }
 }
 
-impl<P: fmt::Debug> fmt::Debug for Checked<P> {
+impl<P: fmt::Debug> fmt::Debug for AllowedAccounts<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.inner.fmt(f)
     }
 }
 
-impl<P: ProvideCredentials> ProvideCredentials for Checked<P> {
+impl<P: ProvideCredentials> ProvideCredentials for AllowedAccounts<P> {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,
@@ -80,4 +78,18 @@ impl<P: ProvideCredentials> ProvideCredentials for Checked<P> {
             }
         })
     }
+}
+
+/// Fails unless `arn` belongs to one of `accounts`, if any are named.
+///
+/// # Errors
+///
+/// [`Error::AccountNotAllowed`] otherwise.
+pub(crate) fn check_allowed(accounts: &[Account], arn: &Arn) -> Result<(), Error> {
+    if accounts.is_empty() || accounts.contains(&arn.account) {
+        return Ok(());
+    }
+    Err(Error::AccountNotAllowed {
+        arn: Box::new(arn.clone()),
+    })
 }

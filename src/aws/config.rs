@@ -12,17 +12,17 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use tokio::time::Instant;
 
-use crate::aws::account::Checked;
+use crate::aws::account::{AllowedAccounts, check_allowed};
 use crate::aws::arn::{Account, Arn, is_region};
 use crate::aws::credentials::PrefetchedCredentials;
+use crate::aws::error::{Error, from_credentials_error};
 use crate::aws::role::{Provider, Role};
-use crate::aws::{credentials, error, retry, role, session_name};
-use crate::diagnostic::Explain;
+use crate::aws::{credentials, retry, role, session_name};
 use crate::environment;
 use crate::environment::variable;
 use crate::identity::ci_system::CiSystem;
+use crate::identity::jwt;
 use crate::identity::token_source::{RelyingParty, TokenSource};
-use crate::identity::{jwt, token_source};
 use crate::mask::Mask;
 use crate::net::retry::ATTEMPTS;
 use crate::net::url::is_url;
@@ -111,7 +111,7 @@ impl Aws {
         }
         let role = role(&options)?;
         if let Some(role) = &role {
-            role::allowed(&options.allowed_accounts, &role.arn)?;
+            check_allowed(&options.allowed_accounts, &role.arn)?;
         }
         let http = http::client(ca_bundle::from_environment()?);
         let named = RegionProviderChain::first_try(options.region.clone().map(Region::new))
@@ -157,7 +157,7 @@ impl Aws {
                     .with_use_dual_stack(anonymous.use_dual_stack());
                 let chain = credentials::chain(&config)?;
                 let accounts = options.allowed_accounts.clone();
-                PrefetchedCredentials::new(Checked::new(chain, &anonymous, accounts))
+                PrefetchedCredentials::new(AllowedAccounts::new(chain, &anonymous, accounts))
             }
         };
         let config = anonymous
@@ -199,19 +199,16 @@ impl Aws {
     ///
     /// # Errors
     ///
-    /// [`role::Error`] if there are none, the role is refused, or they belong to an account that was not
+    /// [`Error`] if there are none, the role is refused, or they belong to an account that was not
     /// allowed.
-    pub async fn assume(&self) -> Result<(), role::Error> {
+    pub async fn assume(&self) -> Result<(), Error> {
         if let Some(role) = &self.role {
             role.preconnect();
         }
         if let Some(credentials) = &self.credentials
             && let Err(error) = credentials.prefetch().await
         {
-            return Err(match error::of_credentials(&error) {
-                error::Error::Role(error) => *error,
-                other => role::Error::Common(other),
-            });
+            return Err(from_credentials_error(&error));
         }
         Ok(())
     }
@@ -263,7 +260,7 @@ fn role(options: &Options) -> Result<Option<Role>, Error> {
     let source = match (token_file, token_variable) {
         (Some(path), _) => TokenSource::File(path),
         (None, Some(name)) if !environment::is_name(&name) => {
-            return Err(Error::TokenPlace("--web-identity-token-env"));
+            return Err(Error::NotATokenVariable("--web-identity-token-env"));
         }
         (None, Some(name)) => TokenSource::Variable(name),
         (None, None) => TokenSource::detect(ci, RelyingParty::Sts)?,
@@ -272,7 +269,7 @@ fn role(options: &Options) -> Result<Option<Role>, Error> {
     if let TokenSource::File(path) = &source
         && (path.is_empty() || jwt::is_token(path))
     {
-        return Err(Error::TokenPlace(match options.role.token_file {
+        return Err(Error::NotATokenFile(match options.role.token_file {
             Some(_) => "--web-identity-token-file",
             None => "AWS_WEB_IDENTITY_TOKEN_FILE",
         }));
@@ -366,88 +363,5 @@ fn check_file(name: &'static str) -> Result<(), Error> {
         Err(_) => Ok(()),
         Ok(file) if file.is_file() || path == "/dev/null" => Ok(()),
         Ok(_) => Err(Error::NotAFile { variable: name }),
-    }
-}
-
-/// What is set, and means nothing.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The role belongs to an account that was not allowed.
-    #[error(transparent)]
-    Account(#[from] role::Error),
-    /// AWS_CA_BUNDLE cannot be used.
-    #[error(transparent)]
-    Bundle(#[from] ca_bundle::Error),
-    /// Of the two variables with credentials one is missing.
-    #[error("{set} is set, and {missing} is not")]
-    HalfAPair {
-        /// The one that is there.
-        set: &'static str,
-        /// The one that is not.
-        missing: &'static str,
-    },
-    /// A token is named, and no role to exchange it for.
-    #[error("an identity token is named, and no role to assume with it")]
-    NoRole,
-    /// A variable names something that is no file.
-    #[error("{variable} names something that is not a file")]
-    NotAFile {
-        /// The variable.
-        variable: &'static str,
-    },
-    /// What is named is no region.
-    #[error("`{}` is not an AWS region", region.escape_debug())]
-    Region {
-        /// The text.
-        region: String,
-    },
-    /// A flag or a variable names no place where a token could be.
-    #[error("`{0}` does not name the place of a token")]
-    TokenPlace(&'static str),
-    /// There is no token to assume the role with.
-    #[error(transparent)]
-    Token(#[from] token_source::Error),
-    /// A variable.
-    #[error(transparent)]
-    Variable(#[from] environment::Error),
-}
-
-impl Explain for Error {
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Bundle(_)
-            | Self::HalfAPair { .. }
-            | Self::NoRole
-            | Self::NotAFile { .. }
-            | Self::Region { .. } => "configuration",
-            Self::Account(error) => error.code(),
-            Self::TokenPlace(_) => "usage",
-            Self::Token(error) => error.code(),
-            Self::Variable(error) => error.code(),
-        }
-    }
-
-    fn help(&self) -> String {
-        match self {
-            Self::Bundle(error) => error.help(),
-            Self::Account(error) => error.help(),
-            Self::NotAFile { variable } => format!("let {variable} name a file, or unset it"),
-            Self::Region { .. } => {
-                "write a region such as `eu-central-1` in `--region`, AWS_REGION or the profile".to_owned()
-            }
-            Self::HalfAPair { set, missing } => {
-                format!("set {missing} as well, or unset {set} to use other credentials")
-            }
-            Self::NoRole => "give the role: `--role-arn arn:aws:iam::ACCOUNT:role/NAME`".to_owned(),
-            Self::TokenPlace("--web-identity-token-file" | "AWS_WEB_IDENTITY_TOKEN_FILE") => {
-                "give the path of the file that holds the token, not the token".to_owned()
-            }
-            Self::TokenPlace(_) => {
-                "give the name of the variable that holds the token, such as `GITLAB_OIDC_TOKEN`, not the token".to_owned()
-            }
-            Self::Token(error) => error.help(),
-            Self::Variable(error) => error.help(),
-        }
     }
 }

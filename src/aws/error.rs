@@ -1,185 +1,211 @@
-//! What an AWS service said, and what it means for any of them.
+//! The one error of this folder: configuration, credentials, the role and its session.
 
-use std::fmt;
+use std::time::Duration;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use s3lo_core::text::{clipped, clipped_to};
+use s3lo_core::text::clipped;
 
-use crate::aws::role;
+use crate::aws::arn::Arn;
+use crate::aws::response::ErrorResponse;
+use crate::aws::trust_policy;
 use crate::diagnostic::Explain;
+use crate::environment;
 use crate::environment::variable;
+use crate::identity::jwt::Claims;
+use crate::identity::token_source;
+use crate::net::ca_bundle;
+use crate::net::ca_bundle::untrusted_certificate_help;
 use crate::net::error_chain::{find_source, innermost};
-use crate::net::http::request_id;
 
-/// What a service said, kept word for word for the person who must find it again.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ErrorResponse {
-    /// The HTTP status.
-    pub status: Option<u16>,
-    /// The service's error code.
-    pub code: Option<String>,
-    /// The service's message.
-    pub message: Option<String>,
-    /// The request's ID.
-    pub request_id: Option<String>,
+/// The reason why AWS cannot be called, whatever the call is for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[allow(missing_docs)]
+pub enum Error {
+    #[error("`{arn}` belongs to the account {}, which `--allowed-account` does not name", arn.account)]
+    AccountNotAllowed { arn: Box<Arn> },
+    #[error("AssumeRoleWithWebIdentity failed: {answer}")]
+    AssumeRole { answer: ErrorResponse },
+    #[error(transparent)]
+    CaBundle(#[from] ca_bundle::Error),
+    #[error("GetCallerIdentity failed: {answer}")]
+    CallerIdentity { answer: ErrorResponse },
+    #[error("this machine's clock differs too much from the clock of {service}{}: {answer}", at_service(server_time.as_deref()))]
+    ClockSkewed {
+        service: &'static str,
+        /// The `Date` of the response.
+        server_time: Option<String>,
+        answer: ErrorResponse,
+    },
+    /// A request that the SDK cannot make of the configuration.
+    #[error("no request to {service} can be made: {reason}")]
+    Configuration {
+        service: &'static str,
+        reason: String,
+    },
+    /// Credentials that are unknown or malformed.
+    #[error("{service} refused the AWS credentials: {answer}")]
+    Credentials {
+        service: &'static str,
+        answer: ErrorResponse,
+    },
+    /// Credentials that were valid once.
+    #[error("the session of the AWS credentials has expired: {service} answered {answer}")]
+    Expired {
+        service: &'static str,
+        answer: ErrorResponse,
+    },
+    #[error("{set} is set, and {missing} is not")]
+    HalfAPair {
+        set: &'static str,
+        missing: &'static str,
+    },
+    #[error("STS answered without {missing}")]
+    IncompleteResponse { missing: &'static str },
+    #[error("there are no AWS credentials: {reason}")]
+    NoCredentials { reason: String, sso: bool },
+    /// An identity token without a role to assume with it.
+    #[error("an identity token is named, and no role to assume with it")]
+    NoRole,
+    #[error("{variable} names something that is not a file")]
+    NotAFile { variable: &'static str },
+    /// An option or a variable, which may hold the token itself.
+    #[error("`{0}` does not name the place of a token")]
+    NotATokenFile(&'static str),
+    /// An option, which may hold the token itself.
+    #[error("`{0}` does not name the place of a token")]
+    NotATokenVariable(&'static str),
+    #[error("`{}` is not an AWS region", region.escape_debug())]
+    Region { region: String },
+    #[error("STS refused to let this job assume `{role}`: {answer}")]
+    RoleRefused {
+        role: Box<Arn>,
+        duration: Duration,
+        claims: Box<Claims>,
+        answer: ErrorResponse,
+    },
+    #[error("the session that STS gave ended at {at}, by this machine's clock")]
+    SessionEnded { at: String },
+    #[error(transparent)]
+    Token(#[from] token_source::Error),
+    #[error("the identity token would go to STS without TLS")]
+    TokenWithoutTls,
+    #[error("cannot reach STS: {reason}")]
+    Unreachable { reason: String },
+    #[error(transparent)]
+    Variable(#[from] environment::Error),
 }
 
-/// The most characters of a service's message that are kept: AWS names a principal, an action and a
-/// resource in the messages that matter most.
-const LONGEST_MESSAGE: usize = 600;
-
-impl ErrorResponse {
-    /// What `error` holds of it, if the service answered at all.
-    pub fn of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<Self> {
-        let response = error.raw_response()?;
-        Some(Self {
-            status: Some(response.status().as_u16()),
-            code: error.code().map(clipped),
-            message: error
-                .message()
-                .map(|text| clipped_to(text, LONGEST_MESSAGE)),
-            request_id: request_id(response).map(clipped),
-        })
-    }
-
-    /// The code, or nothing.
-    pub fn code(&self) -> &str {
-        self.code.as_deref().unwrap_or_default()
-    }
-
-    /// Whether `words` are in the message.
-    pub fn says(&self, words: &str) -> bool {
-        self.message
-            .as_deref()
-            .is_some_and(|message| message.contains(words))
-    }
-
-    /// Whether the same request may succeed a moment later.
-    pub fn is_transient(&self) -> bool {
-        self.is_throttled()
-            || self
-                .status
-                .is_some_and(|status| status >= 500 || status == 408)
-    }
-
-    /// Whether the service asks for patience.
-    pub fn is_throttled(&self) -> bool {
-        // The SDK's own list, as far as these services use it, and R2's status.
-        let codes = [
-            "LimitExceededException",
-            "RequestLimitExceeded",
-            "SlowDown",
-            "Throttling",
-            "ThrottlingException",
-            "TooManyRequestsException",
-        ];
-        codes.contains(&self.code()) || self.status == Some(429)
-    }
-
-    /// Whether the credentials' session is over.
-    pub fn is_expired(&self) -> bool {
-        [
-            "ExpiredToken",
-            "ExpiredTokenException",
-            "TokenRefreshRequired",
-        ]
-        .contains(&self.code())
-    }
+fn at_service(server_time: Option<&str>) -> String {
+    server_time.map_or_else(String::new, |time| format!(" (there it is {time})"))
 }
 
-impl fmt::Display for ErrorResponse {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let code = self.code.as_deref();
-        let name = match (code, self.status) {
-            (Some(code), Some(status)) => Some(format!("{code} ({status})")),
-            (Some(code), None) => Some(code.to_owned()),
-            (None, Some(status)) => Some(format!("status {status}")),
-            (None, None) => None,
-        };
-        let message = self
-            .message
-            .as_deref()
-            .map(|message| message.trim_end_matches('.').to_owned());
-        let said: Vec<_> = name.into_iter().chain(message).collect();
-        f.write_str(&said.join(": "))?;
-        match &self.request_id {
-            Some(id) => write!(f, " (request ID {id})"),
-            None => Ok(()),
+impl Explain for Error {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::AccountNotAllowed { .. } => "account_not_allowed",
+            Self::AssumeRole { answer } | Self::CallerIdentity { answer }
+                if answer.is_throttled() =>
+            {
+                "throttled"
+            }
+            Self::AssumeRole { .. }
+            | Self::CallerIdentity { .. }
+            | Self::IncompleteResponse { .. } => "service_error",
+            Self::CaBundle(error) => error.code(),
+            Self::ClockSkewed { .. } | Self::SessionEnded { .. } => "clock_skewed",
+            Self::Configuration { .. }
+            | Self::HalfAPair { .. }
+            | Self::NoRole
+            | Self::NotAFile { .. }
+            | Self::Region { .. }
+            | Self::TokenWithoutTls => "configuration",
+            Self::Credentials { .. } => "credentials_refused",
+            Self::Expired { .. } => "session_expired",
+            Self::NoCredentials { .. } => "no_credentials",
+            Self::NotATokenFile(_) | Self::NotATokenVariable(_) => "usage",
+            Self::RoleRefused { .. } => "role_refused",
+            Self::Token(error) => error.code(),
+            Self::Unreachable { .. } => "unreachable",
+            Self::Variable(error) => error.code(),
+        }
+    }
+
+    fn help(&self) -> String {
+        match self {
+            Self::AccountNotAllowed { arn } => format!(
+                "give the role and the key of the account that you mean, or add `--allowed-account {}`",
+                arn.account
+            ),
+            Self::AssumeRole { answer } | Self::CallerIdentity { answer } if answer.is_transient() => {
+                "STS failed repeatedly; run it again later, or give it longer with `--timeout`".to_owned()
+            }
+            Self::AssumeRole { .. } | Self::CallerIdentity { .. } | Self::IncompleteResponse { .. } => {
+                "check AWS_ENDPOINT_URL_STS and HTTPS_PROXY: what answers there is not STS".to_owned()
+            }
+            Self::CaBundle(error) => error.help(),
+            Self::ClockSkewed { service, .. } => {
+                let minutes = if *service == "S3" { 15 } else { 5 };
+                format!("set this machine's clock, for example with `timedatectl set-ntp true`; {service} allows {minutes} minutes")
+            }
+            Self::Configuration { .. } => "check the region, AWS_ENDPOINT_URL and its kind, AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT, which may contradict each other".to_owned(),
+            Self::Credentials { .. } => "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, which must be of one set, or AWS_PROFILE".to_owned(),
+            Self::Expired { .. } => "run the job again, at a desk after `aws sso login`; what was signed already is kept; credentials that another step exported end when they end, while `--role-arn` lets this program renew them".to_owned(),
+            Self::HalfAPair { set, missing } => {
+                format!("set {missing} as well, or unset {set} to use other credentials")
+            }
+            Self::NoCredentials { sso: true, .. } => {
+                "log in again: `aws sso login`, with `--profile NAME` where AWS_PROFILE names one".to_owned()
+            }
+            Self::NoCredentials { .. } => "in CI give `--role-arn arn:aws:iam::ACCOUNT:role/NAME`, which takes the job's identity token; at a desk set AWS_PROFILE, after `aws sso login`; or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; on a CI runner of your own with an instance role set AWS_EC2_METADATA_DISABLED=false".to_owned(),
+            Self::NoRole => "give the role: `--role-arn arn:aws:iam::ACCOUNT:role/NAME`".to_owned(),
+            Self::NotAFile { variable } => format!("let {variable} name a file, or unset it"),
+            Self::NotATokenFile(_) => {
+                "give the path of the file that holds the token, not the token".to_owned()
+            }
+            Self::NotATokenVariable(_) => {
+                "give the name of the variable that holds the token, such as `GITLAB_OIDC_TOKEN`, not the token".to_owned()
+            }
+            Self::Region { .. } => {
+                "write a region such as `eu-central-1` in `--region`, AWS_REGION or the profile".to_owned()
+            }
+            Self::RoleRefused { role, duration, claims, answer } => {
+                trust_policy::advice(role, *duration, claims, answer)
+            }
+            Self::SessionEnded { .. } => {
+                "set this machine's clock, for example with `timedatectl set-ntp true`".to_owned()
+            }
+            Self::Token(error) => error.help(),
+            Self::TokenWithoutTls => {
+                "give STS an `https://` URL; to move S3 alone, set AWS_ENDPOINT_URL_S3 in place of AWS_ENDPOINT_URL".to_owned()
+            }
+            Self::Unreachable { reason } if reason.contains("UnknownIssuer") => untrusted_certificate_help(),
+            Self::Unreachable { .. } => {
+                "check the network, HTTPS_PROXY, NO_PROXY and AWS_ENDPOINT_URL_STS; STS is asked in the region of `--region`".to_owned()
+            }
+            Self::Variable(error) => error.help(),
         }
     }
 }
 
-/// What concerns every call, whatever it is for: credentials and the clock.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The clock differs too much from the service's.
-    #[error("this machine's clock differs too much from the clock of {service}{}: {answer}", theirs(server_time.as_deref()))]
-    ClockSkewed {
-        /// The service.
-        service: &'static str,
-        /// The service's `Date`.
-        server_time: Option<String>,
-        /// What the service said.
-        answer: ErrorResponse,
-    },
-    /// The request cannot be made of what is configured.
-    #[error("no request to {service} can be made: {reason}")]
-    Configuration {
-        /// The service.
-        service: &'static str,
-        /// What the SDK says.
-        reason: String,
-    },
-    /// The credentials are unknown or malformed.
-    #[error("{service} refused the AWS credentials: {answer}")]
-    Credentials {
-        /// The service.
-        service: &'static str,
-        /// What the service said.
-        answer: ErrorResponse,
-    },
-    /// The credentials were valid once.
-    #[error("the session of the AWS credentials has expired: {service} answered {answer}")]
-    Expired {
-        /// The service.
-        service: &'static str,
-        /// What the service said.
-        answer: ErrorResponse,
-    },
-    /// No credentials were found.
-    #[error("there are no AWS credentials: {reason}")]
-    NoCredentials {
-        /// What was tried.
-        reason: String,
-    },
-    /// The role could not be assumed.
-    #[error(transparent)]
-    Role(Box<role::Error>),
-}
-
-fn theirs(server_time: Option<&str>) -> String {
-    server_time.map_or_else(String::new, |time| format!(" (there it is {time})"))
-}
-
-/// What became of a call.
+/// A failed call, classified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// Credentials or clock.
+    /// A failure that has nothing to do with what was called: credentials, clock, configuration.
     Common(Error),
-    /// The caller may not.
+    /// The caller lacks the permission.
     Denied(ErrorResponse),
-    /// An answer with an error that has its meaning in the service.
+    /// An error response whose meaning depends on the service.
     Refused(ErrorResponse),
-    /// No answer, or none that could be read; what happened.
+    /// No response, or none that can be read; the reason.
     Unreachable(String),
 }
 
 impl Failure {
-    /// What `error` of `service` means.
+    /// Classifies an error of a call to `service`.
     pub fn of<E>(service: &'static str, error: &SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -196,7 +222,7 @@ impl Failure {
         };
         let Some(answer) = answer else {
             return match find_source::<CredentialsError>(error) {
-                Some(error) => Self::Common(of_credentials(error)),
+                Some(error) => Self::Common(from_credentials_error(error)),
                 None if matches!(error, SdkError::ConstructionFailure(_)) => {
                     Self::Common(Error::Configuration {
                         service,
@@ -255,10 +281,10 @@ impl Failure {
     }
 }
 
-/// Why there are no credentials.
-pub fn of_credentials(error: &CredentialsError) -> Error {
-    if let Some(role) = find_source::<role::Error>(error) {
-        return Error::Role(Box::new(role.clone()));
+/// The reason why a provider gave no credentials.
+pub(crate) fn from_credentials_error(error: &CredentialsError) -> Error {
+    if let Some(error) = find_source::<Error>(error) {
+        return error.clone();
     }
     let reason = match error {
         // The SDK's own words are a page about each provider that it tried.
@@ -270,35 +296,9 @@ pub fn of_credentials(error: &CredentialsError) -> Error {
         }
         other => innermost(other),
     };
-    Error::NoCredentials { reason }
-}
-
-impl Explain for Error {
-    fn code(&self) -> &'static str {
-        match self {
-            Self::ClockSkewed { .. } => "clock_skewed",
-            Self::Configuration { .. } => "configuration",
-            Self::Credentials { .. } => "credentials_refused",
-            Self::Expired { .. } => "session_expired",
-            Self::NoCredentials { .. } => "no_credentials",
-            Self::Role(error) => error.code(),
-        }
-    }
-
-    fn help(&self) -> String {
-        match self {
-            Self::ClockSkewed { service, .. } => {
-                let minutes = if *service == "S3" { 15 } else { 5 };
-                format!("set this machine's clock, for example with `timedatectl set-ntp true`; {service} allows {minutes} minutes")
-            }
-            Self::Configuration { .. } => "check the region, AWS_ENDPOINT_URL and its kind, AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT, which may contradict each other".to_owned(),
-            Self::Credentials { .. } => "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, which must be of one set, or AWS_PROFILE".to_owned(),
-            Self::Expired { .. } => "run the job again, at a desk after `aws sso login`; what was signed already is kept; credentials that another step exported end when they end, while `--role-arn` lets this program renew them".to_owned(),
-            Self::NoCredentials { reason } if reason.contains("SSO") => {
-                "log in again: `aws sso login`, with `--profile NAME` where AWS_PROFILE names one".to_owned()
-            }
-            Self::NoCredentials { .. } => "in CI give `--role-arn arn:aws:iam::ACCOUNT:role/NAME`, which takes the job's identity token; at a desk set AWS_PROFILE, after `aws sso login`; or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; on a CI runner of your own with an instance role set AWS_EC2_METADATA_DISABLED=false".to_owned(),
-            Self::Role(error) => error.help(),
-        }
+    Error::NoCredentials {
+        // So the SDK speaks of its own sign-in.
+        sso: reason.contains("SSO"),
+        reason,
     }
 }

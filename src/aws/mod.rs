@@ -1,12 +1,15 @@
-//! One shared AWS configuration: the role, its credentials, and what AWS services answer.
+//! One shared AWS configuration: the role, its credentials, and the error responses of AWS services.
 
-mod account;
+pub(crate) mod account;
 pub mod arn;
 pub mod config;
 mod credentials;
 pub mod error;
 pub mod preconnect;
+pub mod response;
 pub mod retry;
 pub mod role;
 pub mod session_name;
 mod trust_policy;
+
+pub use error::Error;

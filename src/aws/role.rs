@@ -18,15 +18,14 @@ use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::retry::RetryConfig;
 use tokio::time::Instant;
 
+use crate::aws::account::check_allowed;
 use crate::aws::arn::{Account, Arn};
-use crate::aws::error::{ErrorResponse, Failure};
-use crate::aws::{error, preconnect, retry, trust_policy};
-use crate::diagnostic::Explain;
-use crate::identity::jwt::{Claims, IdentityToken};
-use crate::identity::token_source;
+use crate::aws::error::{Error, Failure};
+use crate::aws::response::ErrorResponse;
+use crate::aws::{preconnect, retry};
+use crate::identity::jwt::IdentityToken;
 use crate::identity::token_source::TokenSource;
 use crate::mask::Mask;
-use crate::net::ca_bundle::untrusted_certificate_help;
 use crate::net::error_chain::find_source;
 use crate::net::retry::{Backoff, Retry, Throttle};
 use crate::net::url::is_guarded;
@@ -89,12 +88,31 @@ impl Provider {
 
     async fn exchange(&self) -> Result<Credentials, Error> {
         let backoff = Backoff::new(self.attempts, self.deadline, Throttle::default());
-        let classify = |error: &Error| match error {
-            error if error.is_permanent(&self.role.source) => Retry::No,
-            error if error.is_throttled() => Retry::Throttled,
-            _ => Retry::Transient,
-        };
+        let classify = |error: &Error| self.classify(error);
         backoff.until_done(|| self.once(), classify).await
+    }
+
+    /// Whether another token, or the same one a moment later, may succeed.
+    fn classify(&self, error: &Error) -> Retry {
+        let transient = match error {
+            Error::AssumeRole { answer } if answer.is_throttled() => return Retry::Throttled,
+            Error::AssumeRole { answer } => answer.is_transient(),
+            Error::RoleRefused { answer, .. } => match answer.code() {
+                // STS asks the CI system for its keys, and does not wait long for them.
+                "IDPCommunicationError" => true,
+                "InvalidIdentityToken" => answer.says("verification key"),
+                "ExpiredTokenException" => self.role.source.is_renewed(),
+                _ => false,
+            },
+            Error::Token(error) => !error.is_permanent(),
+            Error::Unreachable { .. } => true,
+            _ => false,
+        };
+        if transient {
+            Retry::Transient
+        } else {
+            Retry::No
+        }
     }
 
     async fn once(&self) -> Result<Credentials, Error> {
@@ -117,11 +135,12 @@ impl Provider {
         match asked.send().await {
             Ok(output) => self.session(output),
             Err(error) => Err(match Failure::of("STS", &error) {
-                _ if find_source::<Plain>(&error).is_some() => Error::Plain,
+                _ if find_source::<Plain>(&error).is_some() => Error::TokenWithoutTls,
                 Failure::Common(error) => match error {
-                    error::Error::Expired { answer, .. }
-                    | error::Error::Credentials { answer, .. } => self.refused(token, answer),
-                    other => Error::Common(other),
+                    Error::Expired { answer, .. } | Error::Credentials { answer, .. } => {
+                        self.refused(token, answer)
+                    }
+                    other => other,
                 },
                 Failure::Denied(answer) | Failure::Refused(answer) => self.refused(token, answer),
                 Failure::Unreachable(reason) => Error::Unreachable { reason },
@@ -134,18 +153,18 @@ impl Provider {
         if answer.code.is_none()
             || (answer.is_transient() && answer.code() != "IDPCommunicationError")
         {
-            return Error::Service { answer };
+            return Error::AssumeRole { answer };
         }
-        Error::Refused {
+        Error::RoleRefused {
             role: Box::new(self.role.arn.clone()),
             duration: self.role.duration,
-            claims: token.claims().clone(),
+            claims: Box::new(token.claims().clone()),
             answer,
         }
     }
 
     fn session(&self, output: AssumeRoleWithWebIdentityOutput) -> Result<Credentials, Error> {
-        let nonsense = |missing| Error::Nonsense { missing };
+        let nonsense = |missing| Error::IncompleteResponse { missing };
         let user = output
             .assumed_role_user
             .ok_or_else(|| nonsense("AssumedRoleUser"))?;
@@ -154,7 +173,7 @@ impl Provider {
             .parse()
             .map_err(|_| nonsense("the ARN of the session"))?;
         // The role's ARN names the account as well; this is what STS did.
-        allowed(&self.role.allowed_accounts, &arn)?;
+        check_allowed(&self.role.allowed_accounts, &arn)?;
         let session = output.credentials.ok_or_else(|| nonsense("Credentials"))?;
         // What is not in the answer reads as empty, and as the year 1970.
         for (text, name) in [
@@ -174,7 +193,7 @@ impl Provider {
         };
         // The SDK would ask for another one before every request.
         if expires <= SystemTime::now() {
-            return Err(Error::Ended {
+            return Err(Error::SessionEnded {
                 at: session.expiration.to_string(),
             });
         }
@@ -226,20 +245,6 @@ pub fn parse_arn(text: &str) -> Option<Arn> {
     (arn.service == "iam" && arn.region.is_empty() && named).then_some(arn)
 }
 
-/// Fails unless `arn` belongs to one of `accounts`, if any are named.
-///
-/// # Errors
-///
-/// [`Error::Account`] otherwise.
-pub fn allowed(accounts: &[Account], arn: &Arn) -> Result<(), Error> {
-    if accounts.is_empty() || accounts.contains(&arn.account) {
-        return Ok(());
-    }
-    Err(Error::Account {
-        arn: Box::new(arn.clone()),
-    })
-}
-
 impl fmt::Debug for Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Provider")
@@ -257,139 +262,5 @@ impl ProvideCredentials for Provider {
             let session = self.exchange().await;
             session.map_err(CredentialsError::provider_error) as provider::Result
         })
-    }
-}
-
-/// Why there is no session.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The session belongs to an account that was not allowed.
-    #[error("`{arn}` belongs to the account {}, which `--allowed-account` does not name", arn.account)]
-    Account {
-        /// The session, or the key.
-        arn: Box<Arn>,
-    },
-    /// STS does not tell whose the credentials are.
-    #[error("GetCallerIdentity failed: {answer}")]
-    Caller {
-        /// What was said.
-        answer: ErrorResponse,
-    },
-    /// The clock, or something else that is not about the role.
-    #[error(transparent)]
-    Common(error::Error),
-    /// The session is over before it began.
-    #[error("the session that STS gave ended at {at}, by this machine's clock")]
-    Ended {
-        /// When.
-        at: String,
-    },
-    /// The answer lacks something.
-    #[error("STS answered without {missing}")]
-    Nonsense {
-        /// What is not there.
-        missing: &'static str,
-    },
-    /// The identity token would travel in the open.
-    #[error("the identity token would go to STS without TLS")]
-    Plain,
-    /// STS refuses the token.
-    #[error("STS refused to let this job assume `{role}`: {answer}")]
-    Refused {
-        /// The role.
-        role: Box<Arn>,
-        /// How long the session was to last.
-        duration: Duration,
-        /// What the token says.
-        claims: Claims,
-        /// What STS said.
-        answer: ErrorResponse,
-    },
-    /// STS failed, or what answers there is not STS.
-    #[error("AssumeRoleWithWebIdentity failed: {answer}")]
-    Service {
-        /// What was said.
-        answer: ErrorResponse,
-    },
-    /// There is no token.
-    #[error(transparent)]
-    Token(#[from] token_source::Error),
-    /// STS cannot be reached.
-    #[error("cannot reach STS: {reason}")]
-    Unreachable {
-        /// What failed.
-        reason: String,
-    },
-}
-
-impl Error {
-    /// Whether trying again is in vain.
-    fn is_permanent(&self, source: &TokenSource) -> bool {
-        let answer = match self {
-            Self::Unreachable { .. } => return false,
-            Self::Service { answer } => return !answer.is_transient(),
-            Self::Token(error) => return error.is_permanent(),
-            Self::Refused { answer, .. } => answer,
-            _ => return true,
-        };
-        match answer.code() {
-            // STS asks the CI system for its keys, and does not wait long for them.
-            "IDPCommunicationError" => false,
-            "InvalidIdentityToken" => !answer.says("verification key"),
-            "ExpiredTokenException" => !source.is_renewed(),
-            _ => true,
-        }
-    }
-
-    fn is_throttled(&self) -> bool {
-        matches!(self, Self::Service { answer } if answer.is_throttled())
-    }
-}
-
-impl Explain for Error {
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Account { .. } => "account_not_allowed",
-            Self::Common(error) => error.code(),
-            Self::Ended { .. } => "clock_skewed",
-            Self::Plain => "configuration",
-            Self::Refused { .. } => "role_refused",
-            Self::Caller { answer } | Self::Service { answer } if answer.is_throttled() => {
-                "throttled"
-            }
-            Self::Caller { .. } | Self::Nonsense { .. } | Self::Service { .. } => "service_error",
-            Self::Token(error) => error.code(),
-            Self::Unreachable { .. } => "unreachable",
-        }
-    }
-
-    fn help(&self) -> String {
-        match self {
-            Self::Account { arn } => format!(
-                "give the role and the key of the account that you mean, or add `--allowed-account {}`",
-                arn.account
-            ),
-            Self::Common(error) => error.help(),
-            Self::Nonsense { .. } => {
-                "check AWS_ENDPOINT_URL_STS and HTTPS_PROXY: what answers there is not STS".to_owned()
-            }
-            Self::Ended { .. } => "set this machine's clock, for example with `timedatectl set-ntp true`".to_owned(),
-            Self::Plain => {
-                "give STS an `https://` URL; to move S3 alone, set AWS_ENDPOINT_URL_S3 in place of AWS_ENDPOINT_URL".to_owned()
-            }
-            Self::Refused { role, duration, claims, answer } => trust_policy::advice(role, *duration, claims, answer),
-            Self::Caller { answer } | Self::Service { answer } if answer.is_transient() => {
-                "STS failed repeatedly; run it again later, or give it longer with `--timeout`".to_owned()
-            }
-            Self::Caller { .. } | Self::Service { .. } => {
-                "check AWS_ENDPOINT_URL_STS and HTTPS_PROXY: what answers there is not STS".to_owned()
-            }
-            Self::Token(error) => error.help(),
-            Self::Unreachable { reason } if reason.contains("UnknownIssuer") => untrusted_certificate_help(),
-            Self::Unreachable { .. } => {
-                "check the network, HTTPS_PROXY, NO_PROXY and AWS_ENDPOINT_URL_STS; STS is asked in the region of `--region`".to_owned()
-            }
-        }
     }
 }

@@ -6,7 +6,7 @@ use s3lo_core::text::clipped;
 use serde_json::Value;
 
 use crate::aws::arn::Arn;
-use crate::aws::error::ErrorResponse;
+use crate::aws::response::ErrorResponse;
 use crate::identity::jwt::{Audience, Claims};
 use crate::text::quoted;
 

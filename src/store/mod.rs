@@ -9,8 +9,8 @@ pub mod s3;
 
 use async_trait::async_trait;
 
-use crate::aws::error;
-use crate::aws::error::ErrorResponse;
+use crate::aws;
+use crate::aws::response::ErrorResponse;
 
 /// A bucket or a directory.
 #[async_trait]
@@ -110,7 +110,7 @@ pub enum Error {
     },
     /// Credentials, or the clock.
     #[error(transparent)]
-    Common(error::Error),
+    Common(aws::Error),
     /// The caller may not do this.
     #[error("{action} on `{object}` was refused: {answer}")]
     Denied {

@@ -1,7 +1,7 @@
 //! What to do about a key in KMS.
 
 use crate::aws::arn::Arn;
-use crate::aws::error::ErrorResponse;
+use crate::aws::response::ErrorResponse;
 use crate::diagnostic::Explain;
 use crate::key::awskms::signer::Error;
 use crate::key::awskms::uri;

@@ -18,10 +18,13 @@ use s3lo_core::crypto::public;
 use s3lo_core::crypto::public::PublicKey;
 use s3lo_core::text::clipped;
 
+use crate::aws;
+use crate::aws::account::check_allowed;
 use crate::aws::arn::Arn;
 use crate::aws::config::Aws;
-use crate::aws::error::{ErrorResponse, Failure};
-use crate::aws::{error, preconnect, retry, role};
+use crate::aws::error::Failure;
+use crate::aws::response::ErrorResponse;
+use crate::aws::{preconnect, retry};
 use crate::key::awskms::uri;
 use crate::key::awskms::uri::Name;
 use crate::key::{KeyRef, Signature, Signer};
@@ -46,9 +49,9 @@ impl Kms {
     pub fn new(aws: &Aws, reference: &KeyRef, name: &Name) -> Result<Self, crate::key::Error> {
         // What an ARN says of its account is known before anything is asked.
         if let Some(arn) = name.arn() {
-            role::allowed(&aws.allowed_accounts, arn).map_err(|error| crate::key::Error::Kms {
+            check_allowed(&aws.allowed_accounts, arn).map_err(|error| crate::key::Error::Kms {
                 key: reference.clone(),
-                source: Box::new(Error::Common(error::Error::Role(Box::new(error)))),
+                source: Box::new(Error::Common(error)),
             })?;
         }
         let Some(config) = config(&aws.config, aws, name) else {
@@ -116,8 +119,7 @@ impl Kms {
             }
         };
         let arn = self.answered_for(output.key_id())?;
-        role::allowed(&self.aws.allowed_accounts, &arn)
-            .map_err(|error| Error::Common(error::Error::Role(Box::new(error))))?;
+        check_allowed(&self.aws.allowed_accounts, &arn).map_err(Error::Common)?;
         Ok((public_key(&output)?, arn))
     }
 
@@ -325,7 +327,7 @@ impl Waiting {
             }
             Error::NotFound { .. } => true,
             Error::State { answer } => answer.says("reating"),
-            Error::Common(error::Error::Credentials { .. }) => self.fresh_session,
+            Error::Common(aws::Error::Credentials { .. }) => self.fresh_session,
             _ => false,
         };
         if !unseen || self.unseen == 0 {
@@ -383,7 +385,7 @@ pub enum Error {
     },
     /// Credentials, or the clock.
     #[error(transparent)]
-    Common(error::Error),
+    Common(aws::Error),
     /// The caller may not.
     #[error("{action} on `{resource}` in {region} was refused: {answer}")]
     Denied {

@@ -22,7 +22,7 @@ use rustix::io::Errno;
 use s3lo_core::digest::Digest;
 use s3lo_core::manifest;
 
-use crate::aws::error::ErrorResponse;
+use crate::aws::response::ErrorResponse;
 use crate::store::{Error, Listing, Object, Store, Version};
 use crate::tasks::run_blocking;
 

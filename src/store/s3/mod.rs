@@ -25,8 +25,9 @@ use tokio::time::Instant;
 
 use crate::aws::arn::{Account, is_region};
 use crate::aws::config::Aws;
-use crate::aws::error::{ErrorResponse, Failure};
+use crate::aws::error::Failure;
 use crate::aws::preconnect;
+use crate::aws::response::ErrorResponse;
 use crate::aws::retry::{TooManyRequests, unrationed};
 use crate::net::error_chain::innermost;
 use crate::net::retry::{Backoff, Throttle};

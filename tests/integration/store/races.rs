@@ -453,7 +453,7 @@ fn a_store_that_may_not_be_listed_is_signed_in_all_the_same() {
         "list" => Err(store::Error::Denied {
             action: "s3:ListBucket",
             object: key.to_owned(),
-            answer: s3lo::aws::error::ErrorResponse::default(),
+            answer: s3lo::aws::response::ErrorResponse::default(),
         }),
         _ => Ok(()),
     };

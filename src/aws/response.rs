@@ -1,0 +1,108 @@
+//! Error responses of AWS services.
+
+use std::fmt;
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use s3lo_core::text::{clipped, clipped_to};
+
+use crate::net::http::request_id;
+
+/// The error response of an AWS service, word for word.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ErrorResponse {
+    /// The HTTP status.
+    pub status: Option<u16>,
+    /// The service's error code.
+    pub code: Option<String>,
+    /// The service's message.
+    pub message: Option<String>,
+    /// The request's ID.
+    pub request_id: Option<String>,
+}
+
+/// The most characters of a message that are kept: AWS names a principal, an action and a resource in the
+/// messages that matter most.
+const MAX_MESSAGE_LEN: usize = 600;
+
+impl ErrorResponse {
+    /// The response in `error`, if the service sent one.
+    pub fn of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<Self> {
+        let response = error.raw_response()?;
+        Some(Self {
+            status: Some(response.status().as_u16()),
+            code: error.code().map(clipped),
+            message: error
+                .message()
+                .map(|text| clipped_to(text, MAX_MESSAGE_LEN)),
+            request_id: request_id(response).map(clipped),
+        })
+    }
+
+    /// The code, or nothing.
+    pub fn code(&self) -> &str {
+        self.code.as_deref().unwrap_or_default()
+    }
+
+    /// Whether `words` are in the message.
+    pub fn says(&self, words: &str) -> bool {
+        self.message
+            .as_deref()
+            .is_some_and(|message| message.contains(words))
+    }
+
+    /// Whether the same request may succeed a moment later.
+    pub fn is_transient(&self) -> bool {
+        self.is_throttled()
+            || self
+                .status
+                .is_some_and(|status| status >= 500 || status == 408)
+    }
+
+    /// Whether the service asks for patience.
+    pub fn is_throttled(&self) -> bool {
+        // The SDK's own list, as far as these services use it, and R2's status.
+        let codes = [
+            "LimitExceededException",
+            "RequestLimitExceeded",
+            "SlowDown",
+            "Throttling",
+            "ThrottlingException",
+            "TooManyRequestsException",
+        ];
+        codes.contains(&self.code()) || self.status == Some(429)
+    }
+
+    /// Whether the credentials' session is over.
+    pub fn is_expired(&self) -> bool {
+        [
+            "ExpiredToken",
+            "ExpiredTokenException",
+            "TokenRefreshRequired",
+        ]
+        .contains(&self.code())
+    }
+}
+
+impl fmt::Display for ErrorResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let code = self.code.as_deref();
+        let name = match (code, self.status) {
+            (Some(code), Some(status)) => Some(format!("{code} ({status})")),
+            (Some(code), None) => Some(code.to_owned()),
+            (None, Some(status)) => Some(format!("status {status}")),
+            (None, None) => None,
+        };
+        let message = self
+            .message
+            .as_deref()
+            .map(|message| message.trim_end_matches('.').to_owned());
+        let said: Vec<_> = name.into_iter().chain(message).collect();
+        f.write_str(&said.join(": "))?;
+        match &self.request_id {
+            Some(id) => write!(f, " (request ID {id})"),
+            None => Ok(()),
+        }
+    }
+}
