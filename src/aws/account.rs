@@ -6,9 +6,12 @@ use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use tokio::time::Instant;
 
 use crate::aws::arn::{Account, Arn};
 use crate::aws::error::{Error, Failure};
+use crate::aws::retry;
+use crate::net::retry::{Backoff, Throttle};
 
 /// Credentials of allowed accounts alone. STS is asked for their account each time they are fetched: a file
 /// or a process may give others the next time.
@@ -16,15 +19,25 @@ pub(crate) struct AllowedAccounts<P> {
     inner: P,
     anonymous: SdkConfig,
     accounts: Vec<Account>,
+    attempts: u32,
+    deadline: Instant,
 }
 
 impl<P: ProvideCredentials> AllowedAccounts<P> {
     /// Wraps `inner`, and lets through credentials of `accounts`, or of any account if none are named.
-    pub(crate) fn new(inner: P, anonymous: &SdkConfig, accounts: Vec<Account>) -> Self {
+    pub(crate) fn new(
+        inner: P,
+        anonymous: &SdkConfig,
+        accounts: Vec<Account>,
+        attempts: u32,
+        deadline: Instant,
+    ) -> Self {
         Self {
             inner,
             anonymous: anonymous.clone(),
             accounts,
+            attempts,
+            deadline,
         }
     }
 
@@ -33,8 +46,10 @@ impl<P: ProvideCredentials> AllowedAccounts<P> {
         let config = self.anonymous.clone().into_builder();
         let config = config.credentials_provider(provider).build();
         // STS tells without any permission.
-        let asked = aws_sdk_sts::Client::new(&config).get_caller_identity();
-        let caller = match asked.send().await {
+        let sts = aws_sdk_sts::Client::new(&config);
+        let backoff = Backoff::new(self.attempts, self.deadline, Throttle::default());
+        let asked = retry::run(backoff, || sts.get_caller_identity().send());
+        let caller = match asked.await {
             Ok(caller) => caller,
             Err(error) => {
                 return Err(match Failure::of("STS", &error) {

@@ -7,6 +7,7 @@ use aws_config::identity::IdentityCache;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::ProfileFileRegionProvider;
 use aws_config::provider_config::ProviderConfig;
+use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -24,7 +25,7 @@ use crate::identity::ci_system::CiSystem;
 use crate::identity::jwt;
 use crate::identity::token_source::{RelyingParty, TokenSource};
 use crate::mask::Mask;
-use crate::net::retry::ATTEMPTS;
+use crate::net::retry::MAX_ATTEMPTS;
 use crate::net::url::is_url;
 use crate::net::{CONNECT_TIMEOUT, READ_TIMEOUT, ca_bundle, http};
 
@@ -76,6 +77,8 @@ pub struct Aws {
     pub named_region: Option<String>,
     /// The accounts that role and keys may belong to; any, if none are named.
     pub allowed_accounts: Vec<Account>,
+    /// The number of tries of a call.
+    pub attempts: u32,
     /// When to give up.
     pub deadline: Instant,
     role: Option<Provider>,
@@ -140,13 +143,14 @@ impl Aws {
         let anonymous = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .http_client(http.clone())
             .region(region.clone())
-            .retry_config(retry::config(attempts))
+            .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts)
             .no_credentials()
             .identity_cache(IdentityCache::lazy().load_timeout(RENEWAL).build())
             .load()
             .await;
-        let role = role.map(|role| Provider::new(role, &anonymous, http.clone(), options.deadline));
+        let role = role
+            .map(|role| Provider::new(role, &anonymous, http.clone(), attempts, options.deadline));
         let credentials = match &role {
             Some(role) => PrefetchedCredentials::new(role.clone()),
             None => {
@@ -157,7 +161,13 @@ impl Aws {
                     .with_use_dual_stack(anonymous.use_dual_stack());
                 let chain = credentials::chain(&config)?;
                 let accounts = options.allowed_accounts.clone();
-                PrefetchedCredentials::new(AllowedAccounts::new(chain, &anonymous, accounts))
+                PrefetchedCredentials::new(AllowedAccounts::new(
+                    chain,
+                    &anonymous,
+                    accounts,
+                    attempts,
+                    options.deadline,
+                ))
             }
         };
         let config = anonymous
@@ -170,6 +180,7 @@ impl Aws {
             anonymous,
             named_region: named.map(|region| region.to_string()),
             allowed_accounts: options.allowed_accounts,
+            attempts,
             deadline: options.deadline,
             role,
             credentials: Some(credentials),
@@ -178,11 +189,17 @@ impl Aws {
 
     /// With a configuration that brings its own credentials, for programs that use this as a library.
     pub fn with(config: SdkConfig, deadline: Instant) -> Self {
+        let attempts = retry::attempts(&config);
+        let config = config
+            .into_builder()
+            .retry_config(RetryConfig::disabled())
+            .build();
         Self {
             named_region: config.region().map(ToString::to_string),
             anonymous: config.clone(),
             config,
             allowed_accounts: Vec::new(),
+            attempts,
             deadline,
             role: None,
             credentials: None,
@@ -307,7 +324,7 @@ fn role(options: &Options) -> Result<Option<Role>, Error> {
 
 fn attempts() -> Result<u32, environment::Error> {
     match variable("AWS_MAX_ATTEMPTS")? {
-        None => Ok(ATTEMPTS),
+        None => Ok(MAX_ATTEMPTS),
         Some(text) => match text.parse() {
             Ok(attempts) if attempts > 0 => Ok(attempts),
             _ => Err(environment::Error::new(

@@ -10,11 +10,10 @@ use std::time::Duration;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
-use aws_smithy_types::retry::RetryConfig;
 use tokio::time::timeout;
 
-/// After this long a connection would come too late.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The time limit, after which a connection would come too late.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 fn nothing(request: &mut HttpRequest) {
     // The method is one that every HTTP library knows.
@@ -27,7 +26,7 @@ fn nothing(request: &mut HttpRequest) {
 
 fn spawn(request: impl Future + Send + 'static) {
     tokio::spawn(async move {
-        let _ = timeout(PATIENCE, request).await;
+        let _ = timeout(TIMEOUT, request).await;
     });
 }
 
@@ -47,10 +46,7 @@ pub(crate) fn sts(client: &aws_sdk_sts::Client) {
 ///
 /// `config` holds no credentials.
 pub fn s3(config: aws_sdk_s3::config::Builder, bucket: &str) {
-    let config = config
-        .allow_no_auth()
-        .retry_config(RetryConfig::disabled())
-        .build();
+    let config = config.allow_no_auth().build();
     let client = aws_sdk_s3::Client::from_conf(config);
     for _ in 0..2 {
         let request = client.head_bucket().bucket(bucket);
@@ -62,10 +58,7 @@ pub fn s3(config: aws_sdk_s3::config::Builder, bucket: &str) {
 ///
 /// `config` holds no credentials.
 pub fn kms(config: aws_sdk_kms::config::Builder) {
-    let config = config
-        .allow_no_auth()
-        .retry_config(RetryConfig::disabled())
-        .build();
+    let config = config.allow_no_auth().build();
     let client = aws_sdk_kms::Client::from_conf(config);
     let request = client.get_public_key().key_id("-");
     spawn(request.customize().mutate_request(nothing).send());

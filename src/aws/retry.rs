@@ -1,50 +1,83 @@
-//! The part of the retries that the SDK makes itself.
+//! Retries of calls by the SDK, whose own are off: they have an allowance of some thirty for a client, which a
+//! run with a thousand images uses up, and end while a service is still throttling.
+
+use std::fmt;
 
 use aws_config::SdkConfig;
-use aws_smithy_runtime::client::retries::{RetryPartition, TokenBucket};
-use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
-use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::retry::RetryConfig;
 
-use crate::net::retry::{ATTEMPTS, FIRST, LONGEST};
+use crate::aws::response::ErrorResponse;
+use crate::net::error_chain::innermost;
+use crate::net::retry::{Backoff, MAX_ATTEMPTS, Retry};
 
-/// The SDK's retries: pauses of random length, from 100 ms doubling to 5 s.
-pub fn config(attempts: u32) -> RetryConfig {
-    RetryConfig::standard()
-        .with_max_attempts(attempts)
-        .with_initial_backoff(FIRST)
-        .with_max_backoff(LONGEST)
-}
-
-/// Retries without the SDK's allowance of some thirty for a client, which a run with a thousand images
-/// uses up while each of them is entitled to its own.
-pub fn unrationed() -> RetryPartition {
-    RetryPartition::custom("s3lo")
-        .token_bucket(TokenBucket::unlimited())
-        .build()
-}
-
-/// 429: how Cloudflare R2 and other servers of the protocol throttle. The SDK goes by AWS's error
-/// codes, and AWS throttles with 503.
-#[derive(Clone, Copy, Debug)]
-pub struct TooManyRequests;
-
-impl ClassifyRetry for TooManyRequests {
-    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
-        match context.response() {
-            Some(response) if response.status().as_u16() == 429 => RetryAction::throttling_error(),
-            _ => RetryAction::NoActionIndicated,
-        }
-    }
-
-    fn name(&self) -> &'static str {
-        "429 Too Many Requests"
-    }
-}
-
-/// How often `config` tries a call.
-pub fn attempts(config: &SdkConfig) -> u32 {
+/// The number of tries that `config` allows a call.
+pub(crate) fn attempts(config: &SdkConfig) -> u32 {
     config
         .retry_config()
-        .map_or(ATTEMPTS, RetryConfig::max_attempts)
+        .map_or(MAX_ATTEMPTS, RetryConfig::max_attempts)
+}
+
+/// Runs `call` until it succeeds or another try is in vain, by the rules of the SDK.
+///
+/// # Errors
+///
+/// That of the last try.
+pub(crate) async fn run<T, E, F>(
+    backoff: Backoff,
+    call: impl Fn() -> F,
+) -> Result<T, SdkError<E, HttpResponse>>
+where
+    F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let attempt = || {
+        let sent = call();
+        async move { sent.await.map_err(Failed) }
+    };
+    let done = backoff.run(attempt, Failed::classify).await;
+    done.map_err(|Failed(error)| error)
+}
+
+/// A failed try.
+struct Failed<E>(SdkError<E, HttpResponse>);
+
+impl<E: ProvideErrorMetadata> Failed<E> {
+    fn classify(&self) -> Retry {
+        let transient = match (&self.0, ErrorResponse::of(&self.0)) {
+            (SdkError::ServiceError(_), Some(answer)) if answer.is_throttled() => {
+                return Retry::Throttled;
+            }
+            (SdkError::ServiceError(_), Some(answer)) => {
+                matches!(answer.status, Some(500 | 502 | 503 | 504))
+                    || ["InternalError", "RequestTimeout"].contains(&answer.code())
+            }
+            (SdkError::DispatchFailure(failure), _) => {
+                failure.is_timeout() || failure.is_io() || failure.as_other().is_some()
+            }
+            (error, _) => matches!(
+                error,
+                SdkError::ResponseError(_) | SdkError::TimeoutError(_)
+            ),
+        };
+        if transient {
+            Retry::Transient
+        } else {
+            Retry::No
+        }
+    }
+}
+
+impl<E> fmt::Display for Failed<E>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match ErrorResponse::of(&self.0) {
+            Some(answer) => answer.fmt(f),
+            None => f.write_str(&innermost(&self.0)),
+        }
+    }
 }

@@ -15,14 +15,13 @@ use aws_smithy_runtime_api::client::interceptors::Intercept;
 use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextRef;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
-use aws_smithy_types::retry::RetryConfig;
 use tokio::time::Instant;
 
 use crate::aws::account::check_allowed;
 use crate::aws::arn::{Account, Arn};
 use crate::aws::error::{Error, Failure};
+use crate::aws::preconnect;
 use crate::aws::response::ErrorResponse;
-use crate::aws::{preconnect, retry};
 use crate::identity::jwt::IdentityToken;
 use crate::identity::token_source::TokenSource;
 use crate::mask::Mask;
@@ -60,18 +59,22 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// A provider that gives up at `deadline`. STS is asked in the region of `config`.
-    pub fn new(role: Role, config: &SdkConfig, http: SharedHttpClient, deadline: Instant) -> Self {
+    /// A provider that gives up after so many tries, or at `deadline`. STS is asked in the region of `config`.
+    pub(crate) fn new(
+        role: Role,
+        config: &SdkConfig,
+        http: SharedHttpClient,
+        attempts: u32,
+        deadline: Instant,
+    ) -> Self {
         let sts = aws_sdk_sts::config::Builder::from(config)
-            // Each try takes a token of its own, so the SDK must not repeat a request.
-            .retry_config(RetryConfig::disabled())
             .interceptor(Guarded)
             .build();
         Self {
             role,
             sts: aws_sdk_sts::Client::from_conf(sts),
             http,
-            attempts: retry::attempts(config),
+            attempts,
             deadline,
         }
     }
@@ -89,7 +92,7 @@ impl Provider {
     async fn exchange(&self) -> Result<Credentials, Error> {
         let backoff = Backoff::new(self.attempts, self.deadline, Throttle::default());
         let classify = |error: &Error| self.classify(error);
-        backoff.until_done(|| self.once(), classify).await
+        backoff.run(|| self.once(), classify).await
     }
 
     /// Whether another token, or the same one a moment later, may succeed.

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-/// How often a call is tried that fails without being throttled. With the pauses between them, the
-/// tries of one call take some three seconds.
-pub const ATTEMPTS: u32 = 6;
+/// The number of tries of a call that fails without being throttled. With the pauses between them they
+/// take some three seconds.
+pub const MAX_ATTEMPTS: u32 = 6;
 
-/// The first pause is at most this long.
-pub(crate) const FIRST: Duration = Duration::from_millis(100);
+/// The first pause, at most.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
-/// No pause is longer.
-pub(crate) const LONGEST: Duration = Duration::from_secs(5);
+/// The longest pause.
+const MAX_PAUSE: Duration = Duration::from_secs(5);
 
 /// Whether a failed call is worth another try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +27,8 @@ pub enum Retry {
     Throttled,
 }
 
-/// Tries of our own, where the SDK's would not do: the same pauses, and no end to them while a service is
-/// throttling and there is time.
+/// The tries of one call: pauses of random length that double, and no limit to their number while the service
+/// throttles and there is time.
 pub struct Backoff {
     attempts: u32,
     deadline: Instant,
@@ -38,8 +38,8 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// At most `attempts` tries, and no pause that reaches beyond `deadline`. What is known of how hard the
-    /// service throttles is shared by all that have the same `throttle`.
+    /// Allows at most `attempts` tries, and no pause that reaches beyond `deadline`. All calls to one service
+    /// share a `throttle`.
     pub fn new(attempts: u32, deadline: Instant, throttle: Throttle) -> Self {
         Self {
             attempts,
@@ -55,10 +55,10 @@ impl Backoff {
     /// # Errors
     ///
     /// That of the last try.
-    pub async fn until_done<T, E: Display, F: Future<Output = Result<T, E>>>(
+    pub async fn run<T, E: Display, F: Future<Output = Result<T, E>>>(
         mut self,
         mut attempt: impl FnMut() -> F,
-        classify: impl Fn(&E) -> Retry,
+        mut classify: impl FnMut(&E) -> Retry,
     ) -> Result<T, E> {
         loop {
             let error = match self.counted(attempt()).await {
@@ -77,23 +77,18 @@ impl Backoff {
         }
     }
 
-    /// Runs one try, whose requests are told of by its number.
-    pub async fn counted<T, E>(&self, once: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    /// Runs one try, whose number is logged with its requests.
+    async fn counted<T, E>(&self, once: impl Future<Output = Result<T, E>>) -> Result<T, E> {
         let done = TRY.scope(self.tries, once).await;
         if done.is_ok() {
-            self.succeeded();
+            self.throttle.eased();
         }
         done
     }
 
-    /// Takes note that the service is answering.
-    pub fn succeeded(&self) {
-        self.throttle.eased();
-    }
-
-    /// Pauses before the next try. `false` if there is none: the tries are used up, which they never
-    /// are for what is `throttled`, or the time is.
-    pub async fn wait(&mut self, throttled: bool) -> bool {
+    /// Pauses before the next try. `false` if there is none: no time is left, or no try, which does not
+    /// count where the service is throttling.
+    async fn wait(&mut self, throttled: bool) -> bool {
         let Some(pause) = self.pause(throttled, Instant::now()) else {
             return false;
         };
@@ -123,7 +118,9 @@ impl Backoff {
 
 /// The first pause, doubled so many times.
 fn doubled(times: u32) -> Duration {
-    FIRST.saturating_mul(1 << times.min(16)).min(LONGEST)
+    FIRST_PAUSE
+        .saturating_mul(1 << times.min(16))
+        .min(MAX_PAUSE)
 }
 
 /// How hard a service throttles, as all calls to it see it. While some of them succeed, the quota is being
@@ -197,19 +194,19 @@ mod tests {
         let throttle = Throttle::default();
         let mut now = Instant::now();
         for _ in 0..64 {
-            assert_eq!(throttle.tightened(now), FIRST);
+            assert_eq!(throttle.tightened(now), FIRST_PAUSE);
         }
-        now += FIRST;
+        now += FIRST_PAUSE;
         for _ in 0..64 {
-            assert_eq!(throttle.tightened(now), 2 * FIRST);
+            assert_eq!(throttle.tightened(now), 2 * FIRST_PAUSE);
         }
         throttle.eased();
-        assert_eq!(throttle.tightened(now), FIRST);
+        assert_eq!(throttle.tightened(now), FIRST_PAUSE);
         for _ in 0..20 {
-            now += LONGEST;
+            now += MAX_PAUSE;
             throttle.tightened(now);
         }
-        assert_eq!(throttle.tightened(now), LONGEST);
+        assert_eq!(throttle.tightened(now), MAX_PAUSE);
     }
 
     #[test]

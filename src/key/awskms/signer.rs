@@ -12,7 +12,6 @@ use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::{KeyUsageType, MessageType, SigningAlgorithmSpec};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_types::retry::RetryConfig;
 use s3lo_core::crypto::algorithm::{Algorithm, KeyType};
 use s3lo_core::crypto::public;
 use s3lo_core::crypto::public::PublicKey;
@@ -23,12 +22,12 @@ use crate::aws::account::check_allowed;
 use crate::aws::arn::Arn;
 use crate::aws::config::Aws;
 use crate::aws::error::Failure;
+use crate::aws::preconnect;
 use crate::aws::response::ErrorResponse;
-use crate::aws::{preconnect, retry};
 use crate::key::awskms::uri;
 use crate::key::awskms::uri::Name;
 use crate::key::{KeyRef, Signature, Signer};
-use crate::net::retry::{Backoff, Throttle};
+use crate::net::retry::{Backoff, Retry, Throttle};
 
 /// KMS in the region, and under the endpoint, of one key.
 #[derive(Clone)]
@@ -60,8 +59,6 @@ impl Kms {
                 source: Box::new(Error::NoRegion),
             });
         };
-        // Tried again by `Waiting`, which knows more of what is worth it.
-        let config = config.retry_config(RetryConfig::disabled());
         Ok(Self {
             aws: aws.clone(),
             reference: reference.clone(),
@@ -105,22 +102,35 @@ impl Kms {
     }
 
     async fn public_key(&self) -> Result<(PublicKey, Arn), Error> {
-        let mut waiting = Waiting::new(self);
-        let output = loop {
-            let asked = self.client.get_public_key().key_id(self.name.id());
-            match waiting.backoff.counted(asked.send()).await {
-                Ok(output) => break output,
-                Err(error) => {
-                    let error = self.failed("kms:GetPublicKey", self.name.id(), &error);
-                    if !waiting.for_another_try(&error).await {
-                        return Err(error);
-                    }
-                }
-            }
-        };
+        let id = self.name.id();
+        let call = || self.client.get_public_key().key_id(id).send();
+        let output = self.call("kms:GetPublicKey", id, call).await?;
         let arn = self.answered_for(output.key_id())?;
         check_allowed(&self.aws.allowed_accounts, &arn).map_err(Error::Common)?;
         Ok((public_key(&output)?, arn))
+    }
+
+    /// Runs a call to `action` on `key` until it succeeds or another try is in vain.
+    async fn call<T, E, F>(
+        &self,
+        action: &'static str,
+        key: &str,
+        call: impl Fn() -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let backoff = Backoff::new(self.aws.attempts, self.aws.deadline, self.throttle.clone());
+        let mut retry = KmsRetry {
+            inconsistent: MAX_INCONSISTENT,
+            fresh_session: self.aws.assumes_a_role(),
+        };
+        let attempt = || {
+            let sent = call();
+            async move { sent.await.map_err(|error| self.failed(action, key, &error)) }
+        };
+        backoff.run(attempt, |error| retry.classify(error)).await
     }
 
     /// The key that an answer is for, if it can be the one that was asked for.
@@ -261,27 +271,14 @@ impl KmsSigner {
             Some(hash) => (MessageType::Digest, hash.digest(payload)),
             None => (MessageType::Raw, payload.to_vec()),
         };
-        let mut waiting = Waiting::new(&self.kms);
-        let output = loop {
-            let asked = self
-                .kms
-                .client
-                .sign()
-                .key_id(self.kms.name.id())
-                .message_type(kind.clone())
+        let call = || {
+            let sign = self.kms.client.sign().key_id(self.kms.name.id());
+            sign.message_type(kind.clone())
                 .message(Blob::new(message.clone()))
-                .signing_algorithm(SigningAlgorithmSpec::from(kms_name(algorithm)));
-            match waiting.backoff.counted(asked.send()).await {
-                Ok(output) => break output,
-                Err(error) => {
-                    let key = self.arn.as_str();
-                    let error = self.kms.failed("kms:Sign", key, &error);
-                    if !waiting.for_another_try(&error).await {
-                        return Err(error);
-                    }
-                }
-            }
+                .signing_algorithm(SigningAlgorithmSpec::from(kms_name(algorithm)))
+                .send()
         };
+        let output = self.kms.call("kms:Sign", self.arn.as_str(), call).await?;
         let by = self.kms.answered_for(output.key_id())?;
         if by != self.arn {
             return Err(Error::Repointed {
@@ -300,49 +297,33 @@ impl KmsSigner {
     }
 }
 
-/// Which errors are worth another try: those that pass, throttling for as long as the run may take, and for
-/// a moment what was made just now. KMS and IAM show what is new with a delay
+/// The number of tries that follow on errors of a KMS that does not show yet what was made just now.
+const MAX_INCONSISTENT: u32 = 2;
+
+/// Which errors are worth another try: transient ones, and for a moment those about a new key or session. KMS
+/// and IAM show what is new with a delay
 /// ([eventual consistency](https://docs.aws.amazon.com/kms/latest/developerguide/accessing-kms.html#programming-eventual-consistency)).
-struct Waiting {
-    backoff: Backoff,
-    unseen: u32,
+struct KmsRetry {
+    inconsistent: u32,
     fresh_session: bool,
 }
 
-impl Waiting {
-    fn new(kms: &Kms) -> Self {
-        let attempts = retry::attempts(&kms.aws.config);
-        Self {
-            backoff: Backoff::new(attempts, kms.aws.deadline, kms.throttle.clone()),
-            unseen: 2,
-            fresh_session: kms.aws.assumes_a_role(),
-        }
-    }
-
-    async fn for_another_try(&mut self, error: &Error) -> bool {
-        let unseen = match error {
-            Error::Unreachable { .. } => return self.again(false, error).await,
-            Error::Service { answer, .. } if answer.is_transient() => {
-                return self.again(answer.is_throttled(), error).await;
-            }
+impl KmsRetry {
+    fn classify(&mut self, error: &Error) -> Retry {
+        let may_be_new = match error {
+            Error::Unreachable { .. } => return Retry::Transient,
+            Error::Service { answer, .. } if answer.is_throttled() => return Retry::Throttled,
+            Error::Service { answer, .. } if answer.is_transient() => return Retry::Transient,
             Error::NotFound { .. } => true,
             Error::State { answer } => answer.says("reating"),
             Error::Common(aws::Error::Credentials { .. }) => self.fresh_session,
             _ => false,
         };
-        if !unseen || self.unseen == 0 {
-            return false;
+        if !may_be_new || self.inconsistent == 0 {
+            return Retry::No;
         }
-        self.unseen = self.unseen.saturating_sub(1);
-        self.again(false, error).await
-    }
-
-    async fn again(&mut self, throttled: bool, error: &Error) -> bool {
-        let again = self.backoff.wait(throttled).await;
-        if again {
-            tracing::debug!("{error}; trying again");
-        }
-        again
+        self.inconsistent = self.inconsistent.saturating_sub(1);
+        Retry::Transient
     }
 }
 

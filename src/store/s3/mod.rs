@@ -10,7 +10,6 @@
 //!   ([aws-sdk-rust#1052](https://github.com/awslabs/aws-sdk-rust/issues/1052)).
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_config::{Region, SdkConfig};
@@ -28,13 +27,13 @@ use crate::aws::config::Aws;
 use crate::aws::error::Failure;
 use crate::aws::preconnect;
 use crate::aws::response::ErrorResponse;
-use crate::aws::retry::{TooManyRequests, unrationed};
+use crate::aws::retry;
 use crate::net::error_chain::innermost;
-use crate::net::retry::{Backoff, Throttle};
+use crate::net::retry::{Backoff, Retry, Throttle};
 use crate::store::{Error, Listing, Object, Store, Version};
 
-/// How often a body that breaks off is asked for again. The SDK retries answers, not bodies.
-const BODY_ATTEMPTS: u32 = 4;
+/// The number of tries of an object whose body breaks off.
+const MAX_BODY_ATTEMPTS: u32 = 4;
 
 /// A bucket.
 pub struct S3Store {
@@ -45,6 +44,7 @@ pub struct S3Store {
     client: Mutex<Client>,
     /// To open connections with, before there are credentials.
     anonymous: Builder,
+    attempts: u32,
     deadline: Instant,
     throttle: Throttle,
 }
@@ -55,14 +55,13 @@ impl S3Store {
     /// the `owner`, and S3 refuses if the bucket belongs to somebody else
     /// ([bucket owner condition](https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html)).
     pub fn new(aws: &Aws, bucket: &str, endpoint: Option<&str>, owner: Option<&Account>) -> Self {
-        let config = builder(&aws.config, endpoint)
-            .retry_classifier(TooManyRequests)
-            .retry_partition(unrationed());
+        let config = builder(&aws.config, endpoint);
         Self {
             bucket: bucket.to_owned(),
             owner: owner.map(ToString::to_string),
             client: Mutex::new(Client::from_conf(config.build())),
             anonymous: builder(&aws.anonymous, endpoint),
+            attempts: aws.attempts,
             deadline: aws.deadline,
             throttle: Throttle::default(),
         }
@@ -76,27 +75,17 @@ impl S3Store {
             .clone()
     }
 
-    /// Runs `call`, again while S3 throttles and there is time, and once more if the first answer names
-    /// another region for the bucket.
+    /// Runs `call` until it succeeds or another try is in vain.
     async fn ask<T, E, F>(&self, call: impl Fn(Client) -> F) -> Result<T, SdkError<E, HttpResponse>>
     where
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-        E: ProvideErrorMetadata,
+        E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        // The SDK has its six tries in each of these.
-        let mut backoff = Backoff::new(1, self.deadline, self.throttle.clone());
-        loop {
-            let done = self.ask_in_region(&call).await;
-            let throttled = done.as_ref().err().and_then(ErrorResponse::of);
-            if done.is_ok() {
-                backoff.succeeded();
-            }
-            if !throttled.is_some_and(|answer| answer.is_throttled()) || !backoff.wait(true).await {
-                return done;
-            }
-        }
+        let backoff = Backoff::new(self.attempts, self.deadline, self.throttle.clone());
+        retry::run(backoff, || self.ask_in_region(&call)).await
     }
 
+    /// Runs `call`, and once more if the answer names another region for the bucket.
     async fn ask_in_region<T, E, F>(
         &self,
         call: impl Fn(Client) -> F,
@@ -132,31 +121,37 @@ impl S3Store {
         limit: u64,
         unless: Option<&Version>,
     ) -> Result<Option<Object>, Error> {
-        let mut attempt: u32 = 1;
-        loop {
-            let answer = self
-                .ask(|client| {
-                    client
-                        .get_object()
-                        .bucket(&self.bucket)
-                        .key(key)
-                        .set_expected_bucket_owner(self.owner.clone())
-                        .set_if_none_match(unless.map(|version| version.0.clone()))
-                        .send()
-                })
-                .await;
-            let output = match answer {
-                Err(error) if unless.is_some() && status(&error) == Some(304) => return Ok(None),
-                other => other.map_err(|error| self.failed("s3:GetObject", key, &error))?,
-            };
-            match self.collect(key, limit, output).await {
-                Err(Error::Unreachable { reason, .. }) if attempt < BODY_ATTEMPTS => {
-                    tracing::debug!(key, attempt, reason, "the answer broke off");
-                    tokio::time::sleep(Duration::from_millis(100 << attempt)).await;
-                    attempt = attempt.saturating_add(1);
-                }
-                other => return other.map(Some),
-            }
+        let bodies = Backoff::new(MAX_BODY_ATTEMPTS, self.deadline, Throttle::default());
+        let classify = |error: &Error| match error {
+            Error::Unreachable { .. } => Retry::Transient,
+            _ => Retry::No,
+        };
+        let attempt = || self.get_once(key, limit, unless);
+        bodies.run(attempt, classify).await?
+    }
+
+    /// Gets an object: the inner error is that of the call, which had its tries, the outer one that of the body.
+    async fn get_once(
+        &self,
+        key: &str,
+        limit: u64,
+        unless: Option<&Version>,
+    ) -> Result<Result<Option<Object>, Error>, Error> {
+        let answer = self
+            .ask(|client| {
+                client
+                    .get_object()
+                    .bucket(&self.bucket)
+                    .key(key)
+                    .set_expected_bucket_owner(self.owner.clone())
+                    .set_if_none_match(unless.map(|version| version.0.clone()))
+                    .send()
+            })
+            .await;
+        match answer {
+            Ok(output) => Ok(Ok(Some(self.collect(key, limit, output).await?))),
+            Err(error) if unless.is_some() && status(&error) == Some(304) => Ok(Ok(None)),
+            Err(error) => Ok(Err(self.failed("s3:GetObject", key, &error))),
         }
     }
 

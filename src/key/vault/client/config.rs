@@ -127,7 +127,7 @@ impl Settings {
                 .ok_or_else(|| environment::Error::new(&name, text, "a time such as `60s`"))?,
         };
         let attempts = match variables.of("MAX_RETRIES")? {
-            None => retry::ATTEMPTS,
+            None => retry::MAX_ATTEMPTS,
             Some((name, text)) => match text.parse::<u32>() {
                 Ok(retries) => retries.saturating_add(1),
                 Err(_) => Err(environment::Error::new(&name, text, "a number"))?,

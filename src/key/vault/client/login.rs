@@ -155,7 +155,7 @@ impl Credentials {
     pub(crate) async fn log_in(&self, connection: &Connection) -> Result<Held, Error> {
         // An identity token lives for minutes: each try takes a new one, where there are new ones.
         let once = || self.once(connection);
-        connection.backoff().until_done(once, Error::retry).await
+        connection.backoff().run(once, Error::retry).await
     }
 
     async fn once(&self, connection: &Connection) -> Result<Held, Error> {

@@ -114,7 +114,7 @@ impl Vault {
         let held = self.login.clone().await?;
         let connection = &self.connection;
         let once = || connection.with_token(endpoint, capability, &held);
-        connection.backoff().until_done(once, Error::retry).await
+        connection.backoff().run(once, Error::retry).await
     }
 
     /// What whoever runs this should know of the connection.
@@ -153,7 +153,7 @@ impl Vault {
         let backoff = Backoff::new(connection.attempts, until, Throttle::default());
         let endpoint = RevokeTokenSelfRequest {};
         let once = || connection.with_token(&endpoint, "update", &held);
-        match backoff.until_done(once, Error::retry).await {
+        match backoff.run(once, Error::retry).await {
             // Or it is revoked, by a try whose answer was lost, or has ended by itself.
             Ok(_) | Err(Error::Token { .. }) => Ok(()),
             Err(error) => Err(error.to_string()),
