@@ -19,6 +19,7 @@ use crate::identity::token_source;
 use crate::net::ca_bundle;
 use crate::net::ca_bundle::untrusted_certificate_help;
 use crate::net::error_chain::{find_source, innermost};
+use crate::net::unreachable::{TlsFailure, Unreachable};
 
 /// The reason why AWS cannot be called, whatever the call is for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -94,7 +95,7 @@ pub enum Error {
     #[error("the identity token would go to STS without TLS")]
     TokenWithoutTls,
     #[error("cannot reach STS: {reason}")]
-    Unreachable { reason: String },
+    Unreachable { reason: Unreachable },
     #[error(transparent)]
     Variable(#[from] environment::Error),
 }
@@ -182,7 +183,7 @@ impl Explain for Error {
             Self::TokenWithoutTls => {
                 "give STS an `https://` URL; to move S3 alone, set AWS_ENDPOINT_URL_S3 in place of AWS_ENDPOINT_URL".to_owned()
             }
-            Self::Unreachable { reason } if reason.contains("UnknownIssuer") => untrusted_certificate_help(),
+            Self::Unreachable { reason } if reason.tls == Some(TlsFailure::UnknownIssuer) => untrusted_certificate_help(),
             Self::Unreachable { .. } => {
                 "check the network, HTTPS_PROXY, NO_PROXY and AWS_ENDPOINT_URL_STS; STS is asked in the region of `--region`".to_owned()
             }
@@ -201,7 +202,7 @@ pub enum Failure {
     /// An error response whose meaning depends on the service.
     Refused(ErrorResponse),
     /// No response, or none that can be read; the reason.
-    Unreachable(String),
+    Unreachable(Unreachable),
 }
 
 impl Failure {
@@ -213,10 +214,8 @@ impl Failure {
         let answer = match (error, ErrorResponse::of(error)) {
             // What arrived was not what the service writes, whatever its status says.
             (SdkError::ResponseError(_), Some(_)) => {
-                return Self::Unreachable(format!(
-                    "its answer cannot be read: {}",
-                    innermost(error)
-                ));
+                let reason = format!("its answer cannot be read: {}", innermost(error));
+                return Self::Unreachable(reason.into());
             }
             (_, answer) => answer,
         };
@@ -234,7 +233,7 @@ impl Failure {
                     reason if reason.starts_with("Invalid Configuration") => {
                         Self::Common(Error::Configuration { service, reason })
                     }
-                    reason => Self::Unreachable(reason),
+                    _ => Self::Unreachable(Unreachable::from_error(error)),
                 },
             };
         };

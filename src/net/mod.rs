@@ -6,6 +6,7 @@ pub mod ca_bundle;
 pub(crate) mod error_chain;
 pub(crate) mod http;
 pub mod retry;
+pub mod unreachable;
 pub(crate) mod url;
 
 /// The time limit for opening a connection.

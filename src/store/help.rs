@@ -1,6 +1,8 @@
 //! What to do about a store that refuses or fails.
 
 use crate::diagnostic::Explain;
+use crate::net::ca_bundle::untrusted_certificate_help;
+use crate::net::unreachable::TlsFailure;
 use crate::store::Error;
 use crate::text::quoted;
 
@@ -48,7 +50,7 @@ impl Explain for Error {
             Self::Symlink { .. } => {
                 "replace the link by the directory or file itself; a store may only be linked to at its root".to_owned()
             }
-            Self::Unreachable { reason, .. } if reason.contains("UnknownIssuer") => crate::net::ca_bundle::untrusted_certificate_help(),
+            Self::Unreachable { reason, .. } if reason.tls == Some(TlsFailure::UnknownIssuer) => untrusted_certificate_help(),
             Self::Unreachable { .. } => {
                 "check the network, HTTPS_PROXY and NO_PROXY, and the URL if you gave `--endpoint`".to_owned()
             }

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 
 use crate::aws;
 use crate::aws::response::ErrorResponse;
+use crate::net::unreachable::Unreachable;
 
 /// A bucket or a directory.
 #[async_trait]
@@ -201,7 +202,7 @@ pub enum Error {
         /// The object.
         object: String,
         /// What failed.
-        reason: String,
+        reason: Unreachable,
     },
     /// The bucket lies in another region, and the answer did not lead to it.
     #[error("the bucket `{bucket}` is not in the region {region}: {answer}")]

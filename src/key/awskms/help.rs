@@ -6,6 +6,8 @@ use crate::diagnostic::Explain;
 use crate::key::awskms::signer::Error;
 use crate::key::awskms::uri;
 use crate::key::{KeyRef, Source};
+use crate::net::ca_bundle::untrusted_certificate_help;
+use crate::net::unreachable::TlsFailure;
 use crate::text::quoted;
 
 impl Explain for uri::Error {
@@ -79,7 +81,7 @@ pub(crate) fn help(key: &KeyRef, error: &Error) -> String {
             _ if answer.says("import") => "import its key material, or sign with another key".to_owned(),
             _ => format!("look at its state: `aws kms describe-key {}`", named(answer)),
         },
-        Error::Unreachable { reason, .. } if reason.contains("UnknownIssuer") => crate::net::ca_bundle::untrusted_certificate_help(),
+        Error::Unreachable { reason, .. } if reason.tls == Some(TlsFailure::UnknownIssuer) => untrusted_certificate_help(),
         Error::Unreachable { .. } => "check the network, HTTPS_PROXY, NO_PROXY and AWS_ENDPOINT_URL_KMS; a closed network needs a VPC endpoint for KMS".to_owned(),
     }
 }

@@ -28,6 +28,7 @@ use crate::key::awskms::uri;
 use crate::key::awskms::uri::Name;
 use crate::key::{KeyRef, Signature, Signer};
 use crate::net::retry::{Backoff, Retry, Throttle};
+use crate::net::unreachable::Unreachable;
 
 /// KMS in the region, and under the endpoint, of one key.
 #[derive(Clone)]
@@ -450,7 +451,7 @@ pub enum Error {
         /// The region.
         region: String,
         /// What failed.
-        reason: String,
+        reason: Unreachable,
     },
     /// A key type that is not in the table.
     #[error("keys of the type {} are not supported", spec.escape_debug())]

@@ -171,7 +171,7 @@ impl S3Store {
         while let Some(chunk) = body.next().await {
             let chunk = chunk.map_err(|error| Error::Unreachable {
                 object: self.locate(key),
-                reason: format!("the answer broke off: {}", innermost(&error)),
+                reason: format!("the answer broke off: {}", innermost(&error)).into(),
             })?;
             if chunk.len() > most.saturating_sub(bytes.len()) {
                 return Err(Error::Oversized {

@@ -6,6 +6,7 @@ use crate::key::vault::client::address::Server;
 use crate::key::vault::client::login::Method;
 use crate::key::vault::client::response::Answer;
 use crate::net::retry::Retry;
+use crate::net::unreachable::Unreachable;
 
 /// Why a call failed. No error holds a token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -117,7 +118,7 @@ pub enum Error {
         /// The server.
         server: Server,
         /// What happened.
-        reason: String,
+        reason: Unreachable,
     },
 }
 

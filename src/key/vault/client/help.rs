@@ -11,6 +11,7 @@ use crate::key::vault::client::error::Error;
 use crate::key::vault::client::login::Method;
 use crate::key::vault::client::response::Answer;
 use crate::key::vault::client::{config, tls};
+use crate::net::unreachable::TlsFailure;
 use crate::text::quoted;
 
 impl Explain for Error {
@@ -97,7 +98,7 @@ impl Explain for Error {
                 server.address
             ),
             Self::Token { server, place, .. } => token(server.service, place),
-            Self::Unreachable { reason, .. } => unreachable(reason),
+            Self::Unreachable { reason, .. } => unreachable(reason.tls).to_owned(),
         }
     }
 }
@@ -139,22 +140,22 @@ fn denied(service: Service, capability: &str, path: &str) -> String {
     )
 }
 
-/// What to do by the words of the TLS library, and of the network.
-fn unreachable(reason: &str) -> String {
-    let says = |words: &str| reason.contains(words);
-    if says("not valid for name") {
-        "name the server as its certificate does".to_owned()
-    } else if says("CaUsedAsEndEntity") {
-        "its certificate is that of an authority, which no server may show: give it one with `basicConstraints=CA:FALSE`".to_owned()
-    } else if says("invalid peer certificate") {
-        "trust the authority of its certificate: VAULT_CACERT=FILE, or VAULT_CAPATH=FOLDER"
-            .to_owned()
-    } else if says("CertificateRequired") || says("UnknownCA") || says("BadCertificate") {
-        "show a certificate that the server trusts: VAULT_CLIENT_CERT=FILE and VAULT_CLIENT_KEY=FILE".to_owned()
-    } else if says("corrupt message") {
-        "the server speaks without TLS there: check its port, or name it by its `http://` address in VAULT_ADDR or `--vault-address`".to_owned()
-    } else {
-        "check the address, the network, HTTPS_PROXY and NO_PROXY".to_owned()
+fn unreachable(tls: Option<TlsFailure>) -> &'static str {
+    match tls {
+        Some(TlsFailure::OtherName) => "name the server as its certificate does",
+        Some(TlsFailure::CaCertificate) => {
+            "its certificate is that of an authority, which no server may show: give it one with `basicConstraints=CA:FALSE`"
+        }
+        Some(TlsFailure::InvalidCertificate | TlsFailure::UnknownIssuer) => {
+            "trust the authority of its certificate: VAULT_CACERT=FILE, or VAULT_CAPATH=FOLDER"
+        }
+        Some(TlsFailure::ClientCertificate) => {
+            "show a certificate that the server trusts: VAULT_CLIENT_CERT=FILE and VAULT_CLIENT_KEY=FILE"
+        }
+        Some(TlsFailure::NotTls) => {
+            "the server speaks without TLS there: check its port, or name it by its `http://` address in VAULT_ADDR or `--vault-address`"
+        }
+        None => "check the address, the network, HTTPS_PROXY and NO_PROXY",
     }
 }
 

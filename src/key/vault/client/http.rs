@@ -11,6 +11,7 @@ use crate::key::vault::client::address::Address;
 use crate::key::vault::client::response::shown;
 use crate::key::vault::client::tls::Trust;
 use crate::net::error_chain::innermost;
+use crate::net::unreachable::Unreachable;
 use crate::net::{CONNECT_TIMEOUT, retry};
 
 /// The largest answer that is read, in bytes: a key has some 1,000 bytes for each version of it.
@@ -66,7 +67,7 @@ pub(crate) enum Broken {
     /// More than is read.
     Oversized,
     /// No answer, or none to its end; what happened.
-    Unreachable(String),
+    Unreachable(Unreachable),
 }
 
 /// Sends one request, and reads its answer.
@@ -125,9 +126,13 @@ async fn receive(client: &Client, request: Request, secrets: &[&str]) -> Result<
     })
 }
 
-fn reason(error: &reqwest::Error, secrets: &[&str]) -> String {
+fn reason(error: &reqwest::Error, secrets: &[&str]) -> Unreachable {
     if error.is_timeout() && !error.is_connect() {
-        return "no answer in time".to_owned();
+        return "no answer in time".to_owned().into();
     }
-    shown(&innermost(error), secrets)
+    let unreachable = Unreachable::from_error(error);
+    Unreachable {
+        reason: shown(&unreachable.reason, secrets),
+        ..unreachable
+    }
 }

@@ -170,7 +170,7 @@ impl Connection {
     pub(crate) fn request(&self, endpoint: &impl Endpoint) -> Result<Request, Error> {
         let unusable = |reason: String| Error::Unreachable {
             server: self.server.clone(),
-            reason,
+            reason: reason.into(),
         };
         let made = endpoint.request(&self.server.address.to_string());
         let made = made.map_err(|error| unusable(error.to_string()))?;
