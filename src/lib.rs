@@ -42,6 +42,7 @@
 
 mod atomic_file;
 pub mod aws;
+mod bounded_file;
 pub mod ci;
 pub mod cli;
 pub mod diagnostic;

@@ -24,7 +24,7 @@ impl IdentityToken {
         let trimmed = text.expose_secret().trim();
         let [_, claims, _] = <[&str; 3]>::try_from(trimmed.split('.').collect::<Vec<_>>()).ok()?;
         let compact = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-        if trimmed.len() > MOST || !trimmed.bytes().all(compact) {
+        if trimmed.len() > MAX_LEN || !trimmed.bytes().all(compact) {
             return None;
         }
         let json = BASE64_URL_SAFE_NO_PAD.decode(claims).ok()?;
@@ -100,7 +100,7 @@ impl fmt::Display for Audience {
 }
 
 /// The longest token that STS takes, in bytes.
-pub(crate) const MOST: usize = 20_000;
+pub(crate) const MAX_LEN: usize = 20_000;
 
 #[cfg(test)]
 mod tests {
@@ -118,7 +118,7 @@ mod tests {
                 "{text}"
             );
         }
-        let long = format!("h.{claims}.{}", "s".repeat(MOST));
+        let long = format!("h.{claims}.{}", "s".repeat(MAX_LEN));
         assert!(IdentityToken::new(SecretString::from(long)).is_none());
     }
 }

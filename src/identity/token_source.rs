@@ -3,7 +3,6 @@
 //! It is a secret for as long as it lives. It stays in memory, and of its contents only what a trust
 //! policy compares is ever shown.
 
-use std::io::Read as _;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
@@ -21,11 +20,12 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 use tokio::time::timeout;
 
+use crate::bounded_file;
 use crate::diagnostic::Explain;
 use crate::environment;
 use crate::environment::variable;
 use crate::identity::ci_system::CiSystem;
-use crate::identity::jwt::{IdentityToken, MOST};
+use crate::identity::jwt::{IdentityToken, MAX_LEN};
 use crate::net::error_chain::innermost;
 use crate::net::url::{is_guarded, origin};
 use crate::net::{CONNECT_TIMEOUT, READ_TIMEOUT};
@@ -135,22 +135,31 @@ impl std::fmt::Display for TokenSource {
     }
 }
 
-/// How long one request for a token may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// The time limit of a request for a token.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The largest file of a token, in bytes: the token, and whitespace around it.
+const MAX_FILE_LEN: u64 = 64 * 1024;
 
 fn from_file(path: &str) -> Result<SecretString, Error> {
     let unreadable = |reason: String| Error::Unreadable {
         path: shown_path(path).to_owned(),
         reason,
     };
-    let file = std::fs::File::open(path).map_err(|error| unreadable(error.to_string()))?;
-    // All at once: a growing buffer would leave copies behind.
-    let mut text = String::with_capacity(MOST.saturating_add(2));
-    let most = u64::try_from(MOST).unwrap_or(u64::MAX);
-    file.take(most.saturating_add(1))
-        .read_to_string(&mut text)
-        .map_err(|error| unreadable(error.to_string()))?;
-    Ok(SecretString::from(text))
+    match bounded_file::read(path, MAX_FILE_LEN) {
+        Ok(bytes) => match std::str::from_utf8(&bytes) {
+            Ok(text) => Ok(SecretString::from(text)),
+            Err(_) => Err(unreadable("stream did not contain valid UTF-8".to_owned())),
+        },
+        Err(bounded_file::Error::Oversized { .. }) => Err(Error::NotAToken {
+            place: TokenSource::File(path.to_owned()).to_string(),
+        }),
+        Err(bounded_file::Error::NotAFile { directory: true }) => {
+            let error = std::io::Error::from(rustix::io::Errno::ISDIR);
+            Err(unreadable(error.to_string()))
+        }
+        Err(error) => Err(unreadable(error.to_string())),
+    }
 }
 
 /// [Buildkite's command](https://buildkite.com/docs/agent/v3/cli-oidc). The agent has credentials of
@@ -166,7 +175,7 @@ async fn from_agent(audience: &str) -> Result<SecretString, Error> {
         .args(["--lifetime", "300"])
         .stdin(Stdio::null())
         .kill_on_drop(true);
-    let output = match timeout(PATIENCE, bounded_output(agent)).await {
+    let output = match timeout(REQUEST_TIMEOUT, bounded_output(agent)).await {
         Err(_) => return Err(failed("it did not answer in time".to_owned())),
         // It cannot be started, and will not be a moment later.
         Ok(Err(error)) => {
@@ -177,7 +186,7 @@ async fn from_agent(audience: &str) -> Result<SecretString, Error> {
         }
         Ok(Ok(output)) => output,
     };
-    if output.stdout.len() > MOST {
+    if output.stdout.len() > MAX_LEN {
         return Err(Error::Agent {
             reason: "it answered with more than a token".to_owned(),
             permanent: true,
@@ -200,11 +209,11 @@ async fn bounded_output(mut command: Command) -> std::io::Result<Output> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
-    let most = u64::try_from(MOST).unwrap_or(u64::MAX).saturating_add(1);
+    let most = u64::try_from(MAX_LEN).unwrap_or(u64::MAX).saturating_add(1);
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     // A pipe that is closed behind its start ends whoever floods it.
     let start = async move {
-        let mut start = Vec::with_capacity(MOST);
+        let mut start = Vec::with_capacity(MAX_LEN);
         if let Some(stdout) = stdout {
             stdout.take(most).read_to_end(&mut start).await?;
         }
@@ -250,7 +259,7 @@ async fn from_github(
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(READ_TIMEOUT)
-        .operation_timeout(PATIENCE)
+        .operation_timeout(REQUEST_TIMEOUT)
         .build();
     let operation = Operation::builder()
         .service_name("GitHub")

@@ -2,12 +2,10 @@
 //! variable ([aws-sdk-rust#1362](https://github.com/awslabs/aws-sdk-rust/issues/1362)), and its HTTP
 //! client would panic on what is no certificate.
 
-use std::io::Read as _;
-
 use pem::Pem;
 use rustls_pki_types::CertificateDer;
-use zeroize::Zeroizing;
 
+use crate::bounded_file;
 use crate::diagnostic::Explain;
 use crate::environment;
 use crate::environment::variable;
@@ -29,7 +27,8 @@ impl Bundle {
             path: shown_path(path).to_owned(),
             reason,
         };
-        let text = read_file(path).map_err(unusable)?;
+        let text = bounded_file::read(path, MAX_LEN);
+        let text = text.map_err(|error| unusable(error.to_string()))?;
         Self::parse(variable, path, &text)
     }
 
@@ -88,33 +87,10 @@ pub(crate) fn from_environment() -> Result<Option<Bundle>, Error> {
     }
 }
 
-/// A regular file of a bounded size. It may hold a private key.
-///
-/// # Errors
-///
-/// What is wrong with it.
-pub(crate) fn read_file(path: &str) -> Result<Zeroizing<Vec<u8>>, String> {
-    let regular = std::fs::metadata(path).map(|file| file.is_file());
-    match regular {
-        Ok(true) => {}
-        // A pipe that nobody writes to would hold up the run for ever.
-        Ok(false) => return Err("it is not a regular file".to_owned()),
-        Err(error) => return Err(error.to_string()),
-    }
-    let mut text = Zeroizing::new(Vec::new());
-    std::fs::File::open(path)
-        .and_then(|file| file.take(MOST.saturating_add(1)).read_to_end(&mut text))
-        .map_err(|error| error.to_string())?;
-    if u64::try_from(text.len()).is_ok_and(|length| length > MOST) {
-        return Err(format!("it is larger than {MOST} bytes"));
-    }
-    Ok(text)
-}
-
 const VARIABLE: &str = "AWS_CA_BUNDLE";
 
-/// Four times what all public authorities together take, in bytes.
-const MOST: u64 = 1024 * 1024;
+/// The largest file of certificates, in bytes: four times what all public authorities take.
+pub(crate) const MAX_LEN: u64 = 1024 * 1024;
 
 /// Why the bundle cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,6 +1,6 @@
 //! Keys that are PEM: in a file, or in an environment variable.
 
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::ffi::OsStringExt as _;
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use s3lo_core::crypto::{cosign, pem, private};
 use secrecy::SecretSlice;
 use zeroize::Zeroizing;
 
+use crate::bounded_file;
 use crate::key::{Error, KeyRef, Signature, Signer, Source};
 use crate::tasks::run_blocking;
 
@@ -144,35 +145,31 @@ fn unseal(key: &KeyRef, sealed: KeyFile, passwords: &Passwords) -> Result<Privat
 }
 
 fn read(key: &KeyRef) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let oversized = || Error::Oversized { key: key.clone() };
     let missing = || Error::Missing { key: key.clone() };
     let text = match key.source() {
-        // Nobody asks this room for a key that is somewhere else.
+        // Keys elsewhere are opened by their own providers.
         Source::AwsKms(_) | Source::Transit(_) => return Err(missing()),
         Source::Environment(name) => {
             let value = std::env::var_os(name).filter(|value| !value.is_empty());
             Zeroizing::new(value.ok_or_else(missing)?.into_vec())
         }
-        Source::File(path) => {
-            let unreadable = |error: io::Error| match error.kind() {
-                io::ErrorKind::NotFound => missing(),
-                _ => Error::Unreadable {
+        Source::File(path) => match bounded_file::read_stream(path, MAX_BYTES) {
+            Ok(text) => text,
+            Err(bounded_file::Error::Oversized { .. }) => return Err(oversized()),
+            Err(bounded_file::Error::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(missing());
+            }
+            Err(error) => {
+                return Err(Error::Unreadable {
                     key: key.clone(),
                     reason: error.to_string(),
-                },
-            };
-            let file = std::fs::File::open(path).map_err(unreadable)?;
-            // All at once: a growing buffer would leave copies of the key behind.
-            let mut text = Zeroizing::new(Vec::with_capacity(ROOM));
-            let mut bounded = file.take(MAX_BYTES.saturating_add(1));
-            bounded.read_to_end(&mut text).map_err(unreadable)?;
-            text
-        }
+                });
+            }
+        },
     };
-    if text.len() >= ROOM {
-        return Err(Error::Oversized { key: key.clone() });
+    if u64::try_from(text.len()).is_ok_and(|length| length > MAX_BYTES) {
+        return Err(oversized());
     }
     Ok(text)
 }
-
-/// One byte more than a key file may have, so that an oversized one shows.
-const ROOM: usize = 64 * 1024 + 1;

@@ -12,7 +12,7 @@ use crate::key::vault::client::login::{Credentials, Held, Login, Method, Proof};
 use crate::key::vault::client::variables::Variables;
 use crate::key::vault::uri::Mount;
 use crate::net::{ca_bundle, http};
-use crate::{environment, text};
+use crate::{bounded_file, environment, text};
 
 /// The token, or what to log in with: what a flag asks for, then a token that is there, then what the
 /// environment offers, and last the token of somebody who logged in at this desk.
@@ -184,8 +184,11 @@ fn from_desk(variables: Variables, server: &Server, wishes: &Wishes) -> Result<L
     }
 }
 
+/// The largest file of a token, in bytes.
+const MAX_TOKEN_FILE_LEN: u64 = 1024 * 1024;
+
 fn from_file(path: &str) -> Result<Option<Held>, String> {
-    let bytes = ca_bundle::read_file(path)?;
+    let bytes = bounded_file::read(path, MAX_TOKEN_FILE_LEN).map_err(|error| error.to_string())?;
     let text = std::str::from_utf8(&bytes).unwrap_or_default();
     Ok(Held::given(text, &format!("`{path}`")))
 }

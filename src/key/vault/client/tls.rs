@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use reqwest::{Certificate, ClientBuilder, Identity};
 use zeroize::Zeroizing;
 
+use crate::bounded_file;
 use crate::environment;
 use crate::key::vault::client::variables::Variables;
 use crate::net::ca_bundle;
@@ -117,7 +118,8 @@ fn identity(variables: Variables) -> Result<Option<Identity>, Error> {
         path: shown_path(&key).to_owned(),
         reason,
     };
-    let private = ca_bundle::read_file(&key).map_err(&unusable)?;
+    let private = bounded_file::read(&key, ca_bundle::MAX_LEN);
+    let private = private.map_err(|error| unusable(error.to_string()))?;
     pem.push(b'\n');
     pem.extend_from_slice(&private);
     match Identity::from_pem(&pem) {
