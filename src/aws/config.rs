@@ -26,8 +26,7 @@ use crate::identity::jwt;
 use crate::identity::token_source::{RelyingParty, TokenSource};
 use crate::mask::Mask;
 use crate::net::retry::MAX_ATTEMPTS;
-use crate::net::url::is_url;
-use crate::net::{CONNECT_TIMEOUT, READ_TIMEOUT, ca_bundle, http};
+use crate::net::{CONNECT_TIMEOUT, READ_TIMEOUT, ca_bundle, http, url};
 
 /// How long credentials may take to be renewed, tries and all. The SDK would give them five seconds.
 const RENEWAL: Duration = Duration::from_secs(120);
@@ -360,7 +359,7 @@ fn check_endpoints() -> Result<(), environment::Error> {
                 let expected = "a URL without user and password";
                 return Err(environment::Error::new(&name, "…".to_owned(), expected));
             }
-            Some(url) if !is_url(&url) => {
+            Some(url) if url::parse(&url).is_none() => {
                 let expected = "the URL of a server, such as `https://minio.example:9000`";
                 return Err(environment::Error::new(&name, url, expected));
             }

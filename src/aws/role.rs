@@ -27,7 +27,7 @@ use crate::identity::token_source::TokenSource;
 use crate::mask::Mask;
 use crate::net::error_chain::find_source;
 use crate::net::retry::{Backoff, Retry, Throttle};
-use crate::net::url::is_guarded;
+use crate::net::url;
 
 /// What to assume, as whom, with what.
 #[derive(Clone)]
@@ -226,7 +226,7 @@ impl Intercept for Guarded {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if is_guarded(context.request().uri()) {
+        if url::parse(context.request().uri()).is_some_and(|url| url::is_guarded(&url)) {
             Ok(())
         } else {
             Err(Plain.into())

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::Arc;
 
+use ::url::Url;
 use futures_util::future::{Either, select};
 use s3lo_core::crypto::public::PublicKey;
 use s3lo_core::reference;
@@ -21,6 +22,7 @@ use crate::key::keyring::Keys;
 use crate::key::vault::client::config::Wishes;
 use crate::key::{KeyRef, RefError, Source};
 use crate::mask::Mask;
+use crate::net::url;
 use crate::store::Store;
 use crate::store::local::LocalStore;
 use crate::store::s3::S3Store;
@@ -327,14 +329,15 @@ fn check_endpoint(args: &ImageArgs, all_in_s3: bool) -> Result<(), Diagnostic> {
     let Some(endpoint) = &args.endpoint else {
         return Ok(());
     };
-    let rest = endpoint
-        .strip_prefix("https://")
-        .or_else(|| endpoint.strip_prefix("http://"));
-    let host = rest.map(|rest| rest.trim_end_matches('/'));
-    let secret = endpoint.contains('@');
-    match host {
-        _ if secret => Err("the URL of `--endpoint` carries a user or a password".to_owned()),
-        Some(host) if !host.is_empty() && !host.contains(['/', '?', '#', ' ']) => Ok(()),
+    let plain = |url: &Url| {
+        let path = url.path().trim_matches('/');
+        path.is_empty() && url.query().is_none() && url.fragment().is_none()
+    };
+    match url::parse(endpoint) {
+        _ if endpoint.contains('@') => {
+            Err("the URL of `--endpoint` carries a user or a password".to_owned())
+        }
+        Some(url) if plain(&url) => Ok(()),
         _ => Err(format!("`{endpoint}` is not the URL of an S3 server")),
     }
     .map_err(|message| {

@@ -7,7 +7,7 @@ pub(crate) mod error_chain;
 pub(crate) mod http;
 pub mod retry;
 pub mod unreachable;
-pub(crate) mod url;
+pub mod url;
 
 /// The time limit for opening a connection.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

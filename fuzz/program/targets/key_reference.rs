@@ -70,7 +70,10 @@ fn transit(name: &uri::Name, text: &str) {
             let rest = |text: &str| text.split_once("/v1/").unwrap().1.to_owned();
             assert_eq!(rest(&whole), rest(path));
             let plain = |text: &str| host(text).rsplit_once(':').map(|(host, _)| host.to_owned());
-            assert_eq!(plain(&whole), plain(path));
+            // An IPv6 address is printed in its shortest form.
+            if !path.contains('[') {
+                assert_eq!(plain(&whole), plain(path));
+            }
             assert!(!host(path).contains(['@', '?', '#', '\\', ' ', '%']));
         }
     }

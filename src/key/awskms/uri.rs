@@ -7,6 +7,7 @@
 )]
 
 use crate::aws::arn::Arn;
+use crate::net::url::Authority;
 
 /// A key in KMS, as somebody named it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -37,7 +38,7 @@ impl Name {
         if host == "alias" || host.starts_with("arn:") {
             return Err(meant(rest));
         }
-        if !host.is_empty() && !is_host(host) {
+        if !host.is_empty() && host.parse::<Authority>().is_err() {
             return Err(Error::Host {
                 host: host.to_owned(),
             });
@@ -120,16 +121,6 @@ fn is_alias(text: &str) -> bool {
     let byte = |byte: u8| byte.is_ascii_alphanumeric() || b":/_-".contains(&byte);
     text.strip_prefix("alias/")
         .is_some_and(|name| (1..=250).contains(&name.len()) && name.bytes().all(byte))
-}
-
-fn is_host(text: &str) -> bool {
-    let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) => (host, Some(port)),
-        None => (text, None),
-    };
-    let name = |byte: u8| byte.is_ascii_alphanumeric() || b"-.".contains(&byte);
-    let numbered = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
-    (1..=253).contains(&host.len()) && host.bytes().all(name) && numbered
 }
 
 /// Why a text names no key in KMS.

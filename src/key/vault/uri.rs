@@ -9,7 +9,8 @@
 use std::fmt;
 use std::num::NonZeroU64;
 
-use crate::key::vault::client::address::{Authority, Service};
+use crate::key::vault::client::address::Service;
+use crate::net::url::Authority;
 use crate::text::is_vault_token;
 
 /// A key in a transit engine, as somebody named it.

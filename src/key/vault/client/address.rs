@@ -8,7 +8,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::net::url::is_loopback;
+use crate::net::url::{Authority, NotAHost};
 
 /// The two programs that have a transit engine. They differ in the names of their variables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -62,78 +62,6 @@ impl fmt::Display for Server {
     }
 }
 
-/// A host, and its port where one is named.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Authority {
-    host: String,
-    port: Option<u16>,
-}
-
-impl FromStr for Authority {
-    type Err = NotAHost;
-
-    /// # Errors
-    ///
-    /// [`NotAHost`] for anything else than a name, an IPv4 address or an IPv6 address in brackets, and a port.
-    fn from_str(text: &str) -> Result<Self, NotAHost> {
-        let after_brackets = text.rfind(']').map_or(0, |end| end.saturating_add(1));
-        let port_at = text
-            .get(after_brackets..)
-            .and_then(|rest| rest.find(':'))
-            .map(|colon| after_brackets.saturating_add(colon));
-        let (host, port) = match port_at {
-            None => (text, None),
-            Some(colon) => {
-                let digits = text.get(colon.saturating_add(1)..).unwrap_or_default();
-                let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
-                let port = digits.parse().ok().filter(|port| plain && *port > 0);
-                (
-                    text.get(..colon).unwrap_or_default(),
-                    Some(port.ok_or(NotAHost)?),
-                )
-            }
-        };
-        if !is_name(host) && !is_ipv6(host) {
-            return Err(NotAHost);
-        }
-        Ok(Self {
-            host: host.to_ascii_lowercase(),
-            port,
-        })
-    }
-}
-
-impl fmt::Display for Authority {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.host)?;
-        match self.port {
-            Some(port) => write!(f, ":{port}"),
-            None => Ok(()),
-        }
-    }
-}
-
-fn is_name(text: &str) -> bool {
-    let byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    let word = |end: Option<u8>| end.is_some_and(|byte| byte.is_ascii_alphanumeric());
-    (1..=253).contains(&text.len())
-        && text.bytes().all(byte)
-        && word(text.bytes().next())
-        && word(text.bytes().next_back())
-}
-
-fn is_ipv6(text: &str) -> bool {
-    let inside = text
-        .strip_prefix('[')
-        .and_then(|text| text.strip_suffix(']'));
-    inside.is_some_and(|inside| inside.parse::<core::net::Ipv6Addr>().is_ok())
-}
-
-/// A text that is no host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a host")]
-pub struct NotAHost;
-
 /// The address of a server: scheme, host and port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Address {
@@ -159,7 +87,7 @@ impl Address {
     /// So one server has one address.
     fn without_usual_port(mut self) -> Self {
         let usual = if self.tls { 443 } else { 80 };
-        self.authority.port = self.authority.port.filter(|port| *port != usual);
+        self.authority.port = self.authority.port.filter(|port| port.get() != usual);
         self
     }
 
@@ -204,7 +132,7 @@ impl Address {
 
     /// Whether it is on this machine.
     pub fn is_loopback(&self) -> bool {
-        is_loopback(&self.authority.host)
+        self.authority.is_loopback()
     }
 
     /// Whether it is asked by HTTPS.

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::environment;
 use crate::identity::token_source;
-use crate::key::vault::client::address::{Address, Authority, Server, Service};
+use crate::key::vault::client::address::{Address, Server, Service};
 use crate::key::vault::client::http::Transport;
 use crate::key::vault::client::login::{Login, Method};
 use crate::key::vault::client::tls::Trust;
@@ -16,6 +16,7 @@ use crate::key::vault::client::variables::Variables;
 use crate::key::vault::client::{auth, tls};
 use crate::key::vault::uri::Mount;
 use crate::mask::Mask;
+use crate::net::url::Authority;
 use crate::net::{READ_TIMEOUT, ca_bundle, retry};
 
 /// What a run asks for.
