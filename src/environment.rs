@@ -10,8 +10,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-use crate::diagnostic::Explain;
 use crate::text::shown_value;
+use s3lo_core::explain::Explain;
 
 /// A variable's text; `None` where it is unset or empty.
 ///

@@ -11,7 +11,6 @@ use s3lo_core::text::clipped;
 use crate::aws::arn::Arn;
 use crate::aws::response::ErrorResponse;
 use crate::aws::trust_policy;
-use crate::diagnostic::Explain;
 use crate::environment;
 use crate::environment::variable;
 use crate::identity::jwt::Claims;
@@ -20,6 +19,7 @@ use crate::net::ca_bundle;
 use crate::net::ca_bundle::untrusted_certificate_help;
 use crate::net::error_chain::{find_source, innermost};
 use crate::net::unreachable::{TlsFailure, Unreachable};
+use s3lo_core::explain::Explain;
 
 /// The reason why AWS cannot be called, whatever the call is for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -21,7 +21,6 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::bounded_file;
-use crate::diagnostic::Explain;
 use crate::environment;
 use crate::environment::variable;
 use crate::identity::ci_system::CiSystem;
@@ -30,6 +29,7 @@ use crate::net::error_chain::innermost;
 use crate::net::{CONNECT_TIMEOUT, READ_TIMEOUT, url};
 use crate::tasks::run_blocking;
 use crate::text::shown_path;
+use s3lo_core::explain::Explain;
 
 /// Where tokens come from.
 #[derive(Clone)]

@@ -6,10 +6,10 @@ use pem::Pem;
 use rustls_pki_types::CertificateDer;
 
 use crate::bounded_file;
-use crate::diagnostic::Explain;
 use crate::environment;
 use crate::environment::variable;
 use crate::text::shown_path;
+use s3lo_core::explain::Explain;
 
 /// Trusted certificates, each readable.
 #[derive(Clone)]

@@ -2,13 +2,13 @@
 
 use crate::aws::arn::Arn;
 use crate::aws::response::ErrorResponse;
-use crate::diagnostic::Explain;
 use crate::key::awskms::signer::Error;
 use crate::key::awskms::uri;
 use crate::key::{KeyRef, Source};
 use crate::net::ca_bundle::untrusted_certificate_help;
 use crate::net::unreachable::TlsFailure;
 use crate::text::quoted;
+use s3lo_core::explain::Explain;
 
 impl Explain for uri::Error {
     fn code(&self) -> &'static str {
