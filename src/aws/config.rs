@@ -23,7 +23,8 @@ use crate::environment;
 use crate::environment::variable;
 use crate::identity::ci_system::CiSystem;
 use crate::identity::jwt;
-use crate::identity::token_source::{RelyingParty, TokenSource};
+use crate::identity::relying_party::RelyingParty;
+use crate::identity::token_source::TokenSource;
 use crate::mask::Mask;
 use crate::net::retry::MAX_ATTEMPTS;
 use crate::net::{CONNECT_TIMEOUT, READ_TIMEOUT, ca_bundle, http, url};
@@ -239,6 +240,27 @@ const SHORTEST_SESSION: Duration = Duration::from_secs(15 * 60);
 /// A role allows this much unless its maximum is raised.
 const USUAL_SESSION: Duration = Duration::from_secs(60 * 60);
 
+/// STS, which exchanges identity tokens for sessions of a role.
+const STS: RelyingParty = RelyingParty {
+    missing: "there is no identity token to assume the role with",
+    // That of Buildkite is a convention.
+    variables: &[
+        (CiSystem::Bitbucket, &["BITBUCKET_STEP_OIDC_TOKEN"]),
+        (CiSystem::Buildkite, &["BUILDKITE_OIDC_TOKEN"]),
+        (
+            CiSystem::CircleCi,
+            &["CIRCLE_OIDC_TOKEN_V2", "CIRCLE_OIDC_TOKEN"],
+        ),
+        (
+            CiSystem::GitLab,
+            &["GITLAB_OIDC_TOKEN", "AWS_ID_TOKEN", "ID_TOKEN"],
+        ),
+    ],
+    file_variable: Some("AWS_WEB_IDENTITY_TOKEN_FILE"),
+    gitlab_help: "add to the job: `id_tokens: {GITLAB_OIDC_TOKEN: {aud: sts.amazonaws.com}}`",
+    options_help: "name where the token is: `--web-identity-token-file FILE` or `--web-identity-token-env NAME`",
+};
+
 fn role(options: &Options) -> Result<Option<Role>, Error> {
     let RoleOptions {
         arn,
@@ -279,7 +301,7 @@ fn role(options: &Options) -> Result<Option<Role>, Error> {
             return Err(Error::NotATokenVariable("--web-identity-token-env"));
         }
         (None, Some(name)) => TokenSource::Variable(name),
-        (None, None) => TokenSource::detect(ci, RelyingParty::Sts)?,
+        (None, None) => TokenSource::detect(ci, &STS)?,
     };
     // What is wrong here may be the token itself, and is not repeated.
     if let TokenSource::File(path) = &source

@@ -1,7 +1,6 @@
 //! Which CI system this is, as far as identity goes.
 
 use crate::environment::{says_true, variable};
-use crate::identity::token_source::RelyingParty;
 
 /// A CI system that gives its jobs an identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,20 +34,6 @@ impl CiSystem {
             Some(Self::Bitbucket)
         } else {
             None
-        }
-    }
-
-    /// The variables in which jobs find a token, most wanted first. GitHub has none, and Buildkite's
-    /// is a convention: both give tokens on request.
-    /// GitLab makes one for each audience.
-    pub fn token_variables(self, party: RelyingParty) -> &'static [&'static str] {
-        match (self, party) {
-            (Self::Bitbucket, _) => &["BITBUCKET_STEP_OIDC_TOKEN"],
-            (Self::Buildkite, RelyingParty::Sts) => &["BUILDKITE_OIDC_TOKEN"],
-            (Self::CircleCi, _) => &["CIRCLE_OIDC_TOKEN_V2", "CIRCLE_OIDC_TOKEN"],
-            (Self::GitLab, RelyingParty::Sts) => &["GITLAB_OIDC_TOKEN", "AWS_ID_TOKEN", "ID_TOKEN"],
-            (Self::GitLab, RelyingParty::Vault) => &["VAULT_ID_TOKEN"],
-            (Self::GitHub, _) | (Self::Buildkite, RelyingParty::Vault) => &[],
         }
     }
 

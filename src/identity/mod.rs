@@ -2,4 +2,5 @@
 
 pub mod ci_system;
 pub mod jwt;
+pub mod relying_party;
 pub mod token_source;

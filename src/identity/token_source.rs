@@ -25,6 +25,7 @@ use crate::environment;
 use crate::environment::variable;
 use crate::identity::ci_system::CiSystem;
 use crate::identity::jwt::{IdentityToken, MAX_LEN};
+use crate::identity::relying_party::RelyingParty;
 use crate::net::error_chain::innermost;
 use crate::net::{CONNECT_TIMEOUT, READ_TIMEOUT, url};
 use crate::tasks::run_blocking;
@@ -50,22 +51,13 @@ pub enum TokenSource {
     Variable(String),
 }
 
-/// Who is to believe a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RelyingParty {
-    /// AWS, for a role.
-    Sts,
-    /// A Vault, for a login.
-    Vault,
-}
-
 impl TokenSource {
     /// The one that the environment offers.
     ///
     /// # Errors
     ///
     /// [`Error::Missing`] if it offers none.
-    pub fn detect(ci: Option<CiSystem>, party: RelyingParty) -> Result<Self, Error> {
+    pub fn detect(ci: Option<CiSystem>, party: &'static RelyingParty) -> Result<Self, Error> {
         if let (Some(url), Some(bearer)) = (
             variable("ACTIONS_ID_TOKEN_REQUEST_URL")?,
             variable("ACTIONS_ID_TOKEN_REQUEST_TOKEN")?,
@@ -74,20 +66,16 @@ impl TokenSource {
             let bearer = SecretString::from(bearer);
             return Ok(Self::GitHub { url, bearer });
         }
-        let variables = ci.map(|ci| ci.token_variables(party)).unwrap_or_default();
-        for name in variables {
+        for name in party.variables_in(ci) {
             if variable(name)?.is_some() {
                 return Ok(Self::Variable((*name).to_owned()));
             }
         }
-        match (ci, party) {
-            (Some(CiSystem::Buildkite), _) => Ok(Self::Buildkite),
-            (_, RelyingParty::Sts) => match variable("AWS_WEB_IDENTITY_TOKEN_FILE")? {
-                Some(path) => Ok(Self::File(path)),
-                None => Err(Error::Missing { ci, party }),
-            },
-            (_, RelyingParty::Vault) => Err(Error::Missing { ci, party }),
+        if ci == Some(CiSystem::Buildkite) {
+            return Ok(Self::Buildkite);
         }
+        let file = party.file_variable.map(variable).transpose()?.flatten();
+        file.map(Self::File).ok_or(Error::Missing { ci, party })
     }
 
     /// Whether asking again may give another token.
@@ -351,12 +339,12 @@ pub enum Error {
         permanent: bool,
     },
     /// The environment offers none.
-    #[error("{}", missing(*ci, *party))]
+    #[error("{}", missing(*ci, party))]
     Missing {
         /// The CI system.
         ci: Option<CiSystem>,
-        /// Who was to believe it.
-        party: RelyingParty,
+        /// The service that it is for.
+        party: &'static RelyingParty,
     },
     /// What is there is no JWT.
     #[error("what came from {place} is not an identity token (a JWT)")]
@@ -401,11 +389,10 @@ impl Error {
     }
 }
 
-fn missing(ci: Option<CiSystem>, party: RelyingParty) -> &'static str {
-    match (ci, party) {
-        (Some(CiSystem::GitHub), _) => "this job may not ask GitHub for an identity token",
-        (_, RelyingParty::Sts) => "there is no identity token to assume the role with",
-        (_, RelyingParty::Vault) => "this job has no identity token",
+fn missing(ci: Option<CiSystem>, party: &RelyingParty) -> &'static str {
+    match ci {
+        Some(CiSystem::GitHub) => "this job may not ask GitHub for an identity token",
+        _ => party.missing,
     }
 }
 
@@ -421,35 +408,13 @@ impl Explain for Error {
         match self {
             Self::Agent { permanent: false, .. } => "run the job again; `buildkite-agent oidc request-token --audience sts.amazonaws.com` shows what the agent says".to_owned(),
             Self::Agent { .. } => "run it where the agent's `buildkite-agent` is in PATH, or pass its token in: `BUILDKITE_OIDC_TOKEN=\"$(buildkite-agent oidc request-token --audience sts.amazonaws.com)\"`".to_owned(),
-            Self::Missing { ci, party } => missing_help(*ci, *party).to_owned(),
+            Self::Missing { ci, party } => party.help_in(*ci).to_owned(),
             Self::NotAToken { .. } => "check that it is the identity token itself, three parts with two dots between them".to_owned(),
             Self::Request { permanent: true, .. } => "check that the job has `permissions: {id-token: write, contents: read}`, and that it runs this program itself".to_owned(),
             Self::Request { .. } => "run the job again; GitHub failed to answer".to_owned(),
             Self::Unreadable { .. } => "check the path, and that this user may read the file".to_owned(),
             Self::Unset { name } => format!("let the CI system put the identity token into {name}"),
             Self::Variable(error) => error.help(),
-        }
-    }
-}
-
-/// The YAML that is missing.
-fn missing_help(ci: Option<CiSystem>, party: RelyingParty) -> &'static str {
-    match ci {
-        Some(CiSystem::Buildkite) | None if party == RelyingParty::Vault => {
-            "name where the token is: `--vault-jwt-file FILE` or `--vault-jwt-env NAME`"
-        }
-        Some(CiSystem::Bitbucket) => "add to the step: `oidc: true`",
-        Some(CiSystem::CircleCi) => {
-            "let the job use a context, without which CircleCI gives no identity token: `context: [NAME]`"
-        }
-        Some(CiSystem::GitHub) => {
-            "add to the job: `permissions: {id-token: write, contents: read}`; workflows that a fork triggers cannot have it"
-        }
-        Some(CiSystem::GitLab) => {
-            "add to the job: `id_tokens: {GITLAB_OIDC_TOKEN: {aud: sts.amazonaws.com}}`"
-        }
-        Some(CiSystem::Buildkite) | None => {
-            "name where the token is: `--web-identity-token-file FILE` or `--web-identity-token-env NAME`"
         }
     }
 }

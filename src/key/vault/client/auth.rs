@@ -4,7 +4,8 @@ use secrecy::SecretString;
 
 use crate::environment::variable;
 use crate::identity::ci_system::CiSystem;
-use crate::identity::token_source::{RelyingParty, TokenSource};
+use crate::identity::relying_party::RelyingParty;
+use crate::identity::token_source::TokenSource;
 use crate::identity::{ci_system, jwt};
 use crate::key::vault::client::address::Server;
 use crate::key::vault::client::config::{Error, Wishes};
@@ -90,6 +91,22 @@ pub(crate) fn login(
     })))
 }
 
+/// Vault, whose logins take identity tokens.
+const VAULT: RelyingParty = RelyingParty {
+    missing: "this job has no identity token",
+    variables: &[
+        (CiSystem::Bitbucket, &["BITBUCKET_STEP_OIDC_TOKEN"]),
+        (
+            CiSystem::CircleCi,
+            &["CIRCLE_OIDC_TOKEN_V2", "CIRCLE_OIDC_TOKEN"],
+        ),
+        (CiSystem::GitLab, &["VAULT_ID_TOKEN"]),
+    ],
+    file_variable: None,
+    gitlab_help: "add to the job: `id_tokens: {VAULT_ID_TOKEN: {aud: VAULT_ADDR}}`",
+    options_help: "name where the token is: `--vault-jwt-file FILE` or `--vault-jwt-env NAME`",
+};
+
 fn approle(variables: Variables, role_id: Option<(String, String)>) -> Result<Proof, Error> {
     match (role_id, variables.of("SECRET_ID")?) {
         (Some((_, role_id)), Some((_, secret_id))) => Ok(Proof::AppRole {
@@ -113,13 +130,13 @@ fn jwt(
 ) -> Result<Proof, Error> {
     let source = match token_place(wishes)? {
         Some(source) => source,
-        None => TokenSource::detect(CiSystem::detect(), RelyingParty::Vault).map_err(|source| {
-            Error::Identity {
+        None => {
+            TokenSource::detect(CiSystem::detect(), &VAULT).map_err(|source| Error::Identity {
                 server: server.clone(),
                 source,
                 approle,
-            }
-        })?,
+            })?
+        }
     };
     Ok(Proof::Jwt {
         role,

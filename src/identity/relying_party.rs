@@ -1,0 +1,42 @@
+//! The services that identity tokens are for.
+
+use crate::identity::ci_system::CiSystem;
+
+/// A service that trusts the identity tokens of CI systems.
+#[derive(Debug, PartialEq, Eq)]
+pub struct RelyingParty {
+    /// The sentence that says that there is no token.
+    pub missing: &'static str,
+    /// The variables in which the jobs of a CI system find a token for it, in order of preference. GitHub and
+    /// Buildkite give tokens on request.
+    pub variables: &'static [(CiSystem, &'static [&'static str])],
+    /// The variable that names a token's file, where there is one.
+    pub file_variable: Option<&'static str>,
+    /// The YAML by which a GitLab job gets a token.
+    pub gitlab_help: &'static str,
+    /// The options that name a token.
+    pub options_help: &'static str,
+}
+
+impl RelyingParty {
+    /// The variables in which a job of `ci` finds a token.
+    pub(crate) fn variables_in(&self, ci: Option<CiSystem>) -> &'static [&'static str] {
+        let found = self.variables.iter().find(|(of, _)| Some(*of) == ci);
+        found.map(|(_, names)| *names).unwrap_or_default()
+    }
+
+    /// What to add to a job of `ci` that has no token.
+    pub(crate) fn help_in(&self, ci: Option<CiSystem>) -> &'static str {
+        match ci {
+            Some(CiSystem::Bitbucket) => "add to the step: `oidc: true`",
+            Some(CiSystem::CircleCi) => {
+                "let the job use a context, without which CircleCI gives no identity token: `context: [NAME]`"
+            }
+            Some(CiSystem::GitHub) => {
+                "add to the job: `permissions: {id-token: write, contents: read}`; workflows that a fork triggers cannot have it"
+            }
+            Some(CiSystem::GitLab) => self.gitlab_help,
+            Some(CiSystem::Buildkite) | None => self.options_help,
+        }
+    }
+}
