@@ -13,7 +13,7 @@ use std::process::Command;
 use crate::text::shown_value;
 use s3lo_core::explain::Explain;
 
-/// A variable's text; `None` where it is unset or empty.
+/// The text of a variable; `None` where it is unset or empty.
 ///
 /// # Errors
 ///
@@ -36,13 +36,13 @@ pub fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(valid) && !text.starts_with(|c: char| c.is_ascii_digit())
 }
 
-/// Whether a variable says `true`.
-pub fn says_true(name: &str) -> bool {
+/// Whether a variable is `true`.
+pub fn is_true(name: &str) -> bool {
     matches!(variable(name), Ok(Some(text)) if text.eq_ignore_ascii_case("true"))
 }
 
-/// Starts this process anew without the empty variables that others read, if there are any. To change
-/// them from inside would not be safe: other threads may be reading them.
+/// Restarts this process without the empty variables that other libraries read, if there are any. Removing them
+/// from within would not be safe: other threads may be reading them.
 ///
 /// # Errors
 ///
@@ -55,14 +55,14 @@ pub fn without_empty_variables() -> io::Result<()> {
     if empty.is_empty() {
         return Ok(());
     }
-    // Started through the dynamic loader by hand, this process is the loader, and would run as it.
+    // Started by hand through the dynamic loader, the program's file is the loader.
     let program = std::env::current_exe()?;
     let name = program.file_name().unwrap_or_default();
     if name.as_bytes().starts_with(b"ld-") {
         return Ok(());
     }
     let mut arguments = std::env::args_os();
-    // This very file, whatever lies at its path by now.
+    // This very file, even if another one lies at its path by now.
     let mut again = Command::new("/proc/self/exe");
     again.arg0(arguments.next().unwrap_or_else(|| "s3lo".into()));
     again.args(arguments);
@@ -78,7 +78,7 @@ fn is_read_by_others(name: &[u8]) -> bool {
     proxy || prefixes.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// A variable whose value means nothing.
+/// A variable or option with an invalid value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{variable} is `{}`, where {expected} is expected", value.escape_debug())]
 pub struct Error {
@@ -91,7 +91,7 @@ pub struct Error {
 }
 
 impl Error {
-    /// Says that `variable` is `value`, where `expected` is expected.
+    /// An error about `variable`, which is `value` where `expected` is expected.
     pub fn new(variable: &str, value: String, expected: &'static str) -> Self {
         Self {
             variable: variable.to_owned(),

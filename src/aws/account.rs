@@ -45,7 +45,7 @@ impl<P: ProvideCredentials> AllowedAccounts<P> {
         let provider = SharedCredentialsProvider::new(credentials.clone());
         let config = self.anonymous.clone().into_builder();
         let config = config.credentials_provider(provider).build();
-        // STS tells without any permission.
+        // The call needs no permission.
         let sts = aws_sdk_sts::Client::new(&config);
         let backoff = Backoff::new(self.attempts, self.deadline, Throttle::default());
         let asked = retry::run(backoff, || sts.get_caller_identity().send());

@@ -1,10 +1,10 @@
-//! Amazon resource names and what they tell: partition, region, account
+//! Amazon resource names and their parts: partition, region, account
 //! ([IAM reference](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html)).
 
 use std::fmt;
 use std::str::FromStr;
 
-/// An ARN of six parts. What they name may not exist.
+/// An ARN of six parts, of a resource that may not exist.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Arn {
     text: String,
@@ -21,7 +21,7 @@ pub struct Arn {
 }
 
 impl Arn {
-    /// As it was written.
+    /// The text, as it was written.
     pub fn as_str(&self) -> &str {
         &self.text
     }

@@ -1,4 +1,4 @@
-//! One shared SDK configuration: region, credentials, HTTP client, retries, time-outs.
+//! The SDK configuration that all clients share: region, credentials, HTTP client, time limits.
 
 use std::time::Duration;
 
@@ -29,71 +29,71 @@ use crate::mask::Mask;
 use crate::net::retry::MAX_ATTEMPTS;
 use crate::net::{CONNECT_TIMEOUT, READ_TIMEOUT, ca_bundle, http, url};
 
-/// How long credentials may take to be renewed, tries and all. The SDK would give them five seconds.
-const RENEWAL: Duration = Duration::from_secs(120);
+/// The time limit for renewing credentials, with all tries. The SDK's is five seconds.
+const RENEWAL_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// What a run asks for.
+/// The options of a run that are about AWS.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The region, where the user names one.
+    /// The region that the user names.
     pub region: Option<String>,
-    /// A key by its ARN, whose region stands in where none is named.
+    /// The ARN of a key, whose region is used where none is named.
     pub key: Option<Arn>,
     /// The role to assume.
     pub role: RoleOptions,
     /// The accounts that role and keys may belong to; any, if none are named.
     pub allowed_accounts: Vec<Account>,
-    /// Who is told of tokens and sessions.
+    /// The mask that tokens and sessions are registered with.
     pub mask: Mask,
-    /// When to give up.
+    /// The end of the run.
     pub deadline: Instant,
 }
 
-/// What a user says of the role. What is not said comes from the CI system.
+/// The options of the role to assume. Defaults come from the CI system.
 #[derive(Clone, Debug, Default)]
 pub struct RoleOptions {
-    /// The role.
+    /// The ARN of the role.
     pub arn: Option<Arn>,
-    /// The session's name.
+    /// The name of the session.
     pub session_name: Option<String>,
-    /// How long the session lasts.
+    /// The duration of the session.
     pub duration: Option<Duration>,
-    /// For whom the token is.
+    /// The audience of the token.
     pub audience: Option<String>,
-    /// The file that holds the token.
+    /// The file with the token.
     pub token_file: Option<String>,
-    /// The variable that holds the token.
+    /// The variable with the token.
     pub token_variable: Option<String>,
 }
 
-/// What every client is made from.
+/// The configuration that every client is made from.
 #[derive(Clone)]
 pub struct Aws {
-    /// For clients that ask.
+    /// The configuration with credentials.
     pub config: SdkConfig,
-    /// For requests that nobody signs.
+    /// The configuration for unsigned requests.
     pub anonymous: SdkConfig,
-    /// The region that the user or the environment names. Where none is, S3 can tell; KMS cannot.
+    /// The region that the user or the environment names. Without one, S3 names the right one; KMS does not.
     pub named_region: Option<String>,
     /// The accounts that role and keys may belong to; any, if none are named.
     pub allowed_accounts: Vec<Account>,
     /// The number of tries of a call.
     pub attempts: u32,
-    /// When to give up.
+    /// The end of the run.
     pub deadline: Instant,
     role: Option<Provider>,
     credentials: Option<PrefetchedCredentials>,
 }
 
 impl Aws {
-    /// Reads the configuration from environment and profile. Nothing is asked of any service yet.
+    /// Reads the configuration from environment and profile, without calling any service.
     ///
-    /// The region never comes from an instance's metadata service: where there is none, asking for it
-    /// takes seconds ([aws-sdk-rust#1276](https://github.com/awslabs/aws-sdk-rust/issues/1276)).
+    /// The region never comes from an instance's metadata service: where there is none, the request takes
+    /// seconds ([aws-sdk-rust#1276](https://github.com/awslabs/aws-sdk-rust/issues/1276)).
     ///
     /// # Errors
     ///
-    /// [`Error`] for what is set and means nothing.
+    /// [`Error`] for invalid settings.
     pub async fn configure(options: Options) -> Result<Self, Error> {
         let attempts = attempts()?;
         check_retry_mode()?;
@@ -133,7 +133,7 @@ impl Aws {
             Region::new(
                 of_key
                     .or_else(of_role)
-                    .unwrap_or_else(|| FALLBACK.to_owned()),
+                    .unwrap_or_else(|| FALLBACK_REGION.to_owned()),
             )
         });
         let timeouts = TimeoutConfig::builder()
@@ -146,7 +146,7 @@ impl Aws {
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts)
             .no_credentials()
-            .identity_cache(IdentityCache::lazy().load_timeout(RENEWAL).build())
+            .identity_cache(IdentityCache::lazy().load_timeout(RENEWAL_TIMEOUT).build())
             .load()
             .await;
         let role = role
@@ -187,7 +187,7 @@ impl Aws {
         })
     }
 
-    /// With a configuration that brings its own credentials, for programs that use this as a library.
+    /// Uses a configuration with credentials of its own, for programs that use this as a library.
     pub fn with(config: SdkConfig, deadline: Instant) -> Self {
         let attempts = retry::attempts(&config);
         let config = config
@@ -206,13 +206,13 @@ impl Aws {
         }
     }
 
-    /// Whether credentials have to be fetched, so that connections can be opened meanwhile.
+    /// Whether a role is assumed, so that connections can be opened meanwhile.
     pub fn assumes_a_role(&self) -> bool {
         self.role.is_some()
     }
 
-    /// Gets the credentials, by assuming the role if there is one, and checks whose they are if that
-    /// matters. What is wrong with them is told here, once, and not by every call.
+    /// Gets the credentials, by assuming the role if there is one, and checks their account if only some are
+    /// allowed. So an error about them is reported once, and not by every call.
     ///
     /// # Errors
     ///
@@ -231,14 +231,14 @@ impl Aws {
     }
 }
 
-/// The region that is asked where none is named. S3 answers from there which one is right.
-const FALLBACK: &str = "us-east-1";
+/// The region that is used where none is named. S3 names the right one from there.
+const FALLBACK_REGION: &str = "us-east-1";
 
-/// A session lasts at least this long, as STS has it.
-const SHORTEST_SESSION: Duration = Duration::from_secs(15 * 60);
+/// The shortest session that STS gives.
+const MIN_SESSION: Duration = Duration::from_secs(15 * 60);
 
-/// A role allows this much unless its maximum is raised.
-const USUAL_SESSION: Duration = Duration::from_secs(60 * 60);
+/// The longest session that a role allows unless its maximum is raised.
+const DEFAULT_MAX_SESSION: Duration = Duration::from_secs(60 * 60);
 
 /// STS, which exchanges identity tokens for sessions of a role.
 const STS: RelyingParty = RelyingParty {
@@ -284,9 +284,9 @@ fn role(options: &Options) -> Result<Option<Role>, Error> {
             };
             if !by_flag {
                 // The pair of the SDKs, as Kubernetes sets it: this role, and the token of this file.
-                let other = credentials::in_environment() || variable("AWS_PROFILE")?.is_some();
+                let others = credentials::in_environment() || variable("AWS_PROFILE")?.is_some();
                 match variable("AWS_WEB_IDENTITY_TOKEN_FILE")? {
-                    Some(path) if !other => token_file = Some(path),
+                    Some(path) if !others => token_file = Some(path),
                     _ => return Ok(None),
                 }
             }
@@ -303,7 +303,7 @@ fn role(options: &Options) -> Result<Option<Role>, Error> {
         (None, Some(name)) => TokenSource::Variable(name),
         (None, None) => TokenSource::detect(ci, &STS)?,
     };
-    // What is wrong here may be the token itself, and is not repeated.
+    // The text may be the token itself, and is not repeated.
     if let TokenSource::File(path) = &source
         && (path.is_empty() || jwt::is_token(path))
     {
@@ -335,7 +335,7 @@ fn role(options: &Options) -> Result<Option<Role>, Error> {
     Ok(Some(Role {
         arn,
         session_name,
-        duration: duration.unwrap_or_else(|| left.clamp(SHORTEST_SESSION, USUAL_SESSION)),
+        duration: duration.unwrap_or_else(|| left.clamp(MIN_SESSION, DEFAULT_MAX_SESSION)),
         audience,
         source,
         allowed_accounts: options.allowed_accounts.clone(),
@@ -372,7 +372,7 @@ fn check_retry_mode() -> Result<(), environment::Error> {
     }
 }
 
-/// The SDK takes any text for a URL, and fails much later.
+/// Checks the endpoints: the SDK takes any text for a URL, and fails much later.
 fn check_endpoints() -> Result<(), environment::Error> {
     for service in ["", "_KMS", "_S3", "_STS"] {
         let name = format!("AWS_ENDPOINT_URL{service}");
@@ -391,13 +391,13 @@ fn check_endpoints() -> Result<(), environment::Error> {
     Ok(())
 }
 
-/// A pipe that nobody writes to would hold up the run for ever.
+/// Refuses what is not a file: the SDK would wait for the writer of a pipe for ever.
 fn check_file(name: &'static str) -> Result<(), Error> {
     let Some(path) = variable(name)? else {
         return Ok(());
     };
     match std::fs::metadata(&path) {
-        // What is not there is told by those who read it.
+        // The SDK reports a missing file when it reads it.
         Err(_) => Ok(()),
         Ok(file) if file.is_file() || path == "/dev/null" => Ok(()),
         Ok(_) => Err(Error::NotAFile { variable: name }),

@@ -1,4 +1,4 @@
-//! Credentials where no role is assumed: the SDK's chain, without its stalls and surprises.
+//! Credentials without a role: the SDK's chain, without waiting for a metadata service that is not there.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,15 +19,15 @@ use crate::environment;
 use crate::environment::variable;
 use crate::identity::ci_system;
 
-/// How long an instance's metadata service may take to answer, and to connect. It is on the same host.
-const METADATA: Duration = Duration::from_secs(1);
+/// The time limit for connecting to an instance's metadata service, and for its response. It is on the same host.
+const METADATA_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Environment, profile (with SSO and credential processes), container, instance: in this order, and
-/// each only if those before it have none.
+/// Makes the chain of providers: environment, profile (with SSO and credential processes), container, instance. Each
+/// is used only if those before it have no credentials.
 ///
 /// # Errors
 ///
-/// [`environment::Error`] for a variable that means nothing.
+/// [`environment::Error`] for an invalid variable.
 pub(crate) fn chain(
     config: &ProviderConfig,
 ) -> Result<CredentialsProviderChain, environment::Error> {
@@ -41,7 +41,7 @@ pub(crate) fn chain(
         "profile",
         Mapped {
             inner: profiles.build(),
-            // Whoever names a profile does not want the credentials of whatever comes next.
+            // A profile that is named must not fall through to other credentials.
             map: move |error| match (&profile, error) {
                 (Some(name), CredentialsError::CredentialsNotLoaded(_)) => {
                     CredentialsError::invalid_configuration(format!(
@@ -63,8 +63,8 @@ pub(crate) fn chain(
     let client = imds::Client::builder()
         .configure(config)
         .max_attempts(1)
-        .connect_timeout(METADATA)
-        .read_timeout(METADATA);
+        .connect_timeout(METADATA_TIMEOUT)
+        .read_timeout(METADATA_TIMEOUT);
     let instance = ImdsCredentialsProvider::builder()
         .configure(config)
         .imds_client(client.build());
@@ -72,21 +72,21 @@ pub(crate) fn chain(
         "instance",
         Mapped {
             inner: instance.build(),
-            // That nothing answers there, or something that is not AWS, only says where this is not.
+            // Without a metadata service of AWS, this is no instance of AWS.
             map: |_| CredentialsError::not_loaded_no_source(),
         },
     ))
 }
 
-/// Whether the metadata service may be asked. In a CI system it usually belongs to somebody else, or
-/// is a hole in which packets vanish; there it takes an explicit word.
+/// Whether to ask the metadata service. In a CI system it often belongs to another account, or drops packets, so
+/// there it must be enabled explicitly.
 fn probes_metadata() -> Result<bool, environment::Error> {
     let disabled = flag("AWS_EC2_METADATA_DISABLED")?;
     Ok(!disabled.unwrap_or_else(ci_system::in_any))
 }
 
-/// A variable that is `true`, `false` or nothing. The SDK passes over anything else, and who writes
-/// `AWS_USE_FIPS_ENDPOINT=yes` would be served by endpoints that are not.
+/// The value of a variable that is `true`, `false` or unset. The SDK ignores anything else: with
+/// `AWS_USE_FIPS_ENDPOINT=yes` it would use other endpoints.
 pub(crate) fn flag(name: &str) -> Result<Option<bool>, environment::Error> {
     match variable(name)? {
         None => Ok(None),
@@ -101,8 +101,8 @@ pub(crate) fn in_environment() -> bool {
     matches!(variable("AWS_ACCESS_KEY_ID"), Ok(Some(_)))
 }
 
-/// The half of a pair of credentials that is set, and the one that is not. With half a pair the chain would
-/// go on to somebody else's.
+/// The half of the pair of credentials that is set, and the missing one. With half a pair the chain would go on to
+/// other credentials.
 pub(crate) fn half_a_pair() -> Result<Option<(&'static str, &'static str)>, environment::Error> {
     const PAIR: (&str, &str) = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY");
     Ok(match (variable(PAIR.0)?, variable(PAIR.1)?) {
@@ -112,7 +112,7 @@ pub(crate) fn half_a_pair() -> Result<Option<(&'static str, &'static str)>, envi
     })
 }
 
-/// A provider whose errors mean something else here.
+/// A provider whose errors are mapped.
 struct Mapped<P, F> {
     inner: P,
     map: F,
@@ -140,8 +140,8 @@ where
     }
 }
 
-/// Credentials that were fetched once before the first call, so that what is wrong with them is told once,
-/// and the provider that renews them. Its copies are one.
+/// Credentials that are fetched before the first call, so that an error about them is reported once, and the
+/// provider that renews them. Clones share the fetched credentials.
 #[derive(Clone, Debug)]
 pub(crate) struct PrefetchedCredentials {
     inner: SharedCredentialsProvider,
@@ -156,7 +156,7 @@ impl PrefetchedCredentials {
         }
     }
 
-    /// Fetches them.
+    /// Fetches the credentials.
     pub(crate) async fn prefetch(&self) -> Result<(), CredentialsError> {
         let credentials = self.inner.provide_credentials().await?;
         *self.first.lock().unwrap_or_else(PoisonError::into_inner) = Some(credentials);

@@ -212,7 +212,7 @@ impl Failure {
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         let answer = match (error, ErrorResponse::of(error)) {
-            // What arrived was not what the service writes, whatever its status says.
+            // The body is not what the service writes, so its status is not believed either.
             (SdkError::ResponseError(_), Some(_)) => {
                 let reason = format!("its answer cannot be read: {}", innermost(error));
                 return Self::Unreachable(reason.into());
@@ -271,7 +271,7 @@ impl Failure {
                 _,
             ) => Self::Common(Error::Credentials { service, answer }),
             ("AccessDenied" | "AccessDeniedException", _) => Self::Denied(answer),
-            // Without a code it is a page of somebody in between, who knows nothing of permissions.
+            // Without a code it is a page of a proxy, which means nothing about permissions.
             (code, Some(401 | 403)) if !matches!(code, "" | "InvalidObjectState") => {
                 Self::Denied(answer)
             }

@@ -1,10 +1,9 @@
-//! Connections that stand before they are needed.
+//! Connections that are opened before they are needed.
 //!
-//! While a role is being assumed there are no credentials to ask S3 and KMS with, but TCP and TLS can
-//! do their two round trips. The HTTP client opens a connection only for a request, so one is made that
-//! asks for nothing: `OPTIONS`, which browsers send before they may ask anything, unsigned and without
-//! a body. Whatever the answer is, the connection behind it stays open. Nothing waits for it, and
-//! nothing is the worse if it fails.
+//! While a role is being assumed there are no credentials for S3 and KMS, but TCP and TLS can do their two round
+//! trips. The HTTP client opens a connection only for a request, so an `OPTIONS` is sent, unsigned and without a
+//! body, as browsers do. Whatever the response is, the connection stays open. Nothing waits for it, and a failure
+//! has no effect.
 
 use std::time::Duration;
 
@@ -15,8 +14,8 @@ use tokio::time::timeout;
 /// The time limit, after which a connection would come too late.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-fn nothing(request: &mut HttpRequest) {
-    // The method is one that every HTTP library knows.
+fn empty(request: &mut HttpRequest) {
+    // A known method is always valid.
     let _ = request.set_method("OPTIONS");
     *request.body_mut() = SdkBody::empty();
     for name in ["content-length", "content-type", "x-amz-target"] {
@@ -38,7 +37,7 @@ pub(crate) fn sts(client: &aws_sdk_sts::Client) {
         .role_session_name("-")
         .web_identity_token("-")
         .customize()
-        .mutate_request(nothing);
+        .mutate_request(empty);
     spawn(request.send());
 }
 
@@ -50,7 +49,7 @@ pub fn s3(config: aws_sdk_s3::config::Builder, bucket: &str) {
     let client = aws_sdk_s3::Client::from_conf(config);
     for _ in 0..2 {
         let request = client.head_bucket().bucket(bucket);
-        spawn(request.customize().mutate_request(nothing).send());
+        spawn(request.customize().mutate_request(empty).send());
     }
 }
 
@@ -61,5 +60,5 @@ pub fn kms(config: aws_sdk_kms::config::Builder) {
     let config = config.allow_no_auth().build();
     let client = aws_sdk_kms::Client::from_conf(config);
     let request = client.get_public_key().key_id("-");
-    spawn(request.customize().mutate_request(nothing).send());
+    spawn(request.customize().mutate_request(empty).send());
 }

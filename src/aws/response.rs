@@ -40,12 +40,12 @@ impl ErrorResponse {
         })
     }
 
-    /// The code, or nothing.
+    /// The code, or an empty text.
     pub fn code(&self) -> &str {
         self.code.as_deref().unwrap_or_default()
     }
 
-    /// Whether `words` are in the message.
+    /// Whether the service's message contains `words`.
     pub fn says(&self, words: &str) -> bool {
         self.message
             .as_deref()
@@ -60,7 +60,7 @@ impl ErrorResponse {
                 .is_some_and(|status| status >= 500 || status == 408)
     }
 
-    /// Whether the service asks for patience.
+    /// Whether the service is throttling.
     pub fn is_throttled(&self) -> bool {
         // The SDK's own list, as far as these services use it, and R2's status.
         let codes = [
@@ -74,7 +74,7 @@ impl ErrorResponse {
         codes.contains(&self.code()) || self.status == Some(429)
     }
 
-    /// Whether the credentials' session is over.
+    /// Whether the session of the credentials has expired.
     pub fn is_expired(&self) -> bool {
         [
             "ExpiredToken",
@@ -98,8 +98,8 @@ impl fmt::Display for ErrorResponse {
             .message
             .as_deref()
             .map(|message| message.trim_end_matches('.').to_owned());
-        let said: Vec<_> = name.into_iter().chain(message).collect();
-        f.write_str(&said.join(": "))?;
+        let parts: Vec<_> = name.into_iter().chain(message).collect();
+        f.write_str(&parts.join(": "))?;
         match &self.request_id {
             Some(id) => write!(f, " (request ID {id})"),
             None => Ok(()),

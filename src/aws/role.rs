@@ -1,5 +1,5 @@
-//! A role assumed by the CI system's identity: one exchange of a token for a session, which serves every
-//! service of the run.
+//! The role that is assumed with the CI system's identity token: one exchange of a token for a session, which
+//! all services of the run share.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -29,26 +29,26 @@ use crate::net::error_chain::find_source;
 use crate::net::retry::{Backoff, Retry, Throttle};
 use crate::net::url;
 
-/// What to assume, as whom, with what.
+/// A role, and how to assume it.
 #[derive(Clone)]
 pub struct Role {
     /// `arn:aws:iam::ACCOUNT:role/NAME`.
     pub arn: Arn,
-    /// What CloudTrail calls the session.
+    /// The name of the session in CloudTrail.
     pub session_name: String,
-    /// How long the session lasts. STS takes 15 minutes to 12 hours.
+    /// The duration of the session: 15 minutes to 12 hours.
     pub duration: Duration,
-    /// For whom the token is.
+    /// The audience of the token.
     pub audience: String,
-    /// Where tokens come from.
+    /// The source of tokens.
     pub source: TokenSource,
     /// The accounts that the session may belong to; any, if none are named.
     pub allowed_accounts: Vec<Account>,
-    /// Who is told of tokens and sessions.
+    /// The mask that tokens and sessions are registered with.
     pub mask: Mask,
 }
 
-/// Gives the session's credentials, and renews them when they run out.
+/// A provider of the session's credentials, which renews them when they expire.
 #[derive(Clone)]
 pub struct Provider {
     role: Role,
@@ -92,7 +92,7 @@ impl Provider {
     async fn exchange(&self) -> Result<Credentials, Error> {
         let backoff = Backoff::new(self.attempts, self.deadline, Throttle::default());
         let classify = |error: &Error| self.classify(error);
-        backoff.run(|| self.once(), classify).await
+        backoff.run(|| self.attempt(), classify).await
     }
 
     /// Whether another token, or the same one a moment later, may succeed.
@@ -118,7 +118,7 @@ impl Provider {
         }
     }
 
-    async fn once(&self) -> Result<Credentials, Error> {
+    async fn attempt(&self) -> Result<Credentials, Error> {
         let (source, audience) = (&self.role.source, &self.role.audience);
         let token = source.token(audience, &self.http).await?;
         self.role.mask.hide(token.secret());
@@ -151,7 +151,7 @@ impl Provider {
         }
     }
 
-    /// What STS said of the token; or that it was not STS, or could not say.
+    /// The refusal of the token; or a failure of STS, or of what answers in its place.
     fn refused(&self, token: &IdentityToken, answer: ErrorResponse) -> Error {
         if answer.code.is_none()
             || (answer.is_transient() && answer.code() != "IDPCommunicationError")
@@ -167,34 +167,36 @@ impl Provider {
     }
 
     fn session(&self, output: AssumeRoleWithWebIdentityOutput) -> Result<Credentials, Error> {
-        let nonsense = |missing| Error::IncompleteResponse { missing };
+        let incomplete = |missing| Error::IncompleteResponse { missing };
         let user = output
             .assumed_role_user
-            .ok_or_else(|| nonsense("AssumedRoleUser"))?;
+            .ok_or_else(|| incomplete("AssumedRoleUser"))?;
         let arn: Arn = user
             .arn
             .parse()
-            .map_err(|_| nonsense("the ARN of the session"))?;
-        // The role's ARN names the account as well; this is what STS did.
+            .map_err(|_| incomplete("the ARN of the session"))?;
+        // The role's ARN was checked before; this is the session that STS gave.
         check_allowed(&self.role.allowed_accounts, &arn)?;
-        let session = output.credentials.ok_or_else(|| nonsense("Credentials"))?;
-        // What is not in the answer reads as empty, and as the year 1970.
+        let session = output
+            .credentials
+            .ok_or_else(|| incomplete("Credentials"))?;
+        // The SDK reads what is missing as empty, and as the year 1970.
         for (text, name) in [
             (&session.access_key_id, "AccessKeyId"),
             (&session.secret_access_key, "SecretAccessKey"),
             (&session.session_token, "SessionToken"),
         ] {
             if text.is_empty() {
-                return Err(nonsense(name));
+                return Err(incomplete(name));
             }
         }
         self.role.mask.hide(&session.secret_access_key);
         self.role.mask.hide(&session.session_token);
         let expires = match SystemTime::try_from(session.expiration) {
             Ok(time) if time > SystemTime::UNIX_EPOCH => time,
-            _ => return Err(nonsense("Expiration")),
+            _ => return Err(incomplete("Expiration")),
         };
-        // The SDK would ask for another one before every request.
+        // With an expired session the SDK would assume the role before every request.
         if expires <= SystemTime::now() {
             return Err(Error::SessionEnded {
                 at: session.expiration.to_string(),
@@ -211,7 +213,7 @@ impl Provider {
     }
 }
 
-/// Lets no identity token go where others can read it, whoever named the endpoint.
+/// Refuses to send an identity token where others can read it.
 #[derive(Debug)]
 struct Guarded;
 
@@ -238,7 +240,7 @@ impl Intercept for Guarded {
 #[error("not HTTPS")]
 struct Plain;
 
-/// Reads `arn:aws:iam::ACCOUNT:role/NAME`, in any partition, the name perhaps behind a path
+/// Parses `arn:aws:iam::ACCOUNT:role/NAME`, in any partition, with or without a path before the name
 /// ([CreateRole](https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html)).
 pub fn parse_arn(text: &str) -> Option<Arn> {
     let arn: Arn = text.parse().ok()?;

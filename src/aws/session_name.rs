@@ -22,7 +22,7 @@ fn is_valid_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || "_+=,.@-".contains(c)
 }
 
-/// Where it gets too long, the repository gives way: the run is what is searched for.
+/// Joins repository and run. The repository is cut to fit, since the run is what people search for.
 fn joined(repository: &str, run: &str) -> String {
     let clean = |text: &str| -> String {
         let chars = text.chars();
@@ -33,8 +33,8 @@ fn joined(repository: &str, run: &str) -> String {
     let mut run = clean(run);
     run.truncate(MAX_RUN_LEN);
     let mut name = format!("s3lo-{}", clean(repository));
-    let room = MAX_LEN.saturating_sub(run.len()).saturating_sub(1);
-    name.truncate(room);
+    let max = MAX_LEN.saturating_sub(run.len()).saturating_sub(1);
+    name.truncate(max);
     let name = name.trim_end_matches('-');
     if run.is_empty() {
         name.to_owned()
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_session_is_named_after_repository_and_run() {
+    fn a_session_name_holds_repository_and_run() {
         assert_eq!(joined("my-org/my app", "17023"), "s3lo-my-org-my-app-17023");
         assert_eq!(joined("", "17"), "s3lo-17");
         assert_eq!(joined("", ""), "s3lo");

@@ -10,7 +10,7 @@ use crate::aws::response::ErrorResponse;
 use crate::identity::jwt::{Audience, Claims};
 use crate::text::quoted;
 
-/// What to change in IAM, by what STS said.
+/// The change to IAM, by the refusal of STS.
 pub(crate) fn advice(
     role: &Arn,
     duration: Duration,
@@ -59,8 +59,7 @@ pub(crate) fn advice(
     }
 }
 
-/// The statement with which the role would trust such a token. A branch may have any name, one with
-/// quotes too.
+/// The statement with which the role would trust such a token, encoded as JSON: a branch name may hold quotes.
 fn trust(role: &Arn, provider: &str, claims: &Claims) -> String {
     let text = |text: &str| Value::from(text).to_string();
     let audience = match &claims.audience {
@@ -72,7 +71,7 @@ fn trust(role: &Arn, provider: &str, claims: &Claims) -> String {
         text(&format!("{provider}:aud")),
         text(&format!("{provider}:sub")),
     );
-    let condition = match lasting_part(provider, &claims.subject) {
+    let condition = match stable_pattern(provider, &claims.subject) {
         None => format!(
             r#""StringEquals": {{{aud}: {audience}, {sub}: {}}}"#,
             text(&claims.subject)
@@ -87,10 +86,10 @@ fn trust(role: &Arn, provider: &str, claims: &Claims) -> String {
     )
 }
 
-/// The subject as a pattern that the next build matches, where it is another one for each: Buildkite's commit
-/// and step, CircleCI's user, Bitbucket's step. Whoever names a branch may put wildcards into it, and
-/// whatever stands for a user must not reach into what follows.
-fn lasting_part(provider: &str, subject: &str) -> Option<String> {
+/// A pattern that the next build's subject matches, where each build has its own: Buildkite's commit and step,
+/// CircleCI's user, Bitbucket's step. Wildcards in a branch name are escaped, and the wildcard for a user must not
+/// match what follows.
+fn stable_pattern(provider: &str, subject: &str) -> Option<String> {
     if provider.starts_with("agent.buildkite.com") {
         let (build, _) = subject.split_once(":commit:")?;
         Some(format!("{}:commit:*:step:*", literal(build)))
@@ -100,9 +99,9 @@ fn lasting_part(provider: &str, subject: &str) -> Option<String> {
             Some((user, branch)) => (user, format!("/{branch}")),
             None => (rest, String::new()),
         };
-        let anybody = "?".repeat(user.chars().count());
+        let any_user = "?".repeat(user.chars().count());
         Some(format!(
-            "{}/user/{anybody}{}",
+            "{}/user/{any_user}{}",
             literal(project),
             literal(&branch)
         ))
@@ -134,26 +133,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pattern_lasts_and_reaches_no_further_than_the_subject() {
+    fn a_pattern_matches_later_builds_and_nothing_beyond_the_subject() {
         let buildkite = "organization:acme:pipeline:app:ref:refs/heads/*:commit:a1:step:build";
         assert_eq!(
-            lasting_part("agent.buildkite.com", buildkite).unwrap(),
+            stable_pattern("agent.buildkite.com", buildkite).unwrap(),
             "organization:acme:pipeline:app:ref:refs/heads/${*}:commit:*:step:*"
         );
         let circle =
             "org/o/project/p/user/1234/vcs-origin/github.com/acme/app/vcs-ref/refs/heads/main";
         assert_eq!(
-            lasting_part("oidc.circleci.com/org/o", circle).unwrap(),
+            stable_pattern("oidc.circleci.com/org/o", circle).unwrap(),
             "org/o/project/p/user/????/vcs-origin/github.com/acme/app/vcs-ref/refs/heads/main"
         );
         assert_eq!(
-            lasting_part("oidc.circleci.com/org/o", "org/o/project/p/user/1234").unwrap(),
+            stable_pattern("oidc.circleci.com/org/o", "org/o/project/p/user/1234").unwrap(),
             "org/o/project/p/user/????"
         );
         assert_eq!(
-            lasting_part("api.bitbucket.org/2.0/workspaces/acme", "{r}:{e}:{s}").unwrap(),
+            stable_pattern("api.bitbucket.org/2.0/workspaces/acme", "{r}:{e}:{s}").unwrap(),
             "{r}:{e}:*"
         );
-        assert_eq!(lasting_part("gitlab.com", "project_path:a/b"), None);
+        assert_eq!(stable_pattern("gitlab.com", "project_path:a/b"), None);
     }
 }

@@ -10,7 +10,7 @@ mod system;
 pub mod wording;
 
 use crate::ci::system::{azure, buildkite, github, gitlab, plain};
-use crate::environment::says_true;
+use crate::environment::is_true;
 use crate::identity::ci_system::CiSystem;
 
 /// A CI system's language on stdout. What is returned is whole lines, or nothing where the system has no word
@@ -91,7 +91,7 @@ pub fn detect() -> &'static dyn LogFormat {
         Some(CiSystem::GitHub) => &github::GitHub,
         Some(CiSystem::GitLab) => &gitlab::GitLab,
         Some(CiSystem::Buildkite) => &buildkite::Buildkite,
-        _ if says_true("TF_BUILD") => &azure::Azure,
+        _ if is_true("TF_BUILD") => &azure::Azure,
         _ => &plain::Plain,
     }
 }

@@ -1,8 +1,8 @@
-//! Which CI system this is, as far as identity goes.
+//! Detection of the CI system that this process runs in.
 
-use crate::environment::{says_true, variable};
+use crate::environment::{is_true, variable};
 
-/// A CI system that gives its jobs an identity.
+/// A CI system that gives its jobs identity tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CiSystem {
@@ -12,23 +12,23 @@ pub enum CiSystem {
     Buildkite,
     /// CircleCI.
     CircleCi,
-    /// GitHub Actions, and what speaks its language.
+    /// GitHub Actions, and compatible runners.
     GitHub,
     /// GitLab CI.
     GitLab,
 }
 
 impl CiSystem {
-    /// The one that this process runs in, by the variables that it sets.
+    /// Detects the system by the variables that it sets.
     pub fn detect() -> Option<Self> {
         let set = |name| matches!(variable(name), Ok(Some(_)));
-        if says_true("GITHUB_ACTIONS") {
+        if is_true("GITHUB_ACTIONS") {
             Some(Self::GitHub)
-        } else if says_true("GITLAB_CI") {
+        } else if is_true("GITLAB_CI") {
             Some(Self::GitLab)
-        } else if says_true("BUILDKITE") {
+        } else if is_true("BUILDKITE") {
             Some(Self::Buildkite)
-        } else if says_true("CIRCLECI") {
+        } else if is_true("CIRCLECI") {
             Some(Self::CircleCi)
         } else if set("BITBUCKET_BUILD_NUMBER") {
             Some(Self::Bitbucket)
@@ -49,7 +49,7 @@ impl CiSystem {
     }
 }
 
-/// Whether this is any CI system, with an identity for its jobs or without.
+/// Whether this process runs in any CI system, with identity tokens or without.
 pub fn in_any() -> bool {
     let set =
         |name| matches!(variable(name), Ok(Some(text)) if !text.eq_ignore_ascii_case("false"));

@@ -1,4 +1,4 @@
-//! An identity token in form: what it says of itself, and the secret that it is.
+//! Identity tokens and their claims, which are not verified here.
 #![deny(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
@@ -12,14 +12,14 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
-/// A JWT ([RFC 7519](https://www.rfc-editor.org/rfc/rfc7519)), in form: only STS can tell who made it.
+/// A JWT ([RFC 7519](https://www.rfc-editor.org/rfc/rfc7519)). Its signature is for its relying party to verify.
 pub struct IdentityToken {
     text: SecretString,
     claims: Claims,
 }
 
 impl IdentityToken {
-    /// Reads one. What stands around it is not part of it.
+    /// Parses a token, without the whitespace around it.
     pub(crate) fn new(text: SecretString) -> Option<Self> {
         let trimmed = text.expose_secret().trim();
         let [_, claims, _] = <[&str; 3]>::try_from(trimmed.split('.').collect::<Vec<_>>()).ok()?;
@@ -33,30 +33,30 @@ impl IdentityToken {
         Some(Self { text, claims })
     }
 
-    /// The token itself, for STS alone.
+    /// The token itself, for its relying party alone.
     pub fn secret(&self) -> &str {
         self.text.expose_secret()
     }
 
-    /// What it says of itself.
+    /// The claims of the token.
     pub fn claims(&self) -> &Claims {
         &self.claims
     }
 }
 
-/// Whether a text is a token rather than the place of one.
+/// Whether a text is a token rather than the name of a file or variable that holds one.
 pub(crate) fn is_token(text: &str) -> bool {
     IdentityToken::new(SecretString::from(text)).is_some()
 }
 
-/// What a trust policy compares.
+/// The claims that trust policies compare.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(default)]
 pub struct Claims {
     /// `iss`: the provider's URL.
     #[serde(rename = "iss")]
     pub issuer: String,
-    /// `aud`: whom it is for.
+    /// `aud`: the relying parties.
     #[serde(rename = "aud")]
     pub audience: Audience,
     /// `sub`: repository, branch, environment.
@@ -64,7 +64,7 @@ pub struct Claims {
     pub subject: String,
 }
 
-/// One or several.
+/// One audience or several.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(untagged)]
 pub enum Audience {
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_three_parts_of_which_the_second_is_claims() {
+    fn a_token_has_three_parts_and_the_second_holds_its_claims() {
         let claims = BASE64_URL_SAFE_NO_PAD.encode(r#"{"iss":"i","aud":["a","b"],"sub":"s"}"#);
         let token = IdentityToken::new(SecretString::from(format!("h.{claims}.s\n"))).unwrap();
         assert_eq!(token.secret(), format!("h.{claims}.s"));

@@ -1,7 +1,7 @@
-//! The CI system's identity token: a JWT that says which repository, branch and job this is.
+//! Sources of identity tokens: JWTs in which a CI system names repository, branch and job.
 //!
-//! It is a secret for as long as it lives. It stays in memory, and of its contents only what a trust
-//! policy compares is ever shown.
+//! A token is a secret until it expires. It stays in memory, and only the claims that trust policies compare are
+//! ever shown.
 
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -32,27 +32,27 @@ use crate::tasks::run_blocking;
 use crate::text::shown_path;
 use s3lo_core::explain::Explain;
 
-/// Where tokens come from.
+/// A source of identity tokens.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum TokenSource {
     /// `buildkite-agent oidc request-token`.
     Buildkite,
-    /// A file, read anew for each token.
+    /// A file, which is read for each token.
     File(String),
-    /// GitHub's endpoint, and what to identify with there.
+    /// GitHub's endpoint, and the credential for it.
     GitHub {
         /// ACTIONS_ID_TOKEN_REQUEST_URL.
         url: Url,
         /// ACTIONS_ID_TOKEN_REQUEST_TOKEN.
         bearer: SecretString,
     },
-    /// A variable of this name.
+    /// The variable of this name.
     Variable(String),
 }
 
 impl TokenSource {
-    /// The one that the environment offers.
+    /// Detects the source that the environment offers for `party`.
     ///
     /// # Errors
     ///
@@ -78,12 +78,12 @@ impl TokenSource {
         file.map(Self::File).ok_or(Error::Missing { ci, party })
     }
 
-    /// Whether asking again may give another token.
+    /// Whether the next token may be another one.
     pub fn is_renewed(&self) -> bool {
         !matches!(self, Self::Variable(_))
     }
 
-    /// A token for `audience`. Files and variables hold what they hold.
+    /// Gets a token for `audience`. Files and variables give the token that they hold.
     ///
     /// # Errors
     ///
@@ -164,7 +164,7 @@ async fn from_agent(audience: &str) -> Result<SecretString, Error> {
         .kill_on_drop(true);
     let output = match timeout(REQUEST_TIMEOUT, bounded_output(agent)).await {
         Err(_) => return Err(failed("it did not answer in time".to_owned())),
-        // It cannot be started, and will not be a moment later.
+        // A command that cannot be started cannot be started a moment later.
         Ok(Err(error)) => {
             return Err(Error::Agent {
                 reason: error.to_string(),
@@ -180,8 +180,8 @@ async fn from_agent(audience: &str) -> Result<SecretString, Error> {
         });
     }
     if !output.status.success() {
-        let told = String::from_utf8_lossy(&output.stderr);
-        let last = told.trim().lines().last().unwrap_or_default();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let last = stderr.trim().lines().last().unwrap_or_default();
         return Err(failed(format!("{}: {}", output.status, clipped(last))));
     }
     let text = String::from_utf8(output.stdout);
@@ -190,7 +190,7 @@ async fn from_agent(audience: &str) -> Result<SecretString, Error> {
     })?))
 }
 
-/// Runs a command, and keeps of what it prints as much as a token may have.
+/// Runs a command, and keeps as much of its output as a token may have.
 async fn bounded_output(mut command: Command) -> std::io::Result<Output> {
     let mut child = command
         .stdout(Stdio::piped())
@@ -198,7 +198,7 @@ async fn bounded_output(mut command: Command) -> std::io::Result<Output> {
         .spawn()?;
     let most = u64::try_from(MAX_LEN).unwrap_or(u64::MAX).saturating_add(1);
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    // A pipe that is closed behind its start ends whoever floods it.
+    // Closing the pipe early ends a command that floods it.
     let start = async move {
         let mut start = Vec::with_capacity(MAX_LEN);
         if let Some(stdout) = stdout {
@@ -214,7 +214,7 @@ async fn bounded_output(mut command: Command) -> std::io::Result<Output> {
     })
 }
 
-/// Reads a pipe to its end, and keeps what was said last.
+/// Reads a pipe to its end, and keeps the last of it.
 async fn last_words(pipe: Option<impl AsyncRead + Unpin>) -> std::io::Result<Vec<u8>> {
     let (mut kept, mut chunk) = (Vec::new(), [0; 4096]);
     let Some(mut pipe) = pipe else {
@@ -277,7 +277,7 @@ async fn from_github(
 
 fn answer(response: &HttpResponse) -> Result<SecretString, Error> {
     #[derive(Deserialize)]
-    struct Answer {
+    struct TokenResponse {
         value: String,
     }
     let status = response.status().as_u16();
@@ -291,14 +291,14 @@ fn answer(response: &HttpResponse) -> Result<SecretString, Error> {
         });
     }
     let body = response.body().bytes().unwrap_or_default();
-    let answer = serde_json::from_slice::<Answer>(body).map_err(|_| Error::Request {
+    let answer = serde_json::from_slice::<TokenResponse>(body).map_err(|_| Error::Request {
         reason: "its answer is not the JSON that was expected".to_owned(),
         permanent: false,
     })?;
     Ok(SecretString::from(answer.value))
 }
 
-/// What GitHub says in a refusal: its `message`, and nothing else of what may be the echo of a request.
+/// The `message` of GitHub's refusal, and nothing else, since the body may echo the request.
 fn refusal(response: &HttpResponse) -> Option<String> {
     #[derive(Deserialize)]
     struct Refusal {
@@ -314,7 +314,7 @@ fn request_url(url: &str) -> Result<Url, Error> {
     if let Some(url) = url::parse(url).filter(url::is_guarded) {
         return Ok(url);
     }
-    // Neither a query nor a user, which may be secrets.
+    // Without query and user, which may be secrets.
     let shown = match url.split('?').next() {
         Some(url) if !url.contains('@') => clipped(url),
         _ => "…".to_owned(),
@@ -326,55 +326,38 @@ fn request_url(url: &str) -> Result<Url, Error> {
     )))
 }
 
-/// Why there is no token.
+/// The reason why there is no token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs)]
 pub enum Error {
-    /// The Buildkite agent gives none.
+    /// A failure of the Buildkite agent.
     #[error("`buildkite-agent oidc request-token` gave no identity token: {reason}")]
     Agent {
-        /// What happened.
         reason: String,
         /// Whether asking again is in vain.
         permanent: bool,
     },
-    /// The environment offers none.
+    /// An environment without a token.
     #[error("{}", missing(*ci, party))]
     Missing {
-        /// The CI system.
         ci: Option<CiSystem>,
-        /// The service that it is for.
         party: &'static RelyingParty,
     },
-    /// What is there is no JWT.
+    /// A text that is not a JWT.
     #[error("what came from {place} is not an identity token (a JWT)")]
-    NotAToken {
-        /// Where it is from.
-        place: String,
-    },
-    /// GitHub's endpoint gives none.
+    NotAToken { place: String },
+    /// A failure of GitHub's endpoint.
     #[error("GitHub gave no identity token: {reason}")]
     Request {
-        /// What happened.
         reason: String,
         /// Whether asking again is in vain.
         permanent: bool,
     },
-    /// The file cannot be read.
     #[error("cannot read the identity token from `{path}`: {reason}")]
-    Unreadable {
-        /// The file.
-        path: String,
-        /// What the operating system says.
-        reason: String,
-    },
-    /// The variable is unset or empty.
+    Unreadable { path: String, reason: String },
     #[error("the variable {name}, which should hold an identity token, is not set")]
-    Unset {
-        /// The variable.
-        name: String,
-    },
-    /// A variable cannot be used.
+    Unset { name: String },
     #[error(transparent)]
     Variable(#[from] environment::Error),
 }

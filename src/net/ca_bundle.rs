@@ -1,6 +1,7 @@
-//! The certificates of AWS_CA_BUNDLE and its like, checked before anything relies on them: the SDK does not read the
-//! variable ([aws-sdk-rust#1362](https://github.com/awslabs/aws-sdk-rust/issues/1362)), and its HTTP
-//! client would panic on what is no certificate.
+//! Bundles of trusted certificates, as AWS_CA_BUNDLE names one.
+//!
+//! The SDK does not read the variable ([aws-sdk-rust#1362](https://github.com/awslabs/aws-sdk-rust/issues/1362)),
+//! and its HTTP client panics on PEM that is not a certificate, so each block is parsed here first.
 
 use pem::Pem;
 use rustls_pki_types::CertificateDer;
@@ -11,7 +12,7 @@ use crate::environment::variable;
 use crate::text::shown_path;
 use s3lo_core::explain::Explain;
 
-/// Trusted certificates, each readable.
+/// Trusted certificates, each of which parses.
 #[derive(Clone)]
 pub(crate) struct Bundle(Vec<Pem>);
 
@@ -20,7 +21,7 @@ impl Bundle {
     ///
     /// # Errors
     ///
-    /// [`Error`] if there is no such file, or it is not certificates.
+    /// [`Error`] if there is no such file, or it holds anything but certificates.
     pub(crate) fn read(variable: &str, path: &str) -> Result<Self, Error> {
         let unusable = |reason| Error::Unusable {
             variable: variable.to_owned(),
@@ -32,11 +33,11 @@ impl Bundle {
         Self::parse(variable, path, &text)
     }
 
-    /// Reads PEM that is from `place`, which `variable` names.
+    /// Parses PEM from `place`, which `variable` names.
     ///
     /// # Errors
     ///
-    /// [`Error`] if it is not certificates.
+    /// [`Error`] if it holds anything but certificates.
     pub(crate) fn parse(variable: &str, place: &str, text: &[u8]) -> Result<Self, Error> {
         let unusable = |reason: String| Error::Unusable {
             variable: variable.to_owned(),
@@ -64,12 +65,12 @@ impl Bundle {
         Ok(Self(blocks))
     }
 
-    /// As PEM, written anew: what stood between the blocks may read differently to somebody else.
+    /// The certificates as PEM, encoded anew: another parser may read text between the blocks in its own way.
     pub(crate) fn into_pem(self) -> Vec<u8> {
         pem::encode_many(&self.0).into_bytes()
     }
 
-    /// As DER, each.
+    /// The certificates as DER.
     pub(crate) fn into_certificates(self) -> impl Iterator<Item = Vec<u8>> {
         self.0.into_iter().map(Pem::into_contents)
     }
@@ -79,7 +80,7 @@ impl Bundle {
 ///
 /// # Errors
 ///
-/// [`Error`] if there is no such file, or it is not certificates.
+/// [`Error`] if there is no such file, or it holds anything but certificates.
 pub(crate) fn from_environment() -> Result<Option<Bundle>, Error> {
     match variable(VARIABLE)? {
         Some(path) => Ok(Some(Bundle::read(VARIABLE, &path)?)),
@@ -92,21 +93,18 @@ const VARIABLE: &str = "AWS_CA_BUNDLE";
 /// The largest file of certificates, in bytes: four times what all public authorities take.
 pub(crate) const MAX_LEN: u64 = 1024 * 1024;
 
-/// Why the bundle cannot be used.
+/// The reason why a bundle cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs)]
 pub enum Error {
-    /// The file is missing or no bundle.
+    /// A file that is missing or not a bundle.
     #[error("the certificates of {variable}, `{path}`, cannot be used: {reason}")]
     Unusable {
-        /// The variable that names it.
         variable: String,
-        /// The file.
         path: String,
-        /// What is wrong.
         reason: String,
     },
-    /// The variable is no text.
     #[error(transparent)]
     Variable(#[from] environment::Error),
 }

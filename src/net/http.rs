@@ -1,8 +1,7 @@
-//! One HTTP client for every AWS service, whose answers are bounded.
+//! The HTTP client of every AWS service, with bounded responses.
 //!
-//! The SDK reads error and control answers whole before it looks at them. A server, or whoever sits
-//! in its place, could send as much as memory holds; so every body ends in an error beyond
-//! [`MAX_ANSWER`].
+//! The SDK reads error and control responses whole before it looks at them, so a server could send as much as
+//! memory holds. Every body ends in an error beyond [`MAX_RESPONSE_LEN`].
 
 use std::fmt;
 use std::time::Instant;
@@ -27,11 +26,11 @@ use crate::net::error_chain::innermost;
 use crate::net::retry;
 use crate::net::url::is_near;
 
-/// The largest answer that is read, in bytes: a manifest and room to spare.
-pub(crate) const MAX_ANSWER: usize = 8 * 1024 * 1024;
+/// The largest response that is read, in bytes: twice a manifest.
+pub(crate) const MAX_RESPONSE_LEN: usize = 8 * 1024 * 1024;
 
-/// The client. Proxies are those of HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY; the certificates
-/// that are trusted are those of `bundle` alone, or else the system's.
+/// Makes the client. It uses the proxies of HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY, and trusts the
+/// certificates of `bundle` alone, or else the system's.
 pub(crate) fn client(bundle: Option<Bundle>) -> SharedHttpClient {
     let trust = match bundle {
         None => TrustStore::default(),
@@ -47,7 +46,7 @@ pub(crate) fn client(bundle: Option<Bundle>) -> SharedHttpClient {
     let tls = Builder::new().build_with_connector_fn(move |settings, components| {
         let mut connector =
             connector(settings, components).tls_provider(Provider::Rustls(CryptoMode::AwsLc));
-        // A trust store is all there is to a context: building one does not fail.
+        // Building a context of a trust store alone does not fail.
         if let Ok(context) = TlsContext::builder()
             .with_trust_store(trust.clone())
             .build()
@@ -69,9 +68,8 @@ fn connector(
     connector
 }
 
-/// One for each of the two schemes, since to read the system's certificates takes milliseconds, which a
-/// server without TLS is spared; and one for what is on this host or its link, where credentials are given
-/// out without TLS and no proxy has any business.
+/// One client for each scheme, since reading the system's certificates takes milliseconds that a server without
+/// TLS need not cost; and one without a proxy for services of this host, which give out credentials without TLS.
 #[derive(Clone, Debug)]
 struct BoundedClient {
     near: SharedHttpClient,
@@ -80,7 +78,7 @@ struct BoundedClient {
 }
 
 impl BoundedClient {
-    fn of(&self, uri: &str) -> &SharedHttpClient {
+    fn for_uri(&self, uri: &str) -> &SharedHttpClient {
         if is_near(uri) {
             &self.near
         } else if uri.starts_with("http:") {
@@ -120,8 +118,8 @@ impl fmt::Debug for BoundedConnector {
 impl HttpConnector for BoundedConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let logged = tracing::enabled!(tracing::Level::DEBUG).then(|| Call::of(&request));
-        let client = self.client.of(request.uri());
-        // The client keeps what it has made for these settings.
+        let client = self.client.for_uri(request.uri());
+        // The client caches the connectors of these settings.
         let connector = client.http_connector(&self.settings, &self.components);
         let answer = connector.call(request);
         HttpConnectorFuture::new(async move {
@@ -129,13 +127,13 @@ impl HttpConnector for BoundedConnector {
             if let Some(call) = logged {
                 call.log(answer.as_ref());
             }
-            let bounded = |body| SdkBody::from_body_1_x(Limited::new(body, MAX_ANSWER));
+            let bounded = |body| SdkBody::from_body_1_x(Limited::new(body, MAX_RESPONSE_LEN));
             Ok(answer?.map(bounded))
         })
     }
 }
 
-/// A request as `--verbose` tells of it: neither headers nor query, which can hold what signs it.
+/// A request as `--verbose` shows it: without headers and query, which may hold its signature.
 struct Call {
     asked: String,
     begun: Instant,

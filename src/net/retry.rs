@@ -116,23 +116,23 @@ impl Backoff {
     }
 }
 
-/// The first pause, doubled so many times.
+/// The first pause, doubled `times` times.
 fn doubled(times: u32) -> Duration {
     FIRST_PAUSE
         .saturating_mul(1 << times.min(16))
         .min(MAX_PAUSE)
 }
 
-/// How hard a service throttles, as all calls to it see it. While some of them succeed, the quota is being
-/// used and a refused call only has to wait its turn; to wait ever longer would let some images starve
-/// and the quota go unused. While none succeeds the pauses double.
+/// The throttling of one service, shared by all calls to it. While some of them succeed the quota is in use, and
+/// a refused call only has to wait its turn: longer pauses would starve some images and leave quota unused. While
+/// none succeeds, the pauses double.
 #[derive(Clone, Default)]
 pub struct Throttle(Arc<Mutex<Pressure>>);
 
 #[derive(Default)]
 struct Pressure {
     doublings: u32,
-    /// When it last doubled. Those who are refused together are one refusal.
+    /// The time of the last doubling. Calls that are refused together count as one refusal.
     since: Option<Instant>,
 }
 
@@ -167,15 +167,15 @@ tokio::task_local! {
     static TRY: u32;
 }
 
-/// The number of the try that is being made, where it is one of our own.
+/// The number of the current try, inside of [`Backoff::run`].
 pub(crate) fn number() -> Option<u32> {
     TRY.try_with(|number| *number).ok()
 }
 
-/// From 0.5 to 1, so that those who failed together do not come back together.
+/// A random number from 0.5 to 1, so that calls that failed together are not repeated together.
 fn fraction() -> f64 {
     let mut byte = [0];
-    // Without randomness the pause is the longest, which is no harm.
+    // Without randomness the pause is the longest, which does no harm.
     match aws_lc_rs::rand::fill(&mut byte) {
         Ok(()) => 0.5 + f64::from(byte[0]) / 510.0,
         Err(_) => 1.0,
@@ -190,7 +190,7 @@ mod tests {
     // would share no compiled dependency with the program.
 
     #[test]
-    fn refusals_at_the_same_time_are_one_and_a_success_ends_them() {
+    fn simultaneous_refusals_count_once_and_a_success_resets_the_pause() {
         let throttle = Throttle::default();
         let mut now = Instant::now();
         for _ in 0..64 {
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn throttling_is_waited_out_and_other_failures_are_counted() {
+    fn throttling_is_retried_until_the_deadline_and_other_failures_six_times() {
         let start = Instant::now();
         let deadline = start + Duration::from_secs(60);
         let tries = |throttled| {

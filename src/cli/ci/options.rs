@@ -15,7 +15,7 @@ use crate::cli::args::{Cli, ReportArgs};
 use crate::cli::ci::results::OutputOptions;
 use crate::cli::{args, failure};
 use crate::diagnostic::Diagnostic;
-use crate::environment::{says_true, variable};
+use crate::environment::{is_true, variable};
 use crate::mask::Mask;
 
 /// A job, understood.
@@ -67,7 +67,7 @@ pub(crate) fn read(
     let strict = UnknownPolicy {
         command: work.name(),
         other: (other.name(), crate::cli::ci::options::known(other)),
-        inputs: says_true("GITHUB_ACTIONS"),
+        inputs: is_true("GITHUB_ACTIONS"),
     };
     let given = resolve(known, std::env::vars_os(), Some(&strict))
         .map_err(|error| failed(Diagnostic::new(&error)))?;
@@ -354,5 +354,5 @@ fn missing(option: &str, host: &dyn LogFormat) -> Diagnostic {
 
 /// Whether somebody runs a GitHub job again to see each step.
 pub(crate) fn is_debugged() -> bool {
-    says_true("GITHUB_ACTIONS") && matches!(variable("RUNNER_DEBUG"), Ok(Some(text)) if text == "1")
+    is_true("GITHUB_ACTIONS") && matches!(variable("RUNNER_DEBUG"), Ok(Some(text)) if text == "1")
 }
