@@ -66,9 +66,9 @@ impl OptionSpec {
         };
         let positional = arg.get_long().is_none();
         let appends = matches!(arg.get_action(), ArgAction::Append);
-        let text = text.strip_suffix("; may be given several times");
-        assert_eq!(text.is_some(), appends && !positional, "{flag}: {help}");
-        let text = text.or(help.split(" [default: ").next()).unwrap();
+        let once = text.strip_suffix("; may be given several times");
+        assert_eq!(once.is_some(), appends && !positional, "{flag}: {help}");
+        let text = once.unwrap_or(text);
         let default = match arg.get_action() {
             ArgAction::SetTrue => Some("false".into()),
             ArgAction::SetFalse => Some("true".into()),
