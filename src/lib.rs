@@ -45,6 +45,7 @@ pub mod aws;
 mod bounded_file;
 pub mod ci;
 pub mod cli;
+pub mod context;
 pub mod diagnostic;
 pub mod environment;
 pub mod identity;

@@ -26,8 +26,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 pub use self::error::Error;
 use crate::image::{Image, LISTING_TIMEOUT, Snapshot, TagState};
-use crate::key::lazy::Opening;
-use crate::key::{KeyRef, Signer};
+use crate::key::lazy::LazyKey;
+use crate::key::reference::KeyRef;
+use crate::key::signer::Signer;
 use crate::store::{Listing, Object, Version};
 use crate::{image, store};
 
@@ -38,7 +39,7 @@ mod error;
 const MAX_ROUNDS: u32 = 100;
 
 /// A key to sign with, opened once for all images.
-pub type Key = Opening<Arc<dyn Signer>>;
+pub type Key = LazyKey<Arc<dyn Signer>>;
 
 /// How to sign.
 #[derive(Clone, Copy, Debug)]

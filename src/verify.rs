@@ -10,13 +10,13 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::diagnostic::{Explain, TIMED_OUT_HELP};
 use crate::image::{Image, LISTING_TIMEOUT};
-use crate::key::lazy::Opening;
-use crate::key::{PublicKeys, WithheldVersions};
+use crate::key::lazy::LazyKey;
+use crate::key::signer::{PublicKeys, WithheldVersions};
 use crate::store::Listing;
 use crate::{image, key, store};
 
 /// A key to verify with, opened once for all images.
-pub type Key = Opening<PublicKeys>;
+pub type Key = LazyKey<PublicKeys>;
 
 /// How to verify.
 #[derive(Clone, Copy, Debug)]
@@ -353,7 +353,7 @@ pub enum Error {
     Image(#[from] image::Error),
     /// The key cannot be opened.
     #[error(transparent)]
-    Key(#[from] key::Error),
+    Key(#[from] key::error::Error),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),

@@ -14,8 +14,8 @@ use crate::aws::arn::{Account, Arn, is_region};
 use crate::aws::{role, session_name};
 use crate::diagnostic::Diagnostic;
 use crate::identity::jwt;
-use crate::key::RefError;
-use crate::key::vault::client::login::Method;
+use crate::key::reference::RefError;
+use crate::key::registry::Providers;
 use crate::sign::IfSigned;
 use crate::text::{holds_key_block, is_key_material};
 use crate::verify::Require;
@@ -101,7 +101,7 @@ pub(crate) struct SignArgs {
     #[command(flatten)]
     pub(crate) aws: AwsArgs,
     #[command(flatten)]
-    pub(crate) vault: VaultArgs,
+    pub(crate) providers: Providers,
 }
 
 /// Verify that images are signed
@@ -130,7 +130,7 @@ pub(crate) struct VerifyArgs {
     #[command(flatten)]
     pub(crate) aws: AwsArgs,
     #[command(flatten)]
-    pub(crate) vault: VaultArgs,
+    pub(crate) providers: Providers,
 }
 
 /// Sign or verify as a CI job says by its environment
@@ -243,60 +243,6 @@ pub(crate) struct AwsArgs {
     pub(crate) allowed_accounts: Vec<Account>,
 }
 
-/// Where Vault or OpenBao is, and who asks it.
-#[derive(Args, Debug)]
-#[command(next_help_heading = "Vault")]
-pub(crate) struct VaultArgs {
-    /// The Vault or OpenBao server [default: the key's host, or VAULT_ADDR]
-    #[arg(long, value_name = "URL")]
-    pub(crate) vault_address: Option<String>,
-    /// The Vault namespace, of the login as well [default: VAULT_NAMESPACE]
-    #[arg(long, value_name = "NAMESPACE")]
-    pub(crate) vault_namespace: Option<String>,
-    /// How to log in to Vault instead of using VAULT_TOKEN [default: VAULT_AUTH_METHOD, or jwt where there is a role]
-    #[arg(long, value_enum, value_name = "METHOD")]
-    pub(crate) vault_auth: Option<VaultAuthArg>,
-    /// The Vault role to log in as [default: VAULT_AUTH_ROLE]
-    #[arg(long, value_name = "ROLE", value_parser = NonEmptyStringValueParser::new())]
-    pub(crate) vault_role: Option<String>,
-    /// Where the login method is mounted in Vault [default: VAULT_AUTH_PATH, or the method's name]
-    #[arg(long, value_name = "PATH")]
-    pub(crate) vault_auth_mount: Option<String>,
-    /// For whom the identity token for Vault is [default: the server's URL]
-    #[arg(long, value_name = "AUDIENCE", value_parser = NonEmptyStringValueParser::new())]
-    pub(crate) vault_audience: Option<String>,
-    /// A file that holds the identity token for Vault, for kubernetes the pod's
-    #[arg(long, value_name = "FILE")]
-    pub(crate) vault_jwt_file: Option<String>,
-    /// A variable that holds the identity token for Vault [default: that of the CI system]
-    #[arg(long, value_name = "NAME", conflicts_with = "vault_jwt_file")]
-    pub(crate) vault_jwt_env: Option<String>,
-    /// Allow http:// to a Vault on another machine, which sends the token in the clear
-    #[arg(long)]
-    pub(crate) vault_plain_http: bool,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum VaultAuthArg {
-    /// By the CI system's identity token
-    Jwt,
-    /// By VAULT_ROLE_ID and VAULT_SECRET_ID
-    #[value(name = "approle")]
-    AppRole,
-    /// By the pod's service account
-    Kubernetes,
-}
-
-impl From<VaultAuthArg> for Method {
-    fn from(typed: VaultAuthArg) -> Self {
-        match typed {
-            VaultAuthArg::AppRole => Self::AppRole,
-            VaultAuthArg::Jwt => Self::Jwt,
-            VaultAuthArg::Kubernetes => Self::Kubernetes,
-        }
-    }
-}
-
 /// Make a cosign key pair (EC P-256)
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -330,7 +276,7 @@ pub(crate) struct PublicKeyArgs {
     #[command(flatten)]
     pub(crate) aws: AwsArgs,
     #[command(flatten)]
-    pub(crate) vault: VaultArgs,
+    pub(crate) providers: Providers,
 }
 
 /// Print a completion script for a shell

@@ -73,8 +73,13 @@ pub(crate) async fn public(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<ExitStatus, CommandError> {
-    let (key, warnings) =
-        setup::public_key(&args.key, &args.aws, &args.vault, deadline(args.timeout)).await?;
+    let (key, warnings) = setup::public_key(
+        &args.key,
+        &args.aws,
+        &args.providers,
+        deadline(args.timeout),
+    )
+    .await?;
     let _ = text::warnings(err, &warnings);
     match output {
         Output::Text => out.write_all(key.to_pem().as_bytes())?,

@@ -6,6 +6,7 @@ mod keys;
 mod output;
 mod password;
 mod setup;
+mod shutdown;
 mod sign;
 mod verify;
 

@@ -6,8 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use secrecy::SecretSlice;
 
-use crate::key::KeyRef;
-use crate::key::file::{Ask, Passwords};
+use crate::context::{Ask, Passwords};
 
 /// COSIGN_PASSWORD, and the person at the terminal where it is not set.
 pub(crate) fn passwords() -> Passwords {
@@ -37,7 +36,7 @@ pub(crate) fn prompt(question: &str) -> io::Result<SecretSlice<u8>> {
     ))
 }
 
-fn ask(key: &KeyRef) -> io::Result<SecretSlice<u8>> {
+fn ask(key: &str) -> io::Result<SecretSlice<u8>> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     prompt(&format!("Enter password for private key {key}: "))

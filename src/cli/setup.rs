@@ -12,15 +12,17 @@ use s3lo_core::reference::{Reference, Scheme};
 use tokio::time::{Instant, timeout_at};
 
 use crate::aws::config;
-use crate::aws::config::{Aws, RoleOptions};
-use crate::cli::args::{AwsArgs, ImageArgs, VaultArgs};
+use crate::aws::config::RoleOptions;
+use crate::cli::args::{AwsArgs, ImageArgs};
 use crate::cli::password;
+use crate::cli::shutdown::ShutdownSignals;
+use crate::context::{Context, Passwords};
 use crate::diagnostic::Diagnostic;
 use crate::image::Image;
-use crate::key::file::Passwords;
-use crate::key::keyring::Keys;
-use crate::key::vault::client::config::Wishes;
-use crate::key::{KeyRef, RefError, Source};
+use crate::key::keyring::Keyring;
+use crate::key::reference::{KeyRef, RefError};
+use crate::key::registry;
+use crate::key::registry::Providers;
 use crate::mask::Mask;
 use crate::net::url;
 use crate::store::Store;
@@ -58,6 +60,26 @@ impl RunContext {
             say: |diagnostic| diagnostic,
         }
     }
+
+    /// The settings that keys and stores share.
+    fn shared(&self, args: &AwsArgs, deadline: Instant) -> Context {
+        let options = config::Options {
+            region: args.region.clone(),
+            key: None,
+            role: RoleOptions {
+                arn: args.role_arn.clone(),
+                session_name: args.role_session_name.clone(),
+                duration: args.role_duration,
+                audience: args.audience.clone(),
+                token_file: args.web_identity_token_file.clone(),
+                token_variable: args.web_identity_token_env.clone(),
+            },
+            allowed_accounts: args.allowed_accounts.clone(),
+            mask: self.mask.clone(),
+            deadline,
+        };
+        Context::new(options, self.passwords.clone())
+    }
 }
 
 /// A run: images in their stores, and keys, each where it is asked.
@@ -65,7 +87,9 @@ pub(crate) struct Run {
     /// The images, in the order typed.
     pub(crate) images: Vec<Image>,
     /// The keys, in the order typed.
-    pub(crate) keys: Keys,
+    pub(crate) keys: Keyring,
+    /// The signals that end the run early.
+    pub(crate) signals: ShutdownSignals,
 }
 
 impl Run {
@@ -76,7 +100,7 @@ impl Run {
         keys: Vec<KeyRef>,
         counted: KeyCounting,
         aws: &AwsArgs,
-        vault: &VaultArgs,
+        providers: &Providers,
         context: &RunContext,
         deadline: Instant,
     ) -> Result<Self, Diagnostic> {
@@ -89,12 +113,11 @@ impl Run {
                 "leave it away, or name a bucket: `s3://BUCKET/IMAGE:TAG`",
             ));
         }
-        let in_cloud = references.iter().any(in_s3) || keys.iter().any(is_in_kms);
-        let cloud = configure(in_cloud, aws, &keys, &context.mask, deadline).await?;
+        let shared = context.shared(aws, deadline);
+        let keys = Keyring::new(keys, providers, &shared).await?;
         let mut stores = Stores::new();
-        let images = crate::cli::setup::images(references, images, cloud.as_ref(), &mut stores)?;
-        let wishes = wishes(vault, &context.mask, deadline);
-        let keys = Keys::new(keys, cloud.as_ref(), &wishes, context.passwords.clone())?;
+        let images = in_stores(references, images, &shared, &mut stores).await?;
+        check_aws_is_used(aws, &shared)?;
         if counted == KeyCounting::Distinct
             && let Some((one, other)) = keys.same_key()
         {
@@ -103,9 +126,14 @@ impl Run {
                 "name the key once for each that must have signed, or leave `--require` away",
             ));
         }
-        keys.unless_stopped(ready(cloud.as_ref(), &stores, &keys, deadline))
-            .await?;
-        Ok(Self { images, keys })
+        let signals = ShutdownSignals::listen();
+        let ready = ready(&shared, &stores, &keys);
+        signals.unless_stopped(&keys, ready).await?;
+        Ok(Self {
+            images,
+            keys,
+            signals,
+        })
     }
 }
 
@@ -113,40 +141,35 @@ impl Run {
 type Stores = HashMap<(Scheme, String), Arc<dyn Store>>;
 
 /// Every image in its store, which is made for the first one of each place.
-fn images(
+async fn in_stores(
     references: Vec<Reference>,
     args: &ImageArgs,
-    cloud: Option<&Aws>,
+    context: &Context,
     stores: &mut Stores,
 ) -> Result<Vec<Image>, Diagnostic> {
     let endpoint = args.endpoint.as_deref();
     let owner = args.expected_bucket_owner.as_ref();
-    let in_store = |reference: Reference| {
+    let mut images = Vec::with_capacity(references.len());
+    for reference in references {
         let place = (reference.scheme(), reference.root().to_owned());
         let store = match stores.get(&place) {
             Some(store) => Arc::clone(store),
             None => {
                 let root = reference.root();
-                let store: Arc<dyn Store> = match (reference.scheme(), cloud) {
-                    (Scheme::Local, _) => Arc::new(LocalStore::new(root)),
-                    (Scheme::S3, Some(cloud)) => {
-                        Arc::new(S3Store::new(cloud, root, endpoint, owner))
-                    }
-                    // The configuration is read wherever a reference is in S3.
-                    (Scheme::S3, None) => {
-                        return Err(Diagnostic::usage(
-                            format!("`{reference}` needs AWS, which is not configured"),
-                            "report this",
-                        ));
+                let store: Arc<dyn Store> = match reference.scheme() {
+                    Scheme::Local => Arc::new(LocalStore::new(root)),
+                    Scheme::S3 => {
+                        let aws = context.aws(None).await?;
+                        Arc::new(S3Store::new(aws, root, endpoint, owner))
                     }
                 };
                 stores.insert(place, Arc::clone(&store));
                 store
             }
         };
-        Ok(Image { reference, store })
-    };
-    references.into_iter().map(in_store).collect()
+        images.push(Image { reference, store });
+    }
+    Ok(images)
 }
 
 /// The most keys of a run: each is opened, and each is compared with the others.
@@ -163,28 +186,27 @@ pub(crate) fn keys(typed: &[String]) -> Result<Vec<KeyRef>, Diagnostic> {
     typed.iter().map(|text| key(text)).collect()
 }
 
-/// A key alone, to ask for its public half.
+/// The public half of a key.
 pub(crate) async fn public_key(
     typed: &str,
     aws: &AwsArgs,
-    vault: &VaultArgs,
+    providers: &Providers,
     deadline: Instant,
 ) -> Result<(PublicKey, Vec<String>), Diagnostic> {
     let references = vec![key(typed)?];
-    let in_kms = references.iter().any(is_in_kms);
-    let RunContext {
-        passwords, mask, ..
-    } = RunContext::command_line();
-    let cloud = configure(in_kms, aws, &references, &mask, deadline).await?;
-    let wishes = wishes(vault, &mask, deadline);
-    let keys = Keys::new(references, cloud.as_ref(), &wishes, passwords)?;
-    keys.unless_stopped(ready(cloud.as_ref(), &Stores::new(), &keys, deadline))
-        .await?;
-    let public = keys.public();
+    let shared = RunContext::command_line().shared(aws, deadline);
+    let keys = Keyring::new(references, providers, &shared).await?;
+    check_aws_is_used(aws, &shared)?;
+    let signals = ShutdownSignals::listen();
+    let no_stores = Stores::new();
+    let ready = ready(&shared, &no_stores, &keys);
+    signals.unless_stopped(&keys, ready).await?;
+    let public = keys.public_keys();
     let Some(key) = public.first() else {
         return Err(timed_out());
     };
-    let (opened, warnings) = keys.during(timeout_at(deadline, key.opened())).await?;
+    let opened = timeout_at(deadline, key.opened());
+    let (opened, warnings) = signals.during(&keys, opened).await?;
     match opened {
         Ok(Ok(keys)) => Ok((keys.newest().clone(), warnings)),
         Ok(Err(error)) => Err(Diagnostic::new(&error).with(&warnings)),
@@ -193,76 +215,34 @@ pub(crate) async fn public_key(
 }
 
 fn key(typed: &str) -> Result<KeyRef, Diagnostic> {
-    typed
-        .parse()
-        .map_err(|error| Diagnostic::new::<RefError>(&error))
+    registry::parse(typed).map_err(|error| Diagnostic::new::<RefError>(&error))
 }
 
-fn is_in_kms(key: &KeyRef) -> bool {
-    matches!(key.source(), Source::AwsKms(_))
-}
-
-async fn configure(
-    needed: bool,
-    args: &AwsArgs,
-    keys: &[KeyRef],
-    mask: &Mask,
-    deadline: Instant,
-) -> Result<Option<Aws>, Diagnostic> {
-    if !needed {
-        let named = [
-            ("--role-arn", args.role_arn.is_some()),
-            ("--allowed-account", !args.allowed_accounts.is_empty()),
-        ];
-        return match named.iter().find(|(_, given)| *given) {
-            None => Ok(None),
-            Some((flag, _)) => Err(Diagnostic::usage(
-                format!("`{flag}` is for `s3://` references and keys in AWS KMS"),
-                "leave it away: nothing here asks AWS",
-            )),
-        };
-    }
-    let arn = keys.iter().find_map(|key| match key.source() {
-        Source::AwsKms(name) => name.arn(),
-        _ => None,
-    });
-    let wishes = config::Options {
-        region: args.region.clone(),
-        key: arn.cloned(),
-        role: RoleOptions {
-            arn: args.role_arn.clone(),
-            session_name: args.role_session_name.clone(),
-            duration: args.role_duration,
-            audience: args.audience.clone(),
-            token_file: args.web_identity_token_file.clone(),
-            token_variable: args.web_identity_token_env.clone(),
-        },
-        allowed_accounts: args.allowed_accounts.clone(),
-        mask: mask.clone(),
-        deadline,
-    };
-    match Aws::configure(wishes).await {
-        Ok(cloud) => Ok(Some(cloud)),
-        Err(error) => Err(Diagnostic::new(&error)),
+fn check_aws_is_used(args: &AwsArgs, context: &Context) -> Result<(), Diagnostic> {
+    let named = [
+        ("--role-arn", args.role_arn.is_some()),
+        ("--allowed-account", !args.allowed_accounts.is_empty()),
+    ];
+    match named.iter().find(|(_, given)| *given) {
+        Some((flag, _)) if context.configured_aws().is_none() => Err(Diagnostic::usage(
+            format!("`{flag}` is for `s3://` references and keys in AWS KMS"),
+            "leave it away: nothing here asks AWS",
+        )),
+        _ => Ok(()),
     }
 }
 
 /// Gets the credentials, and meanwhile opens connections if that takes a while.
-async fn ready(
-    cloud: Option<&Aws>,
-    stores: &Stores,
-    keys: &Keys,
-    deadline: Instant,
-) -> Result<(), Diagnostic> {
-    let Some(cloud) = cloud else {
+async fn ready(context: &Context, stores: &Stores, keys: &Keyring) -> Result<(), Diagnostic> {
+    let Some(aws) = context.configured_aws() else {
         return Ok(());
     };
-    if cloud.assumes_a_role() {
+    if aws.assumes_a_role() {
         stores.values().for_each(|store| store.preconnect());
         keys.preconnect();
     }
-    // A login to Vault takes its way meanwhile. It holds up nothing, and is waited for where it is needed.
-    let assume = pin!(timeout_at(deadline, cloud.assume()));
+    // Other logins happen meanwhile. Nothing waits for them before the key is needed.
+    let assume = pin!(timeout_at(context.deadline(), aws.assume()));
     let assumed = match select(assume, pin!(keys.log_in())).await {
         Either::Left((assumed, _)) => assumed,
         Either::Right(((), assume)) => assume.await,
@@ -270,22 +250,6 @@ async fn ready(
     match assumed {
         Ok(assumed) => assumed.map_err(|error| Diagnostic::new(&error)),
         Err(_) => Err(timed_out()),
-    }
-}
-
-fn wishes(args: &VaultArgs, mask: &Mask, deadline: Instant) -> Wishes {
-    Wishes {
-        address: args.vault_address.clone(),
-        namespace: args.vault_namespace.clone(),
-        method: args.vault_auth.map(Into::into),
-        role: args.vault_role.clone(),
-        mount: args.vault_auth_mount.clone(),
-        audience: args.vault_audience.clone(),
-        jwt_file: args.vault_jwt_file.clone(),
-        jwt_variable: args.vault_jwt_env.clone(),
-        plain_http: args.vault_plain_http,
-        mask: mask.clone(),
-        deadline,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::cli::setup::{KeyCounting, Run, RunContext, Say};
 use crate::cli::{CommandError, CommandResults, ExitStatus, deadline, setup};
 use crate::diagnostic::Diagnostic;
 use crate::image::Image;
-use crate::key::KeyRef;
+use crate::key::reference::KeyRef;
 use crate::sign::{Error, Options, Signed, Status, sign};
 
 type Signatures = Vec<Result<Signed, Error>>;
@@ -39,17 +39,21 @@ pub(crate) async fn run(
         now: SystemTime::now,
     };
     let references = setup::keys(&args.keys)?;
-    let Run { images, keys } = Run::new(
+    let Run {
+        images,
+        keys,
+        signals,
+    } = Run::new(
         &args.images,
         references,
         KeyCounting::Any,
         &args.aws,
-        &args.vault,
+        &args.providers,
         context,
         options.deadline,
     )
     .await?;
-    let (references, signers) = (&keys.references, keys.signers());
+    let (references, signers) = (keys.references(), keys.signers());
     let text = output == Output::Text;
     let work = |image: Image| {
         let signers = signers.as_slice();
@@ -58,15 +62,8 @@ pub(crate) async fn run(
     let several = images.len() > 1;
     let print =
         |image: &Image, results: &Signatures| print(out, image, references, results, several);
-    let ((results, printed), warnings) = keys
-        .during(progress::work_on(
-            &images,
-            args.images.concurrency,
-            text,
-            work,
-            print,
-        ))
-        .await?;
+    let worked = progress::work_on(&images, args.images.concurrency, text, work, print);
+    let ((results, printed), warnings) = signals.during(&keys, worked).await?;
     // What was signed is told, whoever reads the rest.
     let _ = text::warnings(err, &warnings);
     printed?;
@@ -74,7 +71,7 @@ pub(crate) async fn run(
         errors(err, &images, &results, context.say)?;
     }
     let done = SignResults {
-        keys: references.clone(),
+        keys: references.to_vec(),
         images,
         results,
         say: context.say,

@@ -14,7 +14,7 @@ use crate::cli::setup::{KeyCounting, Run, RunContext, Say};
 use crate::cli::{CommandError, CommandResults, ExitStatus, deadline, setup};
 use crate::diagnostic::Diagnostic;
 use crate::image::Image;
-use crate::key::KeyRef;
+use crate::key::reference::KeyRef;
 use crate::verify::{Decision, Error, Options, Outcome, Require, verify};
 
 type Answer = Result<Outcome, Error>;
@@ -59,17 +59,21 @@ pub(crate) async fn run(
     } else {
         KeyCounting::Distinct
     };
-    let Run { images, keys } = Run::new(
+    let Run {
+        images,
+        keys,
+        signals,
+    } = Run::new(
         &args.images,
         references,
         counted,
         &args.aws,
-        &args.vault,
+        &args.providers,
         context,
         options.deadline,
     )
     .await?;
-    let (references, public) = (&keys.references, keys.public());
+    let (references, public) = (keys.references(), keys.public_keys());
     let text = output == Output::Text;
     let proven = RefCell::new(Vec::new());
     let work = |image: Image| {
@@ -93,7 +97,7 @@ pub(crate) async fn run(
         print(to, image, references, answer, context.say, several)
     };
     let worked = progress::work_on(&images, args.images.concurrency, text, work, print);
-    let ((answers, mut printed), warnings) = match keys.during(worked).await {
+    let ((answers, mut printed), warnings) = match signals.during(&keys, worked).await {
         Ok(done) => done,
         // Nor is it hidden by a signal.
         Err(stopped) if !proven.borrow().is_empty() => {
@@ -115,7 +119,7 @@ pub(crate) async fn run(
         printed = printed.and_then(|()| summary(err, &answers));
     }
     let done = VerifyResults {
-        keys: references.clone(),
+        keys: references.to_vec(),
         images,
         answers,
         say: context.say,

@@ -44,7 +44,7 @@ pub enum Error {
     Image(#[from] image::Error),
     /// The key cannot be opened or does not sign.
     #[error(transparent)]
-    Key(#[from] key::Error),
+    Key(#[from] key::error::Error),
     /// The object under the tag is not a manifest.
     #[error("`{}` cannot be signed: {reason}", reference.name())]
     Manifest {

@@ -4,21 +4,25 @@
 
 use libfuzzer_sys::fuzz_target;
 use s3lo::aws::arn::Arn;
-use s3lo::key::vault::uri;
-use s3lo::key::{KeyRef, Source};
+use s3lo::key::awskms::uri::KmsKeyUri;
+use s3lo::key::registry;
+use s3lo::key::vault::client::address::Product;
+use s3lo::key::vault::uri::TransitKeyUri;
 
 fuzz_target!(|text: &str| {
-    let Ok(key) = text.parse::<KeyRef>() else {
+    let Ok(key) = registry::parse(text) else {
         return;
     };
     assert_eq!(key.to_string(), text);
     assert!(!text.contains(char::is_control));
-    let name = match key.source() {
-        Source::AwsKms(name) => name,
-        Source::Transit(name) => return transit(name, text),
-        _ => return,
-    };
-    let rest = text.strip_prefix("awskms://").unwrap();
+    let rest = key.rest();
+    if let Some(product) = Product::from_scheme(key.scheme()) {
+        return transit(&TransitKeyUri::parse(product, rest).unwrap(), text);
+    }
+    if key.scheme() != "awskms" {
+        return;
+    }
+    let name = KmsKeyUri::parse(rest).unwrap();
     assert!(rest.ends_with(name.id()));
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b":/_-".contains(&byte);
     assert!(name.id().bytes().all(allowed), "{:?}", name.id());
@@ -47,7 +51,7 @@ fuzz_target!(|text: &str| {
     }
 });
 
-fn transit(name: &uri::Name, text: &str) {
+fn transit(name: &TransitKeyUri, text: &str) {
     let (path, version) = match text.split_once("?version=") {
         Some((path, version)) => (path, Some(version)),
         None => (text, None),
@@ -59,8 +63,8 @@ fn transit(name: &uri::Name, text: &str) {
         !segment.is_empty() && segment != "." && segment != ".." && segment.bytes().all(allowed)
     };
     assert!(segment(&name.key));
-    let scheme = name.service.scheme();
-    match &name.place {
+    let scheme = name.product.scheme();
+    match &name.location {
         None => assert_eq!(path, format!("{scheme}://{}", name.key)),
         Some((authority, mount)) => {
             assert!(mount.as_str().split('/').all(segment));

@@ -20,8 +20,8 @@ use crate::cli::setup::RunContext;
 use crate::cli::{
     CommandError, CommandResults, ExitStatus, failed, log as tell, password, sign, verify, waiting,
 };
+use crate::context::Passwords;
 use crate::diagnostic::Diagnostic;
-use crate::key::file::Passwords;
 use crate::mask::Mask;
 
 /// Whether the arguments are those of `ci`, and no question about it.

@@ -16,6 +16,8 @@ use crate::cli::ci::results::OutputOptions;
 use crate::cli::{args, failure};
 use crate::diagnostic::Diagnostic;
 use crate::environment::{is_true, variable};
+use crate::key::provider::Provider;
+use crate::key::registry::Providers;
 use crate::mask::Mask;
 
 /// A job, understood.
@@ -31,9 +33,8 @@ pub(crate) struct Job {
 /// Where the options are told.
 const OPTIONS: &str = "the options are told at https://github.com/s3lo/sign-action#inputs";
 
-/// Variables that hold secrets, whatever is asked.
-const SECRETS: [&str; 12] = [
-    "COSIGN_PASSWORD",
+/// Variables that hold secrets, beside those of key providers.
+const SECRETS: [&str; 7] = [
     "INPUT_PASSWORD",
     "PLUGIN_PASSWORD",
     "S3LO_PASSWORD",
@@ -41,10 +42,6 @@ const SECRETS: [&str; 12] = [
     "AWS_SESSION_TOKEN",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN",
     "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
-    "VAULT_TOKEN",
-    "VAULT_SECRET_ID",
-    "BAO_TOKEN",
-    "BAO_SECRET_ID",
 ];
 
 /// Reads what was typed behind `ci`, and what the environment says beside it. Every secret that it names is hidden
@@ -54,7 +51,12 @@ pub(crate) fn read(
     host: &dyn LogFormat,
     mask: &Mask,
 ) -> Result<Job, (Action, Diagnostic)> {
-    for name in SECRETS {
+    let providers = Providers::default();
+    let of_providers = providers
+        .all()
+        .into_iter()
+        .flat_map(Provider::secret_variables);
+    for name in SECRETS.iter().chain(of_providers) {
         hide(name, mask);
     }
     let (work, typed) = work(typed).map_err(|diagnostic| (Action::Sign, diagnostic))?;
@@ -209,7 +211,8 @@ fn add(
             for line in lines {
                 let variable = match name {
                     "key" => line.strip_prefix("env://"),
-                    "web-identity-token-env" | "vault-jwt-env" => Some(line.as_str()),
+                    "web-identity-token-env" => Some(line.as_str()),
+                    _ if names_secret(name) => Some(line.as_str()),
                     _ => None,
                 };
                 if let Some(variable) = variable {
@@ -219,6 +222,14 @@ fn add(
             }
         }
     }
+}
+
+/// Whether the option of a key provider names a variable with a secret.
+fn names_secret(option: &str) -> bool {
+    let providers = Providers::default();
+    let all = providers.all();
+    all.iter()
+        .any(|provider| provider.secret_options().contains(&option))
 }
 
 /// Hides what a variable holds.

@@ -8,8 +8,7 @@ use serde::Serialize;
 use crate::cli::setup::Say;
 use crate::diagnostic::Diagnostic;
 use crate::image::Image;
-use crate::key::KeyRef;
-use crate::key::vault::help::withheld;
+use crate::key::reference::KeyRef;
 use crate::sign::{Signed, Status};
 use crate::verify::{Decision, KeyOutcome, Outcome};
 use crate::{sign, verify};
@@ -274,9 +273,9 @@ impl VerifyResult {
                 .and_then(|valid| valid.signed_at)
                 .map(|time| time.to_string()),
             schema_version: valid.map(|valid| valid.schema.version()),
-            note: key_ref
-                .zip(key.and_then(|key| key.withheld.as_ref()))
-                .map(|(key, versions)| withheld(key, versions)),
+            note: key
+                .and_then(|key| key.withheld.as_ref())
+                .map(|versions| versions.note.clone()),
         }
     }
 

@@ -6,8 +6,7 @@ use s3lo_core::verdict::Verdict;
 
 use crate::diagnostic::Diagnostic;
 use crate::image::Image;
-use crate::key::KeyRef;
-use crate::key::vault::help::withheld;
+use crate::key::reference::KeyRef;
 use crate::sign::{Signed, Status};
 use crate::text::printable;
 use crate::verify::{KeyOutcome, Outcome};
@@ -79,11 +78,11 @@ pub(crate) fn not_verified(
 ) -> io::Result<()> {
     writeln!(err, "✗ Verification FAILED for {}", name(image, several))?;
     writeln!(err, "  {}", printable(&outcome.reason()))?;
-    for (key, outcome) in keys.iter().zip(&outcome.keys) {
+    for outcome in &outcome.keys {
         if let Ok(outcome) = outcome
             && let Some(versions) = &outcome.withheld
         {
-            writeln!(err, "  note: {}", withheld(key, versions))?;
+            writeln!(err, "  note: {}", versions.note)?;
         }
     }
     if keys.len() < 2 {

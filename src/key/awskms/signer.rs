@@ -1,7 +1,7 @@
 //! Keys in AWS KMS: two calls, `GetPublicKey` and `Sign`.
 //!
-//! `DescribeKey` tells nothing that `GetPublicKey` does not, and would need another permission. What is
-//! sent is the payload's digest, so that KMS sees neither the image nor its name.
+//! `DescribeKey` adds nothing to `GetPublicKey`, and would need another permission. Only the payload's digest is sent,
+//! so KMS sees neither the image nor its name.
 
 use async_trait::async_trait;
 use aws_sdk_kms::Client;
@@ -13,7 +13,6 @@ use aws_sdk_kms::types::{KeyUsageType, MessageType, SigningAlgorithmSpec};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use s3lo_core::crypto::algorithm::{Algorithm, KeyType};
-use s3lo_core::crypto::public;
 use s3lo_core::crypto::public::PublicKey;
 use s3lo_core::text::clipped;
 
@@ -23,47 +22,46 @@ use crate::aws::arn::Arn;
 use crate::aws::config::Aws;
 use crate::aws::error::Failure;
 use crate::aws::preconnect;
-use crate::aws::response::ErrorResponse;
+use crate::key;
+use crate::key::awskms::error::{Error, KeyError};
 use crate::key::awskms::uri;
-use crate::key::awskms::uri::Name;
-use crate::key::{KeyRef, Signature, Signer};
+use crate::key::awskms::uri::KmsKeyUri;
+use crate::key::reference::KeyRef;
+use crate::key::signer::{Signature, Signer};
 use crate::net::retry::{Backoff, Retry, Throttle};
-use crate::net::unreachable::Unreachable;
 
-/// KMS in the region, and under the endpoint, of one key.
+/// A client of KMS for one key: in its region, and under its endpoint.
 #[derive(Clone)]
 pub struct Kms {
     aws: Aws,
     reference: KeyRef,
-    name: Name,
+    uri: KmsKeyUri,
     client: Client,
     throttle: Throttle,
 }
 
 impl Kms {
-    /// KMS as the key `reference`, which is called `name` there, has to be asked.
+    /// A client for the key `reference`, which has this URI.
     ///
     /// # Errors
     ///
-    /// [`Error::NoRegion`] if neither the key nor anything else names a region.
-    pub fn new(aws: &Aws, reference: &KeyRef, name: &Name) -> Result<Self, crate::key::Error> {
-        // What an ARN says of its account is known before anything is asked.
-        if let Some(arn) = name.arn() {
-            check_allowed(&aws.allowed_accounts, arn).map_err(|error| crate::key::Error::Kms {
-                key: reference.clone(),
-                source: Box::new(Error::Common(error)),
-            })?;
-        }
-        let Some(config) = config(&aws.config, aws, name) else {
-            return Err(crate::key::Error::Kms {
-                key: reference.clone(),
-                source: Box::new(Error::NoRegion),
-            });
+    /// An account that is not allowed, or [`Error::NoRegion`] if neither the key nor anything else names a region.
+    pub fn new(aws: &Aws, reference: &KeyRef, uri: &KmsKeyUri) -> Result<Self, KeyError> {
+        let with_key = |source| KeyError {
+            key: reference.clone(),
+            uri: uri.clone(),
+            source: Box::new(source),
         };
+        // The account of an ARN is known before a request.
+        if let Some(arn) = uri.arn() {
+            let allowed = check_allowed(&aws.allowed_accounts, arn);
+            allowed.map_err(|error| with_key(Error::Common(error)))?;
+        }
+        let config = config(&aws.config, aws, uri).ok_or_else(|| with_key(Error::NoRegion))?;
         Ok(Self {
             aws: aws.clone(),
             reference: reference.clone(),
-            name: name.clone(),
+            uri: uri.clone(),
             client: Client::from_conf(config.build()),
             throttle: Throttle::default(),
         })
@@ -71,39 +69,29 @@ impl Kms {
 
     /// Opens a connection, while the credentials are on their way.
     pub fn preconnect(&self) {
-        if let Some(config) = config(&self.aws.anonymous, &self.aws, &self.name) {
+        if let Some(config) = config(&self.aws.anonymous, &self.aws, &self.uri) {
             preconnect::kms(config);
         }
     }
 
-    /// Asks for the public key, which is all that `verify` needs.
+    /// Gets the public key, and makes a signer of it.
     ///
     /// # Errors
     ///
-    /// [`crate::key::Error::Kms`] if KMS refuses, or the key is none that this program verifies with.
-    pub async fn open_public(self) -> Result<PublicKey, crate::key::Error> {
-        Ok(self.open_signer().await?.public)
-    }
-
-    /// Asks for the public key, and makes a signer of it.
-    ///
-    /// # Errors
-    ///
-    /// As [`open_public`](Self::open_public).
-    pub async fn open_signer(self) -> Result<KmsSigner, crate::key::Error> {
-        let opened = self.public_key().await;
-        match opened {
+    /// [`KeyError`] if KMS refuses, or the key is not supported.
+    pub async fn open_signer(self) -> Result<KmsSigner, KeyError> {
+        match self.public_key().await {
             Ok((public, arn)) => Ok(KmsSigner {
                 kms: self,
                 public,
                 arn,
             }),
-            Err(error) => Err(self.because(error)),
+            Err(error) => Err(self.with_key(error)),
         }
     }
 
     async fn public_key(&self) -> Result<(PublicKey, Arn), Error> {
-        let id = self.name.id();
+        let id = self.uri.id();
         let call = || self.client.get_public_key().key_id(id).send();
         let output = self.call("kms:GetPublicKey", id, call).await?;
         let arn = self.answered_for(output.key_id())?;
@@ -134,12 +122,12 @@ impl Kms {
         backoff.run(attempt, |error| retry.classify(error)).await
     }
 
-    /// The key that an answer is for, if it can be the one that was asked for.
+    /// The key of a response, if it may be the requested one.
     fn answered_for(&self, id: Option<&str>) -> Result<Arn, Error> {
-        let id = there(id, "KeyId")?;
+        let id = require_field(id, "KeyId")?;
         let other = || Error::OtherKey { key: clipped(id) };
         let arn: Arn = id.parse().map_err(|_| other())?;
-        if self.name.may_be(&arn) && uri::is_key(&arn) {
+        if self.uri.may_be(&arn) && uri::is_key(&arn) {
             Ok(arn)
         } else {
             Err(other())
@@ -151,9 +139,10 @@ impl Kms {
         region.map(ToString::to_string).unwrap_or_default()
     }
 
-    fn because(&self, error: Error) -> crate::key::Error {
-        crate::key::Error::Kms {
+    fn with_key(&self, error: Error) -> KeyError {
+        KeyError {
             key: self.reference.clone(),
+            uri: self.uri.clone(),
             source: Box::new(error),
         }
     }
@@ -194,37 +183,37 @@ impl Kms {
     }
 }
 
-/// The client's configuration, if there is a region for it: the key's, or the one that is named.
+/// The client's configuration, if the key, an option or the environment names a region.
 fn config(
     shared: &aws_config::SdkConfig,
     aws: &Aws,
-    name: &Name,
+    uri: &KmsKeyUri,
 ) -> Option<aws_sdk_kms::config::Builder> {
-    let of_key = name.arn().map(|arn| arn.region.clone());
+    let of_key = uri.arn().map(|arn| arn.region.clone());
     let region = of_key.or_else(|| aws.named_region.clone())?;
     let config =
         aws_sdk_kms::config::Builder::from(shared).region(aws_sdk_kms::config::Region::new(region));
-    Some(match name.endpoint() {
+    Some(match uri.endpoint() {
         Some(endpoint) => config.endpoint_url(endpoint),
         None => config,
     })
 }
 
-/// A field of an answer, if it is there.
-fn there<'a>(field: Option<&'a str>, name: &'static str) -> Result<&'a str, Error> {
+/// A field of a response, which must not be missing or empty.
+fn require_field<'a>(field: Option<&'a str>, name: &'static str) -> Result<&'a str, Error> {
     let present = field.filter(|text| !text.is_empty());
     present.ok_or(Error::Incomplete { missing: name })
 }
 
-/// What a key says of itself, held against the table.
+/// The public key of a response, checked against the table of key types.
 fn public_key(output: &GetPublicKeyOutput) -> Result<PublicKey, Error> {
-    let usage = there(output.key_usage().map(KeyUsageType::as_str), "KeyUsage")?;
+    let usage = require_field(output.key_usage().map(KeyUsageType::as_str), "KeyUsage")?;
     if usage != KeyUsageType::SignVerify.as_str() {
         return Err(Error::Usage {
             usage: clipped(usage),
         });
     }
-    let spec = there(output.key_spec().map(|spec| spec.as_str()), "KeySpec")?;
+    let spec = require_field(output.key_spec().map(|spec| spec.as_str()), "KeySpec")?;
     let unsupported = || Error::Unsupported {
         spec: clipped(spec),
     };
@@ -245,7 +234,7 @@ fn public_key(output: &GetPublicKeyOutput) -> Result<PublicKey, Error> {
     Ok(public)
 }
 
-/// A key in KMS that has told its public half.
+/// A key in KMS whose public half is known.
 pub struct KmsSigner {
     kms: Kms,
     public: PublicKey,
@@ -258,22 +247,22 @@ impl Signer for KmsSigner {
         &self.public
     }
 
-    async fn sign(&self, payload: &[u8]) -> Result<Signature, crate::key::Error> {
+    async fn sign(&self, payload: &[u8]) -> Result<Signature, key::error::Error> {
         let signed = self.ask(payload).await;
-        signed.map_err(|error| self.kms.because(error))
+        signed.map_err(|error| key::error::Error::new(self.kms.with_key(error)))
     }
 }
 
 impl KmsSigner {
     async fn ask(&self, payload: &[u8]) -> Result<Signature, Error> {
         let algorithm = self.public.key_type().algorithm();
-        // A digest must be declared as one: KMS would hash it once more.
+        // A digest must be declared as one, or KMS hashes it again.
         let (kind, message) = match algorithm.hash() {
             Some(hash) => (MessageType::Digest, hash.digest(payload)),
             None => (MessageType::Raw, payload.to_vec()),
         };
         let call = || {
-            let sign = self.kms.client.sign().key_id(self.kms.name.id());
+            let sign = self.kms.client.sign().key_id(self.kms.uri.id());
             sign.message_type(kind.clone())
                 .message(Blob::new(message.clone()))
                 .signing_algorithm(SigningAlgorithmSpec::from(kms_name(algorithm)))
@@ -353,116 +342,4 @@ fn kms_name(algorithm: Algorithm) -> &'static str {
         Algorithm::RsaPkcs1Sha256 => "RSASSA_PKCS1_V1_5_SHA_256",
         Algorithm::Ed25519 => "ED25519_SHA_512",
     }
-}
-
-/// Why KMS does not open a key, or does not sign.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The key does not sign in the way that its type does here.
-    #[error("the key does not sign with {wanted}")]
-    Algorithm {
-        /// What KMS calls the algorithm.
-        wanted: &'static str,
-    },
-    /// Credentials, or the clock.
-    #[error(transparent)]
-    Common(aws::Error),
-    /// The caller may not.
-    #[error("{action} on `{resource}` in {region} was refused: {answer}")]
-    Denied {
-        /// `kms:GetPublicKey` or `kms:Sign`.
-        action: &'static str,
-        /// The key.
-        resource: String,
-        /// The region that was asked.
-        region: String,
-        /// What KMS said.
-        answer: ErrorResponse,
-    },
-    /// The answer lacks something.
-    #[error("KMS answered without {missing}")]
-    Incomplete {
-        /// What is not there.
-        missing: &'static str,
-    },
-    /// There is no such key.
-    #[error("KMS has no such key in the region {region}: {answer}")]
-    NotFound {
-        /// The region that was asked.
-        region: String,
-        /// What KMS said.
-        answer: ErrorResponse,
-    },
-    /// The key is for encryption or key agreement, or is symmetric.
-    #[error("the key does not sign: {answer}")]
-    NotASigningKey {
-        /// What KMS said.
-        answer: ErrorResponse,
-    },
-    /// Nothing names a region.
-    #[error("no region is named in which to ask KMS")]
-    NoRegion,
-    /// The answer is for another key.
-    #[error("KMS answered for another key, `{}`", key.escape_debug())]
-    OtherKey {
-        /// The key that the answer names.
-        key: String,
-    },
-    /// The public key is not of the type that KMS says.
-    #[error("KMS calls the key {spec}, and its public key is {key_type}")]
-    OtherType {
-        /// KMS's key spec.
-        spec: String,
-        /// The public key's type.
-        key_type: KeyType,
-    },
-    /// The public key cannot be read.
-    #[error("KMS answered with a public key that cannot be used")]
-    PublicKey {
-        /// What is wrong with it.
-        source: public::Error,
-    },
-    /// Between the two calls the alias was pointed at another key.
-    #[error("the alias led to {from} at first, and to {to} when it signed")]
-    Repointed {
-        /// The key whose public half is known.
-        from: String,
-        /// The key that signed.
-        to: String,
-    },
-    /// An error without a meaning of its own here.
-    #[error("{action} failed: {answer}")]
-    Service {
-        /// The action.
-        action: &'static str,
-        /// What KMS said.
-        answer: ErrorResponse,
-    },
-    /// The key is disabled, pending deletion or import, or its key store is not connected.
-    #[error("the key cannot be used now: {answer}")]
-    State {
-        /// What KMS said.
-        answer: ErrorResponse,
-    },
-    /// KMS could not be reached, or answered nothing that could be read.
-    #[error("cannot reach KMS in {region}: {reason}")]
-    Unreachable {
-        /// The region.
-        region: String,
-        /// What failed.
-        reason: Unreachable,
-    },
-    /// A key type that is not in the table.
-    #[error("keys of the type {} are not supported", spec.escape_debug())]
-    Unsupported {
-        /// KMS's key spec.
-        spec: String,
-    },
-    /// The key is for something else.
-    #[error("the key is for {}, not for SIGN_VERIFY", usage.escape_debug())]
-    Usage {
-        /// KMS's key usage.
-        usage: String,
-    },
 }

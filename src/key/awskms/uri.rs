@@ -1,28 +1,31 @@
-//! How an AWS KMS key is named: `awskms://[HOST[:PORT]]/ID`, where the ID is a key's ID or ARN, or an
-//! alias or its ARN ([KeyId](https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html)).
+//! The URI of a key in AWS KMS: `awskms://[HOST[:PORT]]/ID`. The ID is a key's ID or ARN, or an alias or its ARN
+//! ([KeyId](https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html)).
 #![deny(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     clippy::as_conversions
 )]
 
+use s3lo_core::explain::Explain;
+
 use crate::aws::arn::Arn;
 use crate::net::url::Authority;
+use crate::text::quoted;
 
-/// A key in KMS, as somebody named it.
+/// The URI of a key in KMS.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Name {
+pub struct KmsKeyUri {
     endpoint: Option<String>,
     id: String,
     arn: Option<Arn>,
 }
 
-impl Name {
+impl KmsKeyUri {
     /// Reads what follows `awskms://`.
     ///
     /// # Errors
     ///
-    /// [`Error`], with what to write instead where that can be told.
+    /// [`Error`], with a correction where possible.
     pub fn parse(rest: &str) -> Result<Self, Error> {
         let meant = |id: &str| Error::Slashes {
             instead: format!("awskms:///{id}"),
@@ -34,7 +37,7 @@ impl Name {
                 _ => Error::NoKey,
             });
         };
-        // Two slashes make a host of what should be the key.
+        // With two slashes the key would be a host.
         if host == "alias" || host.starts_with("arn:") {
             return Err(meant(rest));
         }
@@ -57,23 +60,23 @@ impl Name {
         })
     }
 
-    /// The endpoint for KMS alone, where one is named.
+    /// The endpoint for KMS alone, if there is one.
     pub fn endpoint(&self) -> Option<&str> {
         self.endpoint.as_deref()
     }
 
-    /// What KMS is asked for: as it was written, since a key's policy may go by the alias that a caller
-    /// uses ([kms:RequestAlias](https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-request-alias)).
+    /// The ID for requests, as it was written: a key's policy may depend on the alias that a caller uses
+    /// ([kms:RequestAlias](https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-request-alias)).
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// The ARN, where the key is named by one.
+    /// The ARN, if the ID is one.
     pub fn arn(&self) -> Option<&Arn> {
         self.arn.as_ref()
     }
 
-    /// Whether `arn` can be the key that this names. An alias may lead to any key of its account.
+    /// Whether `arn` may be this key. An alias may lead to any key of its account.
     pub fn may_be(&self, arn: &Arn) -> bool {
         match (&self.arn, self.id.starts_with("alias/")) {
             (None, true) => true,
@@ -108,8 +111,7 @@ fn is_arn(text: &str) -> bool {
     text.starts_with("arn:")
 }
 
-/// UUIDs, `mrk-…`, and whatever else KMS may number its keys by: others who knew the forms exactly had
-/// to learn new ones.
+/// Whether a text may be a key's ID: a UUID, `mrk-…`, or a form that KMS introduces later.
 fn is_id(text: &str) -> bool {
     let byte = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     (1..=128).contains(&text.len()) && text.bytes().all(byte)
@@ -123,7 +125,7 @@ fn is_alias(text: &str) -> bool {
         .is_some_and(|name| (1..=250).contains(&name.len()) && name.bytes().all(byte))
 }
 
-/// Why a text names no key in KMS.
+/// Why a text is no URI of a key in KMS.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -156,16 +158,37 @@ pub enum Error {
     },
 }
 
+impl Explain for Error {
+    fn code(&self) -> &'static str {
+        "bad_key_reference"
+    }
+
+    fn help(&self) -> String {
+        match self {
+            Self::Slashes { instead } => format!("write `{instead}`"),
+            Self::Arn { .. } => "write it as KMS prints it: `awskms:///arn:aws:kms:REGION:ACCOUNT:key/KEY-ID` or `awskms:///arn:aws:kms:REGION:ACCOUNT:alias/NAME`".to_owned(),
+            Self::Host { .. } => "write `awskms:///alias/NAME`, or with a server for KMS alone `awskms://HOST:PORT/alias/NAME`".to_owned(),
+            Self::Id { id } => {
+                let name = id.trim_start_matches('/').trim_start_matches("alias/");
+                let name = name.split('?').next().unwrap_or(name);
+                let name = quoted(&format!("awskms:///alias/{name}"));
+                format!("write `{name}` if it is an alias, or the key's ID or ARN")
+            }
+            Self::NoKey => "write `awskms:///alias/NAME`, or the key's ID or ARN behind the three slashes".to_owned(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn every_form_in_every_partition() {
+    fn ids_aliases_and_arns_of_every_partition_are_accepted() {
         let id = "1234abcd-12ab-34cd-56ef-1234567890ab";
         let mrk = "mrk-1234abcd12ab34cd56ef1234567890ab";
         for key in [id, mrk, "alias/release-signer", "alias/team/a:b_c"] {
-            let name = Name::parse(&format!("/{key}")).unwrap();
+            let name = KmsKeyUri::parse(&format!("/{key}")).unwrap();
             assert_eq!((name.id(), name.endpoint(), name.arn()), (key, None, None));
         }
         for (partition, region) in [
@@ -184,29 +207,29 @@ mod tests {
                 "alias/a".to_owned(),
             ] {
                 let arn = format!("arn:{partition}:kms:{region}:111122223333:{resource}");
-                let name = Name::parse(&format!("/{arn}")).unwrap();
+                let name = KmsKeyUri::parse(&format!("/{arn}")).unwrap();
                 assert_eq!(name.id(), arn);
                 assert_eq!(name.arn().unwrap().region, region);
             }
         }
-        let name = Name::parse("localhost:4566/alias/a").unwrap();
+        let name = KmsKeyUri::parse("localhost:4566/alias/a").unwrap();
         assert_eq!(name.endpoint(), Some("https://localhost:4566"));
     }
 
     #[test]
-    fn two_slashes_are_refused_with_what_to_write() {
+    fn two_slashes_are_refused_with_a_correction() {
         for text in [
             "alias/release-signer",
             "1234abcd-12ab-34cd-56ef-1234567890ab",
             "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
         ] {
             let instead = format!("awskms:///{text}");
-            assert_eq!(Name::parse(text), Err(Error::Slashes { instead }));
+            assert_eq!(KmsKeyUri::parse(text), Err(Error::Slashes { instead }));
         }
     }
 
     #[test]
-    fn anything_else_names_no_key() {
+    fn other_texts_are_refused() {
         for text in [
             "",
             "/",
@@ -225,7 +248,7 @@ mod tests {
             "/arn:aws:s3:us-east-1:111122223333:key/a",
             "/arn:aws:kms:us-east-1:1111:key/a",
         ] {
-            match Name::parse(text) {
+            match KmsKeyUri::parse(text) {
                 Ok(name) if text == "/alias" => assert_eq!(name.id(), "alias"),
                 other => assert!(other.is_err(), "{text}: {other:?}"),
             }
@@ -233,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_for_the_key_that_was_asked_for() {
+    fn only_an_arn_of_the_requested_key_is_accepted() {
         let arn = |text: &str| text.parse::<Arn>().unwrap();
         let key = arn("arn:aws:kms:us-east-1:111122223333:key/a");
         for name in [
@@ -242,7 +265,7 @@ mod tests {
             "/arn:aws:kms:us-east-1:111122223333:key/a",
             "/arn:aws:kms:us-east-1:111122223333:alias/x",
         ] {
-            assert!(Name::parse(name).unwrap().may_be(&key), "{name}");
+            assert!(KmsKeyUri::parse(name).unwrap().may_be(&key), "{name}");
         }
         for name in [
             "/b",
@@ -250,7 +273,7 @@ mod tests {
             "/arn:aws:kms:us-east-1:444455556666:alias/x",
             "/arn:aws:kms:eu-west-1:111122223333:alias/x",
         ] {
-            assert!(!Name::parse(name).unwrap().may_be(&key), "{name}");
+            assert!(!KmsKeyUri::parse(name).unwrap().may_be(&key), "{name}");
         }
     }
 }

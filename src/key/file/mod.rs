@@ -1,175 +1,88 @@
-//! Keys that are PEM: in a file, or in an environment variable.
+//! Keys in PEM: in a file, or in an environment variable.
 
-use std::io;
-use std::os::unix::ffi::OsStringExt as _;
+pub mod error;
+pub mod location;
+pub mod signer;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use s3lo_core::crypto::algorithm::KeyType;
-use s3lo_core::crypto::pem::MAX_BYTES;
-use s3lo_core::crypto::private::{KeyFile, PrivateKey};
-use s3lo_core::crypto::public::PublicKey;
-use s3lo_core::crypto::{cosign, pem, private};
-use secrecy::SecretSlice;
-use zeroize::Zeroizing;
+use clap::Args;
 
-use crate::bounded_file;
-use crate::key::{Error, KeyRef, Signature, Signer, Source};
-use crate::tasks::run_blocking;
+use crate::context::{Context, Passwords};
+use crate::diagnostic::Diagnostic;
+use crate::key::error::Error;
+use crate::key::file::location::Location;
+use crate::key::provider::{Provider, ProviderKey, Session};
+use crate::key::reference::{KeyRef, PATH_SCHEME, RefError};
+use crate::key::signer::{PublicKeys, Signer};
 
-/// Where the password of an encrypted key comes from.
-#[derive(Clone, Default)]
-pub struct Passwords {
-    /// COSIGN_PASSWORD. Unset and empty both mean the empty password, as they do to s3lo.
-    pub variable: Option<SecretSlice<u8>>,
-    /// Asks the person at the terminal, where there is one.
-    pub ask: Option<Ask>,
-}
+/// The provider of keys in PEM. It has no options.
+#[derive(Args, Clone, Debug, Default)]
+pub struct KeyFiles {}
 
-impl Passwords {
-    /// Whether a person would be asked.
-    pub fn would_ask(&self) -> bool {
-        self.variable.is_none() && self.ask.is_some()
+impl Provider for KeyFiles {
+    fn schemes(&self) -> &'static [&'static str] {
+        &[PATH_SCHEME, "env"]
+    }
+
+    fn examples(&self) -> &'static [&'static str] {
+        &[
+            "a key file (`--key cosign.key`)",
+            "a variable that holds one (`--key env://COSIGN_PRIVATE_KEY`)",
+        ]
+    }
+
+    fn secret_variables(&self) -> &'static [&'static str] {
+        &["COSIGN_PASSWORD"]
+    }
+
+    fn check(&self, reference: &KeyRef) -> Result<(), RefError> {
+        Location::parse(reference).map_err(Error::new)?;
+        Ok(())
+    }
+
+    fn session(&self) -> Box<dyn Session> {
+        Box::new(FileSession)
     }
 }
 
-/// Asks for the password of a key.
-pub type Ask = fn(&KeyRef) -> io::Result<SecretSlice<u8>>;
+/// A session, which shares nothing between keys.
+struct FileSession;
 
-/// A private key in memory.
-pub struct FileSigner {
+#[async_trait]
+impl Session for FileSession {
+    async fn configure(
+        &mut self,
+        reference: &KeyRef,
+        context: &Context,
+    ) -> Result<Arc<dyn ProviderKey>, Diagnostic> {
+        let location = Location::parse(reference).map_err(|error| Diagnostic::new(&error))?;
+        Ok(Arc::new(KeyHandle {
+            reference: reference.clone(),
+            location,
+            passwords: context.passwords.clone(),
+        }))
+    }
+}
+
+struct KeyHandle {
     reference: KeyRef,
-    key: Arc<PrivateKey>,
+    location: Location,
+    passwords: Passwords,
 }
 
 #[async_trait]
-impl Signer for FileSigner {
-    fn public_key(&self) -> &PublicKey {
-        self.key.public()
+impl ProviderKey for KeyHandle {
+    async fn signer(&self) -> Result<Arc<dyn Signer>, Error> {
+        let (key, location) = (self.reference.clone(), self.location.clone());
+        let signer = signer::open_signer(key, location, self.passwords.clone()).await;
+        Ok(Arc::new(signer.map_err(Error::new)?))
     }
 
-    async fn sign(&self, payload: &[u8]) -> Result<Signature, Error> {
-        let signature = match self.key.public().key_type() {
-            // Milliseconds, where a curve takes a tenth of one: less than the way to another thread.
-            KeyType::Rsa2048 | KeyType::Rsa3072 | KeyType::Rsa4096 => {
-                let (key, payload) = (Arc::clone(&self.key), payload.to_vec());
-                run_blocking(move || key.sign(&payload)).await
-            }
-            KeyType::P256 | KeyType::P384 | KeyType::P521 | KeyType::Ed25519 => {
-                self.key.sign(payload)
-            }
-        };
-        let bytes = signature.map_err(|source| Error::Private {
-            key: self.reference.clone(),
-            source,
-        })?;
-        Ok(Signature {
-            bytes,
-            request_id: None,
-        })
+    async fn public_keys(&self) -> Result<PublicKeys, Error> {
+        let (key, location) = (self.reference.clone(), self.location.clone());
+        let public = signer::open_public(key, location, self.passwords.clone()).await;
+        public.map(PublicKeys::from).map_err(Error::new)
     }
-}
-
-/// Opens a private key: reads it, and derives the file's key by scrypt where it is encrypted.
-///
-/// # Errors
-///
-/// [`Error`] if the key is not there, not a private key, or not opened by the password.
-pub async fn open_signer(key: KeyRef, passwords: Passwords) -> Result<FileSigner, Error> {
-    run_blocking(move || {
-        let text = read(&key)?;
-        let sealed = KeyFile::from_pem(&text).map_err(|source| Error::Private {
-            key: key.clone(),
-            source,
-        })?;
-        tracing::debug!("{key}: read");
-        Ok(FileSigner {
-            key: Arc::new(unseal(&key, sealed, &passwords)?),
-            reference: key,
-        })
-    })
-    .await
-}
-
-/// Opens a key to verify with: a public key, or the public half of a private one.
-///
-/// # Errors
-///
-/// [`Error`] if the key is not there, not a key, or not opened by the password.
-pub async fn open_public(key: KeyRef, passwords: Passwords) -> Result<PublicKey, Error> {
-    run_blocking(move || {
-        let text = read(&key)?;
-        let wrong = |source| Error::Public {
-            key: key.clone(),
-            source,
-        };
-        let block = pem::block(&text).map_err(|error| wrong(error.into()))?;
-        match KeyFile::from_block(&block) {
-            Ok(sealed) => Ok(unseal(&key, sealed, &passwords)?.public().clone()),
-            Err(private::Error::PublicKey | private::Error::Label { .. }) => {
-                PublicKey::from_block(&block).map_err(wrong)
-            }
-            Err(private::Error::Public(error)) => Err(wrong(error)),
-            Err(source) => Err(Error::Private { key, source }),
-        }
-    })
-    .await
-}
-
-fn unseal(key: &KeyRef, sealed: KeyFile, passwords: &Passwords) -> Result<PrivateKey, Error> {
-    let encrypted = match sealed {
-        KeyFile::Plain(private) => return Ok(*private),
-        KeyFile::Encrypted(encrypted) => encrypted,
-    };
-    let asked = match (&passwords.variable, passwords.ask) {
-        (None, Some(ask)) => Some(ask(key).map_err(|error| Error::Unreadable {
-            key: key.clone(),
-            reason: format!("no password could be asked for: {error}"),
-        })?),
-        _ => None,
-    };
-    let given = asked.as_ref().or(passwords.variable.as_ref());
-    let empty = SecretSlice::from(Vec::new());
-    let private = |source: private::Error| Error::Private {
-        key: key.clone(),
-        source,
-    };
-    match encrypted.open(given.unwrap_or(&empty)) {
-        Ok(pkcs8) => PrivateKey::from_pkcs8(&pkcs8).map_err(private),
-        Err(cosign::Error::Password) if given.is_none() => {
-            Err(Error::PasswordMissing { key: key.clone() })
-        }
-        Err(cosign::Error::Password) => Err(Error::WrongPassword { key: key.clone() }),
-        Err(error) => Err(private(error.into())),
-    }
-}
-
-fn read(key: &KeyRef) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let oversized = || Error::Oversized { key: key.clone() };
-    let missing = || Error::Missing { key: key.clone() };
-    let text = match key.source() {
-        // Keys elsewhere are opened by their own providers.
-        Source::AwsKms(_) | Source::Transit(_) => return Err(missing()),
-        Source::Environment(name) => {
-            let value = std::env::var_os(name).filter(|value| !value.is_empty());
-            Zeroizing::new(value.ok_or_else(missing)?.into_vec())
-        }
-        Source::File(path) => match bounded_file::read_stream(path, MAX_BYTES) {
-            Ok(text) => text,
-            Err(bounded_file::Error::Oversized { .. }) => return Err(oversized()),
-            Err(bounded_file::Error::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(missing());
-            }
-            Err(error) => {
-                return Err(Error::Unreadable {
-                    key: key.clone(),
-                    reason: error.to_string(),
-                });
-            }
-        },
-    };
-    if u64::try_from(text.len()).is_ok_and(|length| length > MAX_BYTES) {
-        return Err(oversized());
-    }
-    Ok(text)
 }

@@ -1,77 +1,71 @@
-//! Where a key is: what its reference says, and what flags and variables add.
+//! The location of a key, by its URI and by flags and variables.
 
 use crate::environment;
 use crate::environment::variable;
 use crate::key::vault::client::address::{Address, Contradiction, Server};
-use crate::key::vault::client::config::{Error, Wishes};
+use crate::key::vault::client::mount::Mount;
+use crate::key::vault::client::options::{Error, Options};
 use crate::key::vault::client::variables::Variables;
-use crate::key::vault::uri::{Mount, Name};
+use crate::key::vault::uri::TransitKeyUri;
 
-/// Where a key is: the server, and its mount there.
+/// The location of a key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Place {
+pub struct KeyLocation {
     /// The server.
     pub server: Server,
-    /// The engine.
+    /// The mount of the engine.
     pub mount: Mount,
 }
 
-impl Place {
-    /// Where the key `name` is.
+impl KeyLocation {
+    /// Finds the location of a key.
     ///
     /// # Errors
     ///
-    /// [`Error`] if nothing says it, or two say different things, or a token would go there in the clear.
-    pub fn of(name: &Name, wishes: &Wishes) -> Result<Self, Error> {
-        let variables = Variables::of_service(name.service)?;
-        let said = match &wishes.address {
+    /// [`Error`] if there is no address, two addresses contradict each other, or a token would be sent in the clear.
+    pub fn resolve(uri: &TransitKeyUri, options: &Options) -> Result<Self, Error> {
+        let product = uri.product;
+        let variables = Variables::of_product(product)?;
+        let configured = match &options.address {
             Some(address) => Some(("--vault-address".to_owned(), address.clone())),
-            None => variables.of("ADDR")?,
+            None => variables.value("ADDR")?,
         };
-        let (variable, parsed) = match &said {
-            None => (None, None),
+        let (variable, configured) = match configured {
+            None => (String::new(), None),
             Some((variable, text)) => match text.parse::<Address>() {
-                Ok(address) => (Some(variable.clone()), Some(address)),
-                // It may hold a password.
-                Err(_) => {
-                    return Err(Error::Address {
-                        variable: variable.clone(),
-                    });
-                }
+                Ok(address) => (variable, Some(address)),
+                // The text may contain a password, so the error does not repeat it.
+                Err(_) => return Err(Error::Address { variable }),
             },
         };
-        let named = name.place.as_ref().map(|(authority, _)| authority);
-        let address = Address::resolve(named, parsed);
-        let address = address.map_err(
+        let named = uri.location.as_ref().map(|(authority, _)| authority);
+        let address = Address::resolve(named, configured).map_err(
             |Contradiction {
                  named,
                  variable: other,
-             }| {
-                Error::Contradiction {
-                    service: name.service,
-                    named,
-                    variable: variable.clone().unwrap_or_default(),
-                    other,
-                }
+             }| Error::Contradiction {
+                product,
+                named,
+                variable,
+                other,
             },
         )?;
-        let service = name.service;
-        let address = address.ok_or(Error::NoAddress { service })?;
-        if !address.is_guarded() && !wishes.plain_http {
+        let address = address.ok_or(Error::NoAddress { product })?;
+        if !address.is_guarded() && !options.plain_http {
             return Err(Error::PlainHttp { address });
         }
-        let mount = match &name.place {
+        let mount = match &uri.location {
             Some((_, mount)) => mount.clone(),
             None => default_mount()?,
         };
         Ok(Self {
-            server: Server { service, address },
+            server: Server { product, address },
             mount,
         })
     }
 }
 
-/// cosign's variable, and its default.
+/// The mount of cosign's variable, or its default.
 fn default_mount() -> Result<Mount, Error> {
     const VARIABLE: &str = "TRANSIT_SECRET_ENGINE_PATH";
     let text = variable(VARIABLE)?.unwrap_or_else(|| "transit".to_owned());

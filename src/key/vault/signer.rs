@@ -1,8 +1,8 @@
 //! Keys in the transit engine of Vault or OpenBao: two calls, one for the public keys of all versions, and one
-//! for a signature by the version that was chosen from them.
+//! for a signature by one version.
 //!
-//! Nothing is left to the server's defaults: for RSA that would be PSS, and the latest version may be another
-//! one by the time of the second call. Nor is Vault asked whether a signature is valid.
+//! Each call names every parameter. The server's default for RSA would be PSS, and the latest version may change between
+//! the two calls. Vault never decides whether a signature is valid.
 
 use std::num::NonZeroU64;
 
@@ -14,63 +14,62 @@ use s3lo_core::crypto::public::PublicKey;
 use vaultrs::api::transit::requests::{ReadKeyRequest, SignDataRequest};
 use vaultrs::api::transit::{HashAlgorithm, MarshalingAlgorithm, SignatureAlgorithm};
 
-use crate::key::vault::client::address::Server;
-use crate::key::vault::client::error;
-use crate::key::vault::client::session::Vault;
+use crate::key;
+use crate::key::reference::KeyRef;
+use crate::key::signer::{PublicKeys, Signature, Signer, WithheldVersions};
+use crate::key::vault::client::mount::Mount;
+use crate::key::vault::client::{Client, error};
+use crate::key::vault::error::{Error, KeyError};
 use crate::key::vault::transit_key;
-use crate::key::vault::transit_key::Versions;
-use crate::key::vault::uri::{Mount, Name};
-use crate::key::{KeyRef, PublicKeys, Signature, Signer, WithheldVersions};
+use crate::key::vault::transit_key::TransitKey;
+use crate::key::vault::uri::TransitKeyUri;
 
-/// A key, and the Vault that holds it.
+/// A key, and the client of its server.
 #[derive(Clone)]
-pub struct TransitKey {
-    vault: Vault,
+pub struct KeyHandle {
+    client: Client,
     mount: Mount,
-    name: Name,
+    uri: TransitKeyUri,
     reference: KeyRef,
 }
 
-impl TransitKey {
-    /// The key `reference`, which is called `name` in the engine at `mount`.
-    pub fn new(vault: Vault, mount: Mount, reference: &KeyRef, name: &Name) -> Self {
+impl KeyHandle {
+    /// The key with this URI in the engine at `mount`.
+    pub fn new(client: Client, mount: Mount, reference: &KeyRef, uri: TransitKeyUri) -> Self {
         Self {
-            vault,
+            client,
             mount,
-            name: name.clone(),
+            uri,
             reference: reference.clone(),
         }
     }
 
-    /// Whether this is the same key, whatever versions of it are meant.
-    pub fn is_same_key(&self, other: &Self) -> bool {
-        let place = |key: &Self| (key.vault.server().address.clone(), key.path());
-        place(self) == place(other)
+    /// The name of the key without its version: address and path.
+    pub fn versioned_name(&self) -> String {
+        format!("{}/{}", self.client.server().address, self.path())
     }
 
-    /// Asks for the public keys of all versions, newest first; or that of the one version which is named.
+    /// Gets the public keys of all versions, newest first, or that of the selected version.
     ///
     /// # Errors
     ///
-    /// [`crate::key::Error::Vault`] if Vault refuses, or the key is none that this program verifies with.
-    pub async fn open_public(self) -> Result<PublicKeys, crate::key::Error> {
+    /// [`KeyError`] if Vault refuses, or the key is not supported.
+    pub async fn open_public(&self) -> Result<PublicKeys, KeyError> {
         let opened = match self.read().await {
             Ok(versions) => self.public_keys(&versions),
             Err(error) => Err(error),
         };
-        opened.map_err(|error| self.because(error))
+        opened.map_err(|error| self.with_key(error))
     }
 
-    /// Asks for the public keys, and makes a signer of the latest version or of the one that is named.
+    /// Gets the public keys, and makes a signer of the latest or of the selected version.
     ///
     /// # Errors
     ///
     /// As [`open_public`](Self::open_public).
-    pub async fn open_signer(self) -> Result<TransitSigner, crate::key::Error> {
+    pub async fn open_signer(self) -> Result<TransitSigner, KeyError> {
         let opened = match self.read().await {
-            Ok(versions) => versions
-                .to_sign_with(self.name.version)
-                .map_err(Error::from),
+            Ok(versions) => versions.to_sign_with(self.uri.version).map_err(Error::from),
             Err(error) => Err(error),
         };
         match opened {
@@ -79,49 +78,65 @@ impl TransitKey {
                 version,
                 public,
             }),
-            Err(error) => Err(self.because(error)),
+            Err(error) => Err(self.with_key(error)),
         }
     }
 
-    fn public_keys(&self, versions: &Versions) -> Result<PublicKeys, Error> {
-        let keys = versions.public_keys(self.name.version)?;
+    fn public_keys(&self, versions: &TransitKey) -> Result<PublicKeys, Error> {
+        let keys = versions.public_keys(self.uri.version)?;
         let oldest = versions.oldest_of_fewer();
-        let withheld = oldest.filter(|_| self.name.version.is_none());
+        let withheld = oldest.filter(|_| self.uri.version.is_none());
         Ok(
-            keys.without_older(withheld.map(|(oldest, available)| WithheldVersions {
-                path: self.path(),
+            keys.with_withheld(withheld.map(|(oldest, available)| WithheldVersions {
                 oldest,
-                available,
+                note: self.note_on_withheld(oldest, available),
             })),
         )
     }
 
-    /// Where the key is, as the service's command line names it.
-    fn path(&self) -> String {
-        format!("{}/keys/{}", self.mount, self.name.key)
+    /// A note on versions before `oldest`. Those before `available` were trimmed.
+    fn note_on_withheld(&self, oldest: NonZeroU64, available: u64) -> String {
+        let not_looked_for =
+            format!("signatures by versions of this key before {oldest} are not looked for");
+        if available >= oldest.get() {
+            return format!(
+                "{not_looked_for}: these versions were trimmed; what they signed verifies by their public keys, where those were kept"
+            );
+        }
+        format!(
+            "{not_looked_for}: min_decryption_version holds them back; whoever keeps the key may have had a reason: `{} read {}`",
+            self.uri.product.command_line(),
+            self.path()
+        )
     }
 
-    async fn read(&self) -> Result<Versions, Error> {
+    /// The path of the key, as the command line of the product names it.
+    fn path(&self) -> String {
+        format!("{}/keys/{}", self.mount, self.uri.key)
+    }
+
+    async fn read(&self) -> Result<TransitKey, Error> {
         let request = ReadKeyRequest {
             mount: self.mount.to_string(),
-            name: self.name.key.clone(),
+            name: self.uri.key.clone(),
         };
-        let body = self.vault.call(&request, "read").await?;
+        let body = self.client.call(&request, "read").await?;
         Ok(transit_key::read(&body)?)
     }
 
-    fn because(&self, error: Error) -> crate::key::Error {
-        crate::key::Error::Vault {
+    fn with_key(&self, error: Error) -> KeyError {
+        KeyError {
             key: self.reference.clone(),
+            product: self.uri.product,
             path: self.path(),
             source: Box::new(error),
         }
     }
 }
 
-/// A version of a key that has told its public half.
+/// A version of a key whose public half is known.
 pub struct TransitSigner {
-    key: TransitKey,
+    key: KeyHandle,
     version: NonZeroU64,
     public: PublicKey,
 }
@@ -132,9 +147,9 @@ impl Signer for TransitSigner {
         &self.public
     }
 
-    async fn sign(&self, payload: &[u8]) -> Result<Signature, crate::key::Error> {
+    async fn sign(&self, payload: &[u8]) -> Result<Signature, key::error::Error> {
         let signed = self.ask(payload).await;
-        signed.map_err(|error| self.key.because(error))
+        signed.map_err(|error| key::error::Error::new(self.key.with_key(error)))
     }
 }
 
@@ -147,7 +162,7 @@ impl TransitSigner {
         };
         let request = SignDataRequest {
             mount: self.key.mount.to_string(),
-            name: self.key.name.key.clone(),
+            name: self.key.uri.key.clone(),
             key_version: Some(self.version.get()),
             hash_algorithm: Some(match algorithm.hash() {
                 Some(Hash::Sha384) => HashAlgorithm::Sha2_384,
@@ -161,8 +176,8 @@ impl TransitSigner {
             signature_algorithm: Some(SignatureAlgorithm::Pkcs1v15),
             marshaling_algorithm: Some(MarshalingAlgorithm::Asn1),
         };
-        let asked = self.key.vault.call(&request, "update").await;
-        let body = asked.map_err(|error| self.refused(error))?;
+        let asked = self.key.client.call(&request, "update").await;
+        let body = asked.map_err(|error| self.classify(error))?;
         let signature = transit_key::read_signature(&body, self.version)?;
         if let Some(id) = &signature.request_id {
             tracing::debug!("signed by version {}, request ID {id}", self.version);
@@ -170,8 +185,8 @@ impl TransitSigner {
         Ok(signature)
     }
 
-    /// What the engine's refusal means for this version: seen with 1.16.3.
-    fn refused(&self, error: error::Error) -> Error {
+    /// The meaning of the engine's refusals for this version, as seen with 1.16.3.
+    fn classify(&self, error: error::Error) -> Error {
         let version = self.version;
         match error {
             error::Error::Service { server, answer, .. }
@@ -196,34 +211,4 @@ impl TransitSigner {
             other => Error::Call(other),
         }
     }
-}
-
-/// Why a transit key does not open, or does not sign.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// What came is of no use.
-    #[error(transparent)]
-    Answer(#[from] transit_key::Error),
-    /// Vault refused, or could not be asked.
-    #[error(transparent)]
-    Call(#[from] error::Error),
-    /// The version is there and may not sign.
-    #[error("{server} does not sign with version {version}: {said}")]
-    NotToSignWith {
-        /// The version.
-        version: NonZeroU64,
-        /// The server.
-        server: Server,
-        /// What Vault said.
-        said: String,
-    },
-    /// The version was imported without its private half.
-    #[error("{server} holds only the public key of version {version}")]
-    PublicOnly {
-        /// The version.
-        version: NonZeroU64,
-        /// The server.
-        server: Server,
-    },
 }

@@ -1,5 +1,5 @@
-//! What a transit engine says of a key and of a signature, read strictly: every version's public key, and a
-//! signature by the version that was asked for.
+//! Responses of a transit engine, read strictly: a key with the public keys of its versions, and a signature by one
+//! version.
 #![deny(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
@@ -18,15 +18,15 @@ use s3lo_core::json;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-use crate::key::{PublicKeys, Signature};
+use crate::key::signer::{PublicKeys, Signature};
 
 /// Reads the answer to [Read key](https://developer.hashicorp.com/vault/api-docs/secret/transit#read-key).
 ///
 /// # Errors
 ///
 /// [`Error`] if it is none, or the key does not sign.
-pub fn read(body: &[u8]) -> Result<Versions, Error> {
-    let answer: Answer<KeyData> = json::object(body).map_err(|_| Error::NotTransit)?;
+pub fn read(body: &[u8]) -> Result<TransitKey, Error> {
+    let answer: Response<KeyData> = json::object(body).map_err(|_| Error::NotTransit)?;
     answer.data.try_into()
 }
 
@@ -37,7 +37,7 @@ pub fn read(body: &[u8]) -> Result<Versions, Error> {
 ///
 /// [`Error`] if it is none, or not by this version.
 pub fn read_signature(body: &[u8], version: NonZeroU64) -> Result<Signature, Error> {
-    let answer: Answer<Signed> = json::object(body).map_err(|_| Error::NotTransit)?;
+    let answer: Response<Signed> = json::object(body).map_err(|_| Error::NotTransit)?;
     let signature = &answer.data.signature;
     let Some(encoded) = signature.strip_prefix(&format!("vault:v{version}:")) else {
         // What stands before the signature itself.
@@ -57,10 +57,10 @@ pub fn read_signature(body: &[u8], version: NonZeroU64) -> Result<Signature, Err
     })
 }
 
-/// What an answer is wrapped in.
+/// The envelope of a response.
 #[derive(Deserialize)]
 #[serde(bound(deserialize = "T: DeserializeOwned"))]
-struct Answer<T> {
+struct Response<T> {
     #[serde(default)]
     request_id: Option<String>,
     #[serde(deserialize_with = "json::inner")]
@@ -72,7 +72,7 @@ struct Answer<T> {
 struct KeyData {
     #[serde(rename = "type")]
     kind: String,
-    /// Those of an HMAC key are not told at all.
+    /// Missing for an HMAC key.
     #[serde(default, deserialize_with = "json::distinct")]
     keys: BTreeMap<String, Version>,
     #[serde(default)]
@@ -83,7 +83,7 @@ struct KeyData {
     min_available_version: u64,
 }
 
-/// One version of it: with a public key, or the time at which it was made.
+/// One version: a public key, or the time at which it was made.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Version {
@@ -91,17 +91,17 @@ enum Version {
     Symmetric(IgnoredAny),
 }
 
-/// A key that signs, with the public keys that Vault gives.
-pub struct Versions {
+/// A key that signs, with the public keys of its versions.
+pub struct TransitKey {
     key_type: KeyType,
     /// Not empty.
     versions: BTreeMap<NonZeroU64, String>,
     latest: NonZeroU64,
-    /// What is older was trimmed.
+    /// The oldest version that was not trimmed.
     available: u64,
 }
 
-impl TryFrom<KeyData> for Versions {
+impl TryFrom<KeyData> for TransitKey {
     type Error = Error;
 
     fn try_from(data: KeyData) -> Result<Self, Error> {
@@ -142,8 +142,8 @@ impl TryFrom<KeyData> for Versions {
     }
 }
 
-impl Versions {
-    /// The version to sign with: the one that is `wanted`, or the latest.
+impl TransitKey {
+    /// The version to sign with: `wanted`, or the latest.
     ///
     /// # Errors
     ///
@@ -156,7 +156,7 @@ impl Versions {
         Ok((version, self.public(version)?))
     }
 
-    /// The public keys of all versions, newest first, or that of the one that is `wanted`.
+    /// The public keys of all versions, newest first, or that of `wanted` alone.
     ///
     /// # Errors
     ///
@@ -171,7 +171,7 @@ impl Versions {
         Ok(PublicKeys::newest_first(newest, older))
     }
 
-    /// The oldest version that is given, and the oldest that is there, where there were older ones.
+    /// The oldest version that Vault gives, and the oldest that was not trimmed, if there were older ones.
     pub fn oldest_of_fewer(&self) -> Option<(NonZeroU64, u64)> {
         let oldest = self.versions.keys().next().copied();
         let oldest = oldest.filter(|oldest| oldest.get() > 1)?;

@@ -1,61 +1,37 @@
-//! How a key in Vault's or OpenBao's transit engine is named: `hashivault://HOST[:PORT]/v1/MOUNT/keys/KEY`, or
-//! `hashivault://KEY` where the environment says the rest. `?version=N` names one version of it.
+//! The URI of a key in the transit engine of Vault or OpenBao: `hashivault://HOST[:PORT]/v1/MOUNT/keys/KEY`, or
+//! `hashivault://KEY` with address and mount from the environment. `?version=N` selects one version.
 #![deny(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     clippy::as_conversions
 )]
 
-use std::fmt;
+use s3lo_core::explain::Explain;
 use std::num::NonZeroU64;
 
-use crate::key::vault::client::address::Service;
+use crate::key::vault::client::address::Product;
+use crate::key::vault::client::mount::Mount;
 use crate::net::url::Authority;
 use crate::text::is_vault_token;
 
-/// A key in a transit engine, as somebody named it.
+/// The URI of a key in a transit engine.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Name {
-    /// Which of the two programs is meant, by the scheme.
-    pub service: Service,
-    /// The server and the mount, where they are named.
-    pub place: Option<(Authority, Mount)>,
+pub struct TransitKeyUri {
+    /// The product, by the scheme.
+    pub product: Product,
+    /// The server and the mount, if the URI names them.
+    pub location: Option<(Authority, Mount)>,
     /// The key.
     pub key: String,
-    /// The one version that counts. All do, if none is named.
+    /// The selected version. Without one, all versions count.
     pub version: Option<NonZeroU64>,
 }
 
-/// Where an engine is mounted: `transit`, or several parts with slashes between them.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Mount(String);
-
-impl Mount {
-    /// Reads a mount's path. Slashes around it are not part of it.
-    pub fn parse(text: &str) -> Option<Self> {
-        let path = text.trim_matches('/');
-        let valid = path.len() <= LONGEST && path.split('/').all(is_segment);
-        valid.then(|| Self(path.to_owned()))
-    }
-
-    /// The path, without slashes around it.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Mount {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Name {
-    /// Whether a text names a key.
-    fn reads(service: Service, rest: &str) -> bool {
-        // The form alone: what might be meant instead of it is looked for by whoever asks.
+impl TransitKeyUri {
+    /// Whether a text is valid, without looking for a correction.
+    fn is_valid(product: Product, rest: &str) -> bool {
         match rest.split_once("/v1/") {
-            None => !rest.contains('/') && key(service.scheme(), rest).is_ok(),
+            None => !rest.contains('/') && key(product.scheme(), rest).is_ok(),
             Some((authority, path)) => {
                 let parts = path.rsplit_once("/keys/");
                 authority.parse::<Authority>().is_ok()
@@ -63,7 +39,7 @@ impl Name {
                         let whole = mount.trim_matches('/') == mount;
                         whole
                             && Mount::parse(mount).is_some()
-                            && key(service.scheme(), named).is_ok()
+                            && key(product.scheme(), named).is_ok()
                     })
             }
         }
@@ -73,24 +49,24 @@ impl Name {
     ///
     /// # Errors
     ///
-    /// [`Error`], with what to write instead where that can be told.
-    pub fn parse(service: Service, rest: &str) -> Result<Self, Error> {
-        let scheme = service.scheme();
+    /// [`Error`], with a correction where possible.
+    pub fn parse(product: Product, rest: &str) -> Result<Self, Error> {
+        let scheme = product.scheme();
         let (path, version) = match rest.split_once('?') {
             None => (rest, None),
             Some((path, query)) => (path, Some(version(query)?)),
         };
         let Some((authority, path)) = path.split_once('/') else {
             return Ok(Self {
-                service,
-                place: None,
+                product,
+                location: None,
                 key: key(scheme, path)?,
                 version,
             });
         };
         let form = || Error::Form {
             scheme,
-            instead: instead(service, rest),
+            instead: correction(product, rest),
         };
         let authority = match authority.parse::<Authority>() {
             Ok(authority) => authority,
@@ -110,17 +86,17 @@ impl Name {
         });
         let mount = mount.filter(|_| !named.is_empty()).ok_or_else(form)?;
         Ok(Self {
-            service,
-            place: Some((authority, mount)),
+            product,
+            location: Some((authority, mount)),
             key: key(scheme, named)?,
             version,
         })
     }
 }
 
-/// What may have been meant: a reference, or the form of one.
-fn instead(service: Service, rest: &str) -> String {
-    let scheme = service.scheme();
+/// A correction: the URI that may have been meant, or its form.
+fn correction(product: Product, rest: &str) -> String {
+    let scheme = product.scheme();
     let path = rest.split('?').next().unwrap_or(rest).trim_matches('/');
     let path = path
         .replacen("/sign/", "/keys/", 1)
@@ -145,14 +121,16 @@ fn instead(service: Service, rest: &str) -> String {
             "HOST/v1/transit/keys/KEY".to_owned(),
         ]
     };
-    let found = meant.iter().find(|text| Name::reads(service, text));
+    let found = meant
+        .iter()
+        .find(|text| TransitKeyUri::is_valid(product, text));
     let pin = rest.split_once('?').map(|(_, query)| query);
     let pin = pin.filter(|query| version(query).is_ok());
     let pin = pin.map_or_else(String::new, |query| format!("?{query}"));
     format!("{scheme}://{}{pin}", found.map_or("KEY", String::as_str))
 }
 
-/// `version=N`, and nothing else.
+/// Reads `version=N`.
 fn version(query: &str) -> Result<NonZeroU64, Error> {
     let number = query.strip_prefix("version=").unwrap_or_default();
     let plain = number.bytes().all(|byte| byte.is_ascii_digit()) && !number.starts_with('0');
@@ -162,13 +140,13 @@ fn version(query: &str) -> Result<NonZeroU64, Error> {
     })
 }
 
-/// What the engine takes for a key's name: letters, digits, `_`, and inside it `.` and `-`.
+/// Reads a key's name, as the engine accepts it: letters, digits, `_`, and inside it `.` and `-`.
 fn key(scheme: &'static str, text: &str) -> Result<String, Error> {
     let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     let ends = [text.bytes().next(), text.bytes().next_back()];
     let valid = ends.into_iter().all(|end| end.is_some_and(word))
         && text.bytes().all(|byte| word(byte) || b".-".contains(&byte))
-        && text.len() <= LONGEST;
+        && text.len() <= MAX_KEY_LEN;
     match text {
         "" => Err(Error::NoKey { scheme }),
         _ if valid => Ok(text.to_owned()),
@@ -179,16 +157,10 @@ fn key(scheme: &'static str, text: &str) -> Result<String, Error> {
     }
 }
 
-/// A part of a mount's path: what needs no quoting in a policy, a URL or a shell.
-fn is_segment(text: &str) -> bool {
-    let byte = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-    !matches!(text, "" | "." | "..") && text.bytes().all(byte)
-}
+/// The longest name of a key, in bytes.
+const MAX_KEY_LEN: usize = 512;
 
-/// The longest key and the longest mount, in bytes.
-const LONGEST: usize = 512;
-
-/// Why a text names no key in a transit engine.
+/// Why a text is no URI of a key in a transit engine.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -230,16 +202,42 @@ pub enum Error {
     },
 }
 
+impl Explain for Error {
+    fn code(&self) -> &'static str {
+        "bad_key_reference"
+    }
+
+    fn help(&self) -> String {
+        match self {
+            Self::Form { instead, .. } => format!("write `{instead}`"),
+            Self::Host { scheme, .. } => {
+                format!(
+                    "write `{scheme}://HOST:PORT/v1/transit/keys/KEY`, with the port left away where it is 443"
+                )
+            }
+            Self::Key { scheme, .. } => format!(
+                "write letters, digits, `_`, `.` and `-`, as in `{scheme}://ci-signer`; with a server, `{scheme}://HOST/v1/transit/keys/ci-signer`"
+            ),
+            Self::NoKey { scheme } => format!(
+                "write `{scheme}://KEY`, or with a server `{scheme}://HOST/v1/transit/keys/KEY`"
+            ),
+            Self::Version { .. } => {
+                "write `?version=N`, N from 1 on, or leave it away for all versions".to_owned()
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parse(rest: &str) -> Result<Name, Error> {
-        Name::parse(Service::Vault, rest)
+    fn parse(rest: &str) -> Result<TransitKeyUri, Error> {
+        TransitKeyUri::parse(Product::Vault, rest)
     }
 
     #[test]
-    fn the_form_with_a_server_names_host_mount_and_key() {
+    fn the_long_form_has_host_mount_and_key() {
         for (rest, host, mount, key, version) in [
             (
                 "vault.example/v1/transit/keys/ci-signer",
@@ -271,7 +269,7 @@ mod tests {
             ),
         ] {
             let name = parse(rest).unwrap();
-            let (server, engine) = name.place.unwrap();
+            let (server, engine) = name.location.unwrap();
             assert_eq!(
                 (server.to_string(), engine.as_str()),
                 (host.to_owned(), mount)
@@ -282,16 +280,16 @@ mod tests {
     }
 
     #[test]
-    fn the_short_form_names_a_key() {
+    fn the_short_form_has_a_key_alone() {
         for key in ["ci-signer", "a", "k_1", "vault.example"] {
             let name = parse(key).unwrap();
-            assert_eq!((name.key.as_str(), name.place), (key, None));
+            assert_eq!((name.key.as_str(), name.location), (key, None));
         }
         assert_eq!(parse("k?version=3").unwrap().version, NonZeroU64::new(3));
     }
 
     #[test]
-    fn what_is_written_instead_is_a_reference() {
+    fn a_correction_is_a_valid_uri() {
         for (rest, instead) in [
             ("/ci-signer", "ci-signer"),
             ("ci-signer/", "ci-signer"),
@@ -334,8 +332,10 @@ mod tests {
             ("/", "HOST/v1/transit/keys/KEY"),
         ] {
             match parse(rest) {
-                Err(Error::Form { instead: said, .. }) => {
-                    assert_eq!(said, format!("hashivault://{instead}"), "{rest}");
+                Err(Error::Form {
+                    instead: corrected, ..
+                }) => {
+                    assert_eq!(corrected, format!("hashivault://{instead}"), "{rest}");
                 }
                 other => panic!("{rest}: {other:?}"),
             }
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_lead_elsewhere_is_refused() {
+    fn a_uri_that_could_lead_elsewhere_is_refused() {
         for rest in [
             "",
             "/",

@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use s3lo::image::Image;
-use s3lo::key::{KeyRef, Signer};
+use s3lo::key::registry;
+use s3lo::key::signer::{Signature, Signer};
 use s3lo::sign::{Error, IfSigned, Key, Options, Signed, Status, sign};
 use s3lo::{key, store};
 use s3lo_core::crypto::private::PrivateKey;
@@ -37,9 +38,9 @@ impl Signer for Counting {
         self.key.public()
     }
 
-    async fn sign(&self, payload: &[u8]) -> Result<key::Signature, key::Error> {
+    async fn sign(&self, payload: &[u8]) -> Result<Signature, key::error::Error> {
         self.made.fetch_add(1, Ordering::Relaxed);
-        Ok(key::Signature {
+        Ok(Signature {
             bytes: (self.answer)(self.key.sign(payload).unwrap()),
             request_id: None,
         })
@@ -84,7 +85,7 @@ impl Scene {
             made: Arc::clone(&self.made),
             answer: self.answer,
         });
-        let reference: KeyRef = "test.key".parse().unwrap();
+        let reference = registry::parse("test.key").unwrap();
         let keys = [Key::new(reference, async move { Ok(signer) })];
         let image = Image {
             reference: reference_(),

@@ -2,7 +2,8 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use s3lo::key::{KeyRef, RefError};
+use s3lo::key::reference::RefError;
+use s3lo::key::registry;
 use serde_json::{Value, json};
 
 use crate::aws::kms::openssl_accepts;
@@ -375,7 +376,7 @@ fn versions_of_one_key_are_one_signer() {
 fn a_token_is_no_key_and_a_host_is_no_token() {
     for token in ["hvs.CAESIJ", "hvb.AAAAAQ", "s.DH6GvFkYqzF4giIMyVFvRrIh"] {
         for service in ["hashivault", "openbao"] {
-            let refused = format!("{service}://{token}").parse::<KeyRef>();
+            let refused = registry::parse(&format!("{service}://{token}"));
             assert_eq!(refused, Err(RefError::Secret), "{token}");
         }
     }
@@ -384,6 +385,6 @@ fn a_token_is_no_key_and_a_host_is_no_token() {
         "hashivault://hvs.corp.example/v1/transit/keys/ci-signer",
         "openbao://b.example/v1/transit/keys/ci-signer?version=2",
     ] {
-        assert!(key.parse::<KeyRef>().is_ok(), "{key}");
+        assert!(registry::parse(key).is_ok(), "{key}");
     }
 }

@@ -1,4 +1,4 @@
-//! Where a Vault is: what a key's reference says, what VAULT_ADDR says, and what the two make together.
+//! Addresses of servers: from a key's reference, from VAULT_ADDR, and from both together.
 #![deny(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
@@ -10,17 +10,17 @@ use std::str::FromStr;
 
 use crate::net::url::{Authority, NotAHost};
 
-/// The two programs that have a transit engine. They differ in the names of their variables.
+/// The two servers that have a transit engine. They differ in the names of their variables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Service {
+pub enum Product {
     /// HashiCorp Vault: `hashivault://`.
     Vault,
     /// OpenBao: `openbao://`.
     OpenBao,
 }
 
-impl Service {
-    /// The service whose keys this scheme names.
+impl Product {
+    /// The product whose keys have this scheme.
     pub fn from_scheme(scheme: &str) -> Option<Self> {
         match scheme {
             "hashivault" => Some(Self::Vault),
@@ -36,9 +36,17 @@ impl Service {
             Self::OpenBao => "openbao",
         }
     }
+
+    /// Its command-line client.
+    pub fn command_line(self) -> &'static str {
+        match self {
+            Self::Vault => "vault",
+            Self::OpenBao => "bao",
+        }
+    }
 }
 
-impl fmt::Display for Service {
+impl fmt::Display for Product {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Vault => "Vault",
@@ -47,18 +55,18 @@ impl fmt::Display for Service {
     }
 }
 
-/// A server: which program it is, and where.
+/// A server: its product and its address.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Server {
-    /// Which of the two programs.
-    pub service: Service,
-    /// Where it is.
+    /// Vault or OpenBao.
+    pub product: Product,
+    /// Its address.
     pub address: Address,
 }
 
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at {}", self.service, self.address)
+        write!(f, "{} at {}", self.product, self.address)
     }
 }
 
@@ -70,9 +78,9 @@ pub struct Address {
 }
 
 impl Address {
-    /// The address of a key whose reference names `named`, where a variable or flag names `variable`: HTTPS to the
-    /// host that is named; where the variable names the same host it supplies the scheme, and a port that is
-    /// missing. `None` if neither names any.
+    /// The address of a key's server. `named` comes from the key's reference, `variable` from a variable or flag.
+    /// The reference alone means HTTPS. If the variable names the same host, it supplies the scheme and a missing
+    /// port. `None` if neither names a host.
     ///
     /// # Errors
     ///
@@ -84,7 +92,7 @@ impl Address {
         Ok(Self::both(named, variable)?.map(Self::without_usual_port))
     }
 
-    /// So one server has one address.
+    /// Removes the default port, so that one server has one address.
     fn without_usual_port(mut self) -> Self {
         let usual = if self.tls { 443 } else { 80 };
         self.authority.port = self.authority.port.filter(|port| port.get() != usual);
@@ -125,7 +133,7 @@ impl Address {
         }))
     }
 
-    /// Whether what is sent there is read by nobody on the way: by HTTPS, or to this machine.
+    /// Whether requests are safe from eavesdroppers: sent over HTTPS, or to this machine.
     pub fn is_guarded(&self) -> bool {
         self.tls || self.is_loopback()
     }
@@ -135,7 +143,7 @@ impl Address {
         self.authority.is_loopback()
     }
 
-    /// Whether it is asked by HTTPS.
+    /// Whether it is reached over HTTPS.
     pub fn is_tls(&self) -> bool {
         self.tls
     }
@@ -168,9 +176,9 @@ impl fmt::Display for Address {
 /// The reference names another server than the variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contradiction {
-    /// What the reference names.
+    /// The host of the reference.
     pub named: Authority,
-    /// What the variable names.
+    /// The address of the variable.
     pub variable: Address,
 }
 
@@ -187,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reference_names_the_host_and_the_variable_what_is_missing() {
+    fn a_variable_supplies_scheme_and_port_of_the_host_that_the_reference_names() {
         for (named, variable, address) in [
             ("vault.example", "", "https://vault.example"),
             ("vault.example:8200", "", "https://vault.example:8200"),
@@ -245,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn only_this_machine_is_guarded_without_tls() {
+    fn plain_http_is_guarded_on_loopback_alone() {
         let guarded = |text: &str| text.parse::<Address>().unwrap().is_guarded();
         for text in [
             "https://vault.example",

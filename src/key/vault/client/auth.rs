@@ -1,4 +1,4 @@
-//! What a run has to ask Vault with, by flags and variables: a token, or what to log in with.
+//! The choice between a token and a login, by flags and variables.
 
 use secrecy::SecretString;
 
@@ -8,66 +8,61 @@ use crate::identity::relying_party::RelyingParty;
 use crate::identity::token_source::TokenSource;
 use crate::identity::{ci_system, jwt};
 use crate::key::vault::client::address::Server;
-use crate::key::vault::client::config::{Error, Wishes};
-use crate::key::vault::client::login::{Credentials, Held, Login, Method, Proof};
+use crate::key::vault::client::login::{LoginMethod, LoginRequest};
+use crate::key::vault::client::method::Method;
+use crate::key::vault::client::mount::Mount;
+use crate::key::vault::client::options::{Error, Options};
+use crate::key::vault::client::token::{Token, TokenOrigin};
 use crate::key::vault::client::variables::Variables;
-use crate::key::vault::uri::Mount;
+use crate::mask::Mask;
 use crate::net::{ca_bundle, http};
 use crate::{bounded_file, environment, text};
 
-/// The token, or what to log in with: what a flag asks for, then a token that is there, then what the
-/// environment offers, and last the token of somebody who logged in at this desk.
-pub(crate) fn login(
+/// How a run authenticates.
+pub(crate) enum Auth {
+    /// With a token from outside.
+    Token(Token),
+    /// With the token of a login.
+    LogIn(Box<LoginRequest>),
+}
+
+/// Chooses in this order: a login that a flag asks for, a token, a login that the environment configures, and outside
+/// CI the token of `vault login`.
+pub(crate) fn choose(
     variables: Variables,
     server: &Server,
-    wishes: &Wishes,
-) -> Result<Login, Error> {
-    let not_a_token = |place: String| Error::NotAToken { place };
-    if !wishes.logs_in() {
-        if let Some((name, text)) = variables.of("TOKEN")? {
-            let held = Held::given(&text, &name);
-            return held.map(Login::Given).ok_or_else(|| not_a_token(name));
-        }
-        if let Some((name, path)) = variables.of("TOKEN_FILE")? {
-            return match from_file(&path) {
-                Ok(held) => {
-                    Ok(Login::Given(held.ok_or_else(|| {
-                        not_a_token(format!("the file of {name}"))
-                    })?))
-                }
-                Err(reason) => Err(Error::TokenFile {
-                    // A token has no slash, and what has none may be a token.
-                    path: path.contains('/').then_some(path),
-                    variable: name,
-                    reason,
-                }),
-            };
-        }
+    options: &Options,
+    mask: &Mask,
+) -> Result<Auth, Error> {
+    if !options.logs_in()
+        && let Some(token) = configured_token(variables)?
+    {
+        return Ok(Auth::Token(token));
     }
-    let role = wishes.role.clone();
-    let role = match (role, variables.of("AUTH_ROLE")?) {
+    let role = options.role.clone();
+    let role = match (role, variables.value("AUTH_ROLE")?) {
         (None, Some((_, role))) => Some(role),
         (role, _) => role,
     };
-    let method = match (wishes.method, variables.of("AUTH_METHOD")?) {
+    let method = match (options.method, variables.value("AUTH_METHOD")?) {
         (Some(method), _) => Some(method),
         (None, None) => None,
         (None, Some((name, text))) => Some(Method::parse(&text).ok_or_else(|| {
             environment::Error::new(&name, text, "`jwt`, `approle` or `kubernetes`")
         })?),
     };
-    let role_id = variables.of("ROLE_ID")?;
-    let half = role_id.is_some() || variables.of("SECRET_ID")?.is_some();
+    let role_id = variables.value("ROLE_ID")?;
+    let half = role_id.is_some() || variables.value("SECRET_ID")?.is_some();
     let method = match (method, &role) {
         (Some(method), _) => method,
         (None, Some(_)) => Method::Jwt,
-        // A flag that AppRole has no use for.
-        (None, None) if wishes.useless(Method::AppRole).is_some() => Method::Jwt,
+        // A flag that AppRole does not use.
+        (None, None) if options.unused_by(Method::AppRole).is_some() => Method::Jwt,
         (None, None) if half => Method::AppRole,
-        (None, None) if wishes.logs_in() => Method::Jwt,
-        (None, None) => return from_desk(variables, server, wishes),
+        (None, None) if options.logs_in() => Method::Jwt,
+        (None, None) => return token_of_user(variables, server, options),
     };
-    let (name, text) = match (wishes.mount.clone(), variables.of("AUTH_PATH")?) {
+    let (name, text) = match (options.mount.clone(), variables.value("AUTH_PATH")?) {
         (Some(mount), _) => ("--vault-auth-mount".to_owned(), mount),
         (None, Some(set)) => set,
         (None, None) => (String::new(), method.name().to_owned()),
@@ -76,19 +71,40 @@ pub(crate) fn login(
     let mount = Mount::parse(path.strip_prefix("auth/").unwrap_or(path));
     let mount =
         mount.ok_or_else(|| environment::Error::new(&name, text, "the path of a login method"))?;
-    if let Some(flag) = wishes.useless(method) {
-        return Err(Error::Useless { flag, method });
+    if let Some(flag) = options.unused_by(method) {
+        return Err(Error::UnusedFlag { flag, method });
     }
-    let proof = match method {
+    let method = match method {
         Method::AppRole => approle(variables, role_id)?,
-        Method::Jwt => jwt(server, wishes, role, role_id.is_some())?,
-        Method::Kubernetes => kubernetes(wishes, role)?,
+        Method::Jwt => jwt(server, options, role, role_id.is_some())?,
+        Method::Kubernetes => kubernetes(options, role)?,
     };
-    Ok(Login::With(Box::new(Credentials {
+    Ok(Auth::LogIn(Box::new(LoginRequest {
         mount,
-        proof,
-        mask: wishes.mask.clone(),
+        method,
+        mask: mask.clone(),
     })))
+}
+
+/// The token of VAULT_TOKEN or VAULT_TOKEN_FILE.
+fn configured_token(variables: Variables) -> Result<Option<Token>, Error> {
+    if let Some((name, text)) = variables.value("TOKEN")? {
+        let origin = TokenOrigin::Variable(name);
+        let token = Token::new(&text, origin.clone());
+        return Ok(Some(token.ok_or(Error::NotAToken { origin })?));
+    }
+    let Some((variable, path)) = variables.value("TOKEN_FILE")? else {
+        return Ok(None);
+    };
+    match from_file(&path) {
+        Ok(token) => Ok(Some(token.ok_or(Error::NotATokenInFile { variable })?)),
+        Err(reason) => Err(Error::TokenFile {
+            // A token has no slash, so a path without one may be a token.
+            path: path.contains('/').then_some(path),
+            variable,
+            reason,
+        }),
+    }
 }
 
 /// Vault, whose logins take identity tokens.
@@ -107,28 +123,28 @@ const VAULT: RelyingParty = RelyingParty {
     options_help: "name where the token is: `--vault-jwt-file FILE` or `--vault-jwt-env NAME`",
 };
 
-fn approle(variables: Variables, role_id: Option<(String, String)>) -> Result<Proof, Error> {
-    match (role_id, variables.of("SECRET_ID")?) {
-        (Some((_, role_id)), Some((_, secret_id))) => Ok(Proof::AppRole {
+fn approle(variables: Variables, role_id: Option<(String, String)>) -> Result<LoginMethod, Error> {
+    match (role_id, variables.value("SECRET_ID")?) {
+        (Some((_, role_id)), Some((_, secret_id))) => Ok(LoginMethod::AppRole {
             role_id,
             secret_id: SecretString::from(secret_id),
         }),
         (None, _) => Err(Error::NoAppRole {
-            missing: variables.named("ROLE_ID"),
+            missing: variables.name("ROLE_ID"),
         }),
         (Some(_), None) => Err(Error::NoAppRole {
-            missing: variables.named("SECRET_ID"),
+            missing: variables.name("SECRET_ID"),
         }),
     }
 }
 
 fn jwt(
     server: &Server,
-    wishes: &Wishes,
+    options: &Options,
     role: Option<String>,
     approle: bool,
-) -> Result<Proof, Error> {
-    let source = match token_place(wishes)? {
+) -> Result<LoginMethod, Error> {
+    let source = match token_source(options)? {
         Some(source) => source,
         None => {
             TokenSource::detect(CiSystem::detect(), &VAULT).map_err(|source| Error::Identity {
@@ -138,10 +154,10 @@ fn jwt(
             })?
         }
     };
-    Ok(Proof::Jwt {
+    Ok(LoginMethod::Jwt {
         role,
-        chosen: wishes.audience.is_some(),
-        audience: match &wishes.audience {
+        chosen: options.audience.is_some(),
+        audience: match &options.audience {
             Some(audience) => audience.clone(),
             None => server.address.to_string(),
         },
@@ -150,42 +166,40 @@ fn jwt(
     })
 }
 
-fn kubernetes(wishes: &Wishes, role: Option<String>) -> Result<Proof, Error> {
+fn kubernetes(options: &Options, role: Option<String>) -> Result<LoginMethod, Error> {
     // https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/
     const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
-    let source = token_place(wishes)?;
-    Ok(Proof::Kubernetes {
+    let source = token_source(options)?;
+    Ok(LoginMethod::Kubernetes {
         role: role.ok_or(Error::NoRole)?,
-        audience: wishes.audience.clone(),
+        audience: options.audience.clone(),
         source: source.unwrap_or_else(|| TokenSource::File(SERVICE_ACCOUNT.to_owned())),
         http: http::client(ca_bundle::from_environment()?),
     })
 }
 
-/// Where a flag says that the identity token is.
-fn token_place(wishes: &Wishes) -> Result<Option<TokenSource>, Error> {
-    // What is wrong here may be the token itself, and is not repeated.
-    match (&wishes.jwt_file, &wishes.jwt_variable) {
+/// The source of the identity token that a flag names.
+fn token_source(options: &Options) -> Result<Option<TokenSource>, Error> {
+    // The value may be the token itself, so no error repeats it.
+    match (&options.jwt_file, &options.jwt_variable) {
         (Some(path), _) if path.is_empty() || jwt::is_token(path) || text::is_vault_token(path) => {
-            Err(Error::TokenPlace("--vault-jwt-file"))
+            Err(Error::NotATokenFile)
         }
         (Some(path), _) => Ok(Some(TokenSource::File(path.clone()))),
-        (None, Some(name)) if !environment::is_name(name) => {
-            Err(Error::TokenPlace("--vault-jwt-env"))
-        }
+        (None, Some(name)) if !environment::is_name(name) => Err(Error::NotATokenVariable),
         (None, Some(name)) => Ok(Some(TokenSource::Variable(name.clone()))),
         (None, None) => Ok(None),
     }
 }
 
-/// What `vault login` leaves behind: for the server that this desk is set up for, and no other that a reference
-/// may name. In a CI system it would be that of whoever owns the machine.
-fn from_desk(variables: Variables, server: &Server, wishes: &Wishes) -> Result<Login, Error> {
-    let service = server.service;
+/// The token that `vault login` stored: for the configured server alone, not for any that a reference names. In a CI
+/// system it would belong to the owner of the machine.
+fn token_of_user(variables: Variables, server: &Server, options: &Options) -> Result<Auth, Error> {
+    let product = server.product;
     let family = variables.0;
-    let none = Error::NoToken { service, family };
-    let set_up = wishes.address.is_some() || variables.of("ADDR")?.is_some();
-    if ci_system::in_any() || !set_up {
+    let none = Error::NoToken { product, family };
+    let configured = options.address.is_some() || variables.value("ADDR")?.is_some();
+    if ci_system::in_any() || !configured {
         return Err(none);
     }
     let Some(home) = variable("HOME")? else {
@@ -193,9 +207,9 @@ fn from_desk(variables: Variables, server: &Server, wishes: &Wishes) -> Result<L
     };
     let path = format!("{home}/.vault-token");
     match from_file(&path) {
-        Ok(Some(held)) => Ok(Login::Given(held)),
+        Ok(Some(token)) => Ok(Auth::Token(token)),
         Ok(None) => Err(Error::NotAToken {
-            place: format!("`{path}`"),
+            origin: TokenOrigin::File(path),
         }),
         Err(_) => Err(none),
     }
@@ -204,8 +218,8 @@ fn from_desk(variables: Variables, server: &Server, wishes: &Wishes) -> Result<L
 /// The largest file of a token, in bytes.
 const MAX_TOKEN_FILE_LEN: u64 = 1024 * 1024;
 
-fn from_file(path: &str) -> Result<Option<Held>, String> {
+fn from_file(path: &str) -> Result<Option<Token>, String> {
     let bytes = bounded_file::read(path, MAX_TOKEN_FILE_LEN).map_err(|error| error.to_string())?;
     let text = std::str::from_utf8(&bytes).unwrap_or_default();
-    Ok(Held::given(text, &format!("`{path}`")))
+    Ok(Token::new(text, TokenOrigin::File(path.to_owned())))
 }

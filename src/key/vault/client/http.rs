@@ -1,4 +1,4 @@
-//! The HTTP client for Vault: it follows no redirect, since a token must not, and its answers are bounded.
+//! The HTTP client for Vault. It follows no redirect, which would carry the token along, and bounds each body.
 
 use std::time::{Duration, Instant};
 
@@ -8,35 +8,36 @@ use reqwest::{Client, Proxy, Request};
 use zeroize::Zeroizing;
 
 use crate::key::vault::client::address::Address;
-use crate::key::vault::client::response::shown;
+use crate::key::vault::client::response::redacted;
 use crate::key::vault::client::tls::Trust;
+use crate::net::CONNECT_TIMEOUT;
 use crate::net::error_chain::innermost;
+use crate::net::retry;
 use crate::net::unreachable::Unreachable;
-use crate::net::{CONNECT_TIMEOUT, retry};
 
-/// The largest answer that is read, in bytes: a key has some 1,000 bytes for each version of it.
-const MAX_ANSWER: usize = 4 * 1024 * 1024;
+/// The largest body that is read, in bytes. A key has some 1,000 bytes for each version.
+const MAX_BODY_LEN: usize = 4 * 1024 * 1024;
 
-/// How the server is reached.
+/// Settings of the transport.
 pub(crate) struct Transport {
-    /// Whom to trust, and who we are.
+    /// TLS settings.
     pub(crate) trust: Trust,
-    /// The proxy, where one is named for Vault alone.
+    /// The proxy for Vault alone, if one is set.
     pub(crate) proxy: Option<Proxy>,
-    /// How long an answer may take.
-    pub(crate) patience: Duration,
+    /// The limit for one response.
+    pub(crate) timeout: Duration,
 }
 
-/// The client.
+/// Makes the client.
 ///
 /// # Errors
 ///
-/// What is wrong with certificates or keys.
+/// A description of what is wrong with certificates or keys.
 pub(crate) fn client(address: &Address, transport: Transport) -> Result<Client, String> {
     let mut builder = Client::builder()
         .redirect(Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(transport.patience)
+        .timeout(transport.timeout)
         .http1_only()
         .user_agent(concat!("s3lo/", env!("CARGO_PKG_VERSION")));
     if address.is_loopback() {
@@ -53,29 +54,29 @@ pub(crate) fn client(address: &Address, transport: Transport) -> Result<Client, 
     builder.build().map_err(|error| innermost(&error))
 }
 
-/// What came back.
-pub(crate) struct Reply {
+/// An HTTP response.
+pub(crate) struct Response {
     pub(crate) status: u16,
-    /// Where a redirect leads.
+    /// The target of a redirect.
     pub(crate) location: Option<String>,
-    /// It may hold a token.
+    /// The body, which may hold a token.
     pub(crate) body: Zeroizing<Vec<u8>>,
 }
 
-/// Why nothing came back.
-pub(crate) enum Broken {
-    /// More than is read.
+/// Why there was no usable response.
+pub(crate) enum Failure {
+    /// The body is larger than [`MAX_BODY_LEN`].
     Oversized,
-    /// No answer, or none to its end; what happened.
+    /// There was no complete response, for this reason.
     Unreachable(Unreachable),
 }
 
-/// Sends one request, and reads its answer.
+/// Sends one request and reads its response.
 pub(crate) async fn send(
     client: &Client,
     mut request: Request,
     secrets: &[&str],
-) -> Result<Reply, Broken> {
+) -> Result<Response, Failure> {
     request
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -86,41 +87,42 @@ pub(crate) async fn send(
         retry::number().unwrap_or(1)
     );
     let begun = Instant::now();
-    let reply = receive(client, request, secrets).await;
+    let response = receive(client, request, secrets).await;
     let ms = begun.elapsed().as_millis();
-    match &reply {
-        Ok(reply) => {
-            let (status, bytes) = (reply.status, reply.body.len());
+    match &response {
+        Ok(response) => {
+            let (status, bytes) = (response.status, response.body.len());
             tracing::debug!("{asked}: {status} after {ms} ms, {bytes} bytes");
         }
-        Err(Broken::Oversized) => tracing::debug!("{asked}: more than {MAX_ANSWER} bytes"),
-        Err(Broken::Unreachable(reason)) => {
+        Err(Failure::Oversized) => tracing::debug!("{asked}: more than {MAX_BODY_LEN} bytes"),
+        Err(Failure::Unreachable(reason)) => {
             tracing::debug!("{asked}: no answer after {ms} ms: {reason}");
         }
     }
-    reply
+    response
 }
 
-async fn receive(client: &Client, request: Request, secrets: &[&str]) -> Result<Reply, Broken> {
-    let broken = |error: reqwest::Error| Broken::Unreachable(reason(&error, secrets));
-    let mut response = client.execute(request).await.map_err(broken)?;
-    let location = response.headers().get(LOCATION);
-    let location = location.map(|place| shown(&String::from_utf8_lossy(place.as_bytes()), secrets));
-    let expected = response.content_length().unwrap_or_default();
+async fn receive(client: &Client, request: Request, secrets: &[&str]) -> Result<Response, Failure> {
+    let broken = |error: reqwest::Error| Failure::Unreachable(reason(&error, secrets));
+    let mut answer = client.execute(request).await.map_err(broken)?;
+    let location = answer.headers().get(LOCATION);
+    let location =
+        location.map(|place| redacted(&String::from_utf8_lossy(place.as_bytes()), secrets));
+    let expected = answer.content_length().unwrap_or_default();
     let expected = usize::try_from(expected).unwrap_or(usize::MAX);
-    if expected > MAX_ANSWER {
-        return Err(Broken::Oversized);
+    if expected > MAX_BODY_LEN {
+        return Err(Failure::Oversized);
     }
     // All at once, where the length is known: a growing buffer would leave copies of a token behind.
     let mut body = Zeroizing::new(Vec::with_capacity(expected.max(8 * 1024)));
-    while let Some(chunk) = response.chunk().await.map_err(broken)? {
-        if body.len().saturating_add(chunk.len()) > MAX_ANSWER {
-            return Err(Broken::Oversized);
+    while let Some(chunk) = answer.chunk().await.map_err(broken)? {
+        if body.len().saturating_add(chunk.len()) > MAX_BODY_LEN {
+            return Err(Failure::Oversized);
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Reply {
-        status: response.status().as_u16(),
+    Ok(Response {
+        status: answer.status().as_u16(),
         location,
         body,
     })
@@ -132,7 +134,7 @@ fn reason(error: &reqwest::Error, secrets: &[&str]) -> Unreachable {
     }
     let unreachable = Unreachable::from_error(error);
     Unreachable {
-        reason: shown(&unreachable.reason, secrets),
+        reason: redacted(&unreachable.reason, secrets),
         ..unreachable
     }
 }

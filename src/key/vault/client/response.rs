@@ -1,4 +1,4 @@
-//! What Vault said: a status, and the sentences of its `errors`.
+//! Vault's error responses: a status, and the sentences of `errors`.
 #![deny(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
@@ -11,65 +11,67 @@ use s3lo_core::json::object;
 use s3lo_core::text::{clipped, clipped_to};
 use serde::Deserialize;
 
-/// A refusal, with Vault's own words.
+/// An error response, in Vault's own words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Answer {
+pub struct ErrorResponse {
     /// The HTTP status.
     pub status: u16,
     /// Vault's `errors`, one sentence each. Empty where it has nothing to say, or something else answered.
     pub errors: Vec<String>,
-    from: From,
+    origin: Origin,
 }
 
-/// Who answered.
+/// The part of the way that answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum From {
-    /// Somebody in between, or nobody.
+enum Origin {
+    /// A proxy or another server.
     #[default]
     Elsewhere,
-    /// Vault, before it came to policies and engines.
-    Gate,
-    /// Vault's policies or one of its engines: it counts their errors.
-    Inside,
+    /// Vault, before policies and engines.
+    Front,
+    /// Vault's policies or one of its engines, whose errors it counts.
+    Backend,
 }
 
 /// The most sentences that are kept.
-const MOST: usize = 5;
+const MAX_SENTENCES: usize = 5;
 
 /// The most characters of one: a login names claims and what they should have been.
-const LONGEST: usize = 600;
+const MAX_SENTENCE_LEN: usize = 600;
 
-impl Answer {
-    /// Reads the body of a refusal. What was sent as a secret does not come back in it.
-    pub(crate) fn of(status: u16, body: &[u8], secrets: &[&str]) -> Self {
+impl ErrorResponse {
+    /// Reads the body of an error response, and removes the `secrets` that were sent.
+    pub(crate) fn parse(status: u16, body: &[u8], secrets: &[&str]) -> Self {
         #[derive(Deserialize)]
-        struct Refusal {
+        struct Body {
             errors: Vec<String>,
         }
-        let refusal = object::<Refusal>(body).map(|refusal| refusal.errors);
-        let from = match &refusal {
-            Err(_) => From::Elsewhere,
-            Ok(errors) if errors.iter().flat_map(|text| text.lines()).any(is_count) => From::Inside,
-            Ok(_) => From::Gate,
+        let parsed = object::<Body>(body).map(|body| body.errors);
+        let origin = match &parsed {
+            Err(_) => Origin::Elsewhere,
+            Ok(errors) if errors.iter().flat_map(|text| text.lines()).any(is_count) => {
+                Origin::Backend
+            }
+            Ok(_) => Origin::Front,
         };
-        let lines = refusal.unwrap_or_default();
+        let lines = parsed.unwrap_or_default();
         let errors = lines
             .iter()
             .flat_map(|text| text.lines())
             .map(|line| line.trim().trim_start_matches("* "))
             .filter(|line| !line.is_empty() && !is_count(line))
-            .take(MOST)
-            .map(|line| clipped_to(&without(line, secrets), LONGEST))
+            .take(MAX_SENTENCES)
+            .map(|line| clipped_to(&without(line, secrets), MAX_SENTENCE_LEN))
             .collect();
         Self {
             status,
             errors,
-            from,
+            origin,
         }
     }
 
     /// A status alone.
-    pub(crate) fn bare(status: u16) -> Self {
+    pub(crate) fn from_status(status: u16) -> Self {
         Self {
             status,
             ..Self::default()
@@ -81,20 +83,20 @@ impl Answer {
         self.errors.iter().any(|error| error.contains(words))
     }
 
-    /// Whether it is from Vault, and not from somebody in between.
-    pub fn is_vaults(&self) -> bool {
-        self.from != From::Elsewhere
+    /// Whether Vault wrote it, rather than a proxy.
+    pub fn is_from_vault(&self) -> bool {
+        self.origin != Origin::Elsewhere
     }
 
-    /// Whether Vault has nothing to say: so it answers for what is not there.
+    /// Whether Vault gives no reason, as for a path that does not exist.
     pub fn is_empty(&self) -> bool {
-        self.is_vaults() && self.errors.is_empty()
+        self.is_from_vault() && self.errors.is_empty()
     }
 
-    /// Whether the token is at fault. An unknown token is refused with two words alone (newer servers add two
-    /// more), where a policy's refusal comes as a list of one: seen with 1.16.3.
-    pub fn is_about_the_token(&self) -> bool {
-        let bare = self.from == From::Gate && self.errors == ["permission denied"];
+    /// Whether the token was rejected. For an unknown token Vault answers with two words (newer servers add two
+    /// more); a policy's refusal is a list of one. Seen with 1.16.3.
+    pub fn is_about_token(&self) -> bool {
+        let bare = self.origin == Origin::Front && self.errors == ["permission denied"];
         // The last is a token of a namespace where there are none.
         let words = ["invalid token", "missing client token", "token check"];
         bare || words.iter().any(|words| self.says(words))
@@ -103,7 +105,7 @@ impl Answer {
     /// Whether the same request may succeed a moment later: 412 is a standby that has not caught up with
     /// what the client has seen ([consistency](https://developer.hashicorp.com/vault/docs/enterprise/consistency)).
     pub fn is_transient(&self) -> bool {
-        // For some of what will never do, the transit engine says 500: seen with 1.16.3.
+        // The transit engine answers some permanent errors with 500. Seen with 1.16.3.
         let permanent = [
             "could not load",
             "failed to determine alias",
@@ -118,19 +120,19 @@ impl Answer {
         }
     }
 
-    /// Whether Vault asks for patience, by a
+    /// Whether Vault throttles, by a
     /// [quota](https://developer.hashicorp.com/vault/docs/concepts/resource-quotas).
     pub fn is_throttled(&self) -> bool {
         self.status == 429
     }
 
-    /// Whether Vault is sealed: it runs, and nobody has given it the key to its storage.
+    /// Whether Vault is sealed.
     pub fn is_sealed(&self) -> bool {
         self.status == 503 && self.says("sealed")
     }
 }
 
-impl fmt::Display for Answer {
+impl fmt::Display for ErrorResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "status {}", self.status)?;
         match self.errors.as_slice() {
@@ -140,7 +142,7 @@ impl fmt::Display for Answer {
     }
 }
 
-/// `2 errors occurred:`, which is a headline.
+/// Whether a line is a headline: `2 errors occurred:`.
 fn is_count(line: &str) -> bool {
     let number = line
         .strip_suffix(" errors occurred:")
@@ -148,17 +150,19 @@ fn is_count(line: &str) -> bool {
     number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// `text`, in which none of `secrets` is to be read.
-pub(crate) fn without(text: &str, secrets: &[&str]) -> String {
-    let long = secrets.iter().filter(|secret| secret.len() >= SHORTEST);
+/// Removes `secrets` from a text.
+fn without(text: &str, secrets: &[&str]) -> String {
+    let long = secrets
+        .iter()
+        .filter(|secret| secret.len() >= MIN_SECRET_LEN);
     long.fold(text.to_owned(), |text, secret| text.replace(secret, "…"))
 }
 
-/// What is shorter is no token, and might be part of any word.
-const SHORTEST: usize = 8;
+/// A shorter text is no token, and may be part of any word.
+const MIN_SECRET_LEN: usize = 8;
 
-/// A header that a server may fill with anything.
-pub(crate) fn shown(text: &str, secrets: &[&str]) -> String {
+/// Makes a server's text safe to print, and removes `secrets`.
+pub(crate) fn redacted(text: &str, secrets: &[&str]) -> String {
     clipped(&without(text, secrets))
 }
 
@@ -167,10 +171,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sentences_are_kept_without_their_frame() {
+    fn sentences_are_read_without_the_headline() {
         let body =
             br#"{"errors":["2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"]}"#;
-        let answer = Answer::of(403, body, &[]);
+        let answer = ErrorResponse::parse(403, body, &[]);
         assert_eq!(answer.errors, ["permission denied", "invalid token"]);
         assert_eq!(
             answer.to_string(),
@@ -179,14 +183,14 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_does_not_come_back() {
+    fn a_secret_in_an_answer_is_redacted() {
         let body = br#"{"errors":["bad token hvs.CAESIJ-secret, sorry"]}"#;
-        let answer = Answer::of(400, body, &["hvs.CAESIJ-secret"]);
+        let answer = ErrorResponse::parse(400, body, &["hvs.CAESIJ-secret"]);
         assert_eq!(answer.errors, ["bad token …, sorry"]);
     }
 
     #[test]
-    fn what_is_not_from_vault_is_a_status_alone() {
+    fn an_answer_of_something_else_is_reduced_to_its_status() {
         for body in [
             "<html>bad gateway</html>",
             "",
@@ -196,11 +200,14 @@ mod tests {
             r#"["permission denied"]"#,
         ] {
             assert_eq!(
-                Answer::of(502, body.as_bytes(), &[]).to_string(),
+                ErrorResponse::parse(502, body.as_bytes(), &[]).to_string(),
                 "status 502"
             );
         }
         let many = format!(r#"{{"errors":[{}"x"]}}"#, r#""x","#.repeat(10_000));
-        assert_eq!(Answer::of(500, many.as_bytes(), &[]).errors.len(), MOST);
+        assert_eq!(
+            ErrorResponse::parse(500, many.as_bytes(), &[]).errors.len(),
+            MAX_SENTENCES
+        );
     }
 }

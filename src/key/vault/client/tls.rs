@@ -1,9 +1,10 @@
-//! Whom to trust, and who we are: VAULT_CACERT and its like, as
+//! TLS settings from VAULT_CACERT and related variables, as
 //! [Vault's own client](https://developer.hashicorp.com/vault/docs/commands#environment-variables) takes them.
 
 use std::path::PathBuf;
 
 use reqwest::{Certificate, ClientBuilder, Identity};
+use s3lo_core::explain::Explain;
 use zeroize::Zeroizing;
 
 use crate::bounded_file;
@@ -13,28 +14,28 @@ use crate::net::ca_bundle;
 use crate::net::ca_bundle::Bundle;
 use crate::text::shown_path;
 
-/// Whom to trust, and who we are.
+/// TLS settings: trusted authorities and the client's certificate.
 pub(crate) struct Trust {
     authorities: Option<Vec<Certificate>>,
     identity: Option<Identity>,
-    /// The variable that says to accept whatever certificate there is.
-    anybody: Option<String>,
+    /// The variable that turns verification off.
+    skip_verify: Option<String>,
 }
 
 impl Trust {
-    /// As the environment has it: the authorities of VAULT_CACERT, VAULT_CACERT_BYTES or VAULT_CAPATH, the first
-    /// that is set, and no others; or else the system's.
+    /// Reads the environment. The authorities come from the first that is set of VAULT_CACERT, VAULT_CACERT_BYTES and
+    /// VAULT_CAPATH, or else from the system.
     pub(crate) fn from_environment(variables: Variables) -> Result<Self, Error> {
         Ok(Self {
             authorities: authorities(variables)?,
             identity: identity(variables)?,
-            anybody: variables.flag("SKIP_VERIFY")?,
+            skip_verify: variables.flag("SKIP_VERIFY")?,
         })
     }
 
-    /// What whoever runs this should know of it.
+    /// A warning, if certificates are not verified.
     pub(crate) fn warning(&self) -> Option<String> {
-        let variable = self.anybody.as_ref()?;
+        let variable = self.skip_verify.as_ref()?;
         Some(format!(
             "{variable} is set: whoever answers in Vault's place gets the token"
         ))
@@ -47,7 +48,7 @@ impl Trust {
         if let Some(identity) = self.identity {
             builder = builder.identity(identity);
         }
-        if self.anybody.is_some() {
+        if self.skip_verify.is_some() {
             builder = builder.tls_danger_accept_invalid_certs(true);
         }
         builder
@@ -55,11 +56,11 @@ impl Trust {
 }
 
 fn authorities(variables: Variables) -> Result<Option<Vec<Certificate>>, Error> {
-    let bundles = if let Some((name, path)) = variables.of("CACERT")? {
+    let bundles = if let Some((name, path)) = variables.value("CACERT")? {
         vec![Bundle::read(&name, &path)?]
-    } else if let Some((name, pem)) = variables.of("CACERT_BYTES")? {
+    } else if let Some((name, pem)) = variables.value("CACERT_BYTES")? {
         vec![Bundle::parse(&name, &name, pem.as_bytes())?]
-    } else if let Some((name, folder)) = variables.of("CAPATH")? {
+    } else if let Some((name, folder)) = variables.value("CAPATH")? {
         folder_of(&name, &folder)?
     } else {
         return Ok(None);
@@ -72,7 +73,7 @@ fn authorities(variables: Variables) -> Result<Option<Vec<Certificate>>, Error> 
     ))
 }
 
-/// Every file of a folder; those of folders in it do not count.
+/// Reads every file of a folder, but none of its subfolders.
 fn folder_of(name: &str, folder: &str) -> Result<Vec<Bundle>, Error> {
     let unusable = |reason: String| Error::Folder {
         variable: name.to_owned(),
@@ -83,7 +84,7 @@ fn folder_of(name: &str, folder: &str) -> Result<Vec<Bundle>, Error> {
     let mut files: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.is_file())
-        .take(MOST)
+        .take(MAX_CA_FILES)
         .collect();
     files.sort();
     if files.is_empty() {
@@ -95,21 +96,24 @@ fn folder_of(name: &str, folder: &str) -> Result<Vec<Bundle>, Error> {
     Ok(bundles.collect::<Result<_, _>>()?)
 }
 
-/// More files than any folder of authorities has.
-const MOST: usize = 1000;
+/// The most files that are read of a folder of authorities.
+const MAX_CA_FILES: usize = 1000;
 
 fn identity(variables: Variables) -> Result<Option<Identity>, Error> {
-    let pair = (variables.of("CLIENT_CERT")?, variables.of("CLIENT_KEY")?);
+    let pair = (
+        variables.value("CLIENT_CERT")?,
+        variables.value("CLIENT_KEY")?,
+    );
     let ((certificate_variable, certificate), (key_variable, key)) = match pair {
         (None, None) => return Ok(None),
         (Some(certificate), Some(key)) => (certificate, key),
         (Some((set, _)), None) => {
             let missing = set.replace("_CERT", "_KEY");
-            return Err(Error::HalfAPair { set, missing });
+            return Err(Error::HalfPair { set, missing });
         }
         (None, Some((set, _))) => {
             let missing = set.replace("_KEY", "_CERT");
-            return Err(Error::HalfAPair { set, missing });
+            return Err(Error::HalfPair { set, missing });
         }
     };
     let mut pem = Zeroizing::new(Bundle::read(&certificate_variable, &certificate)?.into_pem());
@@ -157,7 +161,7 @@ pub enum Error {
     },
     /// A certificate without its key, or a key without its certificate.
     #[error("{set} is set and {missing} is not")]
-    HalfAPair {
+    HalfPair {
         /// What is there.
         set: String,
         /// What is not.
@@ -166,4 +170,24 @@ pub enum Error {
     /// A variable that means nothing.
     #[error(transparent)]
     Variable(#[from] environment::Error),
+}
+
+impl Explain for Error {
+    fn code(&self) -> &'static str {
+        "configuration"
+    }
+
+    fn help(&self) -> String {
+        match self {
+            Self::Bundle(error) => error.help(),
+            Self::ClientKey { variable, .. } => format!(
+                "let {variable} name a file with one private key in PEM, without a password"
+            ),
+            Self::Folder { variable, .. } => {
+                format!("let {variable} name a folder of PEM certificates")
+            }
+            Self::HalfPair { set, missing } => format!("set {missing} as well, or unset {set}"),
+            Self::Variable(error) => error.help(),
+        }
+    }
 }

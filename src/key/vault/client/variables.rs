@@ -2,46 +2,46 @@
 
 use crate::environment;
 use crate::environment::variable;
-use crate::key::vault::client::address::Service;
+use crate::key::vault::client::address::Product;
 
-/// The variables of one family, VAULT_… or BAO_…: never some of each, which could be of two servers.
+/// The variables of one family, VAULT_… or BAO_…. The two are never mixed: they may be of two servers.
 #[derive(Clone, Copy)]
-pub(crate) struct Variables(pub(crate) Service);
+pub(crate) struct Variables(pub(crate) Product);
 
 impl Variables {
-    /// Those that speak of a service's server: its own, unless the other family alone names one.
-    pub(crate) fn of_service(service: Service) -> Result<Self, environment::Error> {
-        let other = match service {
-            Service::Vault => Service::OpenBao,
-            Service::OpenBao => Service::Vault,
+    /// The family that configures a product's server: its own, unless only the other family has an address.
+    pub(crate) fn of_product(product: Product) -> Result<Self, environment::Error> {
+        let other = match product {
+            Product::Vault => Product::OpenBao,
+            Product::OpenBao => Product::Vault,
         };
-        let (own, others) = (Self(service), Self(other));
-        let lent = own.of("ADDR")?.is_none() && others.of("ADDR")?.is_some();
+        let (own, others) = (Self(product), Self(other));
+        let lent = own.value("ADDR")?.is_none() && others.value("ADDR")?.is_some();
         Ok(if lent { others } else { own })
     }
 
-    /// What a variable is called.
-    pub(crate) fn named(self, end: &str) -> String {
+    /// The full name of a variable.
+    pub(crate) fn name(self, end: &str) -> String {
         match self.0 {
-            Service::Vault => format!("VAULT_{end}"),
-            Service::OpenBao => format!("BAO_{end}"),
+            Product::Vault => format!("VAULT_{end}"),
+            Product::OpenBao => format!("BAO_{end}"),
         }
     }
 
-    /// A variable's name, and what it holds.
-    pub(crate) fn of(self, end: &str) -> Result<Option<(String, String)>, environment::Error> {
-        let name = self.named(end);
+    /// A variable's name and value, if it is set.
+    pub(crate) fn value(self, end: &str) -> Result<Option<(String, String)>, environment::Error> {
+        let name = self.name(end);
         // A newline at the end comes with secrets that were pasted.
         let value = variable(&name)?.map(|value| value.trim().to_owned());
         let value = value.filter(|value| !value.is_empty());
         Ok(value.map(|value| (name, value)))
     }
 
-    /// The variable that says so, in one of the words that Vault's own client takes. An empty one says nothing,
-    /// and one that means nothing is an error.
+    /// The name of a boolean variable that is true, in the words that Vault's own client takes. Any other word is an
+    /// error.
     pub(crate) fn flag(self, end: &str) -> Result<Option<String>, environment::Error> {
-        // Word for word: to turn a check off it takes a clear one.
-        let name = self.named(end);
+        // Nothing but these words may turn a check off.
+        let name = self.name(end);
         let Some(text) = variable(&name)? else {
             return Ok(None);
         };

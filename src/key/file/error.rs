@@ -1,49 +1,89 @@
-//! What to do about a key that cannot be used.
+//! Errors of key files, with their advice.
 
 use s3lo_core::crypto::{cosign, pem, private, public};
+use s3lo_core::explain::Explain;
 
-use crate::diagnostic::Explain;
-use crate::key::{Error, KeyRef, RefError, Source, awskms, vault};
+use crate::key::file::location::Location;
+use crate::key::reference::KeyRef;
 use crate::text::quoted;
+
+/// Why a key file cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file or variable does not exist.
+    #[error("there is no key at `{key}`")]
+    Missing {
+        /// The reference.
+        key: KeyRef,
+        /// The file or variable.
+        location: Location,
+    },
+    /// The file is too large for a key.
+    #[error("`{key}` is too large to be a key")]
+    Oversized {
+        /// The reference.
+        key: KeyRef,
+    },
+    /// The key is encrypted and there is no password.
+    #[error("the key `{key}` is encrypted, and COSIGN_PASSWORD is not set")]
+    PasswordMissing {
+        /// The reference.
+        key: KeyRef,
+    },
+    /// The text is no private key that can sign.
+    #[error("cannot use the key `{key}`")]
+    Private {
+        /// The reference.
+        key: KeyRef,
+        /// The reason.
+        source: private::Error,
+    },
+    /// The text is no public key that can verify.
+    #[error("cannot use the key `{key}`")]
+    Public {
+        /// The reference.
+        key: KeyRef,
+        /// The reason.
+        source: public::Error,
+    },
+    /// The file exists and cannot be read.
+    #[error("cannot read the key `{key}`: {reason}")]
+    Unreadable {
+        /// The reference.
+        key: KeyRef,
+        /// The reason, from the operating system.
+        reason: String,
+    },
+    /// The password is wrong.
+    #[error("the password does not open the key `{key}`")]
+    WrongPassword {
+        /// The reference.
+        key: KeyRef,
+    },
+}
 
 impl Explain for Error {
     fn code(&self) -> &'static str {
         match self {
-            Self::Kms { source, .. } => awskms::help::code(source),
             Self::Missing { .. } => "key_not_found",
             Self::Oversized { .. } => "not_a_key",
             Self::PasswordMissing { .. } => "password_missing",
             Self::Private { source, .. } => private_code(source),
             Self::Public { source, .. } => public_code(source),
             Self::Unreadable { .. } => "key_unreadable",
-            Self::Vault { source, .. } => vault::help::code(source),
             Self::WrongPassword { .. } => "wrong_password",
         }
     }
 
     fn help(&self) -> String {
         match self {
-            Self::Kms { key, source } => awskms::help::help(key, source),
-            Self::Missing { key } => match key.source() {
-                Source::Environment(name) => format!("put the key's PEM into the variable {name}: it is unset or empty"),
-                Source::File(path) if path.starts_with("arn:aws") || path.starts_with("alias/") => {
-                    let name = quoted(&format!("awskms:///{path}"));
-                    format!("if it is a key in AWS KMS, write `{name}`")
-                }
-                Source::File(path) if path.starts_with("hashivault:") || path.starts_with("openbao:") => {
-                    "if it is a key in Vault, write `hashivault://KEY`, with two slashes".to_owned()
-                }
-                Source::File(path) if path.ends_with(".pub") => {
-                    "check the path; in a job, check the repository out first; `s3lo public-key --key KEY` prints a key's public half".to_owned()
-                }
-                Source::File(_) | Source::AwsKms(_) | Source::Transit(_) => "check the path; `s3lo generate-key-pair` makes a new pair, cosign.key and cosign.pub".to_owned(),
-            },
+            Self::Missing { key, location } => missing(key, location),
             Self::Oversized { .. } => "give a PEM file of at most 64 KiB".to_owned(),
             Self::PasswordMissing { .. } => "set COSIGN_PASSWORD to the password that the key was made with".to_owned(),
             Self::Private { key, source } => private_help(key, source),
             Self::Public { key, source } => public_help(key, source),
             Self::Unreadable { key, .. } => format!("check that it is a file that this user may read: `ls -l {}`", quoted(key.as_str())),
-            Self::Vault { key, path, source } => vault::help::help(key, path, source),
             Self::WrongPassword { .. } => {
                 "set COSIGN_PASSWORD to the password that the key was made with; a trailing newline counts".to_owned()
             }
@@ -51,33 +91,16 @@ impl Explain for Error {
     }
 }
 
-impl Explain for RefError {
-    fn code(&self) -> &'static str {
-        match self {
-            Self::AwsKms(error) => error.code(),
-            Self::Transit(error) => error.code(),
-            Self::Secret | Self::KeyMaterial => "secret_in_key_reference",
-            Self::NotBuilt { .. } | Self::UnknownScheme { .. } => "unknown_key_scheme",
-            Self::Empty | Self::TooLong | Self::VariableName => "bad_key_reference",
+fn missing(key: &KeyRef, location: &Location) -> String {
+    match location {
+        Location::Variable(name) => {
+            format!("put the key's PEM into the variable {name}: it is unset or empty")
         }
-    }
-
-    fn help(&self) -> String {
-        match self {
-            Self::AwsKms(error) => error.help(),
-            Self::Transit(error) => error.help(),
-            Self::Empty => "name a key, as in `--key cosign.key`".to_owned(),
-            Self::KeyMaterial => "put the key into a variable and name that: `--key env://COSIGN_PRIVATE_KEY`".to_owned(),
-            Self::UnknownScheme { scheme } if ["awskms", "env", "hashivault", "openbao"].contains(&scheme.to_ascii_lowercase().as_str()) => {
-                format!("write it in small letters: `{}://`", scheme.to_ascii_lowercase())
-            }
-            Self::NotBuilt { .. } | Self::UnknownScheme { .. } => {
-                "use a key in AWS KMS (`--key awskms:///alias/NAME`), in Vault (`--key hashivault://HOST/v1/transit/keys/KEY`), a key file (`--key cosign.key`) or a variable that holds one (`--key env://COSIGN_PRIVATE_KEY`)".to_owned()
-            }
-            Self::TooLong => "name the file by a shorter path".to_owned(),
-            Self::Secret => "take the password, token or PIN out of it and give it by an environment variable".to_owned(),
-            Self::VariableName => "write `env://` and a name of letters, digits and underscores, as in `--key env://COSIGN_PRIVATE_KEY`".to_owned(),
-        }
+        Location::File(path) => match key.suggestion() {
+            Some(suggestion) => suggestion.to_owned(),
+            None if path.ends_with(".pub") => "check the path; in a job, check the repository out first; `s3lo public-key --key KEY` prints a key's public half".to_owned(),
+            None => "check the path; `s3lo generate-key-pair` makes a new pair, cosign.key and cosign.pub".to_owned(),
+        },
     }
 }
 

@@ -1,0 +1,64 @@
+//! Signals that end a run early. The sessions of its keys are closed in any case.
+
+use std::pin::pin;
+
+use futures_util::future::{Either, pending, select};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Mutex;
+
+use crate::diagnostic::Diagnostic;
+use crate::key::keyring::Keyring;
+
+/// SIGINT and SIGTERM, from the beginning of a run to its end: one that arrives between two parts of the work counts
+/// too. A run listens even if it has nothing to close. In a container it is process 1, which the kernel protects from
+/// signals that it does not handle.
+pub(crate) struct ShutdownSignals(Mutex<Option<(Signal, Signal)>>);
+
+impl ShutdownSignals {
+    pub(crate) fn listen() -> Self {
+        let signals = (
+            signal(SignalKind::interrupt()),
+            signal(SignalKind::terminate()),
+        );
+        Self(Mutex::new(match signals {
+            (Ok(interrupt), Ok(terminate)) => Some((interrupt, terminate)),
+            _ => None,
+        }))
+    }
+
+    async fn received(&self) {
+        let Some((interrupt, terminate)) = &mut *self.0.lock().await else {
+            return pending().await;
+        };
+        select(pin!(interrupt.recv()), pin!(terminate.recv())).await;
+    }
+
+    /// Works until a signal arrives, as when a CI system cancels a job. After a signal or an error it closes the
+    /// sessions of the keys.
+    pub(crate) async fn unless_stopped<T>(
+        &self,
+        keys: &Keyring,
+        work: impl Future<Output = Result<T, Diagnostic>>,
+    ) -> Result<T, Diagnostic> {
+        let done = match select(pin!(work), pin!(self.received())).await {
+            Either::Left((Ok(done), _)) => return Ok(done),
+            Either::Left((Err(error), _)) => error,
+            Either::Right(_) => Diagnostic {
+                code: "interrupted",
+                message: "the run was told to stop".to_owned(),
+                help: "run it again; what a signer has stored already is kept".to_owned(),
+            },
+        };
+        Err(done.with(&keys.close().await))
+    }
+
+    /// Does the work of a run, and closes the sessions of the keys. Returns warnings for the user beside the result.
+    pub(crate) async fn during<T>(
+        &self,
+        keys: &Keyring,
+        work: impl Future<Output = T>,
+    ) -> Result<(T, Vec<String>), Diagnostic> {
+        let done = self.unless_stopped(keys, async { Ok(work.await) }).await?;
+        Ok((done, keys.close().await))
+    }
+}

@@ -1,0 +1,248 @@
+//! Errors of keys in AWS KMS, with their advice.
+
+use s3lo_core::crypto::algorithm::KeyType;
+use s3lo_core::crypto::public;
+use s3lo_core::explain::Explain;
+
+use crate::aws;
+use crate::aws::arn::Arn;
+use crate::aws::response::ErrorResponse;
+use crate::key::awskms::uri::{KmsKeyUri, is_key};
+use crate::key::reference::KeyRef;
+use crate::net::ca_bundle::untrusted_certificate_help;
+use crate::net::unreachable::{TlsFailure, Unreachable};
+use crate::text::quoted;
+
+/// Why a key in KMS does not open, or does not sign.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cannot use the key `{key}`")]
+pub struct KeyError {
+    /// The reference.
+    pub key: KeyRef,
+    /// The parsed reference.
+    pub uri: KmsKeyUri,
+    /// The reason.
+    pub source: Box<Error>,
+}
+
+/// An error of KMS, or an unusable answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The key does not offer the signing algorithm of its type.
+    #[error("the key does not sign with {wanted}")]
+    Algorithm {
+        /// KMS's name of the algorithm.
+        wanted: &'static str,
+    },
+    /// An error of credentials or the clock.
+    #[error(transparent)]
+    Common(aws::Error),
+    /// The caller has no permission.
+    #[error("{action} on `{resource}` in {region} was refused: {answer}")]
+    Denied {
+        /// `kms:GetPublicKey` or `kms:Sign`.
+        action: &'static str,
+        /// The key.
+        resource: String,
+        /// The region.
+        region: String,
+        /// The response.
+        answer: ErrorResponse,
+    },
+    /// The response lacks a field.
+    #[error("KMS answered without {missing}")]
+    Incomplete {
+        /// The field.
+        missing: &'static str,
+    },
+    /// There is no such key.
+    #[error("KMS has no such key in the region {region}: {answer}")]
+    NotFound {
+        /// The region.
+        region: String,
+        /// The response.
+        answer: ErrorResponse,
+    },
+    /// The key is for encryption or key agreement, or is symmetric.
+    #[error("the key does not sign: {answer}")]
+    NotASigningKey {
+        /// The response.
+        answer: ErrorResponse,
+    },
+    /// No region is set.
+    #[error("no region is named in which to ask KMS")]
+    NoRegion,
+    /// The response is for another key.
+    #[error("KMS answered for another key, `{}`", key.escape_debug())]
+    OtherKey {
+        /// The key that the response names.
+        key: String,
+    },
+    /// The public key is not of the type that KMS names.
+    #[error("KMS calls the key {spec}, and its public key is {key_type}")]
+    OtherType {
+        /// KMS's key spec.
+        spec: String,
+        /// The public key's type.
+        key_type: KeyType,
+    },
+    /// The public key cannot be read.
+    #[error("KMS answered with a public key that cannot be used")]
+    PublicKey {
+        /// The reason.
+        source: public::Error,
+    },
+    /// The alias was pointed at another key between the two calls.
+    #[error("the alias led to {from} at first, and to {to} when it signed")]
+    Repointed {
+        /// The key of the first call.
+        from: String,
+        /// The key that signed.
+        to: String,
+    },
+    /// Any other error response.
+    #[error("{action} failed: {answer}")]
+    Service {
+        /// The action.
+        action: &'static str,
+        /// The response.
+        answer: ErrorResponse,
+    },
+    /// The key is disabled, pending deletion or import, or its key store is not connected.
+    #[error("the key cannot be used now: {answer}")]
+    State {
+        /// The response.
+        answer: ErrorResponse,
+    },
+    /// There was no readable response.
+    #[error("cannot reach KMS in {region}: {reason}")]
+    Unreachable {
+        /// The region.
+        region: String,
+        /// The reason.
+        reason: Unreachable,
+    },
+    /// The key type is not supported.
+    #[error("keys of the type {} are not supported", spec.escape_debug())]
+    Unsupported {
+        /// KMS's key spec.
+        spec: String,
+    },
+    /// The key has another purpose.
+    #[error("the key is for {}, not for SIGN_VERIFY", usage.escape_debug())]
+    Usage {
+        /// KMS's key usage.
+        usage: String,
+    },
+}
+
+impl Explain for KeyError {
+    fn code(&self) -> &'static str {
+        match &*self.source {
+            Error::Algorithm { .. }
+            | Error::NotASigningKey { .. }
+            | Error::Unsupported { .. }
+            | Error::Usage { .. } => "unsupported_key",
+            Error::Common(error) => error.code(),
+            Error::Denied { .. } => "access_denied",
+            Error::NotFound { .. } => "key_not_found",
+            Error::NoRegion => "no_region",
+            Error::Incomplete { .. }
+            | Error::OtherKey { .. }
+            | Error::OtherType { .. }
+            | Error::PublicKey { .. } => "signer_answered_nonsense",
+            Error::Repointed { .. } => "alias_repointed",
+            Error::Service { answer, .. } if answer.is_throttled() => "throttled",
+            Error::Service { .. } => "service_error",
+            Error::State { .. } => "key_unusable",
+            Error::Unreachable { .. } => "unreachable",
+        }
+    }
+
+    fn help(&self) -> String {
+        match &*self.source {
+        Error::Algorithm { .. }
+        | Error::NotASigningKey { .. }
+        | Error::Unsupported { .. }
+        | Error::Usage { .. } => "make a key that signs: `aws kms create-key --key-usage SIGN_VERIFY --key-spec ECC_NIST_P256`; ECC_NIST_P384, ECC_NIST_P521, ECC_NIST_EDWARDS25519 and RSA_2048 to RSA_4096 do as well".to_owned(),
+        Error::Common(error) => error.help(),
+        Error::Denied { action, resource, answer, .. } => denied(action, resource, answer),
+        Error::NotFound { region, .. } => not_found(&self.uri, region),
+        Error::NoRegion => "give `--region REGION` or set AWS_REGION, or name the key by its ARN".to_owned(),
+        Error::Incomplete { .. }
+        | Error::OtherKey { .. }
+        | Error::OtherType { .. }
+        | Error::PublicKey { .. } => {
+            "nothing was stored; check AWS_ENDPOINT_URL_KMS, AWS_ENDPOINT_URL and HTTPS_PROXY: KMS itself does not answer this way".to_owned()
+        }
+        Error::Repointed { .. } => "nothing was stored; run it again, and it is signed by the key that the alias leads to now".to_owned(),
+        Error::Service { answer, .. } => match answer.status {
+            _ if answer.is_throttled() => "give it longer with `--timeout`, sign fewer images at once with `--concurrency 8`, or ask AWS for a higher quota of cryptographic operations on asymmetric keys".to_owned(),
+            Some(500..) => "KMS failed repeatedly; run it again later".to_owned(),
+            _ => "look the code up in the KMS API's list of errors, and quote the request ID to AWS".to_owned(),
+        },
+        Error::State { answer } => match answer.code() {
+            "DisabledException" => format!("enable it if it was disabled by mistake: `aws kms enable-key {}`", named(answer)),
+            _ if answer.says("deletion") => format!("take the deletion back if it was a mistake: `aws kms cancel-key-deletion {0}`, then `aws kms enable-key {0}`", named(answer)),
+            _ if answer.says("import") => "import its key material, or sign with another key".to_owned(),
+            _ => format!("look at its state: `aws kms describe-key {}`", named(answer)),
+        },
+        Error::Unreachable { reason, .. } if reason.tls == Some(TlsFailure::UnknownIssuer) => {
+                untrusted_certificate_help()
+            },
+        Error::Unreachable { .. } => "check the network, HTTPS_PROXY, NO_PROXY and AWS_ENDPOINT_URL_KMS; a closed network needs a VPC endpoint for KMS".to_owned(),
+    }
+    }
+}
+
+/// Advice for a key that does not exist.
+fn not_found(uri: &KmsKeyUri, region: &str) -> String {
+    let list = format!("`aws kms list-aliases --region {}`", quoted(region));
+    match (uri.arn(), uri.id().starts_with("alias/")) {
+        (Some(_), _) => format!("check the ARN; {list} shows the names that there are"),
+        (None, true) => format!(
+            "check the name, and that it is in {region}: {list}; name another region with `--region`, and a key of another account by its ARN"
+        ),
+        (None, false) => format!(
+            "check the ID, and that it is in {region}: {list}; if it is an alias, write `awskms:///alias/{}`; name another region with `--region`, and a key of another account by its ARN",
+            uri.id()
+        ),
+    }
+}
+
+/// The arguments that name the key of a response.
+fn named(answer: &ErrorResponse) -> String {
+    let said = answer.message.as_deref().unwrap_or_default();
+    match arn_in(said) {
+        Some(arn) => format!("--region {} --key-id {arn}", arn.region),
+        None => "--key-id KEY-ID".to_owned(),
+    }
+}
+
+fn arn_in(text: &str) -> Option<Arn> {
+    let words = text.split(|c: char| c.is_whitespace() || "'\"`".contains(c));
+    let mut arns = words.filter_map(|word| word.trim_end_matches(['.', ',']).parse::<Arn>().ok());
+    // The text of a server may end up in a shell, so only ARNs of keys count.
+    arns.find(is_key)
+}
+
+/// The policy statement that is missing, by the ARN in KMS's message.
+fn denied(action: &str, resource: &str, answer: &ErrorResponse) -> String {
+    let said = answer.message.as_deref().unwrap_or_default();
+    if answer.says("explicit deny") {
+        return format!(
+            "a policy denies {action} explicitly, which no other can allow: take it out, or sign with a role that it does not name"
+        );
+    }
+    let known = resource.parse::<Arn>().ok().map(|arn| arn.to_string());
+    let arn = arn_in(said).map(|arn| arn.to_string()).or(known);
+    let arn = arn.unwrap_or_else(|| "arn:aws:kms:REGION:ACCOUNT:key/KEY-ID".to_owned());
+    let mut help = format!(
+        r#"add to the role's policy: `{{"Effect": "Allow", "Action": "{action}", "Resource": "{arn}"}}`"#
+    );
+    if answer.says("resource-based policy") || answer.says("does not exist") {
+        help.push_str("; the key's own policy must allow the role, or its account, too");
+    }
+    help
+}

@@ -1,0 +1,220 @@
+//! References to keys: the text of `--key`, split into scheme and rest, and checked for secrets.
+
+use s3lo_core::explain::Explain;
+use std::fmt;
+
+use crate::key::error::Error;
+use crate::text::is_key_material;
+
+/// A checked `--key`. It is stored in records and printed, so it contains no secret.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct KeyRef {
+    written: String,
+    scheme: String,
+    rest: String,
+    pub(crate) has_versions: bool,
+    pub(crate) suggestion: Option<String>,
+}
+
+impl KeyRef {
+    /// Splits a reference, and refuses what may be a secret. The meaning of the rest is the provider's.
+    pub(crate) fn split(text: &str) -> Result<Self, RefError> {
+        if is_key_material(text) || text.contains(char::is_control) {
+            return Err(RefError::KeyMaterial);
+        }
+        if text.len() > MAX_LEN {
+            return Err(RefError::TooLong);
+        }
+        if text.is_empty() {
+            return Err(RefError::Empty);
+        }
+        // PKCS #11 has URIs without slashes (RFC 7512).
+        let pkcs11 = text
+            .split_at_checked(7)
+            .filter(|(start, _)| start.eq_ignore_ascii_case("pkcs11:"))
+            .map(|(_, rest)| ("pkcs11", rest));
+        let (scheme, rest) = text
+            .split_once("://")
+            .or(pkcs11)
+            .unwrap_or((PATH_SCHEME, text));
+        if !WITHOUT_AUTHORITY.contains(&scheme) && carries_secret(rest) {
+            return Err(RefError::Secret);
+        }
+        Ok(Self {
+            written: text.to_owned(),
+            scheme: scheme.to_owned(),
+            rest: rest.to_owned(),
+            has_versions: false,
+            suggestion: None,
+        })
+    }
+
+    /// The reference as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.written
+    }
+
+    /// The scheme: the text before `://`, or [`PATH_SCHEME`] for the path of a file.
+    pub fn scheme(&self) -> &str {
+        &self.scheme
+    }
+
+    /// The text after the scheme.
+    pub fn rest(&self) -> &str {
+        &self.rest
+    }
+
+    /// Whether the key may have several versions, each with a public key.
+    pub fn has_versions(&self) -> bool {
+        self.has_versions
+    }
+
+    /// Advice, if a path looks like the reference of another provider.
+    pub fn suggestion(&self) -> Option<&str> {
+        self.suggestion.as_deref()
+    }
+}
+
+impl fmt::Display for KeyRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.written)
+    }
+}
+
+/// The scheme of a reference that is the path of a file.
+pub const PATH_SCHEME: &str = "";
+
+/// Schemes that are followed by a path or by the name of a variable, in which an `@` or a `token=` is no secret.
+const WITHOUT_AUTHORITY: [&str; 2] = [PATH_SCHEME, "env"];
+
+/// The longest reference, in bytes: that of the longest path. It becomes part of every record.
+const MAX_LEN: usize = 4096;
+
+/// Whether a URL's user or query may be a password, a token or a PIN.
+fn carries_secret(rest: &str) -> bool {
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    let lower = rest.to_ascii_lowercase();
+    authority.contains('@')
+        || ["pin-value=", "pin=", "password=", "token=", "secret="]
+            .iter()
+            .any(|name| lower.contains(name))
+}
+
+/// Why a text is no key reference. No error quotes what may be a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RefError {
+    /// The text is empty.
+    #[error("the key reference is empty")]
+    Empty,
+    /// The text is a key.
+    #[error("the key reference holds a key, not the place of one")]
+    KeyMaterial,
+    /// A key service that this program does not support yet.
+    #[error("{service} keys (`{scheme}:`) are not supported yet")]
+    NotBuilt {
+        /// The scheme.
+        scheme: &'static str,
+        /// The service's name.
+        service: &'static str,
+        /// The supported kinds of key.
+        supported: Supported,
+    },
+    /// The provider's error.
+    #[error(transparent)]
+    Provider(#[from] Error),
+    /// The text contains a password, a token or a PIN.
+    #[error("the key reference carries a secret, and it would be stored in the record")]
+    Secret,
+    /// The text is longer than any path.
+    #[error("the key reference is longer than {MAX_LEN} bytes")]
+    TooLong,
+    /// The scheme is unknown.
+    #[error("`{}` is not a kind of key", scheme.escape_debug())]
+    UnknownScheme {
+        /// The scheme.
+        scheme: String,
+        /// The supported kinds of key.
+        supported: Supported,
+    },
+}
+
+/// The kinds of key that the providers support.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Supported {
+    /// The schemes.
+    pub schemes: Vec<&'static str>,
+    /// An example of each kind.
+    pub examples: Vec<&'static str>,
+}
+
+impl RefError {
+    pub(crate) fn unknown_scheme(scheme: &str, supported: Supported) -> Self {
+        let (scheme, service) = match scheme {
+            "azurekms" => ("azurekms", "Azure Key Vault"),
+            "gcpkms" => ("gcpkms", "Google Cloud KMS"),
+            "pkcs11" => ("pkcs11", "PKCS #11"),
+            other => {
+                return Self::UnknownScheme {
+                    scheme: other.to_owned(),
+                    supported,
+                };
+            }
+        };
+        Self::NotBuilt {
+            scheme,
+            service,
+            supported,
+        }
+    }
+}
+
+impl Explain for RefError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Provider(error) => error.code(),
+            Self::Secret | Self::KeyMaterial => "secret_in_key_reference",
+            Self::NotBuilt { .. } | Self::UnknownScheme { .. } => "unknown_key_scheme",
+            Self::Empty | Self::TooLong => "bad_key_reference",
+        }
+    }
+
+    fn help(&self) -> String {
+        match self {
+            Self::Provider(error) => error.help(),
+            Self::Empty => "name a key, as in `--key cosign.key`".to_owned(),
+            Self::KeyMaterial => {
+                "put the key into a variable and name that: `--key env://COSIGN_PRIVATE_KEY`"
+                    .to_owned()
+            }
+            Self::UnknownScheme { scheme, supported }
+                if supported
+                    .schemes
+                    .contains(&scheme.to_ascii_lowercase().as_str()) =>
+            {
+                format!(
+                    "write it in small letters: `{}://`",
+                    scheme.to_ascii_lowercase()
+                )
+            }
+            Self::NotBuilt { supported, .. } | Self::UnknownScheme { supported, .. } => {
+                supported.advice()
+            }
+            Self::TooLong => "name the file by a shorter path".to_owned(),
+            Self::Secret => {
+                "take the password, token or PIN out of it and give it by an environment variable"
+                    .to_owned()
+            }
+        }
+    }
+}
+
+impl Supported {
+    fn advice(&self) -> String {
+        match self.examples.split_last() {
+            None => String::new(),
+            Some((only, [])) => format!("use {only}"),
+            Some((last, others)) => format!("use {} or {last}", others.join(", ")),
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! A connection to a server: requests, with a token or without, and the meaning of each response.
+
+use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::{Client, Request};
+use rustify::Endpoint;
+use secrecy::ExposeSecret as _;
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+use crate::key::vault::client::address::Server;
+use crate::key::vault::client::error::Error;
+use crate::key::vault::client::http;
+use crate::key::vault::client::http::{Failure, Response};
+use crate::key::vault::client::response::ErrorResponse;
+use crate::key::vault::client::token::{Token, TokenOrigin};
+use crate::net::retry::{Backoff, Throttle};
+
+/// A connection to one server.
+pub(crate) struct Connection {
+    pub(crate) server: Server,
+    pub(crate) namespace: Option<String>,
+    pub(crate) client: Client,
+    pub(crate) attempts: u32,
+    pub(crate) deadline: Instant,
+    pub(crate) throttle: Throttle,
+}
+
+impl Connection {
+    pub(crate) fn backoff(&self) -> Backoff {
+        Backoff::new(self.attempts, self.deadline, self.throttle.clone())
+    }
+
+    /// Makes the HTTP request of an endpoint, in version 1 of the API.
+    pub(crate) fn request(&self, endpoint: &impl Endpoint) -> Result<Request, Error> {
+        let unusable = |reason: String| Error::Unreachable {
+            server: self.server.clone(),
+            reason: reason.into(),
+        };
+        let made = endpoint.request(&self.server.address.to_string());
+        let made = made.map_err(|error| unusable(error.to_string()))?;
+        let mut request = Request::try_from(made).map_err(|error| unusable(error.to_string()))?;
+        let path = format!("/v1{}", request.url().path());
+        request.url_mut().set_path(&path);
+        Ok(request)
+    }
+
+    /// Makes one attempt with a token.
+    pub(crate) async fn attempt_with(
+        &self,
+        token: &Token,
+        endpoint: &impl Endpoint,
+        capability: &'static str,
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let mut request = self.request(endpoint)?;
+        let path = endpoint.path();
+        let secret = token.secret.expose_secret();
+        let mut value = HeaderValue::from_str(secret).map_err(|_| Error::Token {
+            server: self.server.clone(),
+            origin: token.origin.clone(),
+            answer: ErrorResponse::default(),
+        })?;
+        value.set_sensitive(true);
+        request.headers_mut().insert(TOKEN, value);
+        // vaultrs begins some paths with a slash, and one with a tab.
+        let path = path.trim().trim_start_matches('/');
+        let response = self.send(request, &[secret]).await?;
+        self.classify(response, path, capability, &[secret], Some(&token.origin))
+    }
+
+    /// Makes one attempt without a token. No error contains one of the `secrets`.
+    pub(crate) async fn attempt(
+        &self,
+        request: Request,
+        path: &str,
+        capability: &'static str,
+        secrets: &[&str],
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let response = self.send(request, secrets).await?;
+        self.classify(response, path, capability, secrets, None)
+    }
+
+    async fn send(&self, mut request: Request, secrets: &[&str]) -> Result<Response, Error> {
+        let headers = request.headers_mut();
+        // Proves that a client made the request, and not a form in a browser.
+        headers.insert(REQUEST, HeaderValue::from_static("true"));
+        if let Some(namespace) = &self.namespace
+            // A path holds nothing that a header must not.
+            && let Ok(value) = HeaderValue::from_str(namespace)
+        {
+            headers.insert(NAMESPACE, value);
+        }
+        let sent = http::send(&self.client, request, secrets).await;
+        sent.map_err(|failure| match failure {
+            Failure::Unreachable(reason) => Error::Unreachable {
+                server: self.server.clone(),
+                reason,
+            },
+            Failure::Oversized => Error::Nonsense {
+                server: self.server.clone(),
+                what: "more than any key takes".to_owned(),
+            },
+        })
+    }
+
+    /// The body of a success, or the meaning of an error response to a request with a token of this origin.
+    fn classify(
+        &self,
+        response: Response,
+        path: &str,
+        capability: &'static str,
+        secrets: &[&str],
+        origin: Option<&TokenOrigin>,
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let (server, path) = (self.server.clone(), path.to_owned());
+        let answer = match response.status {
+            200..=299 => return Ok(response.body),
+            300..=399 => {
+                let to = response.location;
+                return Err(Error::Redirected { server, to });
+            }
+            status => ErrorResponse::parse(status, &response.body, secrets),
+        };
+        Err(match answer.status {
+            400 | 403 | 500 if answer.is_about_token() => match origin.cloned() {
+                Some(origin) => Error::Token {
+                    server,
+                    origin,
+                    answer,
+                },
+                None => Error::Denied {
+                    server,
+                    capability,
+                    path,
+                    answer,
+                },
+            },
+            404 if answer.says("no handler for route") || answer.says("unsupported path") => {
+                Error::NoMount {
+                    server,
+                    path,
+                    answer,
+                }
+            }
+            404 if answer.is_empty() => Error::NotFound { server, path },
+            403 if answer.is_from_vault() => Error::Denied {
+                server,
+                capability,
+                path,
+                answer,
+            },
+            _ => Error::Service {
+                server,
+                path,
+                answer,
+            },
+        })
+    }
+}
+
+const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
+const REQUEST: HeaderName = HeaderName::from_static("x-vault-request");
+const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");

@@ -1,0 +1,366 @@
+//! Vault's options on the command line, and the errors of its configuration.
+
+use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
+use s3lo_core::explain::Explain;
+
+use crate::environment;
+use crate::identity::ci_system::CiSystem;
+use crate::identity::token_source;
+use crate::key::vault::client::address::{Address, Product, Server};
+use crate::key::vault::client::method::Method;
+use crate::key::vault::client::tls;
+use crate::key::vault::client::token::TokenOrigin;
+use crate::key::vault::client::variables::Variables;
+use crate::net::ca_bundle;
+use crate::net::url::Authority;
+
+/// The address of a Vault or OpenBao server, and how to log in there.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Vault")]
+pub struct Options {
+    /// The Vault or OpenBao server [default: the key's host, or VAULT_ADDR]
+    #[arg(id = "vault-address", long = "vault-address", value_name = "URL")]
+    pub address: Option<String>,
+    /// The Vault namespace, of the login as well [default: VAULT_NAMESPACE]
+    #[arg(
+        id = "vault-namespace",
+        long = "vault-namespace",
+        value_name = "NAMESPACE"
+    )]
+    pub namespace: Option<String>,
+    /// How to log in to Vault instead of using VAULT_TOKEN [default: VAULT_AUTH_METHOD, or jwt where there is a role]
+    #[arg(
+        id = "vault-auth",
+        long = "vault-auth",
+        value_enum,
+        value_name = "METHOD"
+    )]
+    pub method: Option<Method>,
+    /// The Vault role to log in as [default: VAULT_AUTH_ROLE]
+    #[arg(id = "vault-role", long = "vault-role", value_name = "ROLE", value_parser = NonEmptyStringValueParser::new())]
+    pub role: Option<String>,
+    /// Where the login method is mounted in Vault [default: VAULT_AUTH_PATH, or the method's name]
+    #[arg(
+        id = "vault-auth-mount",
+        long = "vault-auth-mount",
+        value_name = "PATH"
+    )]
+    pub mount: Option<String>,
+    /// For whom the identity token for Vault is [default: the server's URL]
+    #[arg(id = "vault-audience", long = "vault-audience", value_name = "AUDIENCE", value_parser = NonEmptyStringValueParser::new())]
+    pub audience: Option<String>,
+    /// A file that holds the identity token for Vault, for kubernetes the pod's
+    #[arg(id = "vault-jwt-file", long = "vault-jwt-file", value_name = "FILE")]
+    pub jwt_file: Option<String>,
+    /// A variable that holds the identity token for Vault [default: that of the CI system]
+    #[arg(
+        id = "vault-jwt-env",
+        long = "vault-jwt-env",
+        value_name = "NAME",
+        conflicts_with = "vault-jwt-file"
+    )]
+    pub jwt_variable: Option<String>,
+    /// Allow http:// to a Vault on another machine, which sends the token in the clear
+    #[arg(id = "vault-plain-http", long = "vault-plain-http")]
+    pub plain_http: bool,
+}
+
+impl Options {
+    /// Whether a flag asks for a login.
+    pub(crate) fn logs_in(&self) -> bool {
+        let texts = [
+            &self.role,
+            &self.mount,
+            &self.audience,
+            &self.jwt_file,
+            &self.jwt_variable,
+        ];
+        self.method.is_some() || texts.into_iter().any(Option::is_some)
+    }
+
+    /// A flag that has no effect with this method.
+    pub(crate) fn unused_by(&self, method: Method) -> Option<&'static str> {
+        let flags: &[(&str, &Option<String>)] = match method {
+            Method::AppRole => &[
+                ("--vault-role", &self.role),
+                ("--vault-audience", &self.audience),
+                ("--vault-jwt-file", &self.jwt_file),
+                ("--vault-jwt-env", &self.jwt_variable),
+            ],
+            Method::Kubernetes | Method::Jwt => &[],
+        };
+        let given = flags.iter().find(|(_, given)| given.is_some());
+        given.map(|(flag, _)| *flag)
+    }
+
+    /// The first flag that is set.
+    pub fn first_set(&self) -> Option<&'static str> {
+        let flags = [
+            ("--vault-address", self.address.is_some()),
+            ("--vault-namespace", self.namespace.is_some()),
+            ("--vault-auth", self.method.is_some()),
+            ("--vault-role", self.role.is_some()),
+            ("--vault-auth-mount", self.mount.is_some()),
+            ("--vault-audience", self.audience.is_some()),
+            ("--vault-jwt-file", self.jwt_file.is_some()),
+            ("--vault-jwt-env", self.jwt_variable.is_some()),
+            ("--vault-plain-http", self.plain_http),
+        ];
+        flags
+            .into_iter()
+            .find(|(_, given)| *given)
+            .map(|(flag, _)| flag)
+    }
+}
+
+/// Why Vault cannot be used as it is configured.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The address is no URL of a server.
+    #[error("{variable} is not the URL of a server")]
+    Address {
+        /// The variable or flag.
+        variable: String,
+    },
+    /// The certificates that GitHub's endpoint is asked with cannot be used.
+    #[error(transparent)]
+    Bundle(#[from] ca_bundle::Error),
+    /// The reference and the variable name different servers.
+    #[error("the key is at `{named}`, and {variable} names `{other}`")]
+    Contradiction {
+        /// Which of the two programs the reference means.
+        product: Product,
+        /// What the reference names.
+        named: Authority,
+        /// The variable or flag.
+        variable: String,
+        /// What it names.
+        other: Address,
+    },
+    /// There is no identity token to log in with.
+    #[error("no login to {server}")]
+    Identity {
+        /// The server.
+        server: Server,
+        /// What is missing.
+        source: token_source::Error,
+        /// Whether there is what AppRole takes.
+        approle: bool,
+    },
+    /// No address is configured.
+    #[error("nothing says where {product} is")]
+    NoAddress {
+        /// Which one.
+        product: Product,
+    },
+    /// AppRole takes two.
+    #[error("the login by AppRole needs {missing}, which is not set")]
+    NoAppRole {
+        /// The variable.
+        missing: String,
+    },
+    /// Kubernetes takes a role.
+    #[error("the login by Kubernetes needs a role")]
+    NoRole,
+    /// No token, and nothing to log in with.
+    #[error("there is no token for {product}, and nothing to log in with")]
+    NoToken {
+        /// Which one.
+        product: Product,
+        /// Whose variables count.
+        family: Product,
+    },
+    /// The text cannot be a token.
+    #[error("what {origin} holds is not a token")]
+    NotAToken {
+        /// The variable or file.
+        origin: TokenOrigin,
+    },
+    /// The file cannot hold a token.
+    #[error("what the file of {variable} holds is not a token")]
+    NotATokenInFile {
+        /// The variable that names the file.
+        variable: String,
+    },
+    /// The token would go over the network in the clear.
+    #[error("`{address}` is not guarded by TLS, and a token would be sent there in the clear")]
+    PlainHttp {
+        /// The address.
+        address: Address,
+    },
+    /// The proxy is no URL.
+    #[error("{variable} is not the URL of a proxy")]
+    Proxy {
+        /// The variable.
+        variable: String,
+    },
+    /// Not built.
+    #[error("{variable} is set, and is not supported")]
+    ServerName {
+        /// The variable.
+        variable: String,
+    },
+    /// Certificates or the client's key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] tls::Error),
+    /// The HTTP client cannot be made.
+    #[error("no connection to {server} can be made: {reason}")]
+    Transport {
+        /// The server.
+        server: Server,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The token's file cannot be read.
+    #[error("cannot read the token's file{}, which {variable} names: {reason}", quoted(path.as_deref()))]
+    TokenFile {
+        /// The variable.
+        variable: String,
+        /// The file, where it can be no token.
+        path: Option<String>,
+        /// What the operating system says.
+        reason: String,
+    },
+    /// A flag without effect on the method.
+    #[error("`{flag}` says nothing to the login by {method}")]
+    UnusedFlag {
+        /// The flag.
+        flag: &'static str,
+        /// The method.
+        method: Method,
+    },
+    /// `--vault-jwt-file` holds a token, or nothing.
+    #[error("`--vault-jwt-file` does not name where the identity token is")]
+    NotATokenFile,
+    /// `--vault-jwt-env` holds something other than a variable's name.
+    #[error("`--vault-jwt-env` does not name where the identity token is")]
+    NotATokenVariable,
+    /// A variable that means nothing.
+    #[error(transparent)]
+    Variable(#[from] environment::Error),
+}
+
+fn quoted(path: Option<&str>) -> String {
+    path.map_or_else(String::new, |path| format!(" `{path}`"))
+}
+
+impl Explain for Error {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Address { .. }
+            | Self::Contradiction { .. }
+            | Self::NoAddress { .. }
+            | Self::PlainHttp { .. }
+            | Self::Proxy { .. }
+            | Self::ServerName { .. }
+            | Self::Tls(_)
+            | Self::Transport { .. } => "configuration",
+            Self::Bundle(error) => error.code(),
+            Self::Identity { source, .. } => source.code(),
+            Self::NoAppRole { .. } | Self::NoRole | Self::NoToken { .. } => "no_credentials",
+            Self::NotAToken { .. } | Self::NotATokenInFile { .. } | Self::TokenFile { .. } => {
+                "no_credentials"
+            }
+            Self::NotATokenFile | Self::NotATokenVariable | Self::UnusedFlag { .. } => "usage",
+            Self::Variable(error) => error.code(),
+        }
+    }
+
+    fn help(&self) -> String {
+        match self {
+            Self::Address { .. } => {
+                "write scheme, host and port alone, as in `https://vault.example:8200`".to_owned()
+            }
+            Self::Bundle(error) => error.help(),
+            Self::Contradiction { product, variable, named, other } => format!(
+                "name one server: leave {variable} away, or name the key by its name alone, or set {variable} to `{}://{named}`{}",
+                if other.is_tls() { "https" } else { "http" },
+                if *product == Product::OpenBao && variable == "VAULT_ADDR" { "; an OpenBao is named by BAO_ADDR" } else { "" }
+            ),
+            Self::Identity { server, source, approle } => {
+                let help = no_identity_token(&server.address, source);
+                let hint = "; to log in by VAULT_ROLE_ID and VAULT_SECRET_ID give `--vault-auth approle`, and no `--vault-role`";
+                format!("{help}{}", if *approle { hint } else { "" })
+            }
+            Self::NoAddress { product } => format!(
+                "set {}=https://HOST:PORT, or name it in the key: `{}://HOST/v1/transit/keys/KEY`",
+                Variables(*product).name("ADDR"),
+                product.scheme()
+            ),
+            Self::NoAppRole { missing } => format!(
+                "set {missing}; or log in by the CI system's identity token: `--vault-auth jwt --vault-role ROLE`"
+            ),
+            Self::NoRole => "name it: `--vault-role ROLE`".to_owned(),
+            Self::NoToken { product, family } => {
+                let named = |end| Variables(*family).name(end);
+                let others = if product == family {
+                    String::new()
+                } else {
+                    format!("; all variables are {}, since that is what names the server", named("…"))
+                };
+                format!(
+                    "in CI give `--vault-role ROLE`, which logs in by the job's identity token; or set {}, {}, or {} and {}; at a desk run `{} login`{others}",
+                    named("TOKEN"),
+                    named("TOKEN_FILE"),
+                    named("ROLE_ID"),
+                    named("SECRET_ID"),
+                    product.command_line()
+                )
+            }
+            Self::NotAToken { .. } | Self::NotATokenInFile { .. } => {
+                "put the token itself there, one word such as `hvs.…`, and nothing else".to_owned()
+            }
+            Self::PlainHttp { .. } => {
+                "give the server an `https://` address; where the network is guarded otherwise, say so by `--vault-plain-http`".to_owned()
+            }
+            Self::Proxy { .. } => "write it as in `http://proxy.example:3128`".to_owned(),
+            Self::ServerName { variable } => format!(
+                "unset {variable}, and name the server as its certificate does"
+            ),
+            Self::Tls(error) => error.help(),
+            Self::Transport { .. } => {
+                "check VAULT_CACERT, VAULT_CLIENT_CERT and VAULT_CLIENT_KEY; where a container has no certificates at all, install ca-certificates".to_owned()
+            }
+            Self::TokenFile { variable, .. } => {
+                format!("let {variable} name a file that this user may read, or unset it")
+            }
+            Self::UnusedFlag { method, .. } => match method {
+                Method::AppRole => "leave it away: AppRole takes VAULT_ROLE_ID and VAULT_SECRET_ID".to_owned(),
+                _ => "leave it away".to_owned(),
+            },
+            Self::NotATokenFile => {
+                "give the path of the file that holds the token, not the token".to_owned()
+            }
+            Self::NotATokenVariable => {
+                "give the name of the variable that holds the token, such as `VAULT_ID_TOKEN`, not the token".to_owned()
+            }
+            Self::Variable(error) => error.help(),
+        }
+    }
+}
+
+/// Advice on how a job gets an identity token for this server alone.
+pub(crate) fn no_identity_token(address: &Address, source: &token_source::Error) -> String {
+    match source {
+        token_source::Error::Missing {
+            ci: Some(CiSystem::GitLab),
+            ..
+        } => {
+            format!("add to the job: `id_tokens: {{VAULT_ID_TOKEN: {{aud: {address}}}}}`")
+        }
+        token_source::Error::Agent {
+            permanent: true, ..
+        } => format!(
+            "run it where the agent's `buildkite-agent` is in PATH, or pass its token in: `VAULT_ID_TOKEN=\"$(buildkite-agent oidc request-token --audience {address})\"` with `--vault-jwt-env VAULT_ID_TOKEN`"
+        ),
+        token_source::Error::Agent { .. } => format!(
+            "run the job again; `buildkite-agent oidc request-token --audience {address}` shows what the agent says"
+        ),
+        token_source::Error::Unreadable { path, .. } if path.starts_with("/var/run/secrets/") => {
+            "run it in a pod, or name the token's file by `--vault-jwt-file`".to_owned()
+        }
+        other => other.help(),
+    }
+}
