@@ -60,7 +60,7 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// The most characters of a sentence. What is longer quotes an argument that nobody will read.
+/// The most characters of a sentence: a longer one quotes an argument too long to read.
 const MAX_LEN: usize = 2000;
 
 fn shown(text: &str) -> String {

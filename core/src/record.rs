@@ -2,7 +2,7 @@
 //!
 //! Written compact, in a fixed order, byte for byte as s3lo writes it. Read strictly: a field that
 //! carries meaning must be there once, in the right type. `keyRef`, `algorithm` and `signedAt` are
-//! not signed; they are kept for display and may be anything.
+//! not signed; they are for display alone and may be anything.
 
 use alloc::borrow::ToOwned as _;
 use alloc::string::{String, ToString as _};

@@ -44,7 +44,7 @@ impl Reference {
         &self.root
     }
 
-    /// The image's name, which may hold slashes.
+    /// The image's name, which may have slashes.
     pub fn image(&self) -> &str {
         &self.image
     }

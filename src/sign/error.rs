@@ -21,7 +21,7 @@ pub enum Error {
         /// The key.
         key: String,
     },
-    /// The clock is beyond the years that a record can hold.
+    /// The clock is outside the years that a record can express.
     #[error("this machine's clock shows a year that a signature record cannot hold")]
     Clock,
     /// A record of a higher schema would be lowered.

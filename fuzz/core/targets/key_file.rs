@@ -1,10 +1,10 @@
-//! A private key that is taken has a public half that can be read back, and an encrypted one asks for
+//! A private key that is accepted has a public half that can be read back, and an encrypted one asks for
 //! an scrypt cost that cosign writes. scrypt itself never runs here.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use s3lo_core::crypto::cosign::EncryptedKey;
-use s3lo_core::crypto::private::{PrivateKey, KeyFile};
+use s3lo_core::crypto::private::{KeyFile, PrivateKey};
 use s3lo_core::crypto::public::PublicKey;
 use serde::Deserialize;
 

@@ -17,7 +17,7 @@ fuzz_target!(|bytes: &[u8]| {
         .collect();
     assert_eq!(manifest.digest().to_string(), format!("sha256:{hex}"));
 
-    // Numbers may be out of range in fields that nobody reads.
+    // Numbers may be out of range in fields that are not read.
     let Ok(fields) = serde_json::from_slice::<Map<String, Value>>(bytes) else {
         return;
     };

@@ -1,4 +1,4 @@
-//! A public key that is taken is written as it was read, so that its ID is that of the file's bytes.
+//! A public key that is accepted is written as it was read, so that its ID is that of the file's bytes.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -32,7 +32,7 @@ fn check(key: &PublicKey) {
         .collect();
     assert_eq!(key.id().to_string(), id);
 
-    // Nobody signed these.
+    // The key has signed neither.
     assert!(!key.verifies(b"payload", b""));
     assert!(!key.verifies(b"payload", &[0; 64]));
 }

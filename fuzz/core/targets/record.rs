@@ -1,4 +1,4 @@
-//! A record says the same when it is written and read again; and bytes verify only if they carry a
+//! A record is the same after it is written and read again; and bytes verify only if they carry a
 //! signature that the key really made over this manifest.
 #![no_main]
 
@@ -83,7 +83,7 @@ fn judged(vector: &Vector, bytes: &[u8], record: Option<&Record>) {
     );
 }
 
-/// A key, and what nobody without it can change in the signatures that it made.
+/// A key, and the part of its signatures that cannot be changed without it.
 struct Vector {
     key: PublicKey,
     ecdsa: bool,
@@ -149,7 +149,8 @@ static VECTORS: LazyLock<[Vector; 5]> = LazyLock::new(|| {
 });
 
 static MANIFEST: LazyLock<Manifest> = LazyLock::new(|| {
-    let bytes = include_bytes!("../../../tests/vectors/store-v1/manifests/myapp/v1.0/manifest.json");
+    let bytes =
+        include_bytes!("../../../tests/vectors/store-v1/manifests/myapp/v1.0/manifest.json");
     Manifest::parse(bytes).expect("a manifest")
 });
 

@@ -1,4 +1,4 @@
-//! A text that is a reference is printed as it was written, and none of its object keys leaves its place.
+//! A text that is a reference is printed as it was written, and all of its object keys are safe.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

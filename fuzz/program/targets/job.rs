@@ -1,12 +1,12 @@
-//! What a job's environment says is understood or refused: each option once, in lines. And no text of others ends a
-//! cell of a table, a line of outputs, or begins markup of its own.
+//! A job's environment is understood or refused: each option once, in lines. And no foreign text ends a cell of a
+//! table or a line of outputs, or begins markup of its own.
 #![no_main]
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 
 use libfuzzer_sys::fuzz_target;
-use s3lo::ci::inputs::{Kind, OptionSpec, Value, UnknownPolicy, resolve};
+use s3lo::ci::inputs::{Kind, OptionSpec, UnknownPolicy, Value, resolve};
 use s3lo::ci::{markup, outputs};
 
 fuzz_target!(|bytes: &[u8]| {

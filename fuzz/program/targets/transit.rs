@@ -1,5 +1,5 @@
-//! What a transit engine says of a key gives public keys of one type, the latest first, or an error; and what it
-//! says of a signature gives one by the version that was asked for.
+//! A transit engine's answer on a key gives public keys of one type, the latest first, or an error; its answer
+//! on a signature gives one by the version that was requested.
 #![no_main]
 
 use std::num::NonZeroU64;
@@ -13,7 +13,7 @@ fuzz_target!(|body: &[u8]| {
     let first = NonZeroU64::MIN;
     if let Ok(signature) = read_signature(body, first) {
         assert!(!signature.bytes.is_empty());
-        // What nobody reads need not be UTF-8.
+        // Parts that are not read need not be UTF-8.
         let text = String::from_utf8_lossy(body);
         // JSON may write a slash or any other character in its own way.
         let written = format!("vault:v1:{}", BASE64_STANDARD.encode(&signature.bytes));

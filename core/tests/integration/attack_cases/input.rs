@@ -1,4 +1,4 @@
-//! What attacks are made of: bytes as a data file spells them, and true records changed.
+//! The inputs of attacks: bytes as a data file spells them, and changed records.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -23,7 +23,7 @@ const FIELDS: [&str; 8] = [
     "signedAt",
 ];
 
-/// The bytes that are attacked with.
+/// The bytes of an attack.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum Input {
@@ -31,7 +31,7 @@ pub(super) enum Input {
     /// Joined by `\n`, with one at the end.
     Lines(Vec<String>),
     Base64(String),
-    /// `before`, `unit` as often as `times` says, `after`: what is too large for a data file.
+    /// `before`, `unit` repeated `times` times, `after`: for inputs too large for a data file.
     Repeat {
         before: String,
         unit: String,

@@ -25,7 +25,7 @@ pub(super) fn order(key: &PublicKey) -> Option<Vec<u8>> {
     Some((0..hex.len()).step_by(2).map(digit).collect())
 }
 
-/// The DER signature with n - s in place of s.
+/// The DER signature with n - s instead of s.
 pub(super) fn other_form(der: &[u8], order: &[u8]) -> Vec<u8> {
     let header = if der[1] == 0x81 { 3 } else { 2 };
     let (r, s) = der[header..].split_at(2 + usize::from(der[header + 1]));
