@@ -1,5 +1,4 @@
-//! A fault at each call × each kind of fault: what the run comes to, how often the call was made, and
-//! that nothing is stored that does not verify. The tables are in the rooms below; this one runs them.
+//! Faults of KMS, STS, GitHub's tokens and S3.
 
 mod faults;
 mod many;
@@ -9,17 +8,16 @@ mod of_role;
 mod of_s3;
 mod of_signature;
 mod of_verify;
-pub(crate) mod outcome;
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
-use s3lo_core::verdict;
-
-use self::faults::{Fault, Scene, private_key, reference};
-use self::outcome::{Broken, End, Made, broken_of};
+use self::faults::{Fault, Scene};
+use crate::support::faults::outcome::Broken;
+use crate::support::faults::records::private_key;
+use crate::support::faults::{self as tables, Services};
+use crate::support::program::{Desk, Run};
 use crate::support::workshop::{EVERYTHING, MANIFEST_PATH, RECORDS_PATH, ROLE_ARN, Workshop};
 use s3lo_test_servers::aws::{self, Key};
 use s3lo_test_servers::http::Request;
@@ -95,106 +93,6 @@ impl fmt::Display for Call {
     }
 }
 
-/// How often a fault strikes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Times(usize);
-
-const ONCE: Times = Times(1);
-const THRICE: Times = Times(3);
-const EVER: Times = Times(usize::MAX);
-
-/// A row of a table.
-struct Row {
-    note: &'static str,
-    fault: Fault,
-    times: Times,
-    end: End,
-    made: Made,
-    /// AWS_MAX_ATTEMPTS: where nothing depends on their number, few tries take less time.
-    tries: Option<&'static str>,
-    timeout: u64,
-    /// The key is named by its ARN, and not by the alias.
-    by_arn: bool,
-    /// A valid record lies there from the start.
-    signed: bool,
-    /// Another call that fails for ever.
-    and: Option<(Call, Fault)>,
-}
-
-/// A row that ends with 0 in spite of the fault.
-const fn row(note: &'static str, times: Times, fault: Fault) -> Row {
-    Row {
-        note,
-        fault,
-        times,
-        end: End::Done("signed"),
-        made: Made::Any,
-        tries: None,
-        // Long enough for a busy machine: what must end by itself does so much earlier.
-        timeout: 60,
-        by_arn: false,
-        signed: false,
-        and: None,
-    }
-}
-
-impl Row {
-    const fn fails(mut self, code: &'static str) -> Self {
-        self.end = End::Failed(code);
-        self
-    }
-
-    const fn guarded(mut self, code: &'static str) -> Self {
-        self.end = End::Guarded(code);
-        self
-    }
-
-    const fn unverified(mut self) -> Self {
-        self.end = End::Unverified;
-        self
-    }
-
-    const fn keeps(mut self) -> Self {
-        self.end = End::Done("kept");
-        self
-    }
-
-    const fn made(mut self, exactly: usize) -> Self {
-        self.made = Made::Exactly(exactly);
-        self
-    }
-
-    const fn at_least(mut self, times: usize) -> Self {
-        self.made = Made::AtLeast(times);
-        self
-    }
-
-    const fn tries(mut self, tries: &'static str) -> Self {
-        self.tries = Some(tries);
-        self
-    }
-
-    const fn timeout(mut self, seconds: u64) -> Self {
-        self.timeout = seconds;
-        self
-    }
-
-    const fn by_arn(mut self) -> Self {
-        self.by_arn = true;
-        self
-    }
-
-    const fn signed(mut self) -> Self {
-        self.signed = true;
-        self
-    }
-
-    const fn and(mut self, call: Call, fault: Fault) -> Self {
-        self.and = Some((call, fault));
-        self
-    }
-}
-
 /// The command at whose call the faults strike.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Command {
@@ -219,127 +117,119 @@ impl fmt::Display for Command {
     }
 }
 
-/// Runs every row of the tables at `call` of `command`, and tells of all that do not hold.
-#[track_caller]
-fn hold(command: Command, call: Call, tables: &[&'static [Row]]) {
-    let rows: Vec<&'static Row> = tables.iter().flat_map(|table| table.iter()).collect();
-    let broken = broken_of(&rows, |row| {
-        check(command, call, row)
-            .map_err(|why| format!("\n# {command}, {call}: {}\n{why}\n", row.note))
-    });
-    println!("{} rows for {call} of {command}", rows.len());
-    assert!(broken.is_empty(), "{broken}");
-}
+type Row = tables::Row<Aws>;
 
-fn check(command: Command, call: Call, row: &'static Row) -> Result<(), String> {
-    let mut shop = match command {
-        Command::SignInGitHub => Workshop::in_github(EVERYTHING),
-        Command::Sign | Command::Verify | Command::VerifyRefused => Workshop::new(),
-    };
-    if let Some(tries) = row.tries {
-        shop.desk.set("AWS_MAX_ATTEMPTS", tries);
-    }
-    let scene = Scene::of(&shop);
-    let verifies = matches!(command, Command::Verify | Command::VerifyRefused);
-    if row.signed || verifies {
-        scene.store_another_record();
-    }
-    let also = match command {
-        Command::VerifyRefused => Some(&REFUSED),
-        _ => row.and.as_ref(),
-    };
-    let made = strike(&shop, &scene, call, row, also);
-    let key = if row.by_arn {
-        &shop.key
-    } else {
-        "alias/release-signer"
-    };
-    let (name, role) = match command {
-        Command::Sign => ("sign", String::new()),
-        Command::SignInGitHub => ("sign", format!(" --role-arn {ROLE_ARN}")),
-        Command::Verify | Command::VerifyRefused => ("verify", String::new()),
-    };
-    let begun = Instant::now();
-    let run = shop.s3lo(&format!(
-        "{name} {} --key awskms:///{key}{role} -o json --timeout {}s",
-        reference(),
-        row.timeout
-    ));
-    let took = begun.elapsed();
-    let made = made.load(Ordering::SeqCst);
-    let mut broken = Broken::default();
-    broken.unless_ended(&run, row.end, verifies);
-    broken.unless(row.made.is(made), || format!("it was called {made} times"));
-    // Only a run that is short of time may not come as far as the call.
-    let struck = made > 0 || row.timeout < 60;
-    broken.unless(struck, || "nothing struck".to_owned());
-    // A guard against a run that never ends; how long a time-out takes is told by its code.
-    broken.unless(took < Duration::from_secs(row.timeout + 20), || {
-        format!("it took {took:?}")
-    });
-    broken.unless_readable(&run);
-    if verifies {
-        let stored = shop
-            .s3
-            .requests()
-            .iter()
-            .any(|asked| asked.starts_with("PUT"));
-        broken.unless(!stored, || "who verifies stores nothing".to_owned());
-    } else {
-        let (records, signer) = (shop.records(), private_key());
-        let key = verdict::Key {
-            reference: "awskms:///alias/release-signer",
-            public: signer.public(),
-        };
-        broken.unless_only_valid(&records, row.end, &reference(), key);
-    }
-    if call == Call::Assume {
-        broken.unless_each_try_had_its_token(&shop);
-    }
-    if broken.0.is_empty() {
-        return Ok(());
-    }
-    Err(format!(
-        "{}\n{made} calls, exit {:?}\n{}{}",
-        broken.0.join("\n"),
-        run.code,
-        run.out,
-        run.err
-    ))
+/// An image in S3 and a key in KMS, one of whose calls a fault strikes.
+struct Aws {
+    workshop: Workshop,
+    made: Arc<AtomicUsize>,
 }
 
 static REFUSED: (Call, Fault) = (Call::Record, of_s3::DENIED);
 
-/// Lets the row's fault strike `call`, and `also` another one; how often the call was made.
-fn strike(
-    shop: &Workshop,
-    scene: &Scene,
-    call: Call,
-    row: &'static Row,
-    also: Option<&'static (Call, Fault)>,
-) -> Arc<AtomicUsize> {
-    let made = Arc::new(AtomicUsize::new(0));
-    let struck = {
-        let (made, scene) = (Arc::clone(&made), scene.clone());
-        move |is_it: &dyn Fn(Call) -> bool, request: Option<&Request>| {
-            if is_it(call) {
-                let number = made.fetch_add(1, Ordering::SeqCst);
-                return (number < row.times.0).then(|| row.fault.reply(&scene, request))?;
-            }
-            also.filter(|(call, _)| is_it(*call))
-                .and_then(|(_, fault)| fault.reply(&scene, request))
-        }
-    };
-    // Where nothing strikes S3 the guard stays, which asks for whose credentials these are.
-    let at_s3 = |call: &Call| !call.is_of_aws();
-    if at_s3(&call) || also.is_some_and(|(call, _)| at_s3(call)) {
-        let struck = struck.clone();
-        shop.s3
-            .fault(move |asked| struck(&|call| call.is_to_s3(asked), Some(asked)));
+impl Services for Aws {
+    type Call = Call;
+    type Fault = Fault;
+    type Command = Command;
+
+    const LIMIT: &str = "AWS_MAX_ATTEMPTS";
+    const IMAGE: &str = "s3://my-bucket/myapp:v1.0";
+    const KEY: &str = "awskms:///alias/release-signer";
+
+    fn verifies(command: Command) -> bool {
+        matches!(command, Command::Verify | Command::VerifyRefused)
     }
-    shop.aws
-        .fault(move |asked| struck(&|call| call.is_to_aws(asked), None));
-    made
+
+    fn start(command: Command) -> Self {
+        let workshop = match command {
+            Command::SignInGitHub => Workshop::in_github(EVERYTHING),
+            Command::Sign | Command::Verify | Command::VerifyRefused => Workshop::new(),
+        };
+        Self {
+            workshop,
+            made: Arc::default(),
+        }
+    }
+
+    fn sandbox(&mut self) -> &mut Desk {
+        &mut self.workshop.desk
+    }
+
+    fn store_another_record(&self) {
+        Scene::of(&self.workshop).store_another_record();
+    }
+
+    fn strike(&self, command: Command, call: Call, row: &'static Row) {
+        let shop = &self.workshop;
+        let also = match command {
+            Command::VerifyRefused => Some(&REFUSED),
+            _ => row.and.as_ref(),
+        };
+        let struck = {
+            let (made, scene) = (Arc::clone(&self.made), Scene::of(shop));
+            move |is_it: &dyn Fn(Call) -> bool, request: Option<&Request>| {
+                if is_it(call) {
+                    let number = made.fetch_add(1, Ordering::SeqCst);
+                    return (number < row.times.0).then(|| row.fault.reply(&scene, request))?;
+                }
+                also.filter(|(call, _)| is_it(*call))
+                    .and_then(|(_, fault)| fault.reply(&scene, request))
+            }
+        };
+        // Where nothing strikes S3 the guard stays, which asks for whose credentials these are.
+        let at_s3 = |call: &Call| !call.is_of_aws();
+        if at_s3(&call) || also.is_some_and(|(call, _)| at_s3(call)) {
+            let struck = struck.clone();
+            shop.s3
+                .fault(move |asked| struck(&|call| call.is_to_s3(asked), Some(asked)));
+        }
+        shop.aws
+            .fault(move |asked| struck(&|call| call.is_to_aws(asked), None));
+    }
+
+    fn flags(&self, command: Command, row: &Row) -> String {
+        let key = if row.by_arn {
+            &self.workshop.key
+        } else {
+            "alias/release-signer"
+        };
+        let role = match command {
+            Command::SignInGitHub => format!("--role-arn {ROLE_ARN}"),
+            _ => String::new(),
+        };
+        format!("--key awskms:///{key} {role}")
+    }
+
+    fn made(&self, _: Call) -> usize {
+        self.made.load(Ordering::SeqCst)
+    }
+
+    fn records(&self) -> Vec<Vec<u8>> {
+        self.workshop.records()
+    }
+
+    fn check(&self, broken: &mut Broken, (command, call): (Command, Call), _: &Row, _: &Run) {
+        let shop = &self.workshop;
+        if Self::verifies(command) {
+            let requests = shop.s3.requests();
+            let stored = requests.iter().any(|asked| asked.starts_with("PUT"));
+            broken.unless(!stored, || "verify stored something".to_owned());
+        }
+        if call == Call::Assume {
+            // STS takes a token of GitHub once: a token that failed may be why it failed.
+            let calls = shop.aws.calls();
+            let assumed = calls.iter().filter(|call| Call::Assume.is_to_aws(call));
+            let mut tokens: Vec<_> = assumed
+                .map(|call| call.body["WebIdentityToken"].to_string())
+                .collect();
+            let tried = tokens.len();
+            tokens.sort_unstable();
+            tokens.dedup();
+            broken.unless(tokens.len() == tried, || {
+                "a token was used twice".to_owned()
+            });
+        }
+    }
 }
 
 /// The tables count on it: the vector is the key of the workshop.

@@ -1,6 +1,7 @@
 //! What the tests share: the program in a scrubbed environment, stores, servers.
 
 pub(crate) mod buildkite;
+pub(crate) mod faults;
 pub(crate) mod github_runner;
 pub(crate) mod gitlab;
 pub(crate) mod memory;

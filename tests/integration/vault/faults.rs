@@ -1,6 +1,5 @@
 //! A fault at each call to Vault × each kind of fault: what the run comes to, which calls are made and
-//! by whose token, and that nothing is stored that does not verify. The tables are in the rooms below,
-//! and promises that are no row of any; this one runs the tables.
+//! by whose token, and that nothing is stored that does not verify; and tests that are no row of a table.
 
 mod faults;
 mod of_any;
@@ -15,124 +14,16 @@ mod ways;
 mod workbench;
 
 use std::fmt;
-use std::time::{Duration, Instant};
 
 use self::faults::{Fault, Scene};
-use self::workbench::{JWT, LOGIN, Workbench};
-use crate::aws::faults::outcome::{Broken, End, Made, broken_of};
+use self::workbench::{IMAGE, JWT, KEY, LOGIN, Workbench};
+use crate::support::faults::outcome::{Broken, End};
+use crate::support::faults::{self as tables, Services};
 use crate::support::plain_key;
-use crate::support::program::Run;
+use crate::support::program::{Desk, Run};
 use s3lo_test_servers::vault::{Kind, SECRET_ID, TOKEN};
 
-/// How often a fault strikes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Times(usize);
-
-const ONCE: Times = Times(1);
-const THRICE: Times = Times(3);
-const EVER: Times = Times(usize::MAX);
-
-/// A row of a table.
-struct Row {
-    note: &'static str,
-    fault: Fault,
-    times: Times,
-    end: End,
-    made: Made,
-    /// VAULT_MAX_RETRIES: where nothing depends on their number, few tries take less time.
-    retries: Option<&'static str>,
-    timeout: u64,
-    /// Signatures that are asked for, where that does not follow from the outcome.
-    signs: Option<usize>,
-    /// A valid record lies there from the start.
-    signed: bool,
-    /// What is added to the command line.
-    flags: &'static str,
-}
-
-/// A row that ends with 0 in spite of the fault.
-const fn row(note: &'static str, times: Times, fault: Fault) -> Row {
-    Row {
-        note,
-        fault,
-        times,
-        end: End::Done("signed"),
-        made: Made::Any,
-        retries: None,
-        // Long enough for a busy machine: what must end by itself does so much earlier.
-        timeout: 60,
-        signs: None,
-        signed: false,
-        flags: "",
-    }
-}
-
-/// A row whose fault strikes for ever, and which ends at once.
-const fn refused(note: &'static str, code: &'static str, fault: Fault) -> Row {
-    row(note, EVER, fault).fails(code).made(1)
-}
-
-/// What is no answer of Vault: one call, and no other try.
-const fn nonsense(note: &'static str, fault: Fault) -> Row {
-    refused(note, "signer_answered_nonsense", fault)
-}
-
-impl Row {
-    const fn fails(mut self, code: &'static str) -> Self {
-        self.end = End::Failed(code);
-        self
-    }
-
-    const fn guarded(mut self, code: &'static str) -> Self {
-        self.end = End::Guarded(code);
-        self
-    }
-
-    const fn unverified(mut self) -> Self {
-        self.end = End::Unverified;
-        self
-    }
-
-    const fn keeps(mut self) -> Self {
-        self.end = End::Done("kept");
-        self
-    }
-
-    const fn made(mut self, exactly: usize) -> Self {
-        self.made = Made::Exactly(exactly);
-        self
-    }
-
-    const fn at_least(mut self, times: usize) -> Self {
-        self.made = Made::AtLeast(times);
-        self
-    }
-
-    const fn retries(mut self, retries: &'static str) -> Self {
-        self.retries = Some(retries);
-        self
-    }
-
-    const fn timeout(mut self, seconds: u64) -> Self {
-        self.timeout = seconds;
-        self
-    }
-
-    const fn signs(mut self, exactly: usize) -> Self {
-        self.signs = Some(exactly);
-        self
-    }
-
-    const fn signed(mut self) -> Self {
-        self.signed = true;
-        self
-    }
-
-    const fn flags(mut self, flags: &'static str) -> Self {
-        self.flags = flags;
-        self
-    }
-}
+type Row = tables::Row<Workbench>;
 
 /// The command at whose call the faults strike.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -155,83 +46,69 @@ impl fmt::Display for Command {
     }
 }
 
-/// Runs every row of the tables at `kind` of call of `command`, and tells of all that do not hold.
-#[track_caller]
-fn hold(command: Command, kind: Kind, tables: &[&'static [Row]]) {
-    let rows: Vec<&'static Row> = tables.iter().flat_map(|table| table.iter()).collect();
-    let broken = broken_of(&rows, |row| {
-        check(command, kind, row)
-            .map_err(|why| format!("\n# {command}, {kind}: {}\n{why}\n", row.note))
-    });
-    println!("{} rows for {kind} of {command}", rows.len());
-    assert!(broken.is_empty(), "{broken}");
-}
+impl Services for Workbench {
+    type Call = Kind;
+    type Fault = Fault;
+    type Command = Command;
 
-fn check(command: Command, kind: Kind, row: &'static Row) -> Result<(), String> {
-    let verifies = command == Command::Verify;
-    let mut bench = match command {
-        Command::SignLoggedIn => Workbench::logging_in(),
-        Command::Sign | Command::Verify => Workbench::new(),
-    };
-    bench.desk.set("RUST_LOG", "trace");
-    if let Some(retries) = row.retries {
-        bench.desk.set("VAULT_MAX_RETRIES", retries);
+    const LIMIT: &str = "VAULT_MAX_RETRIES";
+    const IMAGE: &str = IMAGE;
+    const KEY: &str = "hashivault://ci-signer";
+
+    fn verifies(command: Command) -> bool {
+        command == Command::Verify
     }
-    let scene = Scene::of(&bench);
-    if row.signed || verifies {
-        scene.store_another_record();
+
+    fn start(command: Command) -> Self {
+        let mut bench = match command {
+            Command::SignLoggedIn => Self::logging_in(),
+            Command::Sign | Command::Verify => Self::new(),
+        };
+        bench.desk.set("RUST_LOG", "trace");
+        bench
     }
-    let mut made = 0;
-    bench.vault.fault(move |call| {
-        if call.kind != kind {
-            return None;
-        }
-        made += 1;
-        (made <= row.times.0).then(|| row.fault.reply(&scene, call))?
-    });
-    let (name, flags) = match command {
-        Command::Sign => ("sign", ""),
-        Command::SignLoggedIn => ("sign", LOGIN),
-        Command::Verify => ("verify", ""),
-    };
-    let begun = Instant::now();
-    let run = bench.desk.s3lo(&format!(
-        "{name} {flags} {} {} -o json --verbose --timeout {}s",
-        row.flags,
-        bench.image(),
-        row.timeout
-    ));
-    let took = begun.elapsed();
-    let calls = bench.vault.calls();
-    let made = bench.vault.count(kind);
-    let mut broken = Broken::default();
-    broken.unless_ended(&run, row.end, verifies);
-    broken.unless(row.made.is(made), || format!("it was called {made} times"));
-    broken.unless(made > 0, || "nothing struck".to_owned());
-    // A guard against a run that never ends; how long a time-out takes is told by its code.
-    broken.unless(took < Duration::from_secs(row.timeout + 20), || {
-        format!("it took {took:?}")
-    });
-    broken.unless_readable(&run);
-    broken.unless_calls_follow(&bench, command, kind, row);
-    broken.unless_tokens_stay(&bench, &run);
-    if verifies {
-        let records = bench.records().len();
-        broken.unless(records == 1, || "who verifies stores nothing".to_owned());
-    } else {
-        bench.unless_only_valid(&mut broken, row.end);
+
+    fn sandbox(&mut self) -> &mut Desk {
+        &mut self.desk
     }
-    if broken.0.is_empty() {
-        return Ok(());
+
+    fn store_another_record(&self) {
+        Scene::of(self).store_another_record();
     }
-    let calls: Vec<_> = calls.iter().map(|call| call.kind).collect();
-    Err(format!(
-        "{}\n{calls:?}, exit {:?}\n{}{}",
-        broken.0.join("\n"),
-        run.code,
-        run.out,
-        run.err
-    ))
+
+    fn strike(&self, _: Command, kind: Kind, row: &'static Row) {
+        let (scene, mut made) = (Scene::of(self), 0);
+        self.vault.fault(move |call| {
+            if call.kind != kind {
+                return None;
+            }
+            made += 1;
+            (made <= row.times.0).then(|| row.fault.reply(&scene, call))?
+        });
+    }
+
+    fn flags(&self, command: Command, row: &Row) -> String {
+        let login = match command {
+            Command::SignLoggedIn => LOGIN,
+            Command::Sign | Command::Verify => "",
+        };
+        format!("{KEY} {login} {} --verbose", row.flags)
+    }
+
+    fn made(&self, kind: Kind) -> usize {
+        self.vault.count(kind)
+    }
+
+    fn records(&self) -> Vec<Vec<u8>> {
+        let records = Self::records(self).into_iter();
+        records.map(|(_, bytes)| bytes).collect()
+    }
+
+    fn check(&self, broken: &mut Broken, at: (Command, Kind), row: &Row, run: &Run) {
+        broken.unless(self.vault.count(at.1) > 0, || "nothing struck".to_owned());
+        broken.unless_calls_follow(self, at, row);
+        broken.unless_tokens_stay(self, run);
+    }
 }
 
 impl Broken {
@@ -239,9 +116,8 @@ impl Broken {
     fn unless_calls_follow(
         &mut self,
         bench: &Workbench,
-        command: Command,
-        kind: Kind,
-        row: &'static Row,
+        (command, kind): (Command, Kind),
+        row: &Row,
     ) {
         let mut exactly = |kind: Kind, wanted: usize| {
             let made = bench.vault.count(kind);

@@ -5,12 +5,12 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use s3lo_core::crypto::private::PrivateKey;
-use s3lo_core::payload::{Schema, payload};
-use s3lo_core::record::{Record, Timestamp};
 use s3lo_core::reference::Reference;
-use s3lo_core::verdict::{Found, read_manifest};
 use serde_json::{Value, json};
 
+use super::Aws;
+use crate::support::faults::Services as _;
+use crate::support::faults::records::{MOVED, another_record, private_key, record_name, to_sign};
 use crate::support::workshop::{MANIFEST_PATH, RECORDS_PATH, Workshop};
 use crate::support::{MANIFEST, plain_key};
 use s3lo_test_servers::aws::{AwsServer, Key, KeyState, kms_answer, kms_error, sts_error};
@@ -18,6 +18,7 @@ use s3lo_test_servers::http::{Reply, Request};
 use s3lo_test_servers::s3::{S3Server, s3_error};
 
 /// What strikes a call.
+#[derive(Clone, Copy)]
 pub(super) enum Fault {
     /// An error of KMS: status, code, message.
     Kms(u16, &'static str, &'static str),
@@ -103,12 +104,13 @@ impl Scene {
 
     /// Another signer of the same key was here.
     pub(super) fn store_another_record(&self) {
-        self.s3.put(&record_path(), &another_record());
+        self.s3.put(&record_path(), &another_record(&reference()));
     }
 
     /// Somebody stores what no signature is.
     pub(super) fn store_a_torn_record(&self) {
-        self.s3.put(&record_path(), &another_record()[..100]);
+        self.s3
+            .put(&record_path(), &another_record(&reference())[..100]);
     }
 
     pub(super) fn move_the_tag(&self) {
@@ -170,9 +172,6 @@ fn with(mut answer: Value, other: Value) -> Value {
     answer
 }
 
-/// What the tag holds once it is moved.
-pub(super) const MOVED: &str = r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{},"layers":[ ]}"#;
-
 /// A key that is not there.
 pub(super) const OTHER_KEY: &str =
     "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
@@ -182,44 +181,17 @@ pub(super) fn public_half(vector: &str) -> String {
     BASE64_STANDARD.encode(Key::of_vector(vector).spki())
 }
 
-pub(super) fn reference() -> Reference {
-    "s3://my-bucket/myapp:v1.0".parse().unwrap()
-}
-
-/// The key of the workshop.
-pub(super) fn private_key() -> PrivateKey {
-    PrivateKey::from_pkcs8(pem::parse(plain_key()).unwrap().contents()).unwrap()
+fn reference() -> Reference {
+    Aws::IMAGE.parse().unwrap()
 }
 
 fn record_path() -> String {
-    format!("{RECORDS_PATH}{}.json", private_key().public().id())
-}
-
-/// What is signed.
-fn to_sign() -> Vec<u8> {
-    let manifest = read_manifest(Found::Bytes(MANIFEST.as_bytes())).unwrap();
-    payload(Schema::V1, &reference(), manifest.digest())
-}
-
-fn another_record() -> Vec<u8> {
-    let (key, payload) = (private_key(), to_sign());
-    let public = key.public();
-    Record::new(
-        Schema::V1,
-        read_manifest(Found::Bytes(MANIFEST.as_bytes()))
-            .unwrap()
-            .digest(),
-        &payload,
-        &key.sign(&payload).unwrap(),
-        ("another.key", public.id(), public.key_type().algorithm()),
-        Timestamp::from_unix_seconds(1_700_000_000).unwrap(),
-    )
-    .to_bytes()
+    format!("{RECORDS_PATH}{}", record_name())
 }
 
 /// The signature that verifies.
 pub(super) fn right() -> Vec<u8> {
-    private_key().sign(&to_sign()).unwrap()
+    private_key().sign(&to_sign(&reference())).unwrap()
 }
 
 pub(super) fn of_another_message() -> Vec<u8> {
@@ -227,7 +199,10 @@ pub(super) fn of_another_message() -> Vec<u8> {
 }
 
 pub(super) fn of_another_key() -> Vec<u8> {
-    PrivateKey::generate().unwrap().sign(&to_sign()).unwrap()
+    PrivateKey::generate()
+        .unwrap()
+        .sign(&to_sign(&reference()))
+        .unwrap()
 }
 
 pub(super) fn cut() -> Vec<u8> {
@@ -252,6 +227,8 @@ pub(super) fn with_one_bit_flipped() -> Vec<u8> {
 pub(super) fn as_jws_has_it() -> Vec<u8> {
     let pem = pem::parse(plain_key()).unwrap();
     let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pem.contents()).unwrap();
-    let signature = pair.sign(&SystemRandom::new(), &to_sign()).unwrap();
+    let signature = pair
+        .sign(&SystemRandom::new(), &to_sign(&reference()))
+        .unwrap();
     signature.as_ref().to_vec()
 }

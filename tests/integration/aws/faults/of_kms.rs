@@ -1,7 +1,8 @@
 //! What KMS can answer to either call, for the public key and for a signature.
 
 use super::faults::Fault;
-use super::{Call, Command, EVER, ONCE, Row, THRICE, hold, row};
+use super::{Call, Command, Row};
+use crate::support::faults::{EVER, ONCE, THRICE, hold, row};
 
 const THROTTLED: Fault = Fault::Kms(
     400,
@@ -41,9 +42,9 @@ const PAGE: &str = "<html><head><title>Bad Gateway</title></head><body>nginx</bo
 pub(super) const ANY: &[Row] = &[
     row("throttled", ONCE, THROTTLED).made(2),
     row("throttled", THRICE, THROTTLED).made(4),
-    row("throttled beyond the tries", THRICE, THROTTLED).tries("2").made(4),
+    row("throttled beyond the tries", THRICE, THROTTLED).limit("2").made(4),
     row("throttled, and no try is left to the SDK", EVER, THROTTLED)
-        .tries("1")
+        .limit("1")
         .timeout(3)
         .fails("throttled")
         .at_least(3),
@@ -64,22 +65,22 @@ pub(super) const ANY: &[Row] = &[
         .made(6),
     row("503", ONCE, Fault::Kms(503, "DependencyTimeoutException", "Timed out")).made(2),
     row("503", EVER, Fault::Kms(503, "DependencyTimeoutException", "Timed out"))
-        .tries("2")
+        .limit("2")
         .fails("service_error")
         .made(2),
     row("no key at hand", ONCE, Fault::Kms(500, "KeyUnavailableException", "Try again")).made(2),
     row("no key at hand", EVER, Fault::Kms(500, "KeyUnavailableException", "Try again"))
-        .tries("2")
+        .limit("2")
         .fails("service_error")
         .made(2),
     row("500 without a word", ONCE, Fault::Page(500, "")).made(2),
-    row("500 without a word", EVER, Fault::Page(500, "")).tries("2").fails("service_error").made(2),
+    row("500 without a word", EVER, Fault::Page(500, "")).limit("2").fails("service_error").made(2),
     row("502 of a proxy", ONCE, Fault::Page(502, PAGE)).made(2),
-    row("502 of a proxy", EVER, Fault::Page(502, PAGE)).tries("2").fails("service_error").made(2),
+    row("502 of a proxy", EVER, Fault::Page(502, PAGE)).limit("2").fails("service_error").made(2),
     row("504 of a proxy", ONCE, Fault::Page(504, PAGE)).made(2),
     row("connection reset", ONCE, Fault::HangUp).made(2),
     row("connection reset", THRICE, Fault::HangUp).made(4),
-    row("connection reset", EVER, Fault::HangUp).tries("2").fails("unreachable").at_least(2),
+    row("connection reset", EVER, Fault::HangUp).limit("2").fails("unreachable").at_least(2),
     row("silence", EVER, Fault::Silence).timeout(2).fails("timed_out"),
     row(
         "not allowed",
@@ -100,19 +101,19 @@ pub(super) const ANY: &[Row] = &[
     row("not there", EVER, NOT_FOUND).fails("key_not_found").made(3),
     row("404 of a proxy", EVER, Fault::Page(404, PAGE)).fails("service_error").made(1),
     row("half an answer", ONCE, Fault::Half).made(2),
-    row("half an answer", EVER, Fault::Half).tries("2").fails("unreachable").made(2),
-    row("a page of a proxy", EVER, Fault::Page(200, PAGE)).tries("2").fails("service_error"),
-    row("nothing", EVER, Fault::Page(200, "")).tries("2").fails("signer_answered_nonsense"),
-    row("an array", EVER, Fault::Page(200, "[]")).tries("2").fails("service_error"),
-    row("a text", EVER, Fault::Page(200, "\"KeyId\"")).tries("2").fails("service_error"),
+    row("half an answer", EVER, Fault::Half).limit("2").fails("unreachable").made(2),
+    row("a page of a proxy", EVER, Fault::Page(200, PAGE)).limit("2").fails("service_error"),
+    row("nothing", EVER, Fault::Page(200, "")).limit("2").fails("signer_answered_nonsense"),
+    row("an array", EVER, Fault::Page(200, "[]")).limit("2").fails("service_error"),
+    row("a text", EVER, Fault::Page(200, "\"KeyId\"")).limit("2").fails("service_error"),
     row("JSON that breaks off", EVER, Fault::Page(200, r#"{"KeyId": "#))
-        .tries("2")
+        .limit("2")
         .fails("service_error"),
     row("other types", EVER, Fault::Page(200, r#"{"KeyId": 7, "PublicKey": {}, "Signature": []}"#))
-        .tries("2")
+        .limit("2")
         .fails("service_error"),
     row("no field at all", EVER, Fault::Page(200, "{}")).fails("signer_answered_nonsense").made(1),
-    row("a gigabyte", EVER, Fault::Flood).tries("2").fails("service_error|unreachable"),
+    row("a gigabyte", EVER, Fault::Flood).limit("2").fails("service_error|unreachable"),
     row(
         "disabled",
         EVER,

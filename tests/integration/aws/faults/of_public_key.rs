@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::faults::{Fault, OTHER_KEY, public_half};
 use super::of_kms::ANY;
-use super::{Call, Command, EVER, Row, hold, row};
+use super::{Call, Command, Row};
+use crate::support::faults::{EVER, hold, row};
 
 /// The public key is of another key, or says something else of itself.
 const PUBLIC_KEY: &[Row] = &[
@@ -76,7 +77,7 @@ const PUBLIC_KEY: &[Row] = &[
         EVER,
         Fault::Answer(|scene| scene.public_key(json!({"PublicKey": "§"}))),
     )
-    .tries("2")
+    .limit("2")
     .fails("service_error"),
     row(
         "without a spec",

@@ -1,7 +1,8 @@
 //! What GitHub can answer to a job that asks for its identity token, and STS to the token.
 
 use super::faults::Fault;
-use super::{Call, Command, EVER, ONCE, Row, THRICE, hold, row};
+use super::{Call, Command, Row};
+use crate::support::faults::{EVER, ONCE, THRICE, hold, row};
 
 const PAGE: &str = "<html><head><title>Bad Gateway</title></head><body>nginx</body></html>";
 

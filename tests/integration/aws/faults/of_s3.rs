@@ -1,8 +1,10 @@
 //! What S3 can answer while an image is signed.
 
-use super::faults::{Fault, MOVED};
-use super::{Call, Command, EVER, ONCE, Row, THRICE, hold, row};
+use super::faults::Fault;
+use super::{Call, Command, Row};
 use crate::support::MANIFEST;
+use crate::support::faults::records::MOVED;
+use crate::support::faults::{EVER, ONCE, THRICE, hold, row};
 
 const SLOW_DOWN: Fault = Fault::S3(503, "SlowDown", "Please reduce your request rate.");
 
@@ -34,14 +36,14 @@ pub(super) const ANY: &[Row] = &[
     row("throttled", EVER, SLOW_DOWN).timeout(2).fails("throttled|timed_out").at_least(4),
     row("429", ONCE, Fault::Page(429, "")).made(2),
     row("429", EVER, Fault::Page(429, ""))
-        .tries("2")
+        .limit("2")
         .timeout(2)
         .fails("throttled|timed_out")
         .at_least(4),
     row("500", ONCE, INTERNAL).made(2),
-    row("500", EVER, INTERNAL).tries("2").fails("service_error").made(2),
+    row("500", EVER, INTERNAL).limit("2").fails("service_error").made(2),
     row("500 with XML that is broken", EVER, Fault::Page(500, "<Error><Code>"))
-        .tries("2")
+        .limit("2")
         .fails("service_error")
         .made(2),
     row("503 of a proxy", ONCE, Fault::Page(503, PAGE)).made(2),
@@ -54,7 +56,7 @@ pub(super) const ANY: &[Row] = &[
     .made(2),
     row("connection reset", ONCE, Fault::HangUp).made(2),
     row("connection reset", THRICE, Fault::HangUp).made(4),
-    row("connection reset", EVER, Fault::HangUp).tries("2").fails("unreachable").at_least(2),
+    row("connection reset", EVER, Fault::HangUp).limit("2").fails("unreachable").at_least(2),
     row("silence", EVER, Fault::Silence).timeout(2).fails("timed_out"),
     row("not allowed", EVER, DENIED).fails("access_denied").made(1),
     row("403 of a proxy", EVER, Fault::Page(403, PAGE)).fails("service_error").made(1),
@@ -237,22 +239,22 @@ const PUT: &[Row] = &[
 
 /// The list is a hint: without it the image is signed all the same, and once.
 const LIST: &[Row] = &[
-    row("throttled", EVER, SLOW_DOWN).tries("2"),
-    row("500", EVER, INTERNAL).tries("2"),
-    row("connection reset", EVER, Fault::HangUp).tries("2"),
+    row("throttled", EVER, SLOW_DOWN).limit("2"),
+    row("500", EVER, INTERNAL).limit("2"),
+    row("connection reset", EVER, Fault::HangUp).limit("2"),
     row("silence", EVER, Fault::Silence).made(1),
     row("not allowed", EVER, DENIED).made(1),
     row("not there", EVER, ABSENT).made(1),
-    row("half an answer", EVER, Fault::Half).tries("2"),
-    row("nothing", EVER, Fault::Page(200, "")).tries("2"),
-    row("a page of a proxy", EVER, Fault::Page(200, PAGE)).tries("2"),
+    row("half an answer", EVER, Fault::Half).limit("2"),
+    row("nothing", EVER, Fault::Page(200, "")).limit("2"),
+    row("a page of a proxy", EVER, Fault::Page(200, PAGE)).limit("2"),
     row(
         "XML that breaks off",
         EVER,
         Fault::Page(200, "<ListBucketResult><Contents><Key>"),
     )
-    .tries("2"),
-    row("a gigabyte", EVER, Fault::Flood).tries("2"),
+    .limit("2"),
+    row("a gigabyte", EVER, Fault::Flood).limit("2"),
     row(
         "a list that leaves the record out",
         EVER,

@@ -7,7 +7,8 @@ use super::faults::{
     with_one_bit_flipped,
 };
 use super::of_kms::ANY;
-use super::{Call, Command, EVER, ONCE, Row, hold, row};
+use super::{Call, Command, Row};
+use crate::support::faults::{EVER, ONCE, hold, row};
 
 /// Nothing but the right signature is stored.
 const SIGNATURE: &[Row] = &[

@@ -1,8 +1,10 @@
 //! What S3 can answer while an image is verified by a key in KMS. GetPublicKey is beside the signer's.
 
-use super::faults::{Fault, MOVED};
+use super::faults::Fault;
 use super::of_s3::{ABSENT, ANY, BODY, DENIED, EMPTY_LIST, PAGE};
-use super::{Call, Command, EVER, ONCE, Row, hold, row};
+use super::{Call, Command, Row};
+use crate::support::faults::records::MOVED;
+use crate::support::faults::{EVER, ONCE, hold, row};
 
 const MANIFEST: &[Row] = &[
     row("not there", EVER, ABSENT)
@@ -63,33 +65,33 @@ const REFUSED_RECORD: &[Row] = &[
         .fails("access_denied")
         .made(2),
     row("500", EVER, Fault::Page(500, ""))
-        .tries("2")
+        .limit("2")
         .fails("access_denied")
         .made(2),
     row("connection reset", EVER, Fault::HangUp)
-        .tries("2")
+        .limit("2")
         .fails("access_denied"),
     row("silence", EVER, Fault::Silence)
         .timeout(2)
         .fails("timed_out"),
     row("half an answer", EVER, Fault::Half)
-        .tries("2")
+        .limit("2")
         .fails("access_denied"),
     row("nothing", EVER, Fault::Page(200, ""))
-        .tries("2")
+        .limit("2")
         .fails("access_denied"),
     row("a page of a proxy", EVER, Fault::Page(200, PAGE))
-        .tries("2")
+        .limit("2")
         .fails("access_denied"),
     row(
         "XML that breaks off",
         EVER,
         Fault::Page(200, "<ListBucketResult><Contents><Key>"),
     )
-    .tries("2")
+    .limit("2")
     .fails("access_denied"),
     row("a gigabyte", EVER, Fault::Flood)
-        .tries("2")
+        .limit("2")
         .fails("access_denied"),
 ];
 

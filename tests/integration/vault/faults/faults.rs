@@ -6,18 +6,17 @@ use aws_lc_rs::digest::{Digest, SHA256};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
-use s3lo_core::payload::{Schema, payload};
-use s3lo_core::record::{Record, Timestamp};
-use s3lo_core::verdict::{Found, read_manifest};
 use serde_json::Value;
 
-use super::workbench::{Workbench, private_key, record_path, reference};
-use crate::support::{MANIFEST, plain_key};
+use super::workbench::{Workbench, record_path, reference};
+use crate::support::faults::records::{MOVED, another_record, private_key};
+use crate::support::plain_key;
 use s3lo_test_servers::aws::Key;
 use s3lo_test_servers::http::Reply;
 use s3lo_test_servers::vault::{Call, VaultServer, json_answer, vault_errors};
 
 /// What strikes a call.
+#[derive(Clone, Copy)]
 pub(super) enum Fault {
     /// A refusal of Vault: a status, and its errors.
     Errors(u16, &'static [&'static str]),
@@ -146,17 +145,17 @@ impl Scene {
 
     pub(super) fn move_the_tag(&self) {
         let manifest = self.folder.join("store/manifests/myapp/v1.0/manifest.json");
-        std::fs::write(manifest, MANIFEST.replace("[]", "[ ]")).unwrap();
+        std::fs::write(manifest, MOVED).unwrap();
     }
 
     /// Another signer of the same key was here.
     pub(super) fn store_another_record(&self) {
-        self.store(&another_record());
+        self.store(&another_record(&reference()));
     }
 
     /// Somebody stores what no signature is.
     pub(super) fn store_a_torn_record(&self) {
-        self.store(&another_record()[..100]);
+        self.store(&another_record(&reference())[..100]);
     }
 
     fn store(&self, record: &[u8]) {
@@ -164,24 +163,6 @@ impl Scene {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, record).unwrap();
     }
-}
-
-fn another_record() -> Vec<u8> {
-    let manifest = read_manifest(Found::Bytes(MANIFEST.as_bytes())).unwrap();
-    let (key, payload) = (
-        private_key(),
-        payload(Schema::V1, &reference(), manifest.digest()),
-    );
-    let public = key.public();
-    Record::new(
-        Schema::V1,
-        manifest.digest(),
-        &payload,
-        &key.sign(&payload).unwrap(),
-        ("another.key", public.id(), public.key_type().algorithm()),
-        Timestamp::from_unix_seconds(1_700_000_000).unwrap(),
-    )
-    .to_bytes()
 }
 
 /// A public key, as Vault shows it.

@@ -1,7 +1,9 @@
 //! What can be answered to any call, and what to those for which a token is shown.
 
 use super::faults::Fault;
-use super::{Command, EVER, Kind, ONCE, Row, THRICE, TOKEN, hold, nonsense, refused, row};
+use super::{Command, Row};
+use crate::support::faults::{EVER, ONCE, THRICE, hold, nonsense, refused, row};
+use s3lo_test_servers::vault::{Kind, TOKEN};
 
 /// A page of a proxy, which Vault never writes.
 const PAGE: &str = "<html><head><title>Bad Gateway</title></head><body>nginx</body></html>";
@@ -22,10 +24,10 @@ const FAR_TOO_MANY_ARRAYS: Fault = Fault::Text(|_| "[".repeat(100_000));
 pub(super) const ANY: &[Row] = &[
     row("throttled", ONCE, TOO_MANY).made(2),
     row("throttled beyond the tries", THRICE, TOO_MANY)
-        .retries("1")
+        .limit("1")
         .made(4),
     row("throttled, and no other try", THRICE, TOO_MANY)
-        .retries("0")
+        .limit("0")
         .made(4),
     row("throttled until the time is up", EVER, TOO_MANY)
         .timeout(3)
@@ -55,50 +57,50 @@ pub(super) const ANY: &[Row] = &[
     .fails("throttled|timed_out"),
     row("behind", ONCE, BEHIND).made(2),
     row("behind", EVER, BEHIND)
-        .retries("1")
+        .limit("1")
         .fails("service_error")
         .made(2),
     row("408", ONCE, Fault::Page(408, "")).made(2),
     row("500", ONCE, INTERNAL).made(2),
     row("500", EVER, INTERNAL).fails("service_error").made(6),
     row("500, and no other try", EVER, INTERNAL)
-        .retries("0")
+        .limit("0")
         .fails("service_error")
         .made(1),
     row("500, and two more tries", EVER, INTERNAL)
-        .retries("2")
+        .limit("2")
         .fails("service_error")
         .made(3),
     row("500 without a word", EVER, Fault::Page(500, ""))
-        .retries("1")
+        .limit("1")
         .fails("service_error")
         .made(2),
     row("502 of a proxy", ONCE, Fault::Page(502, PAGE)).made(2),
     row("502 of a proxy", EVER, Fault::Page(502, PAGE))
-        .retries("1")
+        .limit("1")
         .fails("service_error")
         .made(2),
     row("504 of a proxy", ONCE, Fault::Page(504, PAGE)).made(2),
     row("sealed, and opened", ONCE, SEALED).made(2),
     row("sealed", EVER, SEALED)
-        .retries("1")
+        .limit("1")
         .fails("vault_sealed")
         .made(2),
     row("503", ONCE, Fault::Page(503, "")).made(2),
     row("503", EVER, Fault::Page(503, ""))
-        .retries("1")
+        .limit("1")
         .fails("service_error")
         .made(2),
     row("a standby for disasters", EVER, Fault::Page(472, ""))
-        .retries("1")
+        .limit("1")
         .fails("service_error"),
     row("a standby for speed", EVER, Fault::Page(473, ""))
-        .retries("1")
+        .limit("1")
         .fails("service_error"),
     row("connection reset", ONCE, Fault::HangUp).made(2),
     row("connection reset", THRICE, Fault::HangUp).made(4),
     row("connection reset", EVER, Fault::HangUp)
-        .retries("1")
+        .limit("1")
         .fails("unreachable")
         .at_least(2),
     row("silence", EVER, Fault::Silence)
@@ -106,7 +108,7 @@ pub(super) const ANY: &[Row] = &[
         .fails("timed_out"),
     row("half an answer", ONCE, Fault::Half).made(2),
     row("half an answer", EVER, Fault::Half)
-        .retries("1")
+        .limit("1")
         .fails("unreachable")
         .made(2),
     row("chunks", EVER, Fault::Chunks { left_out: 0 }).made(1),
@@ -117,7 +119,7 @@ pub(super) const ANY: &[Row] = &[
     )
     .made(2),
     row("half of the chunks", EVER, Fault::Chunks { left_out: 2 })
-        .retries("1")
+        .limit("1")
         .fails("unreachable")
         .made(2),
     row("as long as the connection", EVER, Fault::Unframed).made(1),

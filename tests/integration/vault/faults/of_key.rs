@@ -4,7 +4,10 @@ use serde_json::{Value, json};
 
 use super::faults::{Fault, public_half};
 use super::of_any::{ANY, WITH_A_TOKEN};
-use super::{Command, EVER, Kind, ONCE, Row, hold, nonsense, plain_key, refused, row};
+use super::{Command, Row};
+use crate::support::faults::{EVER, ONCE, hold, nonsense, refused, row};
+use crate::support::plain_key;
+use s3lo_test_servers::vault::Kind;
 
 /// The answer, with this in place of the public key of version 1.
 macro_rules! public_key {

@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use super::faults::Fault;
 use super::of_any::ANY;
 use super::workbench::JWT;
-use super::{Command, EVER, Kind, ONCE, Row, hold, nonsense, refused, row};
+use super::{Command, Row};
+use crate::support::faults::{EVER, ONCE, hold, nonsense, refused, row};
+use s3lo_test_servers::vault::Kind;
 
 /// The answer, with this field of the session.
 macro_rules! auth {
@@ -146,8 +148,8 @@ const LOGIN: &[Row] = &[
 const REVOKE: &[Row] = &[
     row("204", EVER, Fault::Meanwhile(|_| ())).made(1),
     row("500", ONCE, Fault::Page(500, "")),
-    row("500", EVER, Fault::Page(500, "")).retries("1"),
-    row("sealed", EVER, Fault::Errors(503, &["Vault is sealed"])).retries("1"),
+    row("500", EVER, Fault::Page(500, "")).limit("1"),
+    row("sealed", EVER, Fault::Errors(503, &["Vault is sealed"])).limit("1"),
     row(
         "not allowed",
         EVER,
@@ -162,8 +164,8 @@ const REVOKE: &[Row] = &[
     row("301", EVER, Fault::Elsewhere(301)).made(1),
     row("307", EVER, Fault::Elsewhere(307)).made(1),
     row("308", EVER, Fault::Elsewhere(308)).made(1),
-    row("connection reset", EVER, Fault::HangUp).retries("1"),
-    row("half an answer", EVER, Fault::Half).retries("1"),
+    row("connection reset", EVER, Fault::HangUp).limit("1"),
+    row("half an answer", EVER, Fault::Half).limit("1"),
     row("without an end", EVER, Fault::Endless),
     row("silence", EVER, Fault::Silence).timeout(2),
     row("throttled", EVER, Fault::Page(429, "")).timeout(2),

@@ -4,7 +4,9 @@ use super::faults::{
     Fault, as_jws_has_it, by_another_key, bytes_of, of_another_message, of_version_1, url_safe,
 };
 use super::of_any::{ANY, WITH_A_TOKEN};
-use super::{Command, EVER, Kind, ONCE, Row, hold, nonsense, refused, row};
+use super::{Command, Row};
+use crate::support::faults::{EVER, ONCE, hold, nonsense, refused, row};
+use s3lo_test_servers::vault::Kind;
 
 /// The right signature behind another prefix.
 macro_rules! prefix {

@@ -1,7 +1,7 @@
 //! No secret comes out: whatever Vault says, and whatever goes wrong with what is secret itself.
 
 use super::workbench::{JWT, LOGIN, Workbench};
-use crate::aws::faults::outcome::Broken;
+use crate::support::faults::outcome::Broken;
 use crate::support::program::Run;
 use s3lo_test_servers::vault::{Kind, ROLE_ID, SECRET_ID, TOKEN, vault_errors};
 

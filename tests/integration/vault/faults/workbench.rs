@@ -5,11 +5,9 @@ use std::net::TcpListener;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use s3lo_core::crypto::private::PrivateKey;
 use s3lo_core::reference::Reference;
-use s3lo_core::verdict;
 
-use crate::aws::faults::outcome::{Broken, End};
+use crate::support::faults::records::record_name;
 use crate::support::program::{Desk, Run};
 use crate::support::{files, plain_key};
 use s3lo_test_servers::aws::Key;
@@ -97,30 +95,15 @@ impl Workbench {
         };
         files(&folder).into_iter().map(read).collect()
     }
-
-    pub(super) fn unless_only_valid(&self, broken: &mut Broken, end: End) {
-        let signer = private_key();
-        let key = verdict::Key {
-            reference: "hashivault://ci-signer",
-            public: signer.public(),
-        };
-        let records: Vec<_> = self.records().into_iter().map(|(_, bytes)| bytes).collect();
-        broken.unless_only_valid(&records, end, &reference(), key);
-    }
 }
 
 pub(super) fn reference() -> Reference {
     IMAGE.parse().unwrap()
 }
 
-/// The first version of the key.
-pub(super) fn private_key() -> PrivateKey {
-    PrivateKey::from_pkcs8(pem::parse(plain_key()).unwrap().contents()).unwrap()
-}
-
 /// Where the first version's record of the image lies.
 pub(super) fn record_path() -> String {
-    format!("{RECORDS}{}.json", private_key().public().id())
+    format!("{RECORDS}{}", record_name())
 }
 
 pub(super) fn encoded(text: &str) -> String {

@@ -1,38 +1,11 @@
-//! What a run comes to, held against its row; and how the rows of a table are run.
-
-use std::sync::atomic::{AtomicUsize, Ordering};
+//! The outcome of a run, compared with its row.
 
 use s3lo_core::reference::Reference;
 use s3lo_core::verdict;
 use s3lo_core::verdict::{Found, Policy, Verdict, judge, read_manifest};
 
-use super::Call;
 use crate::support::MANIFEST;
 use crate::support::program::Run;
-use crate::support::workshop::Workshop;
-
-/// Checks every row, and tells of all that do not hold. The runs wait for most of their time, so that
-/// several at once are no slower than one.
-pub(crate) fn broken_of<T: Sync>(
-    rows: &[T],
-    check: impl Fn(&T) -> Result<(), String> + Sync,
-) -> String {
-    let next = AtomicUsize::new(0);
-    let workers = || {
-        let mut broken = String::new();
-        while let Some(row) = rows.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if let Err(why) = check(row) {
-                broken.push_str(&why);
-            }
-        }
-        broken
-    };
-    std::thread::scope(|scope| {
-        let running: Vec<_> = (0..6).map(|_| scope.spawn(workers)).collect();
-        let ended = running.into_iter().map(|worker| worker.join().unwrap());
-        ended.collect()
-    })
-}
 
 /// How often the call is made.
 #[derive(Clone, Copy)]
@@ -160,20 +133,5 @@ impl Broken {
                 format!("what is stored does not verify: {verdict:?}")
             });
         }
-    }
-
-    /// STS takes a token of GitHub once: a token that failed may be why it failed.
-    pub(super) fn unless_each_try_had_its_token(&mut self, shop: &Workshop) {
-        let calls = shop.aws.calls();
-        let assumed = calls.iter().filter(|call| Call::Assume.is_to_aws(call));
-        let mut tokens: Vec<_> = assumed
-            .map(|call| call.body["WebIdentityToken"].to_string())
-            .collect();
-        let tried = tokens.len();
-        tokens.sort_unstable();
-        tokens.dedup();
-        self.unless(tokens.len() == tried, || {
-            "a token was used twice".to_owned()
-        });
     }
 }
