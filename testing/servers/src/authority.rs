@@ -1,4 +1,4 @@
-//! An authority whose certificates nobody trusts who is not told to.
+//! A certificate authority that no client trusts by itself.
 
 use std::sync::Arc;
 

@@ -6,51 +6,51 @@ use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 
-use crate::support::workshop::{EVERYTHING, ROLE_ARN, SIGN, VERIFY, Workshop};
+use crate::support::aws_fixture::{AwsFixture, EVERYTHING, ROLE_ARN, SIGN, VERIFY};
 use s3lo_test_servers::aws::{AwsServer, Credentials, Key};
 use s3lo_test_servers::http::Reply;
 use s3lo_test_servers::s3::{S3Server, s3_error};
 
-/// A desk without credentials, before which there is a metadata service that does not know it.
-fn bare() -> (Workshop, S3Server) {
-    let mut shop = Workshop::without_credentials(AwsServer::start(), Key::of_vector("p256-pkcs8"));
+/// A sandbox without credentials, before which there is a metadata service that does not know it.
+fn bare() -> (AwsFixture, S3Server) {
+    let mut aws = AwsFixture::without_credentials(AwsServer::start(), Key::of_vector("p256-pkcs8"));
     let metadata = S3Server::start();
     let variable = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
-    shop.desk.set(variable, &metadata.endpoint);
-    (shop, metadata)
+    aws.sandbox.set(variable, &metadata.endpoint);
+    (aws, metadata)
 }
 
 /// The error of a run that found no credentials.
 #[track_caller]
-fn without_credentials(shop: &Workshop) {
-    let json = shop.s3lo(&format!("{SIGN} -o json")).ends_with(2).json();
+fn without_credentials(aws: &AwsFixture) {
+    let json = aws.s3lo(&format!("{SIGN} -o json")).ends_with(2).json();
     assert_eq!(json["error"]["code"], "no_credentials", "{json}");
-    assert!(shop.aws.calls().is_empty() && shop.s3.requests().is_empty());
+    assert!(aws.server.calls().is_empty() && aws.s3.requests().is_empty());
 }
 
 #[test]
-fn who_has_credentials_does_not_ask_the_instance() {
-    let (mut shop, metadata) = bare();
-    let user = shop.aws.user("dev", EVERYTHING);
-    shop.set(&user.environment());
-    shop.s3lo(SIGN).ends_with(0);
-    shop.s3lo(VERIFY).ends_with(0);
+fn with_credentials_the_instance_is_not_asked() {
+    let (mut aws, metadata) = bare();
+    let user = aws.server.user("dev", EVERYTHING);
+    aws.set(&user.environment());
+    aws.s3lo(SIGN).ends_with(0);
+    aws.s3lo(VERIFY).ends_with(0);
     // Nor for the region.
-    shop.desk = shop.desk.without("AWS_REGION");
-    let run = shop.s3lo(&format!("{SIGN} -o json")).ends_with(2);
+    aws.sandbox = aws.sandbox.without("AWS_REGION");
+    let run = aws.s3lo(&format!("{SIGN} -o json")).ends_with(2);
     assert_eq!(run.json()["error"]["code"], "no_region");
-    shop.s3lo("verify s3://my-bucket/myapp:v1.0 --key keys/cosign.pub")
+    aws.s3lo("verify s3://my-bucket/myapp:v1.0 --key keys/cosign.pub")
         .ends_with(1);
-    let mut shop = Workshop::in_github(EVERYTHING);
+    let mut aws = AwsFixture::in_github(EVERYTHING);
     let variable = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
-    shop.desk.set(variable, &metadata.endpoint);
-    shop.s3lo(&format!("{SIGN} --role-arn {ROLE_ARN}"))
+    aws.sandbox.set(variable, &metadata.endpoint);
+    aws.s3lo(&format!("{SIGN} --role-arn {ROLE_ARN}"))
         .ends_with(0);
     assert_eq!(metadata.requests(), Vec::<String>::new());
 }
 
 #[test]
-fn a_ci_job_without_credentials_is_told_so_at_once() {
+fn a_ci_job_without_credentials_fails_at_once() {
     for (variable, value) in [
         ("GITHUB_ACTIONS", "true"),
         ("GITLAB_CI", "true"),
@@ -58,14 +58,14 @@ fn a_ci_job_without_credentials_is_told_so_at_once() {
         ("CIRCLECI", "true"),
         ("BITBUCKET_BUILD_NUMBER", "7"),
     ] {
-        let (mut shop, metadata) = bare();
-        shop.desk.set(variable, value);
-        without_credentials(&shop);
+        let (mut aws, metadata) = bare();
+        aws.sandbox.set(variable, value);
+        without_credentials(&aws);
         assert_eq!(metadata.requests(), Vec::<String>::new(), "{variable}");
     }
-    let (mut shop, metadata) = bare();
-    shop.desk.set("AWS_EC2_METADATA_DISABLED", "true");
-    without_credentials(&shop);
+    let (mut aws, metadata) = bare();
+    aws.sandbox.set("AWS_EC2_METADATA_DISABLED", "true");
+    without_credentials(&aws);
     assert_eq!(metadata.requests(), Vec::<String>::new());
 }
 
@@ -84,10 +84,10 @@ fn elsewhere_the_instance_is_asked_once_and_not_waited_for() {
         ("it fails", || Some(s3_error(500, "x", "y"))),
     ];
     for (what, reply) in cases {
-        let (shop, metadata) = bare();
+        let (aws, metadata) = bare();
         metadata.fault(move |_| reply());
         let began = Instant::now();
-        let json = shop.s3lo(&format!("{line} -o json")).ends_with(2).json();
+        let json = aws.s3lo(&format!("{line} -o json")).ends_with(2).json();
         let took = began.elapsed();
         let error = &json["error"];
         assert_eq!(error["code"], "no_credentials", "{json}");
@@ -127,29 +127,29 @@ fn instance(metadata: &S3Server, credentials: &Credentials) {
 
 #[test]
 fn the_role_of_an_instance_signs() {
-    let (mut shop, metadata) = bare();
-    let credentials = shop.aws.session("instance", EVERYTHING);
+    let (mut aws, metadata) = bare();
+    let credentials = aws.server.session("instance", EVERYTHING);
     instance(&metadata, &credentials);
-    shop.s3lo(SIGN).ends_with(0);
+    aws.s3lo(SIGN).ends_with(0);
     let asked = metadata.requests().len();
     assert!(asked > 0);
     // In CI the instance is somebody else's, unless its owner says so.
-    shop.desk.set("GITLAB_CI", "true");
-    shop.s3lo(SIGN).ends_with(2);
+    aws.sandbox.set("GITLAB_CI", "true");
+    aws.s3lo(SIGN).ends_with(2);
     assert_eq!(metadata.requests().len(), asked);
-    shop.desk.set("AWS_EC2_METADATA_DISABLED", "false");
-    shop.s3lo(SIGN).ends_with(0);
+    aws.sandbox.set("AWS_EC2_METADATA_DISABLED", "false");
+    aws.s3lo(SIGN).ends_with(0);
     assert!(metadata.requests().len() > asked);
 }
 
-/// A desk with a home, and these profiles there.
-fn at_home(config: &str, credentials: &str) -> (Workshop, S3Server) {
-    let (mut shop, metadata) = bare();
-    let home = shop.desk.path().to_str().unwrap().to_owned();
-    shop.desk.set("HOME", &home);
-    shop.desk.write(".aws/config", config);
-    shop.desk.write(".aws/credentials", credentials);
-    (shop, metadata)
+/// A sandbox with a home, and these profiles there.
+fn at_home(config: &str, credentials: &str) -> (AwsFixture, S3Server) {
+    let (mut aws, metadata) = bare();
+    let home = aws.sandbox.path().to_str().unwrap().to_owned();
+    aws.sandbox.set("HOME", &home);
+    aws.sandbox.write(".aws/config", config);
+    aws.sandbox.write(".aws/credentials", credentials);
+    (aws, metadata)
 }
 
 fn keys_of(user: &Credentials) -> String {
@@ -161,29 +161,29 @@ fn keys_of(user: &Credentials) -> String {
 
 #[test]
 fn a_profile_gives_keys_and_region() {
-    let (mut shop, _) = at_home("", "");
-    let user = shop.aws.user("dev", EVERYTHING);
+    let (mut aws, _) = at_home("", "");
+    let user = aws.server.user("dev", EVERYTHING);
     let key = Key::of_vector("p384-pkcs8").in_region("eu-west-3");
-    let key = shop.aws.add(key);
-    shop.aws.alias("alias/release-signer", &key);
-    shop.desk = shop.desk.without("AWS_REGION");
-    shop.desk.set("AWS_PROFILE", "release");
+    let key = aws.server.add(key);
+    aws.server.alias("alias/release-signer", &key);
+    aws.sandbox = aws.sandbox.without("AWS_REGION");
+    aws.sandbox.set("AWS_PROFILE", "release");
     let nobody = "[default]\naws_access_key_id = AKIANOBODY\naws_secret_access_key = x\n";
     let credentials = format!("{nobody}[release]\n{}", keys_of(&user));
     let config = "[profile release]\nregion = eu-west-3\n[default]\nregion = us-west-1\n";
-    shop.desk.write(".aws/credentials", &credentials);
-    shop.desk.write(".aws/config", config);
-    shop.s3lo(SIGN).ends_with(0);
+    aws.sandbox.write(".aws/credentials", &credentials);
+    aws.sandbox.write(".aws/config", config);
+    aws.s3lo(SIGN).ends_with(0);
     // The same from files of any name, without a home.
-    shop.desk.write("any/credentials", &credentials);
-    shop.desk.write("any/config", config);
-    std::fs::remove_dir_all(shop.desk.file(".aws")).unwrap();
-    let path = |name: &str| shop.desk.file(name).to_str().unwrap().to_owned();
+    aws.sandbox.write("any/credentials", &credentials);
+    aws.sandbox.write("any/config", config);
+    std::fs::remove_dir_all(aws.sandbox.file(".aws")).unwrap();
+    let path = |name: &str| aws.sandbox.file(name).to_str().unwrap().to_owned();
     let (credentials, config) = (path("any/credentials"), path("any/config"));
-    shop.desk.set("AWS_SHARED_CREDENTIALS_FILE", &credentials);
-    shop.desk.set("AWS_CONFIG_FILE", &config);
-    shop.s3lo(SIGN).ends_with(0);
-    let calls = shop.calls();
+    aws.sandbox.set("AWS_SHARED_CREDENTIALS_FILE", &credentials);
+    aws.sandbox.set("AWS_CONFIG_FILE", &config);
+    aws.s3lo(SIGN).ends_with(0);
+    let calls = aws.calls();
     assert!(calls.len() >= 3);
     let abroad = |call: &s3lo_test_servers::aws::Call| call.region.as_deref() == Some("eu-west-3");
     assert!(calls.iter().all(abroad), "{calls:?}");
@@ -191,64 +191,64 @@ fn a_profile_gives_keys_and_region() {
 
 #[test]
 fn a_profile_may_run_a_program_for_its_keys() {
-    let (mut shop, metadata) = at_home("", "");
-    let user = shop.aws.user("dev", EVERYTHING);
+    let (mut aws, metadata) = at_home("", "");
+    let user = aws.server.user("dev", EVERYTHING);
     let json = serde_json::json!({
         "Version": 1,
         "AccessKeyId": user.access_key_id,
         "SecretAccessKey": user.secret_access_key,
     });
-    shop.desk
+    aws.sandbox
         .write("helper", format!("#!/bin/sh\necho '{json}'\n"));
-    let helper = shop.desk.file("helper");
+    let helper = aws.sandbox.file("helper");
     std::fs::set_permissions(&helper, std::fs::Permissions::from_mode(0o755)).unwrap();
     let config = format!("[profile dev]\ncredential_process = {}\n", helper.display());
-    shop.desk.write(".aws/config", config);
-    shop.desk.set("AWS_PROFILE", "dev");
-    shop.desk.set("PATH", "/usr/bin:/bin");
-    shop.s3lo(SIGN).ends_with(0);
+    aws.sandbox.write(".aws/config", config);
+    aws.sandbox.set("AWS_PROFILE", "dev");
+    aws.sandbox.set("PATH", "/usr/bin:/bin");
+    aws.s3lo(SIGN).ends_with(0);
     // One that fails is the end of it: no other credentials are what was meant.
-    shop.desk.write("helper", "#!/bin/sh\nexit 1\n");
-    let asked = shop.aws.calls().len();
-    let run = shop.s3lo(&format!("{SIGN} -o json")).ends_with(2);
+    aws.sandbox.write("helper", "#!/bin/sh\nexit 1\n");
+    let asked = aws.server.calls().len();
+    let run = aws.s3lo(&format!("{SIGN} -o json")).ends_with(2);
     assert_eq!(run.json()["error"]["code"], "no_credentials");
-    assert_eq!(shop.aws.calls().len(), asked);
+    assert_eq!(aws.server.calls().len(), asked);
     assert_eq!(metadata.requests(), Vec::<String>::new());
 }
 
 #[test]
 fn a_profile_that_is_not_there_is_named_and_nothing_else_is_tried() {
-    let (mut shop, metadata) = at_home("", "");
-    let user = shop.aws.user("dev", EVERYTHING);
-    instance(&metadata, &shop.aws.session("instance", EVERYTHING));
+    let (mut aws, metadata) = at_home("", "");
+    let user = aws.server.user("dev", EVERYTHING);
+    instance(&metadata, &aws.server.session("instance", EVERYTHING));
     let credentials = format!("[default]\n{}", keys_of(&user));
-    shop.desk.write(".aws/credentials", credentials);
-    shop.desk
+    aws.sandbox.write(".aws/credentials", credentials);
+    aws.sandbox
         .write(".aws/config", "[profile empty]\nregion = us-east-1\n");
     // The default ones would do.
-    shop.s3lo(SIGN).ends_with(0);
+    aws.s3lo(SIGN).ends_with(0);
     for profile in ["nowhere", "empty"] {
-        shop.desk.set("AWS_PROFILE", profile);
-        let asked = shop.aws.calls().len();
-        let json = shop.s3lo(&format!("{SIGN} -o json")).ends_with(2).json();
+        aws.sandbox.set("AWS_PROFILE", profile);
+        let asked = aws.server.calls().len();
+        let json = aws.s3lo(&format!("{SIGN} -o json")).ends_with(2).json();
         assert_eq!(json["error"]["code"], "no_credentials", "{json}");
         let message = json["error"]["message"].as_str().unwrap();
         assert!(message.contains(&format!("`{profile}`")), "{message}");
-        assert_eq!(shop.aws.calls().len(), asked);
+        assert_eq!(aws.server.calls().len(), asked);
     }
     assert_eq!(metadata.requests(), Vec::<String>::new());
 }
 
 /// A profile of a login at `corp`, whose token is valid until `expires`.
-fn logged_in(expires: &str) -> (Workshop, S3Server) {
-    let (mut shop, metadata) = at_home(
+fn logged_in(expires: &str) -> (AwsFixture, S3Server) {
+    let (mut aws, metadata) = at_home(
         "[profile dev]\nsso_session = corp\nsso_account_id = 111122223333\n\
          sso_role_name = Signer\n\
          [sso-session corp]\nsso_region = us-east-1\n\
          sso_start_url = https://corp.awsapps.com/start\n",
         "",
     );
-    shop.desk.set("AWS_PROFILE", "dev");
+    aws.sandbox.set("AWS_PROFILE", "dev");
     let name = digest(&SHA1_FOR_LEGACY_USE_ONLY, b"corp");
     let name: String = name
         .as_ref()
@@ -261,16 +261,16 @@ fn logged_in(expires: &str) -> (Workshop, S3Server) {
         "region": "us-east-1",
         "startUrl": "https://corp.awsapps.com/start",
     });
-    shop.desk
+    aws.sandbox
         .write(&format!(".aws/sso/cache/{name}.json"), token.to_string());
-    (shop, metadata)
+    (aws, metadata)
 }
 
 #[test]
 fn a_login_gives_credentials() {
-    let (mut shop, metadata) = logged_in("2999-01-01T00:00:00Z");
+    let (mut aws, metadata) = logged_in("2999-01-01T00:00:00Z");
     let portal = S3Server::start();
-    let role = shop.aws.session("Signer", EVERYTHING);
+    let role = aws.server.session("Signer", EVERYTHING);
     let json = serde_json::json!({"roleCredentials": {
         "accessKeyId": role.access_key_id,
         "secretAccessKey": role.secret_access_key,
@@ -282,8 +282,8 @@ fn a_login_gives_credentials() {
         let json = json.to_string().into_bytes();
         Some(Reply::Answer(200, Vec::new(), json))
     });
-    shop.desk.set("AWS_ENDPOINT_URL_SSO", &portal.endpoint);
-    shop.s3lo(SIGN).ends_with(0);
+    aws.sandbox.set("AWS_ENDPOINT_URL_SSO", &portal.endpoint);
+    aws.s3lo(SIGN).ends_with(0);
     assert!(
         portal
             .requests()
@@ -293,23 +293,23 @@ fn a_login_gives_credentials() {
 }
 
 #[test]
-fn a_login_that_has_ended_is_told_with_what_to_do() {
-    let (shop, metadata) = logged_in("2020-01-01T00:00:00Z");
-    let text = shop.s3lo(SIGN).ends_with(2).err;
+fn an_expired_login_is_reported_with_the_command_to_renew_it() {
+    let (aws, metadata) = logged_in("2020-01-01T00:00:00Z");
+    let text = aws.s3lo(SIGN).ends_with(2).err;
     assert!(text.contains("aws sso login"), "{text}");
-    insta::assert_snapshot!(text.replace(shop.desk.path().to_str().unwrap(), "HOME"));
-    std::fs::remove_dir_all(shop.desk.file(".aws/sso")).unwrap();
-    let text = shop.s3lo(SIGN).ends_with(2).err;
+    insta::assert_snapshot!(text.replace(aws.sandbox.path().to_str().unwrap(), "HOME"));
+    std::fs::remove_dir_all(aws.sandbox.file(".aws/sso")).unwrap();
+    let text = aws.s3lo(SIGN).ends_with(2).err;
     assert!(text.contains("aws sso login"), "{text}");
-    assert!(shop.aws.calls().is_empty());
+    assert!(aws.server.calls().is_empty());
     assert_eq!(metadata.requests(), Vec::<String>::new());
 }
 
 #[test]
-fn nobody_is_told_of_as_such() {
-    let (mut shop, _) = bare();
-    shop.desk.set("AWS_EC2_METADATA_DISABLED", "true");
-    insta::assert_snapshot!(shop.s3lo(SIGN).ends_with(2).err);
-    let json = shop.s3lo(&format!("{VERIFY} -o json")).ends_with(2).json();
+fn missing_credentials_are_reported() {
+    let (mut aws, _) = bare();
+    aws.sandbox.set("AWS_EC2_METADATA_DISABLED", "true");
+    insta::assert_snapshot!(aws.s3lo(SIGN).ends_with(2).err);
+    let json = aws.s3lo(&format!("{VERIFY} -o json")).ends_with(2).json();
     assert_eq!(json["error"]["code"], "no_credentials");
 }

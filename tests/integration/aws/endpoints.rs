@@ -3,89 +3,90 @@
 
 use std::collections::BTreeSet;
 
+use crate::support::aws_fixture::{AwsFixture, EVERYTHING, SIGN, VERIFY};
 use crate::support::plain_key;
-use crate::support::program::Desk;
-use crate::support::workshop::{EVERYTHING, SIGN, VERIFY, Workshop};
+use crate::support::program::Sandbox;
 use s3lo_test_servers::aws::{AwsServer, Key};
 use s3lo_test_servers::s3::{S3Server, s3_error};
 
 #[track_caller]
-fn code_of(desk: &Desk, line: &str) -> String {
-    let json = desk.s3lo(&format!("{line} -o json")).ends_with(2).json();
+fn code_of(sandbox: &Sandbox, line: &str) -> String {
+    let json = sandbox.s3lo(&format!("{line} -o json")).ends_with(2).json();
     json["error"]["code"].as_str().unwrap().to_owned()
 }
 
 #[test]
 fn an_endpoint_for_kms_is_for_kms_alone() {
-    let mut shop = Workshop::new();
-    shop.desk.set("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
-    shop.s3lo(SIGN).ends_with(0);
-    let s3 = shop.s3.endpoint.clone();
-    shop.desk.set("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1");
-    shop.s3lo(&format!("{SIGN} --endpoint {s3}")).ends_with(0);
+    let mut aws = AwsFixture::new();
+    aws.sandbox.set("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
+    aws.s3lo(SIGN).ends_with(0);
+    let s3 = aws.s3.endpoint.clone();
+    aws.sandbox.set("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1");
+    aws.s3lo(&format!("{SIGN} --endpoint {s3}")).ends_with(0);
     assert!(
-        shop.s3
+        aws.s3
             .headers()
             .iter()
             .all(|one| !one.contains_key("x-amz-target"))
     );
     // The general one serves KMS where there is no other.
-    shop.desk = shop.desk.without("AWS_ENDPOINT_URL_KMS");
-    shop.desk.set("AWS_ENDPOINT_URL", &shop.aws.endpoint);
-    shop.s3lo(&format!("{VERIFY} --endpoint {s3}")).ends_with(0);
+    aws.sandbox = aws.sandbox.without("AWS_ENDPOINT_URL_KMS");
+    aws.sandbox.set("AWS_ENDPOINT_URL", &aws.server.endpoint);
+    aws.s3lo(&format!("{VERIFY} --endpoint {s3}")).ends_with(0);
 }
 
-/// KMS behind TLS, at a desk that does not trust it yet.
-fn behind_tls() -> Workshop {
-    let mut shop =
-        Workshop::without_credentials(AwsServer::start_tls(), Key::of_vector("p256-pkcs8"));
-    let user = shop.aws.user("dev", EVERYTHING);
-    shop.set(&user.environment());
-    shop.desk.set("AWS_MAX_ATTEMPTS", "1");
-    shop.desk.write("ca.pem", shop.aws.ca_pem());
-    shop
+/// KMS behind TLS, at a sandbox that does not trust it yet.
+fn behind_tls() -> AwsFixture {
+    let mut aws =
+        AwsFixture::without_credentials(AwsServer::start_tls(), Key::of_vector("p256-pkcs8"));
+    let user = aws.server.user("dev", EVERYTHING);
+    aws.set(&user.environment());
+    aws.sandbox.set("AWS_MAX_ATTEMPTS", "1");
+    aws.sandbox.write("ca.pem", aws.server.ca_pem());
+    aws
 }
 
 #[test]
 fn a_kms_of_another_authority_is_trusted_by_its_bundle_alone() {
-    let mut shop = behind_tls();
-    assert_eq!(code_of(&shop.desk, SIGN), "unreachable");
-    assert!(shop.aws.calls().is_empty());
+    let mut aws = behind_tls();
+    assert_eq!(code_of(&aws.sandbox, SIGN), "unreachable");
+    assert!(aws.server.calls().is_empty());
     // Another authority's bundle is no help.
-    shop.desk
+    aws.sandbox
         .write("other.pem", AwsServer::start_tls().ca_pem());
-    shop.desk.set("AWS_CA_BUNDLE", "other.pem");
-    assert_eq!(code_of(&shop.desk, SIGN), "unreachable");
-    shop.desk.set("AWS_CA_BUNDLE", "ca.pem");
-    shop.s3lo(SIGN).ends_with(0);
+    aws.sandbox.set("AWS_CA_BUNDLE", "other.pem");
+    assert_eq!(code_of(&aws.sandbox, SIGN), "unreachable");
+    aws.sandbox.set("AWS_CA_BUNDLE", "ca.pem");
+    aws.s3lo(SIGN).ends_with(0);
     // The key's name may say where it is.
-    shop.desk.set("AWS_ENDPOINT_URL_KMS", "http://127.0.0.1:1");
-    let host = shop
-        .aws
+    aws.sandbox
+        .set("AWS_ENDPOINT_URL_KMS", "http://127.0.0.1:1");
+    let host = aws
+        .server
         .endpoint
         .strip_prefix("https://")
         .unwrap()
         .to_owned();
     let line = SIGN.replace("awskms:///", &format!("awskms://{host}/"));
-    shop.s3lo(&line).ends_with(0);
-    shop.s3lo(&line.replace("127.0.0.1", "localhost"))
+    aws.s3lo(&line).ends_with(0);
+    aws.s3lo(&line.replace("127.0.0.1", "localhost"))
         .ends_with(0);
-    assert_eq!(shop.count("GetPublicKey"), 3);
+    assert_eq!(aws.count("GetPublicKey"), 3);
     // Certificates in any number, with words between them.
     let bundle = format!(
         "# ours\n{}\n\nand theirs\n{}",
-        shop.aws.ca_pem(),
+        aws.server.ca_pem(),
         AwsServer::start_tls().ca_pem()
     );
-    shop.desk.write("both.pem", bundle.replace('\n', "\r\n"));
-    shop.desk.set("AWS_CA_BUNDLE", "both.pem");
-    shop.s3lo(&line).ends_with(0);
+    aws.sandbox.write("both.pem", bundle.replace('\n', "\r\n"));
+    aws.sandbox.set("AWS_CA_BUNDLE", "both.pem");
+    aws.s3lo(&line).ends_with(0);
 }
 
 #[test]
-fn a_bundle_that_is_none_is_named_before_anything_is_asked() {
-    let mut shop = behind_tls();
-    let ca = shop.aws.ca_pem().to_owned();
+fn an_invalid_bundle_is_named_before_any_request() {
+    let mut aws = behind_tls();
+    let ca = aws.server.ca_pem().to_owned();
     let garbage = pem::encode(&pem::Pem::new("CERTIFICATE", b"garbage".to_vec()));
     let cut = pem::parse(&ca).unwrap().contents()[..100].to_vec();
     let cut = pem::encode(&pem::Pem::new("CERTIFICATE", cut));
@@ -100,7 +101,7 @@ fn a_bundle_that_is_none_is_named_before_anything_is_asked() {
         ("with-key.pem", format!("{ca}{}", plain_key())),
         ("huge.pem", ca.repeat((2 << 20) / ca.len() + 1)),
     ] {
-        shop.desk.write(name, contents);
+        aws.sandbox.write(name, contents);
     }
     for name in [
         "nowhere.pem",
@@ -114,30 +115,30 @@ fn a_bundle_that_is_none_is_named_before_anything_is_asked() {
         "with-key.pem",
         "huge.pem",
     ] {
-        shop.desk.set("AWS_CA_BUNDLE", name);
-        assert_eq!(code_of(&shop.desk, SIGN), "configuration", "{name}");
-        let text = shop.s3lo(SIGN).ends_with(2).err;
+        aws.sandbox.set("AWS_CA_BUNDLE", name);
+        assert_eq!(code_of(&aws.sandbox, SIGN), "configuration", "{name}");
+        let text = aws.s3lo(SIGN).ends_with(2).err;
         assert!(!text.contains("panicked"), "{text}");
         texts.push(format!("# {name}\n{text}"));
     }
-    assert!(shop.aws.calls().is_empty() && shop.s3.requests().is_empty());
+    assert!(aws.server.calls().is_empty() && aws.s3.requests().is_empty());
     insta::assert_snapshot!(texts.join("\n"));
 }
 
-/// A desk on AWS itself, behind a proxy that notes where to it is asked, and goes nowhere.
-fn behind_a_proxy(settings: &[(&str, &str)]) -> (Desk, S3Server) {
+/// A sandbox on AWS itself, behind a proxy that notes where to it is asked, and goes nowhere.
+fn behind_a_proxy(settings: &[(&str, &str)]) -> (Sandbox, S3Server) {
     let proxy = S3Server::start();
     proxy.fault(|_| Some(s3_error(502, "BadGateway", "no way")));
-    let mut desk = Desk::new()
+    let mut sandbox = Sandbox::new()
         .with("HTTPS_PROXY", &proxy.endpoint)
         .with("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
         .with("AWS_SECRET_ACCESS_KEY", "secret")
         .with("AWS_REGION", "us-east-1")
         .with("AWS_MAX_ATTEMPTS", "1");
     for (name, value) in settings {
-        desk.set(name, value);
+        sandbox.set(name, value);
     }
-    (desk, proxy)
+    (sandbox, proxy)
 }
 
 /// The hosts that a proxy was asked for.
@@ -208,46 +209,46 @@ fn every_service_is_asked_at_the_endpoint_that_the_variables_choose() {
     ];
     for (setting, flags, [kms, s3, sts]) in cases {
         let setting = setting.split_once('=').unwrap();
-        let (desk, proxy) = behind_a_proxy(&[setting]);
+        let (sandbox, proxy) = behind_a_proxy(&[setting]);
         let line = "verify s3://my-bucket/myapp:v1.0 --key awskms:///alias/a";
-        desk.s3lo(&format!("{line} {flags}")).ends_with(2);
+        sandbox.s3lo(&format!("{line} {flags}")).ends_with(2);
         assert_eq!(hosts(&proxy), [kms, s3].map(str::to_owned).into());
         // The account that is behind the credentials is known to STS.
-        let (desk, proxy) = behind_a_proxy(&[setting]);
+        let (sandbox, proxy) = behind_a_proxy(&[setting]);
         let run = format!("{line} {flags} --allowed-account 111122223333");
-        assert_eq!(code_of(&desk, &run), "unreachable");
+        assert_eq!(code_of(&sandbox, &run), "unreachable");
         assert_eq!(hosts(&proxy), [sts.to_owned()].into());
     }
 }
 
 #[test]
-fn a_proxy_is_passed_by_where_no_proxy_says_so() {
+fn a_host_in_no_proxy_bypasses_the_proxy() {
     let proxy = S3Server::start();
     proxy.fault(|_| Some(s3_error(502, "BadGateway", "no way")));
     for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"] {
-        let mut shop = behind_tls();
-        shop.desk.set("AWS_CA_BUNDLE", "ca.pem");
-        shop.desk.set(name, &proxy.endpoint);
+        let mut aws = behind_tls();
+        aws.sandbox.set("AWS_CA_BUNDLE", "ca.pem");
+        aws.sandbox.set(name, &proxy.endpoint);
         let asked = proxy.requests().len();
         let line = "public-key --key awskms:///alias/release-signer";
-        assert_eq!(code_of(&shop.desk, line), "unreachable", "{name}");
-        let host = shop.aws.endpoint.strip_prefix("https://").unwrap();
+        assert_eq!(code_of(&aws.sandbox, line), "unreachable", "{name}");
+        let host = aws.server.endpoint.strip_prefix("https://").unwrap();
         assert_eq!(proxy.requests()[asked..], [format!("CONNECT {host}")]);
-        shop.desk.set("NO_PROXY", "localhost,127.0.0.1,.internal");
-        shop.s3lo(line).ends_with(0);
+        aws.sandbox.set("NO_PROXY", "localhost,127.0.0.1,.internal");
+        aws.s3lo(line).ends_with(0);
         assert_eq!(proxy.requests().len(), asked + 1, "{name}");
     }
 }
 
 /// It becomes part of the host that is asked, and with a `#` or a `/` in it all of it.
 #[test]
-fn a_region_that_is_none_leads_to_no_other_host() {
+fn an_invalid_region_leads_to_no_other_host() {
     for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
         for region in ["us-east-1.example/#", "eu central"] {
-            let (mut desk, proxy) = behind_a_proxy(&[]);
-            desk = desk.without("AWS_REGION");
-            desk.set(name, region);
-            let code = code_of(&desk, "public-key --key awskms:///alias/a");
+            let (mut sandbox, proxy) = behind_a_proxy(&[]);
+            sandbox = sandbox.without("AWS_REGION");
+            sandbox.set(name, region);
+            let code = code_of(&sandbox, "public-key --key awskms:///alias/a");
             assert_eq!(hosts(&proxy), BTreeSet::new(), "{region}");
             assert_eq!(code, "configuration", "{region}");
         }

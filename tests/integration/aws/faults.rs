@@ -14,11 +14,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use self::faults::{Fault, Scene};
+use crate::support::aws_fixture::{AwsFixture, EVERYTHING, MANIFEST_PATH, RECORDS_PATH, ROLE_ARN};
 use crate::support::faults::outcome::Broken;
 use crate::support::faults::records::private_key;
 use crate::support::faults::{self as tables, Services};
-use crate::support::program::{Desk, Run};
-use crate::support::workshop::{EVERYTHING, MANIFEST_PATH, RECORDS_PATH, ROLE_ARN, Workshop};
+use crate::support::program::{Run, Sandbox};
 use s3lo_test_servers::aws::{self, Key};
 use s3lo_test_servers::http::Request;
 
@@ -121,7 +121,7 @@ type Row = tables::Row<Aws>;
 
 /// An image in S3 and a key in KMS, one of whose calls a fault strikes.
 struct Aws {
-    workshop: Workshop,
+    fixture: AwsFixture,
     made: Arc<AtomicUsize>,
 }
 
@@ -141,32 +141,32 @@ impl Services for Aws {
     }
 
     fn start(command: Command) -> Self {
-        let workshop = match command {
-            Command::SignInGitHub => Workshop::in_github(EVERYTHING),
-            Command::Sign | Command::Verify | Command::VerifyRefused => Workshop::new(),
+        let aws = match command {
+            Command::SignInGitHub => AwsFixture::in_github(EVERYTHING),
+            Command::Sign | Command::Verify | Command::VerifyRefused => AwsFixture::new(),
         };
         Self {
-            workshop,
+            fixture: aws,
             made: Arc::default(),
         }
     }
 
-    fn sandbox(&mut self) -> &mut Desk {
-        &mut self.workshop.desk
+    fn sandbox(&mut self) -> &mut Sandbox {
+        &mut self.fixture.sandbox
     }
 
     fn store_another_record(&self) {
-        Scene::of(&self.workshop).store_another_record();
+        Scene::of(&self.fixture).store_another_record();
     }
 
     fn strike(&self, command: Command, call: Call, row: &'static Row) {
-        let shop = &self.workshop;
+        let aws = &self.fixture;
         let also = match command {
             Command::VerifyRefused => Some(&REFUSED),
             _ => row.and.as_ref(),
         };
         let struck = {
-            let (made, scene) = (Arc::clone(&self.made), Scene::of(shop));
+            let (made, scene) = (Arc::clone(&self.made), Scene::of(aws));
             move |is_it: &dyn Fn(Call) -> bool, request: Option<&Request>| {
                 if is_it(call) {
                     let number = made.fetch_add(1, Ordering::SeqCst);
@@ -180,16 +180,16 @@ impl Services for Aws {
         let at_s3 = |call: &Call| !call.is_of_aws();
         if at_s3(&call) || also.is_some_and(|(call, _)| at_s3(call)) {
             let struck = struck.clone();
-            shop.s3
+            aws.s3
                 .fault(move |asked| struck(&|call| call.is_to_s3(asked), Some(asked)));
         }
-        shop.aws
+        aws.server
             .fault(move |asked| struck(&|call| call.is_to_aws(asked), None));
     }
 
     fn flags(&self, command: Command, row: &Row) -> String {
         let key = if row.by_arn {
-            &self.workshop.key
+            &self.fixture.key
         } else {
             "alias/release-signer"
         };
@@ -205,19 +205,19 @@ impl Services for Aws {
     }
 
     fn records(&self) -> Vec<Vec<u8>> {
-        self.workshop.records()
+        self.fixture.records()
     }
 
     fn check(&self, broken: &mut Broken, (command, call): (Command, Call), _: &Row, _: &Run) {
-        let shop = &self.workshop;
+        let aws = &self.fixture;
         if Self::verifies(command) {
-            let requests = shop.s3.requests();
+            let requests = aws.s3.requests();
             let stored = requests.iter().any(|asked| asked.starts_with("PUT"));
             broken.unless(!stored, || "verify stored something".to_owned());
         }
         if call == Call::Assume {
             // STS takes a token of GitHub once: a token that failed may be why it failed.
-            let calls = shop.aws.calls();
+            let calls = aws.server.calls();
             let assumed = calls.iter().filter(|call| Call::Assume.is_to_aws(call));
             let mut tokens: Vec<_> = assumed
                 .map(|call| call.body["WebIdentityToken"].to_string())
@@ -232,9 +232,9 @@ impl Services for Aws {
     }
 }
 
-/// The tables count on it: the vector is the key of the workshop.
+/// The tables count on it: the vector is the key of the fixture.
 #[test]
-fn the_key_of_the_workshop_is_the_one_that_judges() {
+fn the_key_of_the_fixture_is_the_key_of_the_tables() {
     let vector = Key::of_vector("p256-pkcs8");
     assert_eq!(vector.spki(), private_key().public().spki());
 }

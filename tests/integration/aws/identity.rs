@@ -6,8 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 use crate::support::MANIFEST;
-use crate::support::program::Desk;
-use crate::support::workshop::{EVERYTHING, ROLE, ROLE_ARN, SIGN, VERIFY, Workshop, trust};
+use crate::support::aws_fixture::{AwsFixture, EVERYTHING, ROLE, ROLE_ARN, SIGN, VERIFY, trust};
+use crate::support::program::Sandbox;
 use s3lo_test_servers::aws::{
     AUDIENCE, AwsServer, Call, Issuer, Key, Subject, TokenAlgorithm, Trust, sts_error,
 };
@@ -23,11 +23,11 @@ fn signer(headers: &HashMap<String, String>) -> Option<&str> {
 
 #[test]
 fn a_github_job_signs_and_verifies_with_a_role() {
-    let shop = Workshop::in_github(EVERYTHING);
-    shop.s3lo(&format!("{SIGN} --role-arn {ROLE_ARN}"))
+    let aws = AwsFixture::in_github(EVERYTHING);
+    aws.s3lo(&format!("{SIGN} --role-arn {ROLE_ARN}"))
         .ends_with(0);
-    assert_eq!(shop.actions(), ["token", ASSUME, "GetPublicKey", "Sign"]);
-    let calls = shop.calls();
+    assert_eq!(aws.actions(), ["token", ASSUME, "GetPublicKey", "Sign"]);
+    let calls = aws.calls();
     let token = &calls[0];
     assert_eq!(token.body["audience"], AUDIENCE);
     // The URL that the runner gives has a query of its own.
@@ -40,10 +40,10 @@ fn a_github_job_signs_and_verifies_with_a_role() {
     assert_eq!(assumed.body["DurationSeconds"], "900");
     // The token is all that STS is shown.
     assert!(!assumed.headers.contains_key("authorization"));
-    assert_eq!(shop.records().len(), 1);
-    shop.s3lo(&format!("{VERIFY} --role-arn {ROLE_ARN}"))
+    assert_eq!(aws.records().len(), 1);
+    aws.s3lo(&format!("{VERIFY} --role-arn {ROLE_ARN}"))
         .ends_with(0);
-    shop.s3lo(&format!(
+    aws.s3lo(&format!(
         "public-key --key awskms:///alias/release-signer --role-arn {ROLE_ARN}"
     ))
     .ends_with(0);
@@ -51,22 +51,22 @@ fn a_github_job_signs_and_verifies_with_a_role() {
 
 #[test]
 fn one_token_and_one_session_serve_every_image_and_key_of_a_run() {
-    let shop = Workshop::in_github(EVERYTHING);
-    let other = shop.aws.add(Key::of_vector("p384-pkcs8"));
-    shop.aws.alias("alias/second", &other);
+    let aws = AwsFixture::in_github(EVERYTHING);
+    let other = aws.server.add(Key::of_vector("p384-pkcs8"));
+    aws.server.alias("alias/second", &other);
     let mut line = format!(
         "sign --role-arn {ROLE_ARN} --key awskms:///alias/release-signer --key awskms:///alias/second"
     );
     for number in 0..8 {
         let path = format!("/my-bucket/manifests/app{number}/v1/manifest.json");
-        shop.s3.put(&path, MANIFEST.as_bytes());
+        aws.s3.put(&path, MANIFEST.as_bytes());
         line.push_str(&format!(" s3://my-bucket/app{number}:v1"));
     }
-    shop.s3lo(&line).ends_with(0);
-    let counts = ["token", ASSUME, "GetPublicKey", "Sign"].map(|action| shop.count(action));
+    aws.s3lo(&line).ends_with(0);
+    let counts = ["token", ASSUME, "GetPublicKey", "Sign"].map(|action| aws.count(action));
     assert_eq!(counts, [1, 1, 2, 16]);
     // And all of it is signed by that session.
-    let (calls, of_s3) = (shop.calls(), shop.s3.headers());
+    let (calls, of_s3) = (aws.calls(), aws.s3.headers());
     let of_kms = calls.iter().filter(|call| call.service == "kms");
     let headers = of_kms.map(|call| &call.headers).chain(&of_s3);
     let mut signers: Vec<_> = headers.filter_map(signer).collect();
@@ -77,23 +77,23 @@ fn one_token_and_one_session_serve_every_image_and_key_of_a_run() {
 }
 
 #[test]
-fn the_audience_is_the_one_that_is_asked_for_whatever_its_characters() {
+fn the_requested_audience_is_encoded_and_sent_unchanged() {
     for audience in [
         "https://sts.example/?a=b&c=d#e",
         "two words + 100 %",
         "ünïcode",
     ] {
-        let shop = Workshop::in_github(EVERYTHING);
-        shop.aws.register_audience(audience);
+        let aws = AwsFixture::in_github(EVERYTHING);
+        aws.server.register_audience(audience);
         let trust = Trust {
             audience: audience.to_owned(),
             ..trust()
         };
-        shop.aws.role(ROLE, &trust, EVERYTHING);
+        aws.server.role(ROLE, &trust, EVERYTHING);
         let mut words: Vec<_> = SIGN.split(' ').collect();
         words.extend(["--role-arn", ROLE_ARN, "--audience", audience]);
-        shop.desk.run(&words).ends_with(0);
-        let asked = &shop.calls_of("token")[0];
+        aws.sandbox.run(&words).ends_with(0);
+        let asked = &aws.calls_of("token")[0];
         assert_eq!(asked.body["audience"], audience);
         assert_eq!(asked.body.as_object().unwrap().len(), 2, "{audience}");
     }
@@ -101,27 +101,28 @@ fn the_audience_is_the_one_that_is_asked_for_whatever_its_characters() {
 
 #[test]
 fn in_china_the_audience_is_that_of_china() {
-    let shop = Workshop::in_github(EVERYTHING);
-    shop.s3lo(&format!(
+    let aws = AwsFixture::in_github(EVERYTHING);
+    aws.s3lo(&format!(
         "{SIGN} --role-arn arn:aws-cn:iam::111122223333:role/signer"
     ))
     .ends_with(2);
-    let asked = &shop.calls_of("token")[0];
+    let asked = &aws.calls_of("token")[0];
     assert_eq!(asked.body["audience"], "sts.amazonaws.com.cn");
 }
 
 #[test]
 fn a_session_has_the_name_that_is_given_before_the_one_of_the_variable() {
-    let mut shop = Workshop::in_github(EVERYTHING);
+    let mut aws = AwsFixture::in_github(EVERYTHING);
     let line = format!("{SIGN} --role-arn {ROLE_ARN}");
-    shop.desk
+    aws.sandbox
         .set("GITHUB_REPOSITORY", &format!("acme/{}", "a".repeat(100)));
-    shop.s3lo(&line).ends_with(0);
-    shop.desk.set("AWS_ROLE_SESSION_NAME", "from-the-variable");
-    shop.s3lo(&line).ends_with(0);
-    shop.s3lo(&format!("{line} --role-session-name from=the,flag@x.y+z_"))
+    aws.s3lo(&line).ends_with(0);
+    aws.sandbox
+        .set("AWS_ROLE_SESSION_NAME", "from-the-variable");
+    aws.s3lo(&line).ends_with(0);
+    aws.s3lo(&format!("{line} --role-session-name from=the,flag@x.y+z_"))
         .ends_with(0);
-    let calls = shop.calls_of(ASSUME);
+    let calls = aws.calls_of(ASSUME);
     let names: Vec<_> = calls
         .iter()
         .map(|call| call.body["RoleSessionName"].as_str().unwrap())
@@ -133,18 +134,18 @@ fn a_session_has_the_name_that_is_given_before_the_one_of_the_variable() {
 
 #[test]
 fn a_session_name_of_the_greatest_length_is_taken() {
-    let shop = Workshop::in_github(EVERYTHING);
+    let aws = AwsFixture::in_github(EVERYTHING);
     let name = "build".repeat(12) + "1234";
-    shop.s3lo(&format!(
+    aws.s3lo(&format!(
         "{SIGN} --role-arn {ROLE_ARN} --role-session-name {name}"
     ))
     .ends_with(0);
-    assert_eq!(shop.calls_of(ASSUME)[0].body["RoleSessionName"], name);
+    assert_eq!(aws.calls_of(ASSUME)[0].body["RoleSessionName"], name);
 }
 
 #[test]
 fn a_session_lasts_as_long_as_the_run_may_take_or_as_is_asked() {
-    let shop = Workshop::in_github(EVERYTHING);
+    let aws = AwsFixture::in_github(EVERYTHING);
     for (flags, from, to) in [
         ("", 900, 900),
         ("--timeout 10s", 900, 900),
@@ -153,9 +154,9 @@ fn a_session_lasts_as_long_as_the_run_may_take_or_as_is_asked() {
         ("--role-duration 1h", 3600, 3600),
         ("--role-duration 15m --timeout 1h", 900, 900),
     ] {
-        shop.s3lo(&format!("{SIGN} --role-arn {ROLE_ARN} {flags}"))
+        aws.s3lo(&format!("{SIGN} --role-arn {ROLE_ARN} {flags}"))
             .ends_with(0);
-        let calls = shop.calls_of(ASSUME);
+        let calls = aws.calls_of(ASSUME);
         let seconds = calls.last().unwrap().body["DurationSeconds"].as_str();
         let seconds: u32 = seconds.unwrap().parse().unwrap();
         assert!((from..=to).contains(&seconds), "{flags}: {seconds}");
@@ -163,8 +164,8 @@ fn a_session_lasts_as_long_as_the_run_may_take_or_as_is_asked() {
 }
 
 #[test]
-fn what_cannot_be_is_refused_before_anything_is_asked() {
-    let shop = Workshop::in_github(EVERYTHING);
+fn impossible_options_are_refused_before_any_request() {
+    let aws = AwsFixture::in_github(EVERYTHING);
     let long = "x.".repeat(33);
     for flags in [
         vec!["--role-session-name", "x"],
@@ -193,7 +194,7 @@ fn what_cannot_be_is_refused_before_anything_is_asked() {
         let mut words: Vec<_> = SIGN.split(' ').collect();
         words.extend(["--role-arn", ROLE_ARN, "-o", "json"]);
         words.extend(&flags);
-        let json = shop.desk.run(&words).ends_with(2).json();
+        let json = aws.sandbox.run(&words).ends_with(2).json();
         assert_eq!(json["error"]["code"], "usage", "{flags:?}");
     }
     for role in [
@@ -205,33 +206,33 @@ fn what_cannot_be_is_refused_before_anything_is_asked() {
     ] {
         let mut words: Vec<_> = SIGN.split(' ').collect();
         words.extend(["-o", "json", "--role-arn", role]);
-        let json = shop.desk.run(&words).ends_with(2).json();
+        let json = aws.sandbox.run(&words).ends_with(2).json();
         assert_eq!(json["error"]["code"], "usage", "{role}");
     }
-    assert!(shop.aws.calls().is_empty() && shop.s3.requests().is_empty());
+    assert!(aws.server.calls().is_empty() && aws.s3.requests().is_empty());
 }
 
 /// An account whose role trusts `issuer`, and a token of it.
-fn trusting(issuer: &str, audience: &str, subject: &str) -> (Workshop, String) {
-    let shop = Workshop::without_credentials(AwsServer::start(), Key::of_vector("p256-pkcs8"));
+fn trusting(issuer: &str, audience: &str, subject: &str) -> (AwsFixture, String) {
+    let aws = AwsFixture::without_credentials(AwsServer::start(), Key::of_vector("p256-pkcs8"));
     let provider = Issuer::new(issuer, TokenAlgorithm::Es256);
-    shop.aws.trust_issuer(&provider, &[audience]);
+    aws.server.trust_issuer(&provider, &[audience]);
     let trust = Trust {
         issuer: issuer.to_owned(),
         audience: audience.to_owned(),
         subject: Subject::Equals(subject.to_owned()),
     };
-    shop.aws.role(ROLE, &trust, EVERYTHING);
+    aws.server.role(ROLE, &trust, EVERYTHING);
     let token = provider.identity_token(subject, audience, 300);
-    (shop, token)
+    (aws, token)
 }
 
 /// Signs, and gives back the form that STS was asked with.
 #[track_caller]
-fn assumed(shop: &Workshop, flags: &str) -> serde_json::Value {
-    shop.s3lo(&format!("{SIGN} {flags}")).ends_with(0);
-    assert_eq!(shop.actions(), [ASSUME, "GetPublicKey", "Sign"]);
-    shop.calls()[0].body.clone()
+fn assumed(aws: &AwsFixture, flags: &str) -> serde_json::Value {
+    aws.s3lo(&format!("{SIGN} {flags}")).ends_with(0);
+    assert_eq!(aws.actions(), [ASSUME, "GetPublicKey", "Sign"]);
+    aws.calls()[0].body.clone()
 }
 
 #[test]
@@ -268,25 +269,25 @@ fn every_ci_system_gives_its_jobs_a_role() {
             "s3lo-app-7",
         ),
     ] {
-        let (mut shop, token) = trusting(issuer, AUDIENCE, SUBJECT);
+        let (mut aws, token) = trusting(issuer, AUDIENCE, SUBJECT);
         for pair in variables.split_whitespace() {
             let (name, value) = pair.split_once('=').unwrap();
-            shop.desk.set(name, &value.replace('@', &token));
+            aws.sandbox.set(name, &value.replace('@', &token));
         }
-        let form = assumed(&shop, &format!("--role-arn {ROLE_ARN}"));
+        let form = assumed(&aws, &format!("--role-arn {ROLE_ARN}"));
         assert_eq!(form["WebIdentityToken"], token, "{variables}");
         assert_eq!(form["RoleSessionName"], name);
     }
 }
 
 /// Puts a `buildkite-agent` into PATH that notes how it was called before it does as `script` says.
-pub(crate) fn buildkite(desk: &mut Desk, script: &str) {
+pub(crate) fn buildkite(sandbox: &mut Sandbox, script: &str) {
     let script =
         format!("#!/bin/sh\necho \"$@\" >>agent.arguments\nenv >>agent.environment\n{script}\n");
-    desk.write("bin/buildkite-agent", script);
-    let path = desk.file("bin/buildkite-agent");
+    sandbox.write("bin/buildkite-agent", script);
+    let path = sandbox.file("bin/buildkite-agent");
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let path = format!("{}:/usr/bin:/bin", desk.file("bin").display());
+    let path = format!("{}:/usr/bin:/bin", sandbox.file("bin").display());
     for (name, value) in [
         ("PATH", path.as_str()),
         ("BUILDKITE", "true"),
@@ -294,18 +295,18 @@ pub(crate) fn buildkite(desk: &mut Desk, script: &str) {
         ("BUILDKITE_BUILD_NUMBER", "7"),
         ("BUILDKITE_AGENT_ACCESS_TOKEN", "of-the-agent"),
     ] {
-        desk.set(name, value);
+        sandbox.set(name, value);
     }
 }
 
 #[test]
 fn in_buildkite_the_agent_is_asked_for_the_token() {
-    let (mut shop, token) = trusting("https://agent.buildkite.com", "x=y", SUBJECT);
-    buildkite(&mut shop.desk, "cat token");
-    shop.desk.write("token", format!("{token}\n"));
-    let form = assumed(&shop, &format!("--role-arn {ROLE_ARN} --audience x=y"));
+    let (mut aws, token) = trusting("https://agent.buildkite.com", "x=y", SUBJECT);
+    buildkite(&mut aws.sandbox, "cat token");
+    aws.sandbox.write("token", format!("{token}\n"));
+    let form = assumed(&aws, &format!("--role-arn {ROLE_ARN} --audience x=y"));
     assert_eq!(form["WebIdentityToken"], token);
-    let noted = |name: &str| std::fs::read_to_string(shop.desk.file(name)).unwrap();
+    let noted = |name: &str| std::fs::read_to_string(aws.sandbox.file(name)).unwrap();
     assert_eq!(
         noted("agent.arguments"),
         "oidc request-token --audience x=y --lifetime 300\n"
@@ -316,69 +317,69 @@ fn in_buildkite_the_agent_is_asked_for_the_token() {
 
 #[test]
 fn an_agent_that_fails_once_is_asked_once_more() {
-    let (mut shop, token) = trusting("https://agent.buildkite.com", AUDIENCE, SUBJECT);
+    let (mut aws, token) = trusting("https://agent.buildkite.com", AUDIENCE, SUBJECT);
     buildkite(
-        &mut shop.desk,
+        &mut aws.sandbox,
         "test -e again || { touch again; echo 'fatal: 503' >&2; exit 1; }\ncat token",
     );
-    shop.desk.write("token", token);
-    assumed(&shop, &format!("--role-arn {ROLE_ARN}"));
+    aws.sandbox.write("token", token);
+    assumed(&aws, &format!("--role-arn {ROLE_ARN}"));
 }
 
 #[test]
 fn a_token_may_be_in_any_file_or_variable() {
-    let (mut shop, token) = trusting("https://ci.example", AUDIENCE, SUBJECT);
-    shop.desk.write("run/token", format!("{token}\n"));
-    shop.desk.set("MY_TOKEN", &token);
+    let (mut aws, token) = trusting("https://ci.example", AUDIENCE, SUBJECT);
+    aws.sandbox.write("run/token", format!("{token}\n"));
+    aws.sandbox.set("MY_TOKEN", &token);
     // What the CI system offers, or the SDK's variable, does not matter then.
     let agent = "http://127.0.0.1:1/token?api-version=2.0";
-    shop.desk.set("ACTIONS_ID_TOKEN_REQUEST_URL", agent);
-    shop.desk.set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "x");
-    shop.desk.set("AWS_WEB_IDENTITY_TOKEN_FILE", "nowhere");
+    aws.sandbox.set("ACTIONS_ID_TOKEN_REQUEST_URL", agent);
+    aws.sandbox.set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "x");
+    aws.sandbox.set("AWS_WEB_IDENTITY_TOKEN_FILE", "nowhere");
     for flags in [
         "--web-identity-token-file run/token",
         "--web-identity-token-env MY_TOKEN",
     ] {
         let line = format!("{SIGN} --role-arn {ROLE_ARN} {flags}");
-        shop.s3lo(&line).ends_with(0);
+        aws.s3lo(&line).ends_with(0);
     }
-    assert_eq!(shop.count(ASSUME), 2);
-    let form = &shop.calls_of(ASSUME)[0].body;
+    assert_eq!(aws.count(ASSUME), 2);
+    let form = &aws.calls_of(ASSUME)[0].body;
     assert_eq!(form["WebIdentityToken"], token);
     assert_eq!(form["RoleSessionName"], "s3lo");
     // The role may be in its variable just as well.
-    shop.desk.set("AWS_ROLE_ARN", ROLE_ARN);
-    shop.s3lo(&format!("{SIGN} --web-identity-token-env MY_TOKEN"))
+    aws.sandbox.set("AWS_ROLE_ARN", ROLE_ARN);
+    aws.s3lo(&format!("{SIGN} --web-identity-token-env MY_TOKEN"))
         .ends_with(0);
-    assert_eq!(shop.count(ASSUME), 3);
+    assert_eq!(aws.count(ASSUME), 3);
 }
 
 #[test]
 fn kubernetes_gives_a_role_by_two_variables() {
-    let (mut shop, token) = trusting("https://oidc.eks.example/id/1", AUDIENCE, SUBJECT);
-    shop.desk.write("token", &token);
-    let file = shop.desk.file("token");
+    let (mut aws, token) = trusting("https://oidc.eks.example/id/1", AUDIENCE, SUBJECT);
+    aws.sandbox.write("token", &token);
+    let file = aws.sandbox.file("token");
     let file = file.to_str().unwrap().to_owned();
-    shop.desk.set("AWS_ROLE_ARN", ROLE_ARN);
-    shop.desk.set("AWS_WEB_IDENTITY_TOKEN_FILE", &file);
-    assert_eq!(assumed(&shop, "")["WebIdentityToken"], token);
+    aws.sandbox.set("AWS_ROLE_ARN", ROLE_ARN);
+    aws.sandbox.set("AWS_WEB_IDENTITY_TOKEN_FILE", &file);
+    assert_eq!(assumed(&aws, "")["WebIdentityToken"], token);
     // Keys in the environment come first, as in every SDK.
-    let user = shop.aws.user("dev", EVERYTHING);
-    shop.set(&user.environment());
-    shop.s3lo(&format!("{SIGN} --if-signed replace"))
+    let user = aws.server.user("dev", EVERYTHING);
+    aws.set(&user.environment());
+    aws.s3lo(&format!("{SIGN} --if-signed replace"))
         .ends_with(0);
-    assert_eq!(shop.count(ASSUME), 1);
+    assert_eq!(aws.count(ASSUME), 1);
     // Unless the role is named on the command line.
-    shop.s3lo(&format!("{SIGN} --role-arn {ROLE_ARN}"))
+    aws.s3lo(&format!("{SIGN} --role-arn {ROLE_ARN}"))
         .ends_with(0);
-    assert_eq!(shop.count(ASSUME), 2);
+    assert_eq!(aws.count(ASSUME), 2);
 }
 
 #[test]
 fn a_retry_shows_a_new_token() {
-    let shop = Workshop::in_github(EVERYTHING);
+    let aws = AwsFixture::in_github(EVERYTHING);
     let mut failed = 0;
-    shop.aws.fault(move |call| {
+    aws.server.fault(move |call| {
         let fails = call.action == ASSUME && failed < 2;
         failed += usize::from(fails);
         // A token that STS has seen may be refused the second time.
@@ -387,11 +388,11 @@ fn a_retry_shows_a_new_token() {
             _ => sts_error(500, "InternalFailure", "An error occurred"),
         })
     });
-    shop.s3lo(&format!("{SIGN} --role-arn {ROLE_ARN}"))
+    aws.s3lo(&format!("{SIGN} --role-arn {ROLE_ARN}"))
         .ends_with(0);
-    let asked = ["token", ASSUME].map(|action| shop.count(action));
+    let asked = ["token", ASSUME].map(|action| aws.count(action));
     assert_eq!(asked, [3, 3]);
-    let calls = shop.calls_of(ASSUME);
+    let calls = aws.calls_of(ASSUME);
     let tokens: std::collections::BTreeSet<_> = calls
         .iter()
         .map(|call| call.body["WebIdentityToken"].to_string())
@@ -400,30 +401,30 @@ fn a_retry_shows_a_new_token() {
 }
 
 #[test]
-fn a_session_that_ends_in_the_middle_is_told_as_such() {
-    let shop = Workshop::in_github(EVERYTHING);
-    let ending = shop.aws.clone();
-    shop.aws.fault(move |call| {
+fn a_session_that_expires_mid_run_is_reported_as_expired() {
+    let aws = AwsFixture::in_github(EVERYTHING);
+    let ending = aws.server.clone();
+    aws.server.fault(move |call| {
         if call.action == "Sign" {
             ending.expire_sessions();
         }
         None
     });
     let line = format!("{SIGN} --role-arn {ROLE_ARN} -o json");
-    let json = shop.s3lo(&line).ends_with(2).json();
+    let json = aws.s3lo(&line).ends_with(2).json();
     assert_eq!(json["error"]["code"], "session_expired", "{json}");
-    assert!(shop.records().is_empty());
+    assert!(aws.records().is_empty());
 }
 
 #[test]
 fn a_role_opens_its_connections_while_the_token_is_exchanged() {
-    let shop = Workshop::in_github(EVERYTHING);
-    let (aws, s3) = (shop.aws.clone(), shop.s3.clone());
-    shop.aws.fault(move |call| {
+    let aws = AwsFixture::in_github(EVERYTHING);
+    let (server, s3) = (aws.server.clone(), aws.s3.clone());
+    aws.server.fault(move |call| {
         // STS waits until the others were knocked at: the run is not held up by it.
         let began = Instant::now();
         while call.action == ASSUME && began.elapsed() < Duration::from_secs(10) {
-            let calls = aws.calls();
+            let calls = server.calls();
             let opened = |to: &str| {
                 let mut warm = calls.iter().filter(|call| call.service == "warm");
                 warm.any(|call| call.action == to)
@@ -435,16 +436,16 @@ fn a_role_opens_its_connections_while_the_token_is_exchanged() {
         }
         None
     });
-    shop.s3lo(&format!("{SIGN} --role-arn {ROLE_ARN}"))
+    aws.s3lo(&format!("{SIGN} --role-arn {ROLE_ARN}"))
         .ends_with(0);
-    let calls = shop.aws.calls();
+    let calls = aws.server.calls();
     let place = |service: &str, action: &str| {
         let found = |call: &Call| call.service == service && call.action == action;
         calls.iter().position(found).unwrap()
     };
     assert!(place("warm", "kms") < place("kms", "GetPublicKey"));
     assert!(place("warm", "sts") < place("kms", "GetPublicKey"));
-    let requests = shop.s3.requests();
+    let requests = aws.s3.requests();
     assert_eq!(&requests[..2], ["OPTIONS /my-bucket/"; 2], "{requests:?}");
     assert_eq!(
         requests
@@ -455,7 +456,7 @@ fn a_role_opens_its_connections_while_the_token_is_exchanged() {
     );
     // They say nothing about anybody.
     let warm = calls.iter().filter(|call| call.service == "warm");
-    let (headers, requests) = (shop.s3.headers(), shop.s3.requests());
+    let (headers, requests) = (aws.s3.headers(), aws.s3.requests());
     let of_s3 = requests.iter().zip(&headers);
     let of_s3 = of_s3.filter(|(line, _)| line.starts_with("OPTIONS"));
     for headers in warm
@@ -472,17 +473,17 @@ fn a_role_opens_its_connections_while_the_token_is_exchanged() {
 
 #[test]
 fn without_a_role_nothing_is_asked_that_is_not_signed() {
-    let shop = Workshop::new();
-    shop.s3lo(SIGN).ends_with(0);
-    shop.s3lo(VERIFY).ends_with(0);
-    let calls = shop.aws.calls();
+    let aws = AwsFixture::new();
+    aws.s3lo(SIGN).ends_with(0);
+    aws.s3lo(VERIFY).ends_with(0);
+    let calls = aws.server.calls();
     assert!(calls.iter().all(|call| signer(&call.headers).is_some()));
     assert!(
-        shop.s3
+        aws.s3
             .headers()
             .iter()
             .all(|headers| signer(headers).is_some())
     );
-    let requests = shop.s3.requests();
+    let requests = aws.s3.requests();
     assert!(!requests.iter().any(|line| line.starts_with("OPTIONS")));
 }

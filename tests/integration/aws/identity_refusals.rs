@@ -1,12 +1,11 @@
-//! A job that is given no role is told what to change, complete enough to paste; the token itself is
-//! told to nobody.
+//! A job without a role gets the change to make, complete enough to paste; the token itself is never printed.
 
 use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::Value;
 
+use crate::support::aws_fixture::{AwsFixture, EVERYTHING, ROLE, ROLE_ARN, SIGN, trust};
 use crate::support::program::{Run, finish};
-use crate::support::workshop::{EVERYTHING, ROLE, ROLE_ARN, SIGN, Workshop, trust};
 use s3lo_test_servers::aws::{AUDIENCE, AwsServer, GITHUB, Key, Subject, Trust, sts_error};
 
 const ASSUME: &str = "AssumeRoleWithWebIdentity";
@@ -14,15 +13,15 @@ const ASSUME: &str = "AssumeRoleWithWebIdentity";
 /// Signs with the role. The text of the error for a snapshot, in which no token is: whatever is told
 /// with `--verbose` is searched as well.
 #[track_caller]
-fn refused(shop: &Workshop, flags: &str) -> String {
+fn refused(aws: &AwsFixture, flags: &str) -> String {
     let line = format!("{SIGN} --role-arn {ROLE_ARN} --verbose {flags}");
     let start = |format: &str| {
         let words = line.split_whitespace().chain(["-o", format]);
-        shop.desk.start(&words.collect::<Vec<_>>())
+        aws.sandbox.start(&words.collect::<Vec<_>>())
     };
     // At the same time: what is tried again takes its time.
     let runs = [start("text"), start("json")].map(|child| finish(child).ends_with(2));
-    let calls = shop.calls();
+    let calls = aws.calls();
     let shown = calls
         .iter()
         .filter_map(|call| call.body["WebIdentityToken"].as_str());
@@ -35,8 +34,8 @@ fn refused(shop: &Workshop, flags: &str) -> String {
             assert!(signature.len() < 20 || !all.contains(signature), "{all}");
         }
     }
-    assert!(shop.records().is_empty());
-    assert!(shop.count("Sign") == 0);
+    assert!(aws.records().is_empty());
+    assert!(aws.count("Sign") == 0);
     let [text, json] = runs;
     let at = text.err.find("error: ").unwrap();
     let code = error_code(json);
@@ -54,12 +53,12 @@ macro_rules! assert_told {
     };
 }
 
-fn bare() -> Workshop {
-    Workshop::without_credentials(AwsServer::start(), Key::of_vector("p256-pkcs8"))
+fn bare() -> AwsFixture {
+    AwsFixture::without_credentials(AwsServer::start(), Key::of_vector("p256-pkcs8"))
 }
 
 #[test]
-fn a_ci_system_that_gives_no_token_is_told_in_its_own_yaml() {
+fn a_missing_token_is_explained_in_the_yaml_of_the_ci_system() {
     let mut texts = Vec::new();
     for (variable, value) in [
         ("GITHUB_ACTIONS", "true"),
@@ -68,23 +67,23 @@ fn a_ci_system_that_gives_no_token_is_told_in_its_own_yaml() {
         ("BITBUCKET_BUILD_NUMBER", "7"),
         ("NOTHING", "special"),
     ] {
-        let mut shop = bare();
-        shop.desk.set(variable, value);
-        texts.push(format!("# {variable}={value}\n{}", refused(&shop, "")));
-        assert!(shop.aws.calls().is_empty() && shop.s3.requests().is_empty());
+        let mut aws = bare();
+        aws.sandbox.set(variable, value);
+        texts.push(format!("# {variable}={value}\n{}", refused(&aws, "")));
+        assert!(aws.server.calls().is_empty() && aws.s3.requests().is_empty());
     }
     assert_told!(texts.join("\n"));
 }
 
 #[test]
-fn a_place_that_holds_no_token_is_named() {
-    let mut shop = bare();
-    shop.desk.write("token", "not a token");
-    shop.desk.write("huge", "a.".repeat(100_000));
-    shop.desk.write("binary", [0xff, 0xfe, 0x00]);
-    shop.desk.set("GARBAGE", "garbage");
-    shop.desk.set("DOTS", "a.b.c");
-    shop.desk.set("EMPTY", "");
+fn a_file_or_variable_without_a_token_is_named() {
+    let mut aws = bare();
+    aws.sandbox.write("token", "not a token");
+    aws.sandbox.write("huge", "a.".repeat(100_000));
+    aws.sandbox.write("binary", [0xff, 0xfe, 0x00]);
+    aws.sandbox.set("GARBAGE", "garbage");
+    aws.sandbox.set("DOTS", "a.b.c");
+    aws.sandbox.set("EMPTY", "");
     let mut texts = Vec::new();
     for flags in [
         "--web-identity-token-file nowhere",
@@ -97,11 +96,11 @@ fn a_place_that_holds_no_token_is_named() {
         "--web-identity-token-env GARBAGE",
         "--web-identity-token-env DOTS",
     ] {
-        texts.push(format!("# {flags}\n{}", refused(&shop, flags)));
+        texts.push(format!("# {flags}\n{}", refused(&aws, flags)));
     }
     // Whatever it is, STS does not get it.
-    assert_eq!(shop.count(ASSUME), 0);
-    let no_role = shop.s3lo(&format!("{SIGN} --web-identity-token-env DOTS"));
+    assert_eq!(aws.count(ASSUME), 0);
+    let no_role = aws.s3lo(&format!("{SIGN} --web-identity-token-env DOTS"));
     texts.push(format!(
         "# a token, and no role\n{}",
         no_role.ends_with(2).err
@@ -111,52 +110,52 @@ fn a_place_that_holds_no_token_is_named() {
 
 #[test]
 fn a_variable_that_names_no_role_is_a_mistake_of_the_configuration() {
-    let mut shop = bare();
-    shop.desk.write("token", "a.b.c");
-    shop.desk.set("AWS_WEB_IDENTITY_TOKEN_FILE", "token");
+    let mut aws = bare();
+    aws.sandbox.write("token", "a.b.c");
+    aws.sandbox.set("AWS_WEB_IDENTITY_TOKEN_FILE", "token");
     for role in ["signer", "arn:aws:kms:us-east-1:111122223333:key/a"] {
-        shop.desk.set("AWS_ROLE_ARN", role);
-        let json = shop.s3lo(&format!("{SIGN} -o json")).ends_with(2).json();
+        aws.sandbox.set("AWS_ROLE_ARN", role);
+        let json = aws.s3lo(&format!("{SIGN} -o json")).ends_with(2).json();
         assert_eq!(json["error"]["code"], "configuration", "{role}: {json}");
     }
 }
 
 #[test]
 fn a_variable_that_names_no_session_is_a_mistake_of_the_configuration() {
-    let mut shop = Workshop::in_github(EVERYTHING);
+    let mut aws = AwsFixture::in_github(EVERYTHING);
     let long = "x".repeat(65);
     for name in ["two words", "x", &long] {
-        shop.desk.set("AWS_ROLE_SESSION_NAME", name);
+        aws.sandbox.set("AWS_ROLE_SESSION_NAME", name);
         let line = format!("{SIGN} --role-arn {ROLE_ARN} -o json");
-        let json = shop.s3lo(&line).ends_with(2).json();
+        let json = aws.s3lo(&line).ends_with(2).json();
         assert_eq!(json["error"]["code"], "configuration", "{name}: {json}");
     }
 }
 
 #[test]
-fn an_agent_that_gives_no_token_is_told_of() {
-    let mut shop = bare();
-    shop.desk.set("BUILDKITE", "true");
-    shop.desk.set("PATH", "/usr/bin:/bin");
-    let mut texts = vec![format!("# not in PATH\n{}", refused(&shop, ""))];
-    let path = format!("{}:/usr/bin:/bin", shop.desk.file("bin").display());
-    shop.desk.set("PATH", &path);
+fn an_agent_that_gives_no_token_is_reported() {
+    let mut aws = bare();
+    aws.sandbox.set("BUILDKITE", "true");
+    aws.sandbox.set("PATH", "/usr/bin:/bin");
+    let mut texts = vec![format!("# not in PATH\n{}", refused(&aws, ""))];
+    let path = format!("{}:/usr/bin:/bin", aws.sandbox.file("bin").display());
+    aws.sandbox.set("PATH", &path);
     for (what, script) in [
         ("it fails", "echo 'fatal: no access token' >&2; exit 3"),
         ("it answers nonsense", "echo hello"),
         ("it answers nothing", "true"),
     ] {
-        let agent = shop.desk.file("bin/buildkite-agent");
-        shop.desk
+        let agent = aws.sandbox.file("bin/buildkite-agent");
+        aws.sandbox
             .write("bin/buildkite-agent", format!("#!/bin/sh\n{script}\n"));
         std::fs::set_permissions(agent, std::fs::Permissions::from_mode(0o755)).unwrap();
-        texts.push(format!("# {what}\n{}", refused(&shop, "")));
+        texts.push(format!("# {what}\n{}", refused(&aws, "")));
     }
     assert_told!(texts.join("\n"));
 }
 
 #[test]
-fn github_that_gives_no_token_is_told_of() {
+fn a_github_job_without_a_token_is_reported() {
     let mut texts = Vec::new();
     for (what, status, body) in [
         ("it is not GitHub", 200, "<html>"),
@@ -164,13 +163,13 @@ fn github_that_gives_no_token_is_told_of() {
         ("GitHub is down", 503, "{}"),
         ("its token is none", 200, r#"{"value": "hello"}"#),
     ] {
-        let shop = Workshop::in_github(EVERYTHING);
-        shop.aws.fault(move |call| {
+        let aws = AwsFixture::in_github(EVERYTHING);
+        aws.server.fault(move |call| {
             let reply = || s3lo_test_servers::http::Reply::Answer(status, vec![], body.into());
             (call.service == "github").then(reply)
         });
-        texts.push(format!("# {what}\n{}", refused(&shop, "")));
-        assert_eq!(shop.count(ASSUME), 0, "{what}");
+        texts.push(format!("# {what}\n{}", refused(&aws, "")));
+        assert_eq!(aws.count(ASSUME), 0, "{what}");
     }
     assert_told!(texts.join("\n"));
 }
@@ -185,10 +184,10 @@ fn the_request_for_a_token_never_goes_elsewhere_in_the_clear() {
         "ftp://127.0.0.1/token",
         "/token",
     ] {
-        let mut shop = Workshop::in_github(EVERYTHING);
-        shop.desk.set("ACTIONS_ID_TOKEN_REQUEST_URL", url);
-        texts.push(format!("# {url}\n{}", refused(&shop, "")));
-        assert!(shop.aws.calls().is_empty());
+        let mut aws = AwsFixture::in_github(EVERYTHING);
+        aws.sandbox.set("ACTIONS_ID_TOKEN_REQUEST_URL", url);
+        texts.push(format!("# {url}\n{}", refused(&aws, "")));
+        assert!(aws.server.calls().is_empty());
     }
     assert_told!(texts.join("\n"));
 }
@@ -228,17 +227,17 @@ fn granted(statement: &Value) -> Trust {
 
 #[test]
 fn a_role_that_trusts_others_comes_with_the_statement_that_it_lacks() {
-    let shop = Workshop::in_github(EVERYTHING);
+    let aws = AwsFixture::in_github(EVERYTHING);
     let subject = "repo:acme/app:environment:release";
-    shop.aws.set_subject(subject);
-    let text = refused(&shop, "");
+    aws.server.set_subject(subject);
+    let text = refused(&aws, "");
     let granted = granted(&statement(&text));
     assert_eq!(granted.issuer, GITHUB);
     assert_eq!(granted.audience, AUDIENCE);
     assert!(matches!(&granted.subject, Subject::Equals(said) if said == subject));
     // And with that it works.
-    shop.aws.role(ROLE, &granted, EVERYTHING);
-    shop.s3lo(&format!("{SIGN} --role-arn {ROLE_ARN}"))
+    aws.server.role(ROLE, &granted, EVERYTHING);
+    aws.s3lo(&format!("{SIGN} --role-arn {ROLE_ARN}"))
         .ends_with(0);
     assert_told!(text);
 }
@@ -246,9 +245,9 @@ fn a_role_that_trusts_others_comes_with_the_statement_that_it_lacks() {
 /// What anybody may have written must not be given the role by a tired person.
 #[test]
 fn a_pull_request_is_given_no_statement() {
-    let shop = Workshop::in_github(EVERYTHING);
-    shop.aws.set_subject("repo:acme/app:pull_request");
-    let text = refused(&shop, "");
+    let aws = AwsFixture::in_github(EVERYTHING);
+    aws.server.set_subject("repo:acme/app:pull_request");
+    let text = refused(&aws, "");
     assert!(
         !text.contains("Effect") && text.contains("pull request"),
         "{text}"
@@ -259,11 +258,11 @@ fn a_pull_request_is_given_no_statement() {
 #[track_caller]
 fn trusted_as_printed(branch: &str) {
     let subject = format!("repo:acme/app:ref:refs/heads/{branch}");
-    let shop = Workshop::in_github(EVERYTHING);
-    shop.aws.set_subject(&subject);
-    let granted = granted(&statement(&refused(&shop, "")));
-    shop.aws.role(ROLE, &granted, EVERYTHING);
-    shop.s3lo(&format!("{SIGN} --role-arn {ROLE_ARN}"))
+    let aws = AwsFixture::in_github(EVERYTHING);
+    aws.server.set_subject(&subject);
+    let granted = granted(&statement(&refused(&aws, "")));
+    aws.server.role(ROLE, &granted, EVERYTHING);
+    aws.s3lo(&format!("{SIGN} --role-arn {ROLE_ARN}"))
         .ends_with(0);
 }
 
@@ -282,55 +281,56 @@ fn the_statement_works_for_a_branch_with_quotes_in_its_name() {
 
 #[test]
 fn the_command_that_raises_a_limit_raises_it_for_that_role_and_enough() {
-    let shop = Workshop::in_github(EVERYTHING);
-    let text = refused(&shop, "--role-duration 2h");
+    let aws = AwsFixture::in_github(EVERYTHING);
+    let text = refused(&aws, "--role-duration 2h");
     let command = "`aws iam update-role --role-name signer --max-session-duration 7200`";
     assert!(text.contains(command), "{text}");
 }
 
 #[test]
 fn a_failure_of_sts_is_no_refusal() {
-    let shop = Workshop::in_github(EVERYTHING);
-    shop.aws.fault(|call| {
+    let aws = AwsFixture::in_github(EVERYTHING);
+    aws.server.fault(|call| {
         (call.action == ASSUME).then(|| sts_error(503, "ServiceUnavailable", "try later"))
     });
-    let text = refused(&shop, "");
+    let text = refused(&aws, "");
     assert!(text.starts_with("service_error, "), "{text}");
 }
 
 #[test]
-fn what_sts_says_of_a_token_is_told_with_what_to_do() {
+fn a_refusal_of_sts_comes_with_its_remedy() {
     let mut texts = Vec::new();
-    let shop = Workshop::in_github(EVERYTHING);
+    let aws = AwsFixture::in_github(EVERYTHING);
     texts.push((
         "an audience that is not registered",
-        refused(&shop, "--audience other"),
+        refused(&aws, "--audience other"),
     ));
     texts.push((
         "a session that is too long",
-        refused(&shop, "--role-duration 2h"),
+        refused(&aws, "--role-duration 2h"),
     ));
-    let expired = shop.aws.identity_token("repo:acme/app:x", AUDIENCE, -60);
-    let mut shop = Workshop::in_github(EVERYTHING);
-    shop.desk.set("TOKEN", &expired);
+    let expired = aws.server.identity_token("repo:acme/app:x", AUDIENCE, -60);
+    let mut aws = AwsFixture::in_github(EVERYTHING);
+    aws.sandbox.set("TOKEN", &expired);
     // Another server, whose GitHub signs with the same key and not under the same ID.
-    let strange = refused(&shop, "--web-identity-token-env TOKEN");
+    let strange = refused(&aws, "--web-identity-token-env TOKEN");
     texts.push(("a token of a key that the provider does not show", strange));
-    let expired = shop.aws.identity_token("repo:acme/app:x", AUDIENCE, -60);
-    shop.desk.set("TOKEN", &expired);
+    let expired = aws.server.identity_token("repo:acme/app:x", AUDIENCE, -60);
+    aws.sandbox.set("TOKEN", &expired);
     texts.push((
         "a token that has expired",
-        refused(&shop, "--web-identity-token-env TOKEN"),
+        refused(&aws, "--web-identity-token-env TOKEN"),
     ));
-    shop.aws.forget_github();
-    texts.push(("no provider", refused(&shop, "")));
-    let shop = Workshop::in_github(EVERYTHING);
-    shop.aws
+    aws.server.forget_github();
+    texts.push(("no provider", refused(&aws, "")));
+    let aws = AwsFixture::in_github(EVERYTHING);
+    aws.server
         .fault(|call| (call.action == ASSUME).then(|| sts_error(400, "Odd", "what is this")));
-    texts.push(("something else", refused(&shop, "")));
-    let mut shop = Workshop::in_github(EVERYTHING);
-    shop.desk.set("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:1");
-    texts.push(("STS is not there", refused(&shop, "")));
+    texts.push(("something else", refused(&aws, "")));
+    let mut aws = AwsFixture::in_github(EVERYTHING);
+    aws.sandbox
+        .set("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:1");
+    texts.push(("STS is not there", refused(&aws, "")));
     let texts: Vec<_> = texts
         .iter()
         .map(|(what, text)| format!("# {what}\n{text}"))
@@ -340,16 +340,16 @@ fn what_sts_says_of_a_token_is_told_with_what_to_do() {
 
 #[test]
 fn an_expired_token_is_replaced_where_another_can_be_had() {
-    let shop = Workshop::in_github(EVERYTHING);
+    let aws = AwsFixture::in_github(EVERYTHING);
     let mut asked = 0;
-    shop.aws.fault(move |call| {
+    aws.server.fault(move |call| {
         asked += usize::from(call.action == ASSUME);
         let expired = call.action == ASSUME && asked == 1;
         expired.then(|| sts_error(400, "ExpiredTokenException", "Token expired"))
     });
-    shop.s3lo(&format!("{SIGN} --role-arn {ROLE_ARN}"))
+    aws.s3lo(&format!("{SIGN} --role-arn {ROLE_ARN}"))
         .ends_with(0);
-    assert_eq!(shop.count("token"), 2);
+    assert_eq!(aws.count("token"), 2);
 }
 
 fn error_code(run: Run) -> String {
@@ -361,85 +361,85 @@ const OTHER: &str = "444455556666";
 
 #[test]
 fn a_role_of_an_account_that_is_not_allowed_signs_nothing() {
-    let shop = Workshop::in_github(EVERYTHING);
+    let aws = AwsFixture::in_github(EVERYTHING);
     let line = format!("{SIGN} --role-arn {ROLE_ARN}");
-    let run = shop.s3lo(&format!("{line} --allowed-account {OTHER} -o json"));
+    let run = aws.s3lo(&format!("{line} --allowed-account {OTHER} -o json"));
     assert_eq!(error_code(run), "account_not_allowed");
     // Its ARN tells the account, and nobody else needs to hear of the job.
-    assert_eq!(shop.actions(), Vec::<String>::new());
-    assert_told!(refused(&shop, &format!("--allowed-account {OTHER}")));
+    assert_eq!(aws.actions(), Vec::<String>::new());
+    assert_told!(refused(&aws, &format!("--allowed-account {OTHER}")));
     // Where it is allowed, STS is asked nothing more.
-    let asked = shop.actions().len();
+    let asked = aws.actions().len();
     let allowed = "--allowed-account 111122223333";
-    shop.s3lo(&format!("{line} --allowed-account {OTHER} {allowed}"))
+    aws.s3lo(&format!("{line} --allowed-account {OTHER} {allowed}"))
         .ends_with(0);
-    let rest = &shop.actions()[asked..];
+    let rest = &aws.actions()[asked..];
     assert_eq!(rest, ["token", ASSUME, "GetPublicKey", "Sign"]);
 }
 
 #[test]
 fn a_key_of_an_account_that_is_not_allowed_is_not_asked_to_sign() {
-    let shop = Workshop::new();
+    let aws = AwsFixture::new();
     let other = Key::of_vector("p384-pkcs8").of_account(OTHER);
-    let other = shop.aws.add(other);
+    let other = aws.server.add(other);
     let line = format!("sign s3://my-bucket/myapp:v1.0 --key awskms:///{other}");
     let own = "--allowed-account 111122223333";
-    let run = shop.s3lo(&format!("{line} {own} -o json"));
+    let run = aws.s3lo(&format!("{line} {own} -o json"));
     assert_eq!(error_code(run), "account_not_allowed");
-    assert!(shop.count("Sign") == 0 && shop.records().is_empty());
-    let run = shop.s3lo(
+    assert!(aws.count("Sign") == 0 && aws.records().is_empty());
+    let run = aws.s3lo(
         &line
             .replace("sign ", "verify ")
             .replace("--key", &format!("{own} --key")),
     );
     run.ends_with(2);
     assert_told!(
-        shop.s3lo(&format!("{line} {own}"))
+        aws.s3lo(&format!("{line} {own}"))
             .ends_with(2)
             .err
             .replace(&other, "KEY")
     );
-    shop.s3lo(&format!("{line} {own} --allowed-account {OTHER}"))
+    aws.s3lo(&format!("{line} {own} --allowed-account {OTHER}"))
         .ends_with(0);
 }
 
 #[test]
 fn whose_credentials_they_are_is_asked_where_it_matters_and_only_there() {
-    let shop = Workshop::new();
-    shop.s3lo(SIGN).ends_with(0);
-    assert_eq!(shop.count("GetCallerIdentity"), 0);
-    shop.s3lo(&format!(
+    let aws = AwsFixture::new();
+    aws.s3lo(SIGN).ends_with(0);
+    assert_eq!(aws.count("GetCallerIdentity"), 0);
+    aws.s3lo(&format!(
         "{SIGN} --if-signed replace --allowed-account 111122223333"
     ))
     .ends_with(0);
-    assert_eq!(shop.count("GetCallerIdentity"), 1);
-    let signed = shop.count("Sign");
-    let refused = shop.s3lo(&format!(
+    assert_eq!(aws.count("GetCallerIdentity"), 1);
+    let signed = aws.count("Sign");
+    let refused = aws.s3lo(&format!(
         "{SIGN} --if-signed replace --allowed-account {OTHER} -o json"
     ));
     assert_eq!(error_code(refused), "account_not_allowed");
-    assert_eq!(shop.count("Sign"), signed);
-    assert_eq!(shop.count("GetCallerIdentity"), 2);
+    assert_eq!(aws.count("Sign"), signed);
+    assert_eq!(aws.count("GetCallerIdentity"), 2);
     // STS that cannot be asked is no consent.
-    shop.aws.fault(|call| {
+    aws.server.fault(|call| {
         (call.action == "GetCallerIdentity").then(|| sts_error(403, "AccessDenied", "no"))
     });
-    shop.s3lo(&format!(
+    aws.s3lo(&format!(
         "{SIGN} --if-signed replace --allowed-account 111122223333"
     ))
     .ends_with(2);
-    assert_eq!(shop.count("Sign"), signed);
+    assert_eq!(aws.count("Sign"), signed);
 }
 
 #[test]
 fn a_role_that_trusts_the_job_needs_nothing_else() {
-    let shop = Workshop::in_github(EVERYTHING);
-    shop.aws.role(
+    let aws = AwsFixture::in_github(EVERYTHING);
+    aws.server.role(
         ROLE,
         &trust(),
         r#"{"Version": "2012-10-17", "Statement": []}"#,
     );
-    let run = shop.s3lo(&format!("{SIGN} --role-arn {ROLE_ARN} -o json"));
+    let run = aws.s3lo(&format!("{SIGN} --role-arn {ROLE_ARN} -o json"));
     // The role is there; what it may not do is another matter, told by another code.
     assert_eq!(error_code(run), "access_denied");
 }

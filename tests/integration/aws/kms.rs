@@ -9,8 +9,8 @@ use s3lo_core::crypto::algorithm::Hash;
 use serde_json::Value;
 
 use crate::store::conformance::{make_bucket, store, wait_for};
+use crate::support::aws_fixture::{AwsFixture, EVERYTHING, SIGN, VERIFY};
 use crate::support::tools::openssl;
-use crate::support::workshop::{EVERYTHING, SIGN, VERIFY, Workshop};
 use crate::support::{MANIFEST, minio};
 use s3lo_test_servers::aws::{AwsServer, Credentials, Key, KeyState, kms_error};
 use s3lo_test_servers::http::Reply;
@@ -44,31 +44,31 @@ const TYPES: [(&str, &str, &str, &str); 7] = [
 #[test]
 fn every_key_type_signs_in_two_calls_and_verifies_in_one() {
     for (vector, algorithm, message_type, _) in TYPES {
-        let shop = Workshop::with_key(Key::of_vector(vector));
-        shop.s3lo(SIGN).ends_with(0);
-        assert_eq!(shop.actions(), ["GetPublicKey", "Sign"], "{vector}");
-        let sign = &shop.aws.calls()[1];
+        let aws = AwsFixture::with_key(Key::of_vector(vector));
+        aws.s3lo(SIGN).ends_with(0);
+        assert_eq!(aws.actions(), ["GetPublicKey", "Sign"], "{vector}");
+        let sign = &aws.server.calls()[1];
         assert_eq!(sign.body["SigningAlgorithm"], algorithm);
         assert_eq!(sign.body["MessageType"], message_type);
-        shop.s3lo(VERIFY).ends_with(0);
-        assert_eq!(shop.count("GetPublicKey"), 2);
-        assert_eq!(shop.count("Sign"), 1);
+        aws.s3lo(VERIFY).ends_with(0);
+        assert_eq!(aws.count("GetPublicKey"), 2);
+        assert_eq!(aws.count("Sign"), 1);
     }
 }
 
 #[test]
-fn what_kms_signed_verifies_by_arn_by_public_key_and_by_openssl() {
+fn a_kms_signature_verifies_by_arn_by_public_key_and_by_openssl() {
     for (vector, _, _, hash) in TYPES {
-        let shop = Workshop::with_key(Key::of_vector(vector));
+        let aws = AwsFixture::with_key(Key::of_vector(vector));
         for schema in [1, 2] {
             let line = format!("{SIGN} --schema-version {schema} --if-signed replace -o json");
-            let signed = shop.s3lo(&line).ends_with(0).json();
-            let pem = shop.s3lo("public-key --key awskms:///alias/release-signer");
-            shop.desk.write("release.pub", pem.ends_with(0).out);
+            let signed = aws.s3lo(&line).ends_with(0).json();
+            let pem = aws.s3lo("public-key --key awskms:///alias/release-signer");
+            aws.sandbox.write("release.pub", pem.ends_with(0).out);
             let min = format!("--min-schema {schema}");
-            let by_arn = VERIFY.replace("alias/release-signer", &shop.key);
-            shop.s3lo(&format!("{by_arn} {min}")).ends_with(0);
-            shop.s3lo(&format!(
+            let by_arn = VERIFY.replace("alias/release-signer", &aws.key);
+            aws.s3lo(&format!("{by_arn} {min}")).ends_with(0);
+            aws.s3lo(&format!(
                 "verify s3://my-bucket/myapp:v1.0 --key release.pub {min}"
             ))
             .ends_with(0);
@@ -77,15 +77,15 @@ fn what_kms_signed_verifies_by_arn_by_public_key_and_by_openssl() {
                 1 => format!("{digest}\n"),
                 _ => format!("s3lo-signature-v2\nmy-bucket/myapp:v1.0\n{digest}\n"),
             };
-            let record: Value = serde_json::from_slice(&shop.records()[0]).unwrap();
+            let record: Value = serde_json::from_slice(&aws.records()[0]).unwrap();
             assert_eq!(record["keyRef"], "awskms:///alias/release-signer");
             let signature = record["signature"].as_str().unwrap();
-            shop.desk.write("payload", &payload);
-            shop.desk
+            aws.sandbox.write("payload", &payload);
+            aws.sandbox
                 .write("signature", BASE64_STANDARD.decode(signature).unwrap());
-            assert!(openssl_accepts(shop.desk.path(), hash), "{vector}");
-            shop.desk.write("payload", format!("{payload} "));
-            assert!(!openssl_accepts(shop.desk.path(), hash), "{vector}");
+            assert!(openssl_accepts(aws.sandbox.path(), hash), "{vector}");
+            aws.sandbox.write("payload", format!("{payload} "));
+            assert!(!openssl_accepts(aws.sandbox.path(), hash), "{vector}");
         }
     }
 }
@@ -113,12 +113,12 @@ pub(crate) fn openssl_accepts(folder: &Path, hash: &str) -> bool {
 }
 
 #[test]
-fn what_kms_gets_is_the_digest_of_what_is_signed() {
-    let shop = Workshop::new();
-    let json = shop.s3lo(&format!("{SIGN} -o json")).ends_with(0).json();
+fn kms_is_sent_the_digest_of_the_payload() {
+    let aws = AwsFixture::new();
+    let json = aws.s3lo(&format!("{SIGN} -o json")).ends_with(0).json();
     let payload = format!("{}\n", json["digest"].as_str().unwrap());
     let digest = BASE64_STANDARD.encode(Hash::Sha256.digest(payload.as_bytes()));
-    let sign = &shop.aws.calls()[1];
+    let sign = &aws.server.calls()[1];
     assert_eq!(sign.body["Message"], digest);
     // By this CloudTrail finds the signature.
     assert_eq!(json["requestID"], sign.request_id);
@@ -126,19 +126,19 @@ fn what_kms_gets_is_the_digest_of_what_is_signed() {
 
 #[test]
 fn a_key_has_many_names_and_kms_hears_the_one_that_was_written() {
-    let shop = Workshop::new();
-    let id = shop.key.rsplit_once('/').unwrap().1.to_owned();
-    let place = shop.key.rsplit_once(':').unwrap().0.to_owned();
+    let aws = AwsFixture::new();
+    let id = aws.key.rsplit_once('/').unwrap().1.to_owned();
+    let place = aws.key.rsplit_once(':').unwrap().0.to_owned();
     let names = [
         "alias/release-signer".to_owned(),
         id,
-        shop.key.clone(),
+        aws.key.clone(),
         format!("{place}:alias/release-signer"),
     ];
     for name in names {
         let line = format!("{SIGN} --if-signed replace").replace("alias/release-signer", &name);
-        shop.s3lo(&line).ends_with(0);
-        let calls = shop.aws.calls();
+        aws.s3lo(&line).ends_with(0);
+        let calls = aws.server.calls();
         let last = calls.iter().rev().take(2);
         let asked: Vec<_> = last.map(|call| call.key_id.clone()).collect();
         assert_eq!(asked, [Some(name.clone()), Some(name)]);
@@ -148,64 +148,64 @@ fn a_key_has_many_names_and_kms_hears_the_one_that_was_written() {
 #[test]
 fn a_multi_region_key_is_asked_in_the_region_of_its_arn() {
     let key = Key::of_vector("p256-pkcs8").multi_region();
-    let shop = Workshop::with_key(key.in_region("eu-central-1"));
-    let line = SIGN.replace("alias/release-signer", &shop.key);
-    shop.s3lo(&line).ends_with(0);
-    for call in shop.aws.calls() {
+    let aws = AwsFixture::with_key(key.in_region("eu-central-1"));
+    let line = SIGN.replace("alias/release-signer", &aws.key);
+    aws.s3lo(&line).ends_with(0);
+    for call in aws.server.calls() {
         assert_eq!(call.region.as_deref(), Some("eu-central-1"));
     }
 }
 
 #[test]
 fn a_signature_that_is_there_costs_none_in_kms() {
-    let shop = Workshop::new();
-    shop.s3lo(SIGN).ends_with(0);
-    let again = shop.s3lo(&format!("{SIGN} -o json")).ends_with(0).json();
+    let aws = AwsFixture::new();
+    aws.s3lo(SIGN).ends_with(0);
+    let again = aws.s3lo(&format!("{SIGN} -o json")).ends_with(0).json();
     assert_eq!(again["status"], "kept");
     assert_eq!(again["requestID"], Value::Null);
-    assert_eq!(shop.count("Sign"), 1);
+    assert_eq!(aws.count("Sign"), 1);
 }
 
 #[test]
 fn many_images_ask_for_the_public_key_once() {
-    let shop = Workshop::new();
+    let aws = AwsFixture::new();
     let mut line = "sign --key awskms:///alias/release-signer".to_owned();
     for number in 0..8 {
         let path = format!("/my-bucket/manifests/many/t{number}/manifest.json");
-        shop.s3.put(&path, MANIFEST.as_bytes());
+        aws.s3.put(&path, MANIFEST.as_bytes());
         line.push_str(&format!(" s3://my-bucket/many:t{number}"));
     }
-    shop.s3lo(&line).ends_with(0);
-    assert_eq!(shop.count("GetPublicKey"), 1);
-    assert_eq!(shop.count("Sign"), 8);
+    aws.s3lo(&line).ends_with(0);
+    assert_eq!(aws.count("GetPublicKey"), 1);
+    assert_eq!(aws.count("Sign"), 8);
 }
 
 #[test]
 fn an_image_in_a_directory_is_signed_by_kms_as_well() {
-    let shop = Workshop::new();
-    shop.desk.push("myapp", "v1.0", MANIFEST);
+    let aws = AwsFixture::new();
+    aws.sandbox.push("myapp", "v1.0", MANIFEST);
     let line = "local://./store/myapp:v1.0 --key awskms:///alias/release-signer";
-    shop.s3lo(&format!("sign {line}")).ends_with(0);
-    shop.s3lo(&format!("verify {line}")).ends_with(0);
+    aws.s3lo(&format!("sign {line}")).ends_with(0);
+    aws.s3lo(&format!("verify {line}")).ends_with(0);
 }
 
 /// The message of a run that could not, with what differs from run to run taken out.
-fn told(shop: &Workshop, line: &str) -> String {
-    let run = shop.s3lo(line).ends_with(2);
+fn told(aws: &AwsFixture, line: &str) -> String {
+    let run = aws.s3lo(line).ends_with(2);
     assert_eq!(run.out, "");
-    let ids: Vec<_> = shop
-        .aws
+    let ids: Vec<_> = aws
+        .server
         .calls()
         .into_iter()
         .map(|call| call.request_id)
         .collect();
-    let id = shop.key.rsplit_once('/').unwrap().1;
+    let id = aws.key.rsplit_once('/').unwrap().1;
     let text = ids
         .iter()
         .fold(run.err, |text, id| text.replace(id, "REQUEST"));
     text.replace(id, "KEY-ID")
-        .replace(&shop.s3.endpoint, "http://S3")
-        .replace(&shop.aws.endpoint, "http://AWS")
+        .replace(&aws.s3.endpoint, "http://S3")
+        .replace(&aws.server.endpoint, "http://AWS")
 }
 
 #[test]
@@ -231,20 +231,20 @@ fn a_key_that_cannot_sign_is_refused_by_name() {
     ];
     let mut page = String::new();
     for (name, key) in keys {
-        let shop = Workshop::with_key(key);
-        page.push_str(&format!("{name}\n{}\n", told(&shop, SIGN)));
-        assert_eq!(told(&shop, VERIFY), told(&shop, SIGN), "{name}");
-        assert_eq!(shop.count("Sign"), 0);
-        assert!(shop.records().is_empty());
+        let aws = AwsFixture::with_key(key);
+        page.push_str(&format!("{name}\n{}\n", told(&aws, SIGN)));
+        assert_eq!(told(&aws, VERIFY), told(&aws, SIGN), "{name}");
+        assert_eq!(aws.count("Sign"), 0);
+        assert!(aws.records().is_empty());
     }
     insta::assert_snapshot!(page);
 }
 
 #[test]
-fn what_goes_wrong_in_kms_is_told_with_what_to_do() {
+fn an_error_of_kms_comes_with_its_remedy() {
     let mut page = String::new();
-    let mut tell = |name: &str, shop: &Workshop, line: &str| {
-        page.push_str(&format!("{name}\n{}\n", told(shop, line)));
+    let mut tell = |name: &str, aws: &AwsFixture, line: &str| {
+        page.push_str(&format!("{name}\n{}\n", told(aws, line)));
     };
     let nothing = r#"{"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}"#;
@@ -254,23 +254,27 @@ fn what_goes_wrong_in_kms_is_told_with_what_to_do() {
         {"Effect": "Allow", "Action": ["s3:*", "kms:*"], "Resource": "*"},
         {"Effect": "Deny", "Action": "kms:Sign", "Resource": "*"}]}"#;
     let key = || Key::of_vector("p256-pkcs8");
-    tell("may nothing", &Workshop::with_policy(key(), nothing), SIGN);
     tell(
-        "may not sign",
-        &Workshop::with_policy(key(), public_only),
+        "may nothing",
+        &AwsFixture::with_policy(key(), nothing),
         SIGN,
     );
-    tell("is denied", &Workshop::with_policy(key(), denied), SIGN);
-    let shop = Workshop::new();
-    tell("no such alias", &shop, &SIGN.replace("release", "realese"));
-    let mut nowhere = Workshop::new();
-    nowhere.desk.unset("AWS_REGION");
+    tell(
+        "may not sign",
+        &AwsFixture::with_policy(key(), public_only),
+        SIGN,
+    );
+    tell("is denied", &AwsFixture::with_policy(key(), denied), SIGN);
+    let aws = AwsFixture::new();
+    tell("no such alias", &aws, &SIGN.replace("release", "realese"));
+    let mut nowhere = AwsFixture::new();
+    nowhere.sandbox.unset("AWS_REGION");
     tell("no region", &nowhere, SIGN);
     let fault = |reply: fn() -> Reply| {
-        let shop = Workshop::new();
-        shop.aws
+        let aws = AwsFixture::new();
+        aws.server
             .fault(move |call| (call.action == "Sign").then(reply));
-        shop
+        aws
     };
     tell(
         "an expired session",
@@ -314,8 +318,8 @@ fn what_goes_wrong_in_kms_is_told_with_what_to_do() {
         )
     });
     tell("an error of no meaning here", &other, SIGN);
-    let away = Workshop::new();
-    away.aws
+    let away = AwsFixture::new();
+    away.server
         .fault(|call| (call.service == "kms").then_some(Reply::HangUp));
     tell("no answer", &away, SIGN);
     insta::assert_snapshot!(page);
@@ -323,37 +327,37 @@ fn what_goes_wrong_in_kms_is_told_with_what_to_do() {
 
 #[test]
 fn an_alias_that_is_repointed_between_the_calls_stores_nothing() {
-    let shop = Workshop::new();
-    let other = shop.aws.add(Key::of_vector("p256-sec1"));
-    let (aws, mut done) = (shop.aws.clone(), false);
-    shop.aws.fault(move |call| {
+    let aws = AwsFixture::new();
+    let other = aws.server.add(Key::of_vector("p256-sec1"));
+    let (server, mut done) = (aws.server.clone(), false);
+    aws.server.fault(move |call| {
         if call.action == "Sign" && !done {
-            aws.alias("alias/release-signer", &other);
+            server.alias("alias/release-signer", &other);
             done = true;
         }
         None
     });
-    let run = shop.s3lo(&format!("{SIGN} -o json")).ends_with(2);
+    let run = aws.s3lo(&format!("{SIGN} -o json")).ends_with(2);
     assert_eq!(run.json()["error"]["code"], "alias_repointed");
-    assert!(shop.records().is_empty());
+    assert!(aws.records().is_empty());
     // And it is signed by the key that the alias leads to now.
-    shop.s3lo(SIGN).ends_with(0);
-    shop.s3lo(VERIFY).ends_with(0);
+    aws.s3lo(SIGN).ends_with(0);
+    aws.s3lo(VERIFY).ends_with(0);
 }
 
 #[test]
 fn kms_signs_what_lies_in_a_real_s3() {
     let bucket = "signed-by-kms";
     let aws = AwsServer::start();
-    let mut shop = Workshop::without_credentials(aws, Key::of_vector("p384-pkcs8"));
+    let mut aws = AwsFixture::without_credentials(aws, Key::of_vector("p384-pkcs8"));
     let known_to_both = Credentials {
         access_key_id: minio::USER.to_owned(),
         secret_access_key: minio::PASSWORD.to_owned(),
         session_token: None,
     };
-    let user = shop.aws.user_with(known_to_both, "dev", EVERYTHING);
-    shop.set(&user.environment());
-    shop.desk
+    let user = aws.server.user_with(known_to_both, "dev", EVERYTHING);
+    aws.set(&user.environment());
+    aws.sandbox
         .set("AWS_ENDPOINT_URL_S3", &minio::minio().endpoint);
     // MinIO has no names for buckets below its own.
     let line = |line: &str| {
@@ -366,15 +370,15 @@ fn kms_signs_what_lies_in_a_real_s3() {
         let manifest = "manifests/myapp/v1.0/manifest.json";
         store.create(manifest, MANIFEST.as_bytes()).await.unwrap();
     });
-    let signed = shop.s3lo(&line(&format!("{SIGN} -o json")));
+    let signed = aws.s3lo(&line(&format!("{SIGN} -o json")));
     assert_eq!(signed.ends_with(0).json()["status"], "signed");
-    let again = shop.s3lo(&line(&format!("{SIGN} -o json")));
+    let again = aws.s3lo(&line(&format!("{SIGN} -o json")));
     assert_eq!(again.ends_with(0).json()["status"], "kept");
-    shop.s3lo(&line(&format!(
+    aws.s3lo(&line(&format!(
         "{SIGN} --if-signed replace --schema-version 2"
     )))
     .ends_with(0);
-    shop.s3lo(&line(&format!("{VERIFY} --min-schema 2")))
+    aws.s3lo(&line(&format!("{VERIFY} --min-schema 2")))
         .ends_with(0);
-    assert_eq!(shop.count("Sign"), 2);
+    assert_eq!(aws.count("Sign"), 2);
 }

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::workshop::{RECORDS_PATH, Workshop};
+use crate::support::aws_fixture::{AwsFixture, RECORDS_PATH};
 use s3lo_test_servers::aws::{AwsServer, Key};
 
 /// The key in the policies of the README.
@@ -99,17 +99,17 @@ fn document(statements: &[Value]) -> String {
 }
 
 /// The account, and somebody who may do what these statements say.
-fn shop(statements: &[Value]) -> Workshop {
+fn aws(statements: &[Value]) -> AwsFixture {
     let key = Key::of_vector("p256-pkcs8").with_id(KEY_ID);
-    let mut shop = Workshop::without_credentials(AwsServer::start(), key);
-    may(&mut shop, statements);
-    shop
+    let mut aws = AwsFixture::without_credentials(AwsServer::start(), key);
+    may(&mut aws, statements);
+    aws
 }
 
 /// From now on whoever runs the program may do this, and nothing else.
-fn may(shop: &mut Workshop, statements: &[Value]) {
-    let user = shop.aws.user("ci", &document(statements));
-    shop.set(&user.environment());
+fn may(aws: &mut AwsFixture, statements: &[Value]) {
+    let user = aws.server.user("ci", &document(statements));
+    aws.set(&user.environment());
 }
 
 /// The statements that an output tells to add.
@@ -125,14 +125,14 @@ fn told(text: &str) -> Vec<Value> {
 /// Adds what the errors print until the run ends as it should; how many runs that took.
 #[track_caller]
 fn grant_what_is_told(
-    shop: &mut Workshop,
+    aws: &mut AwsFixture,
     mut statements: Vec<Value>,
     line: &str,
     code: i32,
 ) -> Vec<Value> {
     for _ in 0..8 {
-        may(shop, &statements);
-        let run = shop.s3lo(line);
+        may(aws, &statements);
+        let run = aws.s3lo(line);
         if run.code == Some(code) {
             return statements;
         }
@@ -140,10 +140,10 @@ fn grant_what_is_told(
         assert!(
             !new.is_empty(),
             "nothing more is told: {}",
-            shop.s3lo(line).err
+            aws.s3lo(line).err
         );
         let known = new.iter().all(|one| statements.contains(one));
-        let err = shop.s3lo(line).err;
+        let err = aws.s3lo(line).err;
         assert!(!known, "told once more, with {statements:?}:\n{err}");
         statements.extend(new);
     }
@@ -151,8 +151,8 @@ fn grant_what_is_told(
 }
 
 #[track_caller]
-fn code_of(shop: &Workshop, line: &str) -> String {
-    let json = shop.s3lo(&format!("{line} -o json")).ends_with(2).json();
+fn code_of(aws: &AwsFixture, line: &str) -> String {
+    let json = aws.s3lo(&format!("{line} -o json")).ends_with(2).json();
     json["error"]["code"].as_str().unwrap().to_owned()
 }
 
@@ -162,30 +162,24 @@ fn the_policy_to_sign_is_enough_to_sign() {
     let optional = without(&statements, "s3:ListBucket");
     assert!(optional.len() < statements.len());
     for statements in [statements, optional] {
-        let shop = shop(&statements);
-        let json = shop
-            .s3lo(&format!("{} -o json", sign()))
-            .ends_with(0)
-            .json();
+        let aws = aws(&statements);
+        let json = aws.s3lo(&format!("{} -o json", sign())).ends_with(0).json();
         assert_eq!(json["status"], "signed");
         // Once more, where a record is, and anew.
-        let json = shop
-            .s3lo(&format!("{} -o json", sign()))
-            .ends_with(0)
-            .json();
+        let json = aws.s3lo(&format!("{} -o json", sign())).ends_with(0).json();
         assert_eq!(json["status"], "kept");
-        shop.s3lo(&format!("{} --if-signed replace", sign()))
+        aws.s3lo(&format!("{} --if-signed replace", sign()))
             .ends_with(0);
-        shop.s3lo(&format!("{} --schema-version 2", sign()))
+        aws.s3lo(&format!("{} --schema-version 2", sign()))
             .ends_with(0);
         // And with the digest that was built.
         let pinned = format!("{IMAGE}@{}", json["digest"].as_str().unwrap());
-        shop.s3lo(&format!(
+        aws.s3lo(&format!(
             "{} --schema-version 2",
             sign().replace(IMAGE, &pinned)
         ))
         .ends_with(0);
-        assert_eq!(shop.records().len(), 1);
+        assert_eq!(aws.records().len(), 1);
     }
 }
 
@@ -205,33 +199,33 @@ fn no_action_of_the_policy_to_sign_is_one_too_many() {
     );
     for action in all {
         let rest = without(&statements, &action);
-        let mut shop = shop(&rest);
-        assert_eq!(code_of(&shop, &sign()), "access_denied", "{action}");
-        assert!(shop.records().is_empty());
-        let granted = grant_what_is_told(&mut shop, rest.clone(), &sign(), 0);
+        let mut aws = aws(&rest);
+        assert_eq!(code_of(&aws, &sign()), "access_denied", "{action}");
+        assert!(aws.records().is_empty());
+        let granted = grant_what_is_told(&mut aws, rest.clone(), &sign(), 0);
         assert_eq!(actions(&granted[rest.len()..]), [action]);
-        assert_eq!(shop.records().len(), 1);
+        assert_eq!(aws.records().len(), 1);
     }
 }
 
 #[test]
-fn whoever_signs_may_do_nothing_else() {
-    let mut shop = shop(&to_sign());
-    let other = shop.aws.add(Key::of_vector("p384-pkcs8"));
+fn the_policy_to_sign_allows_nothing_else() {
+    let mut aws = aws(&to_sign());
+    let other = aws.server.add(Key::of_vector("p384-pkcs8"));
     let line = format!("sign {IMAGE} --key awskms:///{other}");
-    assert_eq!(code_of(&shop, &line), "access_denied");
+    assert_eq!(code_of(&aws, &line), "access_denied");
     let path = "/my-bucket/manifests/myapp/v1.0/manifest.json";
-    let manifest = shop.s3.get(path).unwrap();
-    shop.s3.put(
+    let manifest = aws.s3.get(path).unwrap();
+    aws.s3.put(
         "/other-bucket/manifests/myapp/v1.0/manifest.json",
         &manifest,
     );
     let line = sign().replace("my-bucket", "other-bucket");
-    assert_eq!(code_of(&shop, &line), "access_denied");
-    assert!(shop.records().is_empty());
+    assert_eq!(code_of(&aws, &line), "access_denied");
+    assert!(aws.records().is_empty());
     // What is printed widens it to that key, and no further.
     let line = format!("sign {IMAGE} --key awskms:///{other}");
-    let granted = grant_what_is_told(&mut shop, to_sign(), &line, 0);
+    let granted = grant_what_is_told(&mut aws, to_sign(), &line, 0);
     let added = &granted[to_sign().len()..];
     assert_eq!(actions(added), ["kms:GetPublicKey", "kms:Sign"]);
     assert!(
@@ -242,23 +236,23 @@ fn whoever_signs_may_do_nothing_else() {
 }
 
 #[test]
-fn the_policy_to_verify_tells_absence_from_refusal() {
-    let mut shop = shop(&to_verify());
-    shop.s3lo(&format!("{} -o json", verify())).ends_with(1);
-    may(&mut shop, &to_sign());
-    shop.s3lo(&sign()).ends_with(0);
-    may(&mut shop, &to_verify());
-    shop.s3lo(&verify()).ends_with(0);
-    assert_eq!(shop.count("Sign"), 1);
+fn the_policy_to_verify_distinguishes_absence_from_refusal() {
+    let mut aws = aws(&to_verify());
+    aws.s3lo(&format!("{} -o json", verify())).ends_with(1);
+    may(&mut aws, &to_sign());
+    aws.s3lo(&sign()).ends_with(0);
+    may(&mut aws, &to_verify());
+    aws.s3lo(&verify()).ends_with(0);
+    assert_eq!(aws.count("Sign"), 1);
     // With the public half in a file KMS is asked nothing.
-    let pem = shop.s3lo(&format!("public-key --key awskms:///{KEY_ARN}"));
-    shop.desk.write("release.pub", pem.ends_with(0).out);
+    let pem = aws.s3lo(&format!("public-key --key awskms:///{KEY_ARN}"));
+    aws.sandbox.write("release.pub", pem.ends_with(0).out);
     let in_s3 = policy("s3:ListBucket", "s3:PutObject");
-    may(&mut shop, &in_s3);
-    let asked = shop.calls().len();
-    shop.s3lo(&format!("verify {IMAGE} --key release.pub"))
+    may(&mut aws, &in_s3);
+    let asked = aws.calls().len();
+    aws.s3lo(&format!("verify {IMAGE} --key release.pub"))
         .ends_with(0);
-    assert_eq!(shop.calls().len(), asked);
+    assert_eq!(aws.calls().len(), asked);
     // A record that may not be read is not one that is not there.
     let mut denied = to_verify();
     denied.push(json!({
@@ -266,10 +260,10 @@ fn the_policy_to_verify_tells_absence_from_refusal() {
         "Action": "s3:GetObject",
         "Resource": "arn:aws:s3:::my-bucket/manifests/*/signatures/*",
     }));
-    may(&mut shop, &denied);
-    assert_eq!(code_of(&shop, &verify()), "access_denied");
+    may(&mut aws, &denied);
+    assert_eq!(code_of(&aws, &verify()), "access_denied");
     // And where there is none, nobody can tell either.
-    let nothing = shop
+    let nothing = aws
         .s3
         .paths()
         .into_iter()
@@ -278,51 +272,51 @@ fn the_policy_to_verify_tells_absence_from_refusal() {
 }
 
 #[test]
-fn without_the_list_an_absent_signature_cannot_be_told() {
+fn without_list_permission_an_absent_signature_is_a_refusal() {
     let statements = to_verify();
     let rest = without(&statements, "s3:ListBucket");
-    let mut shop = shop(&rest);
-    assert_eq!(code_of(&shop, &verify()), "access_denied");
-    let granted = grant_what_is_told(&mut shop, rest.clone(), &verify(), 1);
+    let mut aws = aws(&rest);
+    assert_eq!(code_of(&aws, &verify()), "access_denied");
+    let granted = grant_what_is_told(&mut aws, rest.clone(), &verify(), 1);
     assert_eq!(actions(&granted[rest.len()..]), ["s3:ListBucket"]);
     // One that is there is read without.
-    may(&mut shop, &to_sign());
-    shop.s3lo(&sign()).ends_with(0);
-    may(&mut shop, &rest);
-    shop.s3lo(&verify()).ends_with(0);
+    may(&mut aws, &to_sign());
+    aws.s3lo(&sign()).ends_with(0);
+    may(&mut aws, &rest);
+    aws.s3lo(&verify()).ends_with(0);
     for action in ["s3:GetObject", "kms:GetPublicKey"] {
         let rest = without(&rest, action);
-        may(&mut shop, &rest);
-        assert_eq!(code_of(&shop, &verify()), "access_denied", "{action}");
-        let granted = grant_what_is_told(&mut shop, rest.clone(), &verify(), 0);
+        may(&mut aws, &rest);
+        assert_eq!(code_of(&aws, &verify()), "access_denied", "{action}");
+        let granted = grant_what_is_told(&mut aws, rest.clone(), &verify(), 0);
         assert_eq!(actions(&granted[rest.len()..]), [action]);
     }
 }
 
 #[test]
-fn an_image_that_is_not_there_is_told_as_such_to_who_may_list() {
+fn a_missing_image_is_reported_as_missing_with_list_permission() {
     for statements in [to_sign(), to_verify()] {
-        let mut shop = shop(&statements);
+        let mut aws = aws(&statements);
         for line in [sign(), verify()] {
             let line = line.replace("myapp", "nothing");
-            assert_eq!(code_of(&shop, &line), "image_not_found", "{line}");
+            assert_eq!(code_of(&aws, &line), "image_not_found", "{line}");
         }
-        may(&mut shop, &without(&statements, "s3:ListBucket"));
+        may(&mut aws, &without(&statements, "s3:ListBucket"));
         let line = sign().replace("myapp", "nothing");
-        assert_eq!(code_of(&shop, &line), "access_denied");
+        assert_eq!(code_of(&aws, &line), "access_denied");
         // What it lacks is told, and not what it has.
-        let told = told(&shop.s3lo(&line).ends_with(2).err);
+        let told = told(&aws.s3lo(&line).ends_with(2).err);
         assert_eq!(actions(&told), ["s3:ListBucket"]);
     }
 }
 
 #[test]
-fn what_the_errors_print_is_enough() {
-    let mut shop = shop(&[]);
-    shop.aws.alias("alias/release-signer", KEY_ARN);
+fn the_policies_that_errors_print_are_enough() {
+    let mut aws = aws(&[]);
+    aws.server.alias("alias/release-signer", KEY_ARN);
     for key in [KEY_ARN, KEY_ID, "alias/release-signer"] {
         let line = format!("sign {IMAGE} --key awskms:///{key} --if-signed replace");
-        let granted = grant_what_is_told(&mut shop, Vec::new(), &line, 0);
+        let granted = grant_what_is_told(&mut aws, Vec::new(), &line, 0);
         let mut all = actions(&granted);
         all.sort();
         all.dedup();
@@ -337,7 +331,7 @@ fn what_the_errors_print_is_enough() {
             "{key}"
         );
         let line = format!("verify {IMAGE} --key awskms:///{key}");
-        let granted = grant_what_is_told(&mut shop, Vec::new(), &line, 0);
+        let granted = grant_what_is_told(&mut aws, Vec::new(), &line, 0);
         let mut all = actions(&granted);
         all.sort();
         all.dedup();
@@ -345,9 +339,9 @@ fn what_the_errors_print_is_enough() {
     }
     // Nowhere is more told than is needed: no wildcard in an action, no key but the one.
     let image = "/my-bucket/manifests/unsigned/v1/manifest.json";
-    shop.s3.put(image, crate::support::MANIFEST.as_bytes());
+    aws.s3.put(image, crate::support::MANIFEST.as_bytes());
     let line = format!("verify s3://my-bucket/unsigned:v1 --key awskms:///{KEY_ARN}");
-    let granted = grant_what_is_told(&mut shop, Vec::new(), &line, 1);
+    let granted = grant_what_is_told(&mut aws, Vec::new(), &line, 1);
     assert!(actions(&granted).iter().all(|action| !action.contains('*')));
     assert!(granted.iter().all(|statement| statement["Resource"] != "*"));
 }

@@ -4,9 +4,9 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use crate::support::program::Desk;
+use crate::support::aws_fixture::{MANIFEST_PATH, ROLE_ARN};
+use crate::support::program::Sandbox;
 use crate::support::tools::tool;
-use crate::support::workshop::{MANIFEST_PATH, ROLE_ARN};
 use crate::support::{MANIFEST, plain_key};
 use s3lo_test_servers::s3::S3Server;
 
@@ -55,17 +55,19 @@ const TOKEN: &str = "eyJhbGciOiJub25lIn0.eyJpc3MiOiJodHRwczovL2V4YW1wbGUuY29tIiw
 fn a_role_is_assumed_at_motos_sts() {
     let (moto, s3) = (Moto::start(), S3Server::start());
     s3.put(MANIFEST_PATH, MANIFEST.as_bytes());
-    let desk = Desk::new()
+    let sandbox = Sandbox::new()
         .with("AWS_ENDPOINT_URL_STS", &moto.endpoint)
         .with("AWS_ENDPOINT_URL_S3", &s3.endpoint)
         .with("GITLAB_CI", "true")
         .with("GITLAB_OIDC_TOKEN", TOKEN);
-    desk.write("plain.key", plain_key());
+    sandbox.write("plain.key", plain_key());
     let line = format!("sign s3://my-bucket/myapp:v1.0 --key plain.key --role-arn {ROLE_ARN}");
     // The account is that of the session's ARN, as moto tells it.
-    desk.s3lo(&format!("{line} --allowed-account 444455556666"))
+    sandbox
+        .s3lo(&format!("{line} --allowed-account 444455556666"))
         .ends_with(2);
-    desk.s3lo(&format!("{line} --allowed-account 111122223333"))
+    sandbox
+        .s3lo(&format!("{line} --allowed-account 111122223333"))
         .ends_with(0);
     let signed = s3
         .headers()
@@ -82,13 +84,13 @@ fn a_role_is_assumed_at_motos_sts() {
 fn moto_is_asked_whose_credentials_these_are() {
     let (moto, s3) = (Moto::start(), S3Server::start());
     s3.put(MANIFEST_PATH, MANIFEST.as_bytes());
-    let desk = Desk::new()
+    let sandbox = Sandbox::new()
         .with("AWS_ENDPOINT_URL_STS", &moto.endpoint)
         .with("AWS_ENDPOINT_URL_S3", &s3.endpoint)
         .with("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
         .with("AWS_SECRET_ACCESS_KEY", "a-secret");
-    desk.write("plain.key", plain_key());
+    sandbox.write("plain.key", plain_key());
     let line = "sign s3://my-bucket/myapp:v1.0 --key plain.key --allowed-account";
-    desk.s3lo(&format!("{line} 111122223333")).ends_with(2);
-    desk.s3lo(&format!("{line} 123456789012")).ends_with(0);
+    sandbox.s3lo(&format!("{line} 111122223333")).ends_with(2);
+    sandbox.s3lo(&format!("{line} 123456789012")).ends_with(0);
 }

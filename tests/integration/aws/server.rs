@@ -1,5 +1,5 @@
-//! The stand-in for KMS, STS and GitHub keeps to what the real ones do: only then do the promises that
-//! are tested with it mean anything. The clients are the SDK's own.
+//! The test server for KMS, STS and GitHub answers as the real services do: without that, no test with it means
+//! anything. The clients are the SDK's own.
 
 mod clients;
 mod sessions;
@@ -332,7 +332,7 @@ fn a_key_for_something_else_shows_its_public_half_and_does_not_sign() {
 }
 
 #[test]
-fn what_nobody_needs_to_sign_is_not_served() {
+fn operations_not_needed_to_sign_are_not_served() {
     let (server, client, arn) = with_key();
     let call = client.kms.describe_key().key_id(&arn).send();
     let outcome = client.runtime.block_on(call).map_err(refusal);
@@ -344,7 +344,7 @@ fn what_nobody_needs_to_sign_is_not_served() {
 }
 
 #[test]
-fn only_who_holds_the_secret_is_let_in() {
+fn only_the_owner_of_the_secret_is_let_in() {
     let (server, client, arn) = with_key();
     assert_eq!(
         client.identity().unwrap(),
@@ -370,7 +370,7 @@ fn only_who_holds_the_secret_is_let_in() {
 }
 
 #[test]
-fn a_policy_says_who_may_use_which_key_how() {
+fn a_policy_decides_who_may_use_which_key_how() {
     let (server, _, arn) = with_key();
     let other = server.add(Key::of_vector("p256-sec1"));
     server.alias("alias/release", &arn);

@@ -7,13 +7,13 @@ use std::process::Command;
 use yaml_serde::Value;
 
 use crate::ci::buildkite_schema::Reader;
-use crate::cli::documentation::{blocks, desk, root, text, vault_of_the_readme};
+use crate::cli::documentation::{blocks, root, sandbox, text, vault_of_the_readme};
+use crate::support::aws_fixture::{AwsFixture, EVERYTHING, trust};
 use crate::support::github_runner::{Runner, Step};
 use crate::support::gitlab::team::Team;
-use crate::support::program::Desk;
+use crate::support::program::Sandbox;
 use crate::support::tools::tool;
 use crate::support::vectors;
-use crate::support::workshop::{EVERYTHING, Workshop, trust};
 
 fn parsed(yaml: &str) -> Value {
     yaml_serde::from_str(yaml).unwrap_or_else(|error| panic!("{error}: {yaml}"))
@@ -31,7 +31,7 @@ fn of_readme(has: &str) -> Vec<String> {
 
 fn digest() -> String {
     let run =
-        Desk::with_image().s3lo("sign local://./store/myapp:v1.0 --key keys/cosign.key -o json");
+        Sandbox::with_image().s3lo("sign local://./store/myapp:v1.0 --key keys/cosign.key -o json");
     run.ends_with(0).json()["digest"]
         .as_str()
         .unwrap()
@@ -61,7 +61,7 @@ fn evaluated(value: &Value, gate: &BTreeMap<String, String>) -> String {
     said
 }
 
-fn ran(step: &Value, shop: &Workshop, vault: &str) -> Option<Step> {
+fn ran(step: &Value, aws: &AwsFixture, vault: &str) -> Option<Step> {
     let uses = step["uses"].as_str()?;
     let action = match uses.split_once('@')?.0 {
         "s3lo/sign-action" => "action.yml",
@@ -69,8 +69,8 @@ fn ran(step: &Value, shop: &Workshop, vault: &str) -> Option<Step> {
         _ => return None,
     };
     let none = BTreeMap::new();
-    let mut runner = Runner::new(action).at(shop).env("VAULT_ADDR", vault);
-    let exported = shop.s3lo("public-key --key awskms:///alias/release-signer --region us-east-1");
+    let mut runner = Runner::new(action).at(aws).env("VAULT_ADDR", vault);
+    let exported = aws.s3lo("public-key --key awskms:///alias/release-signer --region us-east-1");
     runner.write("release-signer.pub", exported.ends_with(0).out);
     for (name, value) in step["with"].as_mapping().unwrap() {
         let value = evaluated(value, &none).replace("vault.example/", "127.0.0.1/");
@@ -84,8 +84,8 @@ fn ran(step: &Value, shop: &Workshop, vault: &str) -> Option<Step> {
 
 #[test]
 fn every_workflow_of_the_readme_runs_as_printed() {
-    let (shop, vault) = (desk(), vault_of_the_readme());
-    shop.aws.role("gate", &trust(), EVERYTHING);
+    let (aws, vault) = (sandbox(), vault_of_the_readme());
+    aws.server.role("gate", &trust(), EVERYTHING);
     let mut steps_run = 0;
     for workflow in of_readme("jobs") {
         let workflow = parsed(&workflow);
@@ -94,7 +94,7 @@ fn every_workflow_of_the_readme_runs_as_printed() {
             assert_eq!(job["permissions"]["id-token"], "write");
             let mut outputs = BTreeMap::new();
             for step in job["steps"].as_sequence().unwrap() {
-                if let Some(done) = ran(step, &shop, &vault.address) {
+                if let Some(done) = ran(step, &aws, &vault.address) {
                     let names = done.output_names();
                     let pairs = names
                         .iter()
@@ -207,11 +207,11 @@ fn variables(value: &Value, found: &mut BTreeMap<String, String>) {
 
 #[test]
 fn every_example_for_another_ci_system_signs() {
-    let options = Desk::new().s3lo("ci sign --help").ends_with(0).out;
+    let options = Sandbox::new().s3lo("ci sign --help").ends_with(0).out;
     let mut examples = 0;
     for block in blocks(&text("docs/ci-systems.md"), "yaml") {
-        let shop = desk();
-        let mut desk = shop.desk;
+        let aws = sandbox();
+        let mut sandbox = aws.sandbox;
         let mut found = BTreeMap::new();
         variables(&parsed(&block), &mut found);
         let file = ["S3LO_OUTPUT_FILE", "S3LO_DOTENV_FILE"]
@@ -229,18 +229,18 @@ fn every_example_for_another_ci_system_signs() {
             let known = options.contains(&format!("--{flag} "))
                 || ["reference", "role-to-assume"].contains(&flag.as_str());
             assert!(known, "{name}");
-            desk.set(
+            sandbox.set(
                 &name,
                 &value.replace("$(params.reference)", "s3://my-bucket/myapp:v1.0"),
             );
         }
         for name in ["GITHUB_ACTIONS", "CI"] {
-            desk.unset(name);
+            sandbox.unset(name);
         }
-        let run = desk.s3lo("ci").ends_with(0);
+        let run = sandbox.s3lo("ci").ends_with(0);
         assert!(run.out.contains("igned myapp:v1.0"), "{}", run.out);
         if let Some(file) = file {
-            assert!(desk.file(&file).exists());
+            assert!(sandbox.file(&file).exists());
         }
         examples += 1;
     }
@@ -283,10 +283,10 @@ fn shape(markdown: &str) -> String {
 
 #[test]
 fn the_picture_of_the_summary_is_of_what_the_program_writes() {
-    let shop = desk();
+    let aws = sandbox();
     let line = "ci sign s3://my-bucket/myapp:v1.0 --key awskms:///alias/release-signer --region us-east-1 --schema-version 2 --summary-file summary.md";
-    shop.s3lo(line).ends_with(0);
-    let now = std::fs::read_to_string(shop.desk.file("summary.md")).unwrap();
+    aws.s3lo(line).ends_with(0);
+    let now = std::fs::read_to_string(aws.sandbox.file("summary.md")).unwrap();
     let kept = root().join("docs/summary.md");
     if std::env::var_os("INSTA_UPDATE").is_some_and(|value| value == "always") {
         std::fs::write(&kept, &now).unwrap();

@@ -1,34 +1,34 @@
-//! The Buildkite plugin signs after a step's command and verifies before it, and tells the build.
+//! The Buildkite plugin signs after a step's command and verifies before it, and annotates the build.
 
 use serde_json::{Value, json};
 
 use crate::support::MANIFEST;
+use crate::support::aws_fixture::{AwsFixture, EVERYTHING, ROLE, ROLE_ARN};
 use crate::support::buildkite::{IMAGE, PLUGIN, Step};
-use crate::support::workshop::{EVERYTHING, ROLE, ROLE_ARN, Workshop};
 use s3lo_test_servers::aws::{AUDIENCE, AwsServer, Issuer, Key, Subject, TokenAlgorithm, Trust};
 
 const SUBJECT: &str = "organization:acme:pipeline:app:ref:refs/heads/main:commit:a1:step:sign";
 
 /// The account, whose role trusts Buildkite's jobs.
-pub(crate) fn account() -> (Workshop, String) {
-    let shop = Workshop::without_credentials(AwsServer::start(), Key::of_vector("p256-pkcs8"));
+pub(crate) fn account() -> (AwsFixture, String) {
+    let aws = AwsFixture::without_credentials(AwsServer::start(), Key::of_vector("p256-pkcs8"));
     let provider = Issuer::new("https://agent.buildkite.com", TokenAlgorithm::Es256);
-    shop.aws.trust_issuer(&provider, &[AUDIENCE]);
+    aws.server.trust_issuer(&provider, &[AUDIENCE]);
     let trust = Trust {
         issuer: provider.url().to_owned(),
         audience: AUDIENCE.to_owned(),
         subject: Subject::Equals(SUBJECT.to_owned()),
     };
-    shop.aws.role(ROLE, &trust, EVERYTHING);
+    aws.server.role(ROLE, &trust, EVERYTHING);
     let token = provider.identity_token(SUBJECT, AUDIENCE, 300);
-    (shop, token)
+    (aws, token)
 }
 
 /// A step that finds the account's services, by an agent that hands out the token.
-pub(crate) fn step_in((shop, token): &(Workshop, String)) -> Step {
+pub(crate) fn step_in((aws, token): &(AwsFixture, String)) -> Step {
     let mut step = Step::new().with_token(AUDIENCE, token);
-    step.set_all(&shop.aws.environment());
-    step.set("AWS_ENDPOINT_URL_S3", &shop.s3.endpoint);
+    step.set_all(&aws.server.environment());
+    step.set("AWS_ENDPOINT_URL_S3", &aws.s3.endpoint);
     step
 }
 
@@ -66,12 +66,12 @@ fn a_step_without_a_command_signs() {
     let step = step_in(&account).with_plugin(signs());
     let ended = step.run();
     assert_eq!(ended.code, 0, "{}", ended.log);
-    let (shop, _) = &account;
-    assert_eq!(shop.records().len(), 1);
+    let (aws, _) = &account;
+    assert_eq!(aws.records().len(), 1);
     let actions = ["AssumeRoleWithWebIdentity", "GetPublicKey", "Sign"];
-    assert_eq!(shop.actions(), actions);
+    assert_eq!(aws.actions(), actions);
     // The session is named after pipeline and build.
-    assert_eq!(shop.calls()[0].body["RoleSessionName"], "s3lo-app-7");
+    assert_eq!(aws.calls()[0].body["RoleSessionName"], "s3lo-app-7");
     assert!(ended.log.starts_with("--- Signed"), "{}", ended.log);
     assert!(step.left().is_empty(), "{:?}", step.left());
 }
@@ -146,7 +146,7 @@ fn a_gate_lets_the_command_run_only_if_the_image_is_verified() {
 #[test]
 fn a_gate_that_cannot_decide_stays_shut() {
     let account = account();
-    account.0.aws.expire_sessions();
+    account.0.server.expire_sessions();
     let step = step_in(&account)
         .with("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
         .with("AWS_MAX_ATTEMPTS", "1")
@@ -165,7 +165,7 @@ fn a_gate_by_a_public_key_in_the_checkout_needs_no_identity() {
     let ended = signer.with_plugin(key).run();
     assert_eq!(ended.code, 0, "{}", ended.log);
 
-    let user = account.0.aws.user("gate", EVERYTHING);
+    let user = account.0.server.user("gate", EVERYTHING);
     let mut step = step_in(&account)
         .with_command("echo deployed")
         .with_plugin(json!({
@@ -182,8 +182,8 @@ fn a_gate_by_a_public_key_in_the_checkout_needs_no_identity() {
 fn a_step_may_have_a_gate_and_sign_too() {
     let account = account();
     assert_eq!(step_in(&account).with_plugin(signs()).run().code, 0);
-    let (shop, _) = &account;
-    shop.s3.put(
+    let (aws, _) = &account;
+    aws.s3.put(
         "/my-bucket/manifests/next/v1/manifest.json",
         MANIFEST.as_bytes(),
     );
@@ -202,8 +202,8 @@ fn a_step_may_have_a_gate_and_sign_too() {
 #[test]
 fn lists_of_references_and_keys_are_all_signed() {
     let account = account();
-    let (shop, _) = &account;
-    shop.s3.put(
+    let (aws, _) = &account;
+    aws.s3.put(
         "/my-bucket/manifests/two/v1/manifest.json",
         MANIFEST.as_bytes(),
     );
@@ -219,7 +219,7 @@ fn lists_of_references_and_keys_are_all_signed() {
         .with_plugin(lists);
     let ended = step.run();
     assert_eq!(ended.code, 0, "{}", ended.log);
-    let paths = shop.s3.paths();
+    let paths = aws.s3.paths();
     assert_eq!(
         paths
             .iter()
@@ -274,7 +274,7 @@ fn the_build_gets_an_annotation_and_meta_data() {
 }
 
 #[test]
-fn failures_are_annotated_as_such() {
+fn failures_are_annotated_as_errors() {
     let account = account();
     let step = step_in(&account).with_plugin(verifies());
     assert_eq!(step.run().code, 1);

@@ -1,4 +1,4 @@
-//! A step's command runs once, and as it would without the plugin, whoever runs it; or the step says why not.
+//! A step's command runs once, and as it would without the plugin; or the step fails with a reason.
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
@@ -315,7 +315,7 @@ fn beside_an_unseen(step: Step) -> Step {
 }
 
 #[test]
-fn where_it_cannot_be_seen_who_runs_the_command_the_step_has_to_say() {
+fn a_step_must_declare_who_runs_the_command_if_the_hook_cannot_see_it() {
     let chosen = |choice: &str| {
         let mut configuration = gate();
         configuration["step-command"] = Value::from(choice);
@@ -348,7 +348,7 @@ fn where_it_cannot_be_seen_who_runs_the_command_the_step_has_to_say() {
 }
 
 #[test]
-fn what_is_misspelt_is_told_before_the_command_runs() {
+fn a_misspelt_option_is_reported_before_the_command_runs() {
     for (setting, value) in [
         ("command", json!("verfy")),
         ("step-command", json!("skip")),
@@ -394,7 +394,7 @@ fn a_step_that_could_not_be_signed_fails_before_its_command_runs() {
 }
 
 #[test]
-fn what_no_hook_and_no_program_knows_is_told_before_the_command_runs() {
+fn an_unknown_option_is_reported_before_the_command_runs() {
     for (setting, value) in [
         ("comand", json!("verify")),
         ("command", json!(["verify"])),

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::ci::buildkite::{account, and, signs, step_in};
+use crate::support::aws_fixture::EVERYTHING;
 use crate::support::buildkite::Step;
-use crate::support::workshop::EVERYTHING;
 use crate::support::{files, plain_key};
 use s3lo_test_servers::authority::Authority;
 
@@ -54,7 +54,7 @@ fn the_program_is_given_what_it_needs_and_nothing_else() {
 #[test]
 fn credentials_of_the_agent_are_given_unless_a_role_is_assumed() {
     let account = account();
-    let user = account.0.aws.user("agent", EVERYTHING);
+    let user = account.0.server.user("agent", EVERYTHING);
     let with_credentials = |configuration| {
         let mut step = step_in(&account).with_plugin(configuration);
         step.set_all(&user.environment());

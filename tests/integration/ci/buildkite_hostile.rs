@@ -7,8 +7,8 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::json;
 
 use crate::ci::buildkite::{account, and, signs, step_in, verifies};
+use crate::support::aws_fixture::EVERYTHING;
 use crate::support::buildkite::{ACCESS_TOKEN, PLUGIN, Step};
-use crate::support::workshop::EVERYTHING;
 use crate::support::{files, plain_key};
 use s3lo_test_servers::aws::AUDIENCE;
 
@@ -16,7 +16,7 @@ use s3lo_test_servers::aws::AUDIENCE;
 fn paths_and_values_are_taken_as_they_are() {
     let account = account();
     let mut step = Step::below("a b, \"c\" $(touch made) 'd' é").with_token(AUDIENCE, &account.1);
-    step.set_all(&account.0.aws.environment());
+    step.set_all(&account.0.server.environment());
     for (name, value) in [
         ("AWS_ENDPOINT_URL_S3", account.0.s3.endpoint.as_str()),
         ("COSIGN_PASSWORD", "secret"),
@@ -101,9 +101,9 @@ fn hostile_configurations_end_in_an_error_of_the_program() {
 #[test]
 fn no_secret_is_in_an_argument_the_log_or_the_build() {
     let account = account();
-    let (shop, token) = &account;
+    let (aws, token) = &account;
     let pem = plain_key();
-    let user = shop.aws.user("agent", EVERYTHING);
+    let user = aws.server.user("agent", EVERYTHING);
     let mut secrets = vec![
         token.clone(),
         "canary-password-7f3a".to_owned(),

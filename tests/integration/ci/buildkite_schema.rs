@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use crate::ci::buildkite::account;
 use crate::support::MANIFEST;
+use crate::support::aws_fixture::{AwsFixture, EVERYTHING};
 use crate::support::buildkite::{Ended, Step, faults};
-use crate::support::program::Desk;
-use crate::support::workshop::{EVERYTHING, Workshop};
+use crate::support::program::Sandbox;
 use s3lo_test_servers::aws::{AUDIENCE, Subject, Trust};
 
 /// What the hooks read, and the program leaves to them.
@@ -44,7 +44,7 @@ fn properties() -> BTreeSet<String> {
 }
 
 #[test]
-fn it_says_what_buildkites_linter_demands() {
+fn plugin_yml_satisfies_the_buildkite_linter() {
     // https://github.com/buildkite-plugins/buildkite-plugin-linter/blob/main/lib/plugin-yaml-schema.yml
     let definition = definition();
     let keys: BTreeSet<_> = definition.as_object().unwrap().keys().collect();
@@ -190,26 +190,26 @@ fn a_pipeline_is_read_as_buildkite_reads_it() {
 
 /// Somebody who has the account, and does what the documentation says.
 pub(crate) struct Reader {
-    account: (Workshop, String),
+    account: (AwsFixture, String),
     public: String,
 }
 
 impl Reader {
     pub(crate) fn new() -> Self {
         let account = account();
-        let (shop, _) = &account;
+        let (aws, _) = &account;
         let trust = Trust {
             issuer: "https://agent.buildkite.com".to_owned(),
             audience: AUDIENCE.to_owned(),
             subject: Subject::Like("organization:acme:*".to_owned()),
         };
-        shop.aws.role("gate", &trust, EVERYTHING);
-        let mut desk = Desk::new();
-        let user = shop.aws.user("admin", EVERYTHING);
-        for (name, value) in shop.aws.environment().iter().chain(&user.environment()) {
-            desk.set(name, value);
+        aws.server.role("gate", &trust, EVERYTHING);
+        let mut sandbox = Sandbox::new();
+        let user = aws.server.user("admin", EVERYTHING);
+        for (name, value) in aws.server.environment().iter().chain(&user.environment()) {
+            sandbox.set(name, value);
         }
-        let public = desk.s3lo("public-key --key awskms:///alias/release-signer");
+        let public = sandbox.s3lo("public-key --key awskms:///alias/release-signer");
         Self {
             public: public.ends_with(0).out,
             account,
@@ -221,9 +221,9 @@ impl Reader {
     pub(crate) fn follows(&self, yaml: &str) -> Vec<(Step, Ended)> {
         let mut done: Vec<(Step, Ended)> = Vec::new();
         for mut step in Step::of_pipeline(yaml, &[("BUILDKITE_COMMIT", "v1.0")]) {
-            let (shop, token) = &self.account;
-            step.set_all(&shop.aws.environment());
-            step.set("AWS_ENDPOINT_URL_S3", &shop.s3.endpoint);
+            let (aws, token) = &self.account;
+            step.set_all(&aws.server.environment());
+            step.set("AWS_ENDPOINT_URL_S3", &aws.s3.endpoint);
             step.write("release-signer.pub", self.public.as_bytes());
             step.write("Makefile", b"push:\n\t@echo pushed $(TAG)\n");
             step.write("digest", sha256_of(MANIFEST).as_bytes());
@@ -298,7 +298,7 @@ fn sha256_of(text: &str) -> String {
 
 #[test]
 #[should_panic(expected = "additional properties are not allowed")]
-fn a_pipeline_that_plugin_yml_does_not_allow_is_told_of() {
+fn a_pipeline_that_plugin_yml_forbids_is_reported() {
     Step::of_pipeline(&PIPELINE.replace("min-schema", "min-shema"), &[]);
 }
 

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::ci::buildkite::{account, and, signs, step_in, verifies};
+use crate::support::aws_fixture::{EVERYTHING, ROLE_ARN};
 use crate::support::buildkite::{PLUGIN, Step};
 use crate::support::vault::Vault;
-use crate::support::workshop::{EVERYTHING, ROLE_ARN};
 use s3lo_test_servers::aws::{Issuer, TokenAlgorithm, now};
 
 #[test]
@@ -33,7 +33,7 @@ fn a_job_logs_in_to_vault() {
     let mut step = step_in(&account)
         .with_token(&vault.address, &token)
         .with_plugin(configuration);
-    step.set_all(&account.0.aws.user("agent", EVERYTHING).environment());
+    step.set_all(&account.0.server.user("agent", EVERYTHING).environment());
     let ended = step.run();
     assert_eq!(ended.code, 0, "{}", ended.log);
     assert_eq!(step.audiences(), [vault.address.as_str()]);

@@ -1,5 +1,5 @@
-//! Whatever others have a say in is shown by a GitHub step, and never obeyed: no command is carried out
-//! that is not ours, nothing is written between the outputs, and no summary is bent.
+//! Hostile texts in a GitHub step are shown and never obeyed: no foreign command is carried out, no output is
+//! injected, and the summary keeps its shape.
 
 mod cases;
 mod markdown;

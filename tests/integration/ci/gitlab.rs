@@ -8,9 +8,9 @@ mod secrets;
 use serde_json::Value;
 
 use crate::support::MANIFEST;
+use crate::support::aws_fixture::{AwsFixture, EVERYTHING, ROLE_ARN};
 use crate::support::gitlab::team::DIGEST;
-use crate::support::gitlab::{Project, log, workshop};
-use crate::support::workshop::{EVERYTHING, ROLE_ARN, Workshop};
+use crate::support::gitlab::{Project, aws, log};
 
 /// A pipeline that includes the components, each with these inputs, and has a job that deploys.
 fn including(includes: &[(&str, &str)], rest: &str) -> String {
@@ -43,13 +43,13 @@ fn to_verify() -> String {
     )
 }
 
-fn team() -> (Workshop, Project) {
-    workshop(EVERYTHING)
+fn team() -> (AwsFixture, Project) {
+    aws(EVERYTHING)
 }
 
 #[test]
 fn what_is_deployed_is_the_digest_that_was_signed_and_verified() {
-    let (shop, project) = team();
+    let (aws, project) = team();
     let yaml = including(&[("sign", &to_sign()), ("verify", &to_verify())], "");
     let pipeline = project.run(&yaml).passes();
     assert!(
@@ -57,9 +57,9 @@ fn what_is_deployed_is_the_digest_that_was_signed_and_verified() {
             .log("deploy")
             .contains(&format!("deploying {DIGEST}"))
     );
-    assert_eq!(shop.records().len(), 1);
+    assert_eq!(aws.records().len(), 1);
     // The job's own identity, and the session that is named after it.
-    let assumed = &shop.calls_of("AssumeRoleWithWebIdentity")[0].body;
+    let assumed = &aws.calls_of("AssumeRoleWithWebIdentity")[0].body;
     let token = project.value("GITLAB_OIDC_TOKEN");
     assert_eq!(assumed["WebIdentityToken"], token);
     assert_eq!(assumed["RoleSessionName"], "s3lo-acme-app-1000");
@@ -91,7 +91,7 @@ fn what_is_deployed_is_the_digest_that_was_signed_and_verified() {
 
 #[test]
 fn a_failed_verification_fails_the_pipeline_and_nothing_is_deployed() {
-    let (shop, project) = team();
+    let (aws, project) = team();
     let yaml = including(&[("verify", &to_verify())], "");
     // Nobody signed it.
     let pipeline = project.run(&yaml).fails();
@@ -104,7 +104,7 @@ fn a_failed_verification_fails_the_pipeline_and_nothing_is_deployed() {
     let json: Value = serde_json::from_slice(&json).unwrap();
     assert_eq!(json["verified"], false);
     // Nobody can tell.
-    shop.s3
+    aws.s3
         .fault(|_| Some(s3lo_test_servers::http::Reply::HangUp));
     let pipeline = project.run(&yaml).fails();
     assert!(!pipeline.ran("deploy"));
@@ -115,21 +115,21 @@ fn a_failed_verification_fails_the_pipeline_and_nothing_is_deployed() {
 }
 
 #[test]
-fn a_failed_signature_fails_the_pipeline_and_is_told_to_later_jobs() {
-    let (shop, project) = team();
+fn a_failed_signature_fails_the_pipeline_and_is_visible_to_later_jobs() {
+    let (aws, project) = team();
     let inputs = to_sign().replace(":v1.0", ":v9");
     let rest = "report:\n  stage: deploy\n  when: always\n  script:\n    - echo \"signed is $S3LO_SIGN_SIGNED\"\n";
     let pipeline = project.run(&including(&[("sign", &inputs)], rest)).fails();
     assert!(!pipeline.ran("deploy"));
     assert!(pipeline.log("report").contains("signed is false"));
-    assert!(shop.records().is_empty());
+    assert!(aws.records().is_empty());
 }
 
 #[test]
 fn several_images_are_signed_by_several_keys_in_one_job() {
-    let (shop, mut project) = team();
+    let (aws, mut project) = team();
     let other = "/my-bucket/manifests/team/service/v2/manifest.json";
-    shop.s3.put(other, MANIFEST.as_bytes());
+    aws.s3.put(other, MANIFEST.as_bytes());
     project.set("COSIGN_PASSWORD", "secret");
     let many = "reference: |\n  s3://my-bucket/myapp:v1.0\n  s3://my-bucket/team/service:v2\n";
     let session = "role-session-name: chosen\nrole-duration: 30m\nconcurrency: 2";
@@ -151,7 +151,7 @@ fn several_images_are_signed_by_several_keys_in_one_job() {
         );
     let yaml = including(&[("sign", &sign), ("verify", &verify)], "");
     let pipeline = project.run(&yaml).passes();
-    let records = shop.s3.paths();
+    let records = aws.s3.paths();
     let records = records.iter().filter(|path| path.contains("/signatures/"));
     assert_eq!(records.count(), 4);
     let assumed = &shop.calls_of("AssumeRoleWithWebIdentity")[0].body;
@@ -172,15 +172,15 @@ fn several_images_are_signed_by_several_keys_in_one_job() {
 
 #[test]
 fn a_component_is_included_as_often_as_it_is_needed() {
-    let (shop, project) = team();
+    let (aws, project) = team();
     let other = "/my-bucket/manifests/myapp/v1.1/manifest.json";
-    shop.s3.put(other, MANIFEST.as_bytes());
+    aws.s3.put(other, MANIFEST.as_bytes());
     let one = to_sign() + "\njob-name: sign the old";
     let two = to_sign().replace("v1.0", "v1.1") + "\njob-name: sign the new";
     let pipeline = project
         .run(&including(&[("sign", &one), ("sign", &two)], ""))
         .passes();
-    assert_eq!(shop.count("Sign"), 2);
+    assert_eq!(aws.count("Sign"), 2);
     // Artifacts of several jobs lie side by side in a later one.
     for job in ["sign the old", "sign the new"] {
         let slug = job.replace(' ', "-");
@@ -191,7 +191,7 @@ fn a_component_is_included_as_often_as_it_is_needed() {
 
 #[test]
 fn a_job_of_the_same_name_changes_what_has_no_input() {
-    let (shop, project) = team();
+    let (aws, project) = team();
     let rest = "  before_script: []
 default:
   tags: [of-the-team]
@@ -218,9 +218,9 @@ s3lo-verify:
     let yaml = including(&[("sign", &to_sign()), ("verify", &to_verify())], rest);
     let pipeline = project.run(&yaml).passes();
     assert!(!pipeline.ran("s3lo-verify"));
-    let assumed = &shop.calls_of("AssumeRoleWithWebIdentity")[0].body;
+    let assumed = &aws.calls_of("AssumeRoleWithWebIdentity")[0].body;
     assert_eq!(assumed["RoleSessionName"], "chosen");
-    let record: Value = serde_json::from_slice(&shop.records()[0]).unwrap();
+    let record: Value = serde_json::from_slice(&aws.records()[0]).unwrap();
     assert_eq!(record["schemaVersion"], 1);
     // What the team set for its own jobs would not run in the image, but for which runner takes them.
     let job = pipeline.job("s3lo-sign");
@@ -292,7 +292,7 @@ fn what_is_missing_or_wrong_is_refused_before_anything_runs() {
 
 #[test]
 fn an_earlier_job_changes_nothing_of_what_is_signed_or_verified() {
-    let (shop, project) = team();
+    let (aws, project) = team();
     // A build that somebody else has taken over: it leaves another key in the place of ours, and variables, which
     // go before those of a job.
     let evil = std::fs::read_to_string(project.file("keys/cosign.pub")).unwrap();
@@ -315,7 +315,7 @@ build:
         pipeline.variables("s3lo-verify")["S3LO_VERIFY_DIGEST"],
         DIGEST
     );
-    assert_eq!(shop.records().len(), 1);
+    assert_eq!(aws.records().len(), 1);
     // Whoever names the job trusts it with all of that.
     let trusting = to_verify() + "\ndependencies: [build]";
     let yaml = including(&[("verify", &trusting)], build);
@@ -325,7 +325,7 @@ build:
 
 #[test]
 fn the_digest_of_an_earlier_job_pins_what_is_signed() {
-    let (shop, project) = team();
+    let (aws, project) = team();
     let build = |digest: &str| {
         format!(
             "build:\n  stage: build\n  script:\n    - echo IMAGE_DIGEST={digest} >build.env\n  artifacts:\n    reports:\n      dotenv: build.env\n"
@@ -343,7 +343,7 @@ fn the_digest_of_an_earlier_job_pins_what_is_signed() {
     // A variable that says nothing is no pin, and is not passed over.
     run(&pinned, "").fails();
     run(&pinned.replace("\ndependencies: [build]", ""), DIGEST).fails();
-    assert!(shop.records().is_empty());
+    assert!(aws.records().is_empty());
     run(&pinned, DIGEST).passes();
-    assert_eq!(shop.records().len(), 1);
+    assert_eq!(aws.records().len(), 1);
 }

@@ -5,55 +5,55 @@ use std::os::unix::fs::MetadataExt as _;
 use insta::{assert_snapshot, with_settings};
 use serde_json::{Value, json};
 
-use crate::support::program::{Desk, Run};
+use crate::support::program::{Run, Sandbox};
 
 const REFERENCE: &str = "local://./store/myapp:v1.0";
 
 /// A job that signs `myapp:v1.0`, by variables.
-fn job() -> Desk {
-    Desk::with_image()
+fn job() -> Sandbox {
+    Sandbox::with_image()
         .with("S3LO_REFERENCE", REFERENCE)
         .with("S3LO_KEY", "keys/cosign.key")
 }
 
-fn text(desk: &Desk, name: &str) -> String {
-    std::fs::read_to_string(desk.file(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+fn text(sandbox: &Sandbox, name: &str) -> String {
+    std::fs::read_to_string(sandbox.file(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 #[test]
 fn a_job_signs_and_verifies_by_its_variables_alone() {
-    let desk = job();
-    let run = desk.s3lo("ci").ends_with(0);
+    let sandbox = job();
+    let run = sandbox.s3lo("ci").ends_with(0);
     assert!(run.out.starts_with("Signed myapp:v1.0\n"), "{}", run.out);
     assert_eq!(run.err, "");
     let gate = job()
         .with("S3LO_COMMAND", "verify")
         .with("S3LO_KEY", "keys/cosign.pub");
     gate.s3lo("ci").ends_with(1);
-    let gate = desk.with("S3LO_KEY", "keys/cosign.pub");
+    let gate = sandbox.with("S3LO_KEY", "keys/cosign.pub");
     gate.s3lo("ci verify").ends_with(0);
     gate.s3lo("ci verify --min-schema 2").ends_with(1);
 }
 
 #[test]
 fn what_is_typed_goes_before_every_variable() {
-    let desk = job()
+    let sandbox = job()
         .with("INPUT_KEY", "keys/p384.key")
         .with("S3LO_IF_SIGNED", "nonsense")
         .with("S3LO_VERBOSE", "nonsense");
-    desk.s3lo("ci sign --if-signed=keep").ends_with(2);
-    let desk = desk.without("S3LO_VERBOSE");
-    let typed = desk.s3lo("ci sign --if-signed keep --key keys/cosign.key -o json");
+    sandbox.s3lo("ci sign --if-signed=keep").ends_with(2);
+    let sandbox = sandbox.without("S3LO_VERBOSE");
+    let typed = sandbox.s3lo("ci sign --if-signed keep --key keys/cosign.key -o json");
     assert_eq!(typed.ends_with(0).json()["keyRef"], "keys/cosign.key");
-    let named = desk.s3lo("ci sign --if-signed keep -o json");
+    let named = sandbox.s3lo("ci sign --if-signed keep -o json");
     assert_eq!(named.ends_with(0).json()["keyRef"], "keys/p384.key");
-    let other = desk.s3lo("ci verify --key keys/cosign.pub local://./store/other:v1");
+    let other = sandbox.s3lo("ci verify --key keys/cosign.pub local://./store/other:v1");
     assert!(other.ends_with(2).err.contains("other:v1"));
 }
 
 #[test]
 fn drones_and_woodpeckers_settings_are_options() {
-    let desk = Desk::with_image()
+    let sandbox = Sandbox::with_image()
         .with(
             "PLUGIN_REFERENCE",
             &format!("{REFERENCE},local://./store/myapp:v2"),
@@ -61,57 +61,60 @@ fn drones_and_woodpeckers_settings_are_options() {
         .with("PLUGIN_KEY", r#"["keys/cosign.key","keys/p384.key"]"#)
         .with("PLUGIN_SCHEMA_VERSION", "2")
         .with("DRONE_OUTPUT", "drone.env");
-    desk.push("myapp", "v2", crate::support::MANIFEST);
-    desk.write("drone.env", "BEFORE=1\n");
-    let run = desk.s3lo("ci").ends_with(0);
+    sandbox.push("myapp", "v2", crate::support::MANIFEST);
+    sandbox.write("drone.env", "BEFORE=1\n");
+    let run = sandbox.s3lo("ci").ends_with(0);
     assert_eq!(run.out.matches("Signed ").count(), 4, "{}", run.out);
     assert_eq!(
-        text(&desk, "drone.env"),
+        text(&sandbox, "drone.env"),
         "BEFORE=1\nS3LO_SIGN_SIGNED=true\n"
     );
 }
 
 #[test]
 fn json_on_stdout_is_json_and_nothing_else() {
-    let desk = job()
+    let sandbox = job()
         .with("S3LO_OUTPUT", "json")
         .with("S3LO_VERBOSE", "true");
-    let signed = desk.s3lo("ci").ends_with(0).json();
+    let signed = sandbox.s3lo("ci").ends_with(0).json();
     assert_eq!(signed["status"], "signed");
     // Where it never came to a run, too.
-    let refused = desk.with("S3LO_VERBOSE", "maybe").s3lo("ci").ends_with(2);
+    let refused = sandbox
+        .with("S3LO_VERBOSE", "maybe")
+        .s3lo("ci")
+        .ends_with(2);
     assert_eq!(refused.json()["error"]["code"], "usage");
 }
 
 /// A run whose results are left in every file.
-fn left(desk: &Desk, line: &str) -> Run {
+fn left(sandbox: &Sandbox, line: &str) -> Run {
     let files = "--output-file out/s3lo.json --dotenv-file out/s3lo.env --summary-file out/s3lo.md --results-directory out/each";
-    desk.s3lo(&format!("ci {line} {files}"))
+    sandbox.s3lo(&format!("ci {line} {files}"))
 }
 
 #[test]
 fn results_are_left_in_every_file_that_is_asked_for() {
-    let desk = job();
-    std::fs::create_dir(desk.file("out")).unwrap();
+    let sandbox = job();
+    std::fs::create_dir(sandbox.file("out")).unwrap();
     // A link in the place of a file is replaced, and what it points to stays.
-    desk.write("precious", "precious");
-    std::os::unix::fs::symlink("../precious", desk.file("out/s3lo.json")).unwrap();
-    left(&desk, "sign").ends_with(0);
-    assert_eq!(text(&desk, "precious"), "precious");
-    let json: Value = serde_json::from_str(&text(&desk, "out/s3lo.json")).unwrap();
+    sandbox.write("precious", "precious");
+    std::os::unix::fs::symlink("../precious", sandbox.file("out/s3lo.json")).unwrap();
+    left(&sandbox, "sign").ends_with(0);
+    assert_eq!(text(&sandbox, "precious"), "precious");
+    let json: Value = serde_json::from_str(&text(&sandbox, "out/s3lo.json")).unwrap();
     let digest = json["digest"].as_str().unwrap();
-    assert_eq!(text(&desk, "out/each/digest"), digest);
+    assert_eq!(text(&sandbox, "out/each/digest"), digest);
     assert_eq!(
-        text(&desk, "out/each/keyID"),
+        text(&sandbox, "out/each/keyID"),
         json["keyID"].as_str().unwrap()
     );
     assert_eq!(
-        text(&desk, "out/each/storedPath"),
+        text(&sandbox, "out/each/storedPath"),
         json["storedPath"].as_str().unwrap()
     );
-    let results: Value = serde_json::from_str(&text(&desk, "out/each/results")).unwrap();
+    let results: Value = serde_json::from_str(&text(&sandbox, "out/each/results")).unwrap();
     assert_eq!(results[0]["ref"], REFERENCE);
-    let lines = text(&desk, "out/s3lo.env");
+    let lines = text(&sandbox, "out/s3lo.env");
     assert!(
         lines.starts_with(&format!(
             "S3LO_SIGN_SIGNED=true\nS3LO_SIGN_DIGEST={digest}\n"
@@ -119,9 +122,9 @@ fn results_are_left_in_every_file_that_is_asked_for() {
         "{lines}"
     );
     assert_eq!(lines.lines().count(), 5);
-    assert!(text(&desk, "out/s3lo.md").starts_with("### Signed"));
+    assert!(text(&sandbox, "out/s3lo.md").starts_with("### Signed"));
     for name in ["s3lo.json", "s3lo.env", "s3lo.md", "each", "each/digest"] {
-        let (file, folder) = (desk.file(&format!("out/{name}")), desk.file("out"));
+        let (file, folder) = (sandbox.file(&format!("out/{name}")), sandbox.file("out"));
         assert_eq!(
             file.metadata().unwrap().uid(),
             folder.metadata().unwrap().uid()
@@ -136,43 +139,46 @@ fn results_are_left_where_nothing_was_done_too() {
         ("S3LO_REQUIRE", "verify --key keys/cosign.pub"),
         ("S3LO_VERBOSE", "verify"),
     ] {
-        let desk = job().with(option, "nonsense");
-        std::fs::create_dir(desk.file("out")).unwrap();
-        left(&desk, line).ends_with(2);
-        let json: Value = serde_json::from_str(&text(&desk, "out/s3lo.json")).unwrap();
+        let sandbox = job().with(option, "nonsense");
+        std::fs::create_dir(sandbox.file("out")).unwrap();
+        left(&sandbox, line).ends_with(2);
+        let json: Value = serde_json::from_str(&text(&sandbox, "out/s3lo.json")).unwrap();
         assert_eq!(json["error"]["code"], "usage");
-        let results: Value = serde_json::from_str(&text(&desk, "out/each/results")).unwrap();
+        let results: Value = serde_json::from_str(&text(&sandbox, "out/each/results")).unwrap();
         assert_eq!(results, json!([json]));
-        let lines = text(&desk, "out/s3lo.env");
+        let lines = text(&sandbox, "out/s3lo.env");
         assert!(
             ["S3LO_SIGN_SIGNED=false\n", "S3LO_VERIFY_VERIFIED=false\n"].contains(&lines.as_str()),
             "{lines}"
         );
-        assert!(text(&desk, "out/s3lo.md").starts_with("### Not "));
+        assert!(text(&sandbox, "out/s3lo.md").starts_with("### Not "));
     }
 }
 
 #[test]
 fn an_image_that_is_not_verified_leaves_no_digest_to_deploy() {
-    let desk = job().with("S3LO_KEY", "keys/cosign.pub");
-    std::fs::create_dir(desk.file("out")).unwrap();
-    left(&desk, "verify").ends_with(1);
-    assert_eq!(text(&desk, "out/s3lo.env"), "S3LO_VERIFY_VERIFIED=false\n");
-    assert_eq!(text(&desk, "out/each/verified"), "false");
+    let sandbox = job().with("S3LO_KEY", "keys/cosign.pub");
+    std::fs::create_dir(sandbox.file("out")).unwrap();
+    left(&sandbox, "verify").ends_with(1);
     assert_eq!(
-        text(&desk, "out/each/reason"),
+        text(&sandbox, "out/s3lo.env"),
+        "S3LO_VERIFY_VERIFIED=false\n"
+    );
+    assert_eq!(text(&sandbox, "out/each/verified"), "false");
+    assert_eq!(
+        text(&sandbox, "out/each/reason"),
         "no signature found for key keys/cosign.pub"
     );
-    assert!(!desk.file("out/each/digest").exists());
+    assert!(!sandbox.file("out/each/digest").exists());
 }
 
 #[test]
-fn what_cannot_be_left_is_told_and_hides_no_failure() {
-    let desk = job().with("S3LO_OUTPUT_FILE", "missing/s3lo.json");
-    let run = desk.s3lo("ci sign").ends_with(2);
+fn unwritable_results_are_reported_and_hide_no_failure() {
+    let sandbox = job().with("S3LO_OUTPUT_FILE", "missing/s3lo.json");
+    let run = sandbox.s3lo("ci sign").ends_with(2);
     assert!(run.out.starts_with("Signed myapp"), "{}", run.out);
     assert_snapshot!(run.err);
-    let run = desk.s3lo("ci verify --key keys/p384.pub").ends_with(1);
+    let run = sandbox.s3lo("ci verify --key keys/p384.pub").ends_with(1);
     assert!(run.err.contains("missing/s3lo.json"), "{}", run.err);
 }
 
@@ -181,7 +187,7 @@ type Wrong<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
 
 /// Every message that a job meets before any work is done.
 #[test]
-fn what_a_job_says_wrongly_is_told_in_its_own_words() {
+fn a_wrong_option_is_reported_by_the_name_of_its_variable() {
     let mut told = String::new();
     let plain: [Wrong<'_>; 9] = [
         ("no key", &[("S3LO_KEY", "")], "ci"),
@@ -228,15 +234,15 @@ fn what_a_job_says_wrongly_is_told_in_its_own_words() {
         ("Buildkite", Some("BUILDKITE"), buildkite.as_slice()),
     ] {
         for (name, variables, line) in jobs {
-            let mut desk = job();
+            let mut sandbox = job();
             for (name, value) in marker
                 .iter()
                 .map(|name| (*name, "true"))
                 .chain(variables.iter().copied())
             {
-                desk.set(name, value);
+                sandbox.set(name, value);
             }
-            let run = desk.s3lo(line).ends_with(2);
+            let run = sandbox.s3lo(line).ends_with(2);
             told.push_str(&format!("# {system}: {name}\n{}{}\n", run.out, run.err));
         }
     }
@@ -247,13 +253,13 @@ fn what_a_job_says_wrongly_is_told_in_its_own_words() {
 
 #[test]
 fn azure_gets_variables_masks_an_issue_and_a_summary() {
-    let desk = job()
+    let sandbox = job()
         .with("TF_BUILD", "True")
         .with("S3LO_PASSWORD", "50%off")
         .with("COSIGN_PASSWORD", "")
         .with("AGENT_TEMPDIRECTORY", "temp");
-    std::fs::create_dir(desk.file("temp")).unwrap();
-    let run = desk.s3lo("ci").ends_with(2);
+    std::fs::create_dir(sandbox.file("temp")).unwrap();
+    let run = sandbox.s3lo("ci").ends_with(2);
     assert!(
         run.out
             .starts_with("##vso[task.setsecret]50%AZP25off\n##vso[task.setsecret]50%off\n"),
@@ -266,8 +272,8 @@ fn azure_gets_variables_masks_an_issue_and_a_summary() {
         "{}",
         run.out
     );
-    let desk = desk.with("S3LO_PASSWORD", "secret");
-    let run = desk.s3lo("ci").ends_with(0);
+    let sandbox = sandbox.with("S3LO_PASSWORD", "secret");
+    let run = sandbox.s3lo("ci").ends_with(0);
     assert!(
         run.out
             .contains("\n##vso[task.setvariable variable=keyID;isOutput=true]d78a77d897aeffc7\n"),
@@ -286,7 +292,7 @@ fn azure_gets_variables_masks_an_issue_and_a_summary() {
         .nth(1)
         .unwrap()
         .trim();
-    assert!(text(&desk, summary).starts_with("### Signed"));
+    assert!(text(&sandbox, summary).starts_with("### Signed"));
     assert_eq!(run.err, "");
 }
 
@@ -302,10 +308,10 @@ fn nothing_that_others_wrote_is_a_command_to_azure() {
         kinds.collect::<Vec<_>>()
     };
     let run = |reference: &str| {
-        let desk = job()
+        let sandbox = job()
             .with("TF_BUILD", "True")
             .with("S3LO_REFERENCE", reference);
-        commands(desk.s3lo("ci verify --key keys/cosign.pub").ends_with(2))
+        commands(sandbox.s3lo("ci verify --key keys/cosign.pub").ends_with(2))
     };
     let harmless = run("local://./store/my-app:v1");
     for hostile in [
@@ -331,13 +337,14 @@ fn nothing_that_others_wrote_is_a_command_to_azure() {
 
 #[test]
 fn a_command_of_its_own_cannot_come_by_another_way() {
-    let desk = job();
-    let run = desk.s3lo("--verbose ci").ends_with(2);
+    let sandbox = job();
+    let run = sandbox.s3lo("--verbose ci").ends_with(2);
     assert!(run.err.contains("s3lo ci"), "{}", run.err);
-    let run = desk.s3lo("ci sign --help").ends_with(0);
+    let run = sandbox.s3lo("ci sign --help").ends_with(0);
     assert!(run.out.contains("--results-directory"), "{}", run.out);
     assert!(
-        desk.s3lo("ci --help")
+        sandbox
+            .s3lo("ci --help")
             .ends_with(0)
             .out
             .contains("S3LO_NAME")
@@ -401,34 +408,34 @@ fn what_an_earlier_run_left_is_not_what_this_one_found() {
         ("S3LO_REGION", "-h"),
         ("S3LO_KEY", "keys/p384.pub"),
     ] {
-        let desk = job().with("S3LO_KEY", "keys/cosign.pub").with(name, value);
+        let sandbox = job().with("S3LO_KEY", "keys/cosign.pub").with(name, value);
         for (file, text) in stale {
-            desk.write(file, text);
+            sandbox.write(file, text);
         }
-        let code = left(&desk, "verify").code;
+        let code = left(&sandbox, "verify").code;
         assert!(matches!(code, Some(1 | 2)), "{name}");
         assert_eq!(
-            text(&desk, "out/s3lo.env"),
+            text(&sandbox, "out/s3lo.env"),
             "S3LO_VERIFY_VERIFIED=false\n",
             "{name}"
         );
         assert!(
-            !text(&desk, "out/s3lo.json").contains("\"verified\": true"),
+            !text(&sandbox, "out/s3lo.json").contains("\"verified\": true"),
             "{name}"
         );
-        assert!(!desk.file("out/each/digest").exists(), "{name}");
-        assert!(!desk.file("out/each/keyID").exists(), "{name}");
+        assert!(!sandbox.file("out/each/digest").exists(), "{name}");
+        assert!(!sandbox.file("out/each/keyID").exists(), "{name}");
     }
 }
 
 #[test]
 fn a_pipe_in_the_place_of_a_file_stays_one() {
-    let desk = job().with("S3LO_OUTPUT_FILE", "pipe");
+    let sandbox = job().with("S3LO_OUTPUT_FILE", "pipe");
     let made = std::process::Command::new("mkfifo")
-        .arg(desk.file("pipe"))
+        .arg(sandbox.file("pipe"))
         .status();
     assert!(made.unwrap().success());
-    let run = desk.s3lo("ci sign").ends_with(2);
+    let run = sandbox.s3lo("ci sign").ends_with(2);
     assert!(run.err.contains("not a regular file"), "{}", run.err);
-    assert!(!desk.file("pipe").metadata().unwrap().is_file());
+    assert!(!sandbox.file("pipe").metadata().unwrap().is_file());
 }

@@ -1,6 +1,6 @@
 //! What hostile input may cost.
 
-use crate::support::program::Desk;
+use crate::support::program::Sandbox;
 use crate::support::{MANIFEST, files, minio};
 use s3lo_test_servers::http::Reply;
 use s3lo_test_servers::s3::{S3Server, s3_error};
@@ -10,20 +10,20 @@ const GIB: u64 = 1 << 30;
 /// The most memory that any hostile input may take, in MiB.
 const MOST: u64 = 64;
 
-fn desk() -> Desk {
-    let desk = Desk::with_image()
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::with_image()
         .with("AWS_ACCESS_KEY_ID", minio::USER)
         .with("AWS_SECRET_ACCESS_KEY", minio::PASSWORD);
     // A key without scrypt, whose own memory would hide what the input takes.
-    desk.write("plain.key", crate::support::plain_key());
-    desk
+    sandbox.write("plain.key", crate::support::plain_key());
+    sandbox
 }
 
 #[test]
-fn a_gigabyte_from_a_server_takes_no_memory_whatever_length_it_claims() {
+fn a_gigabyte_from_a_server_takes_no_memory_at_any_claimed_length() {
     for length in [Some(GIB), Some(100), Some(1 << 50), None] {
         for what in ["manifest.json", "signatures/"] {
-            let (desk, server) = (desk(), S3Server::start());
+            let (sandbox, server) = (sandbox(), S3Server::start());
             server.put(
                 "/bucket/manifests/myapp/v1.0/manifest.json",
                 MANIFEST.as_bytes(),
@@ -39,7 +39,7 @@ fn a_gigabyte_from_a_server_takes_no_memory_whatever_length_it_claims() {
                 "verify s3://bucket/myapp:v1.0 --key keys/cosign.pub --endpoint {}",
                 server.endpoint
             );
-            desk.s3lo_within(MOST, &line).ends_with(1);
+            sandbox.s3lo_within(MOST, &line).ends_with(1);
         }
     }
 }
@@ -47,7 +47,7 @@ fn a_gigabyte_from_a_server_takes_no_memory_whatever_length_it_claims() {
 #[test]
 fn a_gigabyte_of_listing_or_of_error_takes_no_memory() {
     for status in [200, 403, 500] {
-        let (desk, server) = (desk().with("AWS_MAX_ATTEMPTS", "1"), S3Server::start());
+        let (sandbox, server) = (sandbox().with("AWS_MAX_ATTEMPTS", "1"), S3Server::start());
         server.put(
             "/bucket/manifests/myapp/v1.0/manifest.json",
             MANIFEST.as_bytes(),
@@ -68,7 +68,8 @@ fn a_gigabyte_of_listing_or_of_error_takes_no_memory() {
             server.endpoint
         );
         // The listing is a hint only: without it the image is signed all the same.
-        desk.s3lo_within(MOST, &line)
+        sandbox
+            .s3lo_within(MOST, &line)
             .ends_with(if status == 200 { 0 } else { 2 });
     }
 }
@@ -76,36 +77,39 @@ fn a_gigabyte_of_listing_or_of_error_takes_no_memory() {
 #[test]
 fn a_gigabyte_in_a_directory_takes_no_memory() {
     for name in ["manifest.json", "signatures/d78a77d897aeffc7.json"] {
-        let desk = desk();
-        let path = desk.file(&format!("store/manifests/myapp/v1.0/{name}"));
+        let sandbox = sandbox();
+        let path = sandbox.file(&format!("store/manifests/myapp/v1.0/{name}"));
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::File::create(&path).unwrap().set_len(GIB).unwrap();
-        desk.s3lo_within(
-            MOST,
-            "verify local://./store/myapp:v1.0 --key keys/cosign.pub",
-        )
-        .ends_with(1);
+        sandbox
+            .s3lo_within(
+                MOST,
+                "verify local://./store/myapp:v1.0 --key keys/cosign.pub",
+            )
+            .ends_with(1);
     }
 }
 
 #[test]
 fn a_directory_of_many_records_costs_no_more_than_one() {
-    let desk = desk();
+    let sandbox = sandbox();
     for number in 0..20_000 {
-        desk.write(
+        sandbox.write(
             &format!("store/manifests/myapp/v1.0/signatures/{number:016x}.json"),
             "{}",
         );
     }
-    desk.s3lo_within(
-        MOST,
-        "verify local://./store/myapp:v1.0 --key keys/cosign.pub",
-    )
-    .ends_with(1);
-    desk.s3lo_within(MOST, "sign local://./store/myapp:v1.0 --key plain.key")
+    sandbox
+        .s3lo_within(
+            MOST,
+            "verify local://./store/myapp:v1.0 --key keys/cosign.pub",
+        )
+        .ends_with(1);
+    sandbox
+        .s3lo_within(MOST, "sign local://./store/myapp:v1.0 --key plain.key")
         .ends_with(0);
     assert_eq!(
-        files(&desk.file("store/manifests/myapp/v1.0/signatures")).len(),
+        files(&sandbox.file("store/manifests/myapp/v1.0/signatures")).len(),
         20_001
     );
 }
@@ -115,11 +119,11 @@ fn a_directory_of_many_records_costs_no_more_than_one() {
 #[test]
 fn a_hostile_scrypt_cost_is_refused_before_it_costs_anything() {
     const LITTLE: u64 = 8;
-    let desk = desk();
-    let cosign = std::fs::read_to_string(desk.file("keys/cosign.key")).unwrap();
+    let sandbox = sandbox();
+    let cosign = std::fs::read_to_string(sandbox.file("keys/cosign.key")).unwrap();
     let block = pem::parse(&cosign).unwrap();
     let body = String::from_utf8(block.contents().to_vec()).unwrap();
-    let control = desk.s3lo_within(LITTLE, "public-key --key keys/cosign.key");
+    let control = sandbox.s3lo_within(LITTLE, "public-key --key keys/cosign.key");
     assert_eq!(
         control.code, None,
         "the limit must be felt: {}",
@@ -136,11 +140,11 @@ fn a_hostile_scrypt_cost_is_refused_before_it_costs_anything() {
     ] {
         let hostile = body.replace(r#""N":65536,"r":8,"p":1"#, params);
         assert_ne!(hostile, body);
-        desk.write(
+        sandbox.write(
             "hostile.key",
             pem::encode(&pem::Pem::new(block.tag(), hostile)),
         );
-        let run = desk
+        let run = sandbox
             .s3lo_within(LITTLE, "public-key --key hostile.key -o json")
             .ends_with(2);
         assert_eq!(run.json()["error"]["code"], "unsupported_scrypt_cost");
@@ -152,14 +156,14 @@ fn an_encrypted_key_is_opened_once_for_all_images() {
     // scrypt takes 64 MiB, and the stacks of the threads for files are counted as well: one opening
     // fits into 190 MiB, sixteen do not, and neither do those of four keys.
     let mut line = "sign --key keys/cosign.key --concurrency 16".to_owned();
-    let desk = desk();
+    let sandbox = sandbox();
     for number in 0..16 {
-        desk.push("myapp", &format!("t{number}"), MANIFEST);
+        sandbox.push("myapp", &format!("t{number}"), MANIFEST);
         line.push_str(&format!(" local://./store/myapp:t{number}"));
     }
-    desk.s3lo_within(190, &line).ends_with(0);
+    sandbox.s3lo_within(190, &line).ends_with(0);
     let keys = "--key keys/p384.key --key keys/p521.key --key keys/rsa2048.key";
-    let several = desk.s3lo_within(190, &format!("{line} {keys}"));
+    let several = sandbox.s3lo_within(190, &format!("{line} {keys}"));
     assert_eq!(several.code, None, "the limit must be felt");
 }
 
@@ -171,31 +175,32 @@ fn a_manifest_made_to_be_quoted_takes_neither_memory_nor_a_page() {
         format!(r#"{{"schemaVersion":"{filler}","manifests":[]}}"#),
     ];
     for manifest in manifests {
-        let desk = desk();
-        desk.push("myapp", "v1.0", &manifest);
+        let sandbox = sandbox();
+        sandbox.push("myapp", "v1.0", &manifest);
         let keys = "--key keys/cosign.pub --key keys/p384.pub --key keys/p521.pub";
         for output in ["text", "json"] {
             let line = format!("verify local://./store/myapp:v1.0 {keys} -o {output}");
-            let run = desk.s3lo_within(MOST, &line).ends_with(1);
+            let run = sandbox.s3lo_within(MOST, &line).ends_with(1);
             assert!(
                 run.out.len() + run.err.len() < 10_000,
                 "{}",
                 run.out.len() + run.err.len()
             );
         }
-        desk.s3lo_within(MOST, "sign local://./store/myapp:v1.0 --key plain.key")
+        sandbox
+            .s3lo_within(MOST, "sign local://./store/myapp:v1.0 --key plain.key")
             .ends_with(2);
     }
 }
 
 #[test]
 fn a_server_that_talks_too_much_is_cut_short() {
-    let (desk, server) = (desk().with("AWS_MAX_ATTEMPTS", "1"), S3Server::start());
+    let (sandbox, server) = (sandbox().with("AWS_MAX_ATTEMPTS", "1"), S3Server::start());
     server.fault(|_| Some(s3_error(403, "AccessDenied", &"x".repeat(6 << 20))));
     let line = format!(
         "verify s3://bucket/myapp:v1.0 --key keys/cosign.pub --endpoint {}",
         server.endpoint
     );
-    let run = desk.s3lo_within(MOST, &line).ends_with(2);
+    let run = sandbox.s3lo_within(MOST, &line).ends_with(2);
     assert!(run.err.len() < 10_000);
 }

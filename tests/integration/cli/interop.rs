@@ -6,19 +6,20 @@ use std::process::{Command, Output};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::support::program::Desk;
+use crate::support::program::Sandbox;
 use crate::support::tools::{openssl, tool};
 use crate::support::{KEYS, files, password, vectors};
 
 const REF: &str = "local://./store/myapp:v1.0";
 
 /// Signs by a key; the payload and the signature as files.
-fn signed(desk: &Desk, key: &str, schema: u32) {
-    desk.s3lo(&format!(
-        "sign {REF} --key {key} --schema-version {schema} --if-signed replace"
-    ))
-    .ends_with(0);
-    let folder = desk.file("store/manifests/myapp/v1.0/signatures");
+fn signed(sandbox: &Sandbox, key: &str, schema: u32) {
+    sandbox
+        .s3lo(&format!(
+            "sign {REF} --key {key} --schema-version {schema} --if-signed replace"
+        ))
+        .ends_with(0);
+    let folder = sandbox.file("store/manifests/myapp/v1.0/signatures");
     let names = files(&folder);
     let record: serde_json::Value =
         serde_json::from_slice(&std::fs::read(folder.join(&names[0])).unwrap()).unwrap();
@@ -32,14 +33,14 @@ fn signed(desk: &Desk, key: &str, schema: u32) {
         )
         .into_bytes(),
     };
-    desk.write("payload", payload);
-    desk.write(
+    sandbox.write("payload", payload);
+    sandbox.write(
         "signature",
         STANDARD
             .decode(record["signature"].as_str().unwrap())
             .unwrap(),
     );
-    desk.write("signature.b64", record["signature"].as_str().unwrap());
+    sandbox.write("signature.b64", record["signature"].as_str().unwrap());
     std::fs::remove_dir_all(folder).unwrap();
 }
 
@@ -50,8 +51,8 @@ fn accepted(output: &Output, what: &str) {
     assert!(output.status.success(), "{what}: {text}");
 }
 
-fn verified_by_openssl(desk: &Desk, public: &Path, hash: Option<&str>) -> Output {
-    let path = |name: &str| desk.file(name).to_str().unwrap().to_owned();
+fn verified_by_openssl(sandbox: &Sandbox, public: &Path, hash: Option<&str>) -> Output {
+    let path = |name: &str| sandbox.file(name).to_str().unwrap().to_owned();
     let (payload, signature) = (path("payload"), path("signature"));
     let public = public.to_str().unwrap();
     match hash {
@@ -84,17 +85,17 @@ fn hash(name: &str) -> Option<&'static str> {
 fn openssl_accepts_a_signature_of_every_key() {
     let mut accepted_by_openssl = 0;
     for key in KEYS {
-        let desk = Desk::with_image().with("COSIGN_PASSWORD", password(key));
-        let public = desk.file(&format!("keys/{key}.pub"));
+        let sandbox = Sandbox::with_image().with("COSIGN_PASSWORD", password(key));
+        let public = sandbox.file(&format!("keys/{key}.pub"));
         for schema in [1, 2] {
-            signed(&desk, &format!("keys/{key}.key"), schema);
-            accepted(&verified_by_openssl(&desk, &public, hash(key)), key);
+            signed(&sandbox, &format!("keys/{key}.key"), schema);
+            accepted(&verified_by_openssl(&sandbox, &public, hash(key)), key);
             accepted_by_openssl += 1;
         }
         // And refuses another payload, so that its yes means something.
-        desk.write("payload", "another payload");
+        sandbox.write("payload", "another payload");
         assert!(
-            !verified_by_openssl(&desk, &public, hash(key))
+            !verified_by_openssl(&sandbox, &public, hash(key))
                 .status
                 .success()
         );
@@ -111,22 +112,22 @@ fn openssl_accepts_a_signature_of_every_plain_key() {
         .filter(|name| name.ends_with(".key"))
         .collect();
     for name in &names {
-        let desk = Desk::with_image();
-        std::fs::copy(folder.join(name), desk.file("plain.key")).unwrap();
-        signed(&desk, "plain.key", 1);
+        let sandbox = Sandbox::with_image();
+        std::fs::copy(folder.join(name), sandbox.file("plain.key")).unwrap();
+        signed(&sandbox, "plain.key", 1);
         let public = folder.join(name.replace(".key", ".pub"));
-        accepted(&verified_by_openssl(&desk, &public, hash(name)), name);
+        accepted(&verified_by_openssl(&sandbox, &public, hash(name)), name);
     }
     assert!(names.len() >= 13, "{names:?}");
 }
 
 /// cosign, without the network.
-fn cosign(desk: &Desk, arguments: &[&str]) -> Output {
+fn cosign(sandbox: &Sandbox, arguments: &[&str]) -> Output {
     Command::new(tool("cosign"))
         .args(arguments)
-        .current_dir(desk.path())
+        .current_dir(sandbox.path())
         .env_clear()
-        .env("HOME", desk.path())
+        .env("HOME", sandbox.path())
         .env("COSIGN_PASSWORD", "secret")
         .output()
         .unwrap()
@@ -134,18 +135,22 @@ fn cosign(desk: &Desk, arguments: &[&str]) -> Output {
 
 #[test]
 fn cosign_reads_our_keys_and_accepts_our_signatures() {
-    let desk = Desk::with_image();
-    desk.s3lo("generate-key-pair --output-key-prefix ours")
+    let sandbox = Sandbox::with_image();
+    sandbox
+        .s3lo("generate-key-pair --output-key-prefix ours")
         .ends_with(0);
-    let public = cosign(&desk, &["public-key", "--key", "ours.key"]);
+    let public = cosign(&sandbox, &["public-key", "--key", "ours.key"]);
     accepted(&public, "cosign public-key");
-    assert_eq!(public.stdout, std::fs::read(desk.file("ours.pub")).unwrap());
+    assert_eq!(
+        public.stdout,
+        std::fs::read(sandbox.file("ours.pub")).unwrap()
+    );
     for key in ["ours", "keys/cosign", "keys/rsa2048", "keys/p256-sec1"] {
-        signed(&desk, &format!("{key}.key"), 1);
+        signed(&sandbox, &format!("{key}.key"), 1);
         let public = format!("{key}.pub");
         let verify = |signature: &str| {
             cosign(
-                &desk,
+                &sandbox,
                 &[
                     "verify-blob",
                     "--key",
@@ -158,7 +163,7 @@ fn cosign_reads_our_keys_and_accepts_our_signatures() {
             )
         };
         accepted(&verify("signature.b64"), key);
-        desk.write("payload", "another payload");
+        sandbox.write("payload", "another payload");
         assert!(
             !verify("signature.b64").status.success(),
             "cosign must be able to say no"
@@ -168,16 +173,18 @@ fn cosign_reads_our_keys_and_accepts_our_signatures() {
 
 #[test]
 fn a_key_that_cosign_generates_now_signs_here() {
-    let desk = Desk::with_image();
+    let sandbox = Sandbox::with_image();
     accepted(
         &cosign(
-            &desk,
+            &sandbox,
             &["generate-key-pair", "--output-key-prefix", "theirs"],
         ),
         "cosign generate-key-pair",
     );
-    desk.s3lo(&format!("sign {REF} --key theirs.key"))
+    sandbox
+        .s3lo(&format!("sign {REF} --key theirs.key"))
         .ends_with(0);
-    desk.s3lo(&format!("verify {REF} --key theirs.pub"))
+    sandbox
+        .s3lo(&format!("verify {REF} --key theirs.pub"))
         .ends_with(0);
 }

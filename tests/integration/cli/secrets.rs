@@ -6,8 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::support::program::{Desk, Run};
-use crate::support::workshop::{EVERYTHING, ROLE_ARN, SIGN, VERIFY, Workshop};
+use crate::support::aws_fixture::{AwsFixture, EVERYTHING, ROLE_ARN, SIGN, VERIFY};
+use crate::support::program::{Run, Sandbox};
 use crate::support::{MANIFEST, files, plain_key};
 use s3lo_test_servers::aws::{AwsServer, GITHUB_REQUEST_TOKEN, Key, kms_error};
 use s3lo_test_servers::http::Reply;
@@ -94,7 +94,7 @@ fn canary_secrets_appear_nowhere() {
         "/bucket/manifests/myapp/v1.0/manifest.json",
         MANIFEST.as_bytes(),
     );
-    let desk = Desk::with_image()
+    let sandbox = Sandbox::with_image()
         .with("COSIGN_PASSWORD", PASSWORD)
         .with("SIGNING_KEY", &pem)
         .with("AWS_ACCESS_KEY_ID", "AKIDCANARY")
@@ -103,11 +103,11 @@ fn canary_secrets_appear_nowhere() {
         .with("AWS_MAX_ATTEMPTS", "2")
         .with("RUST_LOG", "trace")
         .with("RUST_BACKTRACE", "full");
-    desk.s3lo("generate-key-pair").ends_with(0);
-    desk.write("plain.key", &pem);
-    desk.write("broken.key", pem.replace("PRIVATE", "PUBLIC"));
-    desk.write("odd.key", pem.replace("-----END", "-----EN"));
-    desk.write("odder.key", pem.replace("PRIVATE KEY", "SECRET KEY"));
+    sandbox.s3lo("generate-key-pair").ends_with(0);
+    sandbox.write("plain.key", &pem);
+    sandbox.write("broken.key", pem.replace("PRIVATE", "PUBLIC"));
+    sandbox.write("odd.key", pem.replace("-----END", "-----EN"));
+    sandbox.write("odder.key", pem.replace("PRIVATE KEY", "SECRET KEY"));
     let local = "local://./store/myapp:v1.0";
     let s3 = format!("s3://bucket/myapp:v1.0 --endpoint {}", server.endpoint);
     let wrong = "local://./store/none:v1.0";
@@ -148,14 +148,14 @@ fn canary_secrets_appear_nowhere() {
         for output in ["text", "json"] {
             check(
                 line,
-                &desk.s3lo(&format!("{line} --verbose --output {output}")),
+                &sandbox.s3lo(&format!("{line} --verbose --output {output}")),
             );
         }
     }
     // The same while the server refuses everything.
     server.fault(|_| Some(s3_error(403, "AccessDenied", "Access Denied")));
     for line in lines.iter().filter(|line| line.contains("s3://bucket")) {
-        check(line, &desk.s3lo(&format!("{line} --verbose")));
+        check(line, &sandbox.s3lo(&format!("{line} --verbose")));
     }
     // A key given where its place belongs is not repeated.
     let encoded = STANDARD.encode(&pem);
@@ -170,15 +170,15 @@ fn canary_secrets_appear_nowhere() {
         url,
         pin,
     ] {
-        let run = desk
+        let run = sandbox
             .run(&["sign", local, "--key", key, "--verbose"])
             .ends_with(2);
         check("a key as a reference", &run);
     }
-    for name in files(&desk.file("store")) {
+    for name in files(&sandbox.file("store")) {
         canaries.absent_from(
             &name,
-            &std::fs::read_to_string(desk.file(&format!("store/{name}"))).unwrap(),
+            &std::fs::read_to_string(sandbox.file(&format!("store/{name}"))).unwrap(),
         );
     }
     let record = server
@@ -205,20 +205,20 @@ pub(crate) struct Said {
 
 impl Said {
     /// Runs these lines in every format, as talkative as can be.
-    pub(crate) fn hear(&mut self, shop: &Workshop, lines: &[String]) {
+    pub(crate) fn hear(&mut self, aws: &AwsFixture, lines: &[String]) {
         for line in lines {
             for format in ["text", "json"] {
-                let run = shop.s3lo(&format!("{line} -v -o {format}"));
+                let run = aws.s3lo(&format!("{line} -v -o {format}"));
                 self.succeeded += usize::from(run.code == Some(0));
                 self.texts.push((line.clone(), run.out + &run.err));
             }
         }
-        for path in shop.s3.paths() {
-            let object = String::from_utf8(shop.s3.get(&path).unwrap()).unwrap();
+        for path in aws.s3.paths() {
+            let object = String::from_utf8(aws.s3.get(&path).unwrap()).unwrap();
             self.texts.push((path, object));
         }
-        for name in files(shop.desk.path()) {
-            let contents = std::fs::read(shop.desk.file(&name)).unwrap();
+        for name in files(aws.sandbox.path()) {
+            let contents = std::fs::read(aws.sandbox.file(&name)).unwrap();
             let contents = String::from_utf8_lossy(&contents).into_owned();
             self.texts.push((name, contents));
         }
@@ -240,17 +240,17 @@ impl Said {
     }
 }
 
-pub(crate) fn talkative(mut shop: Workshop) -> Workshop {
-    shop.desk.set("RUST_LOG", "trace");
-    shop.desk.set("RUST_BACKTRACE", "1");
-    shop.desk.set("AWS_MAX_ATTEMPTS", "2");
-    shop
+pub(crate) fn talkative(mut aws: AwsFixture) -> AwsFixture {
+    aws.sandbox.set("RUST_LOG", "trace");
+    aws.sandbox.set("RUST_BACKTRACE", "1");
+    aws.sandbox.set("AWS_MAX_ATTEMPTS", "2");
+    aws
 }
 
-/// What the servers of a shop have seen or given of secrets.
-fn secrets_of(shop: &Workshop) -> BTreeSet<String> {
-    let mut secrets: BTreeSet<_> = shop.aws.secrets().into_iter().collect();
-    for call in shop.calls() {
+/// What the servers of a fixture have seen or given of secrets.
+fn secrets_of(aws: &AwsFixture) -> BTreeSet<String> {
+    let mut secrets: BTreeSet<_> = aws.server.secrets().into_iter().collect();
+    for call in aws.calls() {
         if let Some(token) = call.body["WebIdentityToken"].as_str() {
             // The claims are told in words, where a role is refused.
             secrets.extend(token.splitn(2, '.').skip(1).map(str::to_owned));
@@ -269,7 +269,7 @@ fn the_secrets_of_a_session_appear_nowhere() {
         lines.map(|line| format!("{line} --role-arn {ROLE_ARN} {flags}"))
     };
     // A job, well and not so well.
-    let mut shop = talkative(Workshop::in_github(EVERYTHING));
+    let mut aws = talkative(AwsFixture::in_github(EVERYTHING));
     for flags in [
         "",
         "--audience other",
@@ -278,47 +278,48 @@ fn the_secrets_of_a_session_appear_nowhere() {
         "--web-identity-token-env ACTIONS_ID_TOKEN_REQUEST_TOKEN",
         "--timeout 1ms",
     ] {
-        said.hear(&shop, &with_role(flags));
+        said.hear(&aws, &with_role(flags));
     }
     let nothing = with_role("").map(|line| line.replace("myapp:v1.0", "nothing:v1"));
-    said.hear(&shop, &nothing);
+    said.hear(&aws, &nothing);
     for action in ["token", "AssumeRoleWithWebIdentity", "GetPublicKey", "Sign"] {
         for (status, code) in [(403, "AccessDenied"), (400, "ExpiredTokenException")] {
             let error = move || kms_error(status, code, "no");
-            shop.aws
+            aws.server
                 .fault(move |call| (call.action == action).then(error));
-            said.hear(&shop, &with_role("--if-signed replace")[..1]);
+            said.hear(&aws, &with_role("--if-signed replace")[..1]);
         }
     }
-    shop.aws.fault(|_| Some(Reply::HangUp));
-    said.hear(&shop, &with_role("")[..1]);
-    shop.desk.set("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:1");
-    said.hear(&shop, &with_role("")[..1]);
-    secrets.extend(secrets_of(&shop));
+    aws.server.fault(|_| Some(Reply::HangUp));
+    said.hear(&aws, &with_role("")[..1]);
+    aws.sandbox
+        .set("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:1");
+    said.hear(&aws, &with_role("")[..1]);
+    secrets.extend(secrets_of(&aws));
     // Credentials of a session in the environment, and a proxy with a password.
-    let shop = Workshop::without_credentials(AwsServer::start(), Key::of_vector("p256-pkcs8"));
-    let mut shop = talkative(shop);
-    let session = shop.aws.session("dev", EVERYTHING);
-    shop.set(&session.environment());
+    let aws = AwsFixture::without_credentials(AwsServer::start(), Key::of_vector("p256-pkcs8"));
+    let mut aws = talkative(aws);
+    let session = aws.server.session("dev", EVERYTHING);
+    aws.set(&session.environment());
     let proxy = "http://user:canary-of-the-proxy@127.0.0.1:1";
-    shop.desk.set("HTTPS_PROXY", proxy);
+    aws.sandbox.set("HTTPS_PROXY", proxy);
     secrets.insert("canary-of-the-proxy".to_owned());
     let elsewhere = SIGN.replace("awskms:///", "awskms://kms.example/");
     let lines = [SIGN, VERIFY, PUBLIC_KEY, &elsewhere].map(str::to_owned);
-    said.hear(&shop, &lines);
+    said.hear(&aws, &lines);
     let denied = || s3_error(403, "AccessDenied", "Access Denied");
-    shop.s3.fault(move |_| Some(denied()));
-    said.hear(&shop, &lines);
-    shop.desk
+    aws.s3.fault(move |_| Some(denied()));
+    said.hear(&aws, &lines);
+    aws.sandbox
         .set("AWS_SESSION_TOKEN", "canary-of-another-session");
     secrets.insert("canary-of-another-session".to_owned());
-    said.hear(&shop, &lines);
+    said.hear(&aws, &lines);
     // A token of another CI system, which is none.
-    shop.desk.set("GITLAB_CI", "true");
-    shop.desk.set("GITLAB_OIDC_TOKEN", "canary-of-gitlab");
+    aws.sandbox.set("GITLAB_CI", "true");
+    aws.sandbox.set("GITLAB_OIDC_TOKEN", "canary-of-gitlab");
     secrets.insert("canary-of-gitlab".to_owned());
-    said.hear(&shop, &with_role(""));
-    secrets.extend(secrets_of(&shop));
+    said.hear(&aws, &with_role(""));
+    secrets.extend(secrets_of(&aws));
     assert!(said.succeeded >= 10, "{}", said.succeeded);
     assert!(secrets.len() > 20, "{secrets:?}");
     said.tells_none_of(&secrets);
@@ -326,12 +327,12 @@ fn the_secrets_of_a_session_appear_nowhere() {
 
 #[test]
 fn a_process_with_keys_leaves_no_core_file() {
-    let desk = Desk::with_image();
+    let sandbox = Sandbox::with_image();
     // A pipe as the key holds the program while it is looked at from outside.
-    let fifo = desk.file("fifo");
+    let fifo = sandbox.file("fifo");
     let made = std::process::Command::new("mkfifo").arg(&fifo).status();
     assert!(made.unwrap().success());
-    let child = desk.start(&["verify", "local://./store/myapp:v1.0", "--key", "fifo"]);
+    let child = sandbox.start(&["verify", "local://./store/myapp:v1.0", "--key", "fifo"]);
     let writer = std::fs::OpenOptions::new().write(true).open(&fifo).unwrap();
     let process = format!("/proc/{}", child.id());
     let limits = std::fs::read_to_string(format!("{process}/limits")).unwrap();

@@ -1,27 +1,28 @@
 //! What cosign and s3lo wrote is read here: every key signs, every record verifies.
 
-use crate::support::program::Desk;
+use crate::support::program::Sandbox;
 use crate::support::{IMAGES, KEYS, copy, password, vectors};
 
-fn desk() -> Desk {
-    let desk = Desk::new();
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::new();
     for store in ["store-v1", "store-v2"] {
-        copy(&vectors().join(store), &desk.file(store));
+        copy(&vectors().join(store), &sandbox.file(store));
     }
-    desk
+    sandbox
 }
 
 #[test]
 fn every_record_of_s3lo_verifies_by_its_public_key() {
-    let desk = desk();
+    let sandbox = sandbox();
     let mut verified = 0;
     for store in ["store-v1", "store-v2"] {
         for image in IMAGES {
             for key in KEYS {
-                desk.s3lo(&format!(
-                    "verify local://./{store}/{image} --key keys/{key}.pub"
-                ))
-                .ends_with(0);
+                sandbox
+                    .s3lo(&format!(
+                        "verify local://./{store}/{image} --key keys/{key}.pub"
+                    ))
+                    .ends_with(0);
                 verified += 1;
             }
         }
@@ -34,18 +35,19 @@ fn every_record_of_s3lo_verifies_by_its_public_key() {
 fn every_key_signs_in_both_schemas_and_its_record_verifies() {
     let mut signed = 0;
     for key in KEYS {
-        let desk = Desk::with_image().with("COSIGN_PASSWORD", password(key));
+        let sandbox = Sandbox::with_image().with("COSIGN_PASSWORD", password(key));
         for schema in [1, 2] {
-            let run = desk
+            let run = sandbox
                 .s3lo(&format!(
                     "sign local://./store/myapp:v1.0 --key keys/{key}.key --schema-version {schema} -o json"
                 ))
                 .ends_with(0);
             assert_eq!(run.json()["status"], "signed", "{key}");
-            desk.s3lo(&format!(
-                "verify local://./store/myapp:v1.0 --key keys/{key}.pub --min-schema {schema}"
-            ))
-            .ends_with(0);
+            sandbox
+                .s3lo(&format!(
+                    "verify local://./store/myapp:v1.0 --key keys/{key}.pub --min-schema {schema}"
+                ))
+                .ends_with(0);
             signed += 1;
         }
     }
@@ -57,7 +59,7 @@ fn every_key_signs_in_both_schemas_and_its_record_verifies() {
 /// where it failed on a sound signature, we do not.
 #[test]
 fn results_agree_with_those_of_s3lo() {
-    let desk = desk();
+    let sandbox = sandbox();
     let mut compared = 0;
     for (store, version) in [("store-v1", "v1"), ("store-v2", "v2")] {
         for image in IMAGES {
@@ -66,7 +68,7 @@ fn results_agree_with_those_of_s3lo() {
                 let path = vectors().join(format!("results/{version}-{name}-{key}.verify.json"));
                 let theirs: serde_json::Value =
                     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-                let ours = desk
+                let ours = sandbox
                     .s3lo(&format!(
                         "verify local://./{store}/{image} --key keys/{key}.pub -o json"
                     ))

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
-use crate::support::program::{Desk, finish};
+use crate::support::program::{Sandbox, finish};
 use crate::support::{MANIFEST, files};
 
 const REF: &str = "local://./store/myapp:v1.0";
@@ -19,19 +19,20 @@ fn a_link_below_the_root_is_not_followed() {
         "store/manifests/myapp/v1.0",
         "store/manifests/myapp/v1.0/manifest.json",
     ] {
-        let desk = Desk::with_image();
-        let outside = desk.file("outside");
-        fs::rename(desk.file(link), &outside).unwrap();
-        symlink(&outside, desk.file(link)).unwrap();
+        let sandbox = Sandbox::with_image();
+        let outside = sandbox.file("outside");
+        fs::rename(sandbox.file(link), &outside).unwrap();
+        symlink(&outside, sandbox.file(link)).unwrap();
         // What lies behind the link is no part of the store: nothing to sign, and no verdict but no.
-        let code = desk
+        let code = sandbox
             .s3lo(&format!("sign {REF} --key keys/cosign.key -o json"))
             .ends_with(2);
         assert!(
             ["symbolic_link", "not_a_manifest"]
                 .contains(&code.json()["error"]["code"].as_str().unwrap())
         );
-        desk.s3lo(&format!("verify {REF} --key keys/cosign.key"))
+        sandbox
+            .s3lo(&format!("verify {REF} --key keys/cosign.key"))
             .ends_with(1);
         assert!(
             !files(&outside)
@@ -43,32 +44,36 @@ fn a_link_below_the_root_is_not_followed() {
 
 #[test]
 fn a_linked_signatures_folder_or_record_is_not_followed() {
-    let desk = Desk::with_image();
-    fs::create_dir(desk.file("outside")).unwrap();
-    symlink(desk.file("outside"), desk.file(RECORDS)).unwrap();
-    desk.s3lo(&format!("sign {REF} --key keys/cosign.key"))
+    let sandbox = Sandbox::with_image();
+    fs::create_dir(sandbox.file("outside")).unwrap();
+    symlink(sandbox.file("outside"), sandbox.file(RECORDS)).unwrap();
+    sandbox
+        .s3lo(&format!("sign {REF} --key keys/cosign.key"))
         .ends_with(2);
-    assert_eq!(files(&desk.file("outside")), Vec::<String>::new());
+    assert_eq!(files(&sandbox.file("outside")), Vec::<String>::new());
 
-    let desk = Desk::with_image();
-    fs::create_dir(desk.file(RECORDS)).unwrap();
-    desk.write("outside.json", "untouched");
-    symlink(desk.file("outside.json"), desk.file(RECORD)).unwrap();
-    desk.s3lo(&format!("sign {REF} --key keys/cosign.key"))
+    let sandbox = Sandbox::with_image();
+    fs::create_dir(sandbox.file(RECORDS)).unwrap();
+    sandbox.write("outside.json", "untouched");
+    symlink(sandbox.file("outside.json"), sandbox.file(RECORD)).unwrap();
+    sandbox
+        .s3lo(&format!("sign {REF} --key keys/cosign.key"))
         .ends_with(2);
     assert_eq!(
-        fs::read_to_string(desk.file("outside.json")).unwrap(),
+        fs::read_to_string(sandbox.file("outside.json")).unwrap(),
         "untouched"
     );
 }
 
 #[test]
 fn the_root_itself_may_be_a_link() {
-    let desk = Desk::with_image();
-    symlink("store", desk.file("link")).unwrap();
-    desk.s3lo("sign local://./link/myapp:v1.0 --key keys/cosign.key")
+    let sandbox = Sandbox::with_image();
+    symlink("store", sandbox.file("link")).unwrap();
+    sandbox
+        .s3lo("sign local://./link/myapp:v1.0 --key keys/cosign.key")
         .ends_with(0);
-    desk.s3lo(&format!("verify {REF} --key keys/cosign.pub"))
+    sandbox
+        .s3lo(&format!("verify {REF} --key keys/cosign.pub"))
         .ends_with(0);
 }
 
@@ -80,37 +85,42 @@ fn what_is_not_a_file_is_not_read() {
             assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
         },
     ] {
-        let desk = Desk::with_image();
-        fs::create_dir(desk.file(RECORDS)).unwrap();
-        make(&desk.file(RECORD));
-        desk.s3lo(&format!("verify {REF} --key keys/cosign.pub"))
+        let sandbox = Sandbox::with_image();
+        fs::create_dir(sandbox.file(RECORDS)).unwrap();
+        make(&sandbox.file(RECORD));
+        sandbox
+            .s3lo(&format!("verify {REF} --key keys/cosign.pub"))
             .ends_with(1);
-        let manifest = desk.file("store/manifests/myapp/v1.0/manifest.json");
+        let manifest = sandbox.file("store/manifests/myapp/v1.0/manifest.json");
         fs::remove_file(&manifest).unwrap();
         make(&manifest);
-        desk.s3lo(&format!("sign {REF} --key keys/cosign.key"))
+        sandbox
+            .s3lo(&format!("sign {REF} --key keys/cosign.key"))
             .ends_with(2);
     }
 }
 
 #[test]
-fn a_file_where_the_records_folder_belongs_holds_no_records() {
-    let desk = Desk::with_image();
-    desk.write(RECORDS, "not a folder");
-    desk.s3lo(&format!("verify {REF} --key keys/cosign.pub"))
+fn a_file_in_place_of_the_records_folder_has_no_records() {
+    let sandbox = Sandbox::with_image();
+    sandbox.write(RECORDS, "not a folder");
+    sandbox
+        .s3lo(&format!("verify {REF} --key keys/cosign.pub"))
         .ends_with(1);
-    desk.s3lo(&format!("sign {REF} --key keys/cosign.key"))
+    sandbox
+        .s3lo(&format!("sign {REF} --key keys/cosign.key"))
         .ends_with(2);
 }
 
 #[test]
 fn a_record_that_may_not_be_read_is_not_taken_for_absent_in_a_crowd() {
     // Another user's record, in a folder of more names than a listing gives.
-    let desk = Desk::with_image();
-    desk.s3lo(&format!("sign {REF} --key keys/cosign.key"))
+    let sandbox = Sandbox::with_image();
+    sandbox
+        .s3lo(&format!("sign {REF} --key keys/cosign.key"))
         .ends_with(0);
     for number in 0..1200 {
-        desk.write(&format!("{RECORDS}/{number:016x}.json"), "{}");
+        sandbox.write(&format!("{RECORDS}/{number:016x}.json"), "{}");
     }
     let script = "chmod 600 store/manifests/myapp/v1.0/signatures/d78a77d897aeffc7.json
         code=0; setpriv --reuid 65534 --clear-groups $S3LO verify local://./store/myapp:v1.0 --key keys/cosign.pub || code=$?
@@ -121,7 +131,7 @@ fn a_record_that_may_not_be_read_is_not_taken_for_absent_in_a_crowd() {
             "-c",
             &format!("[ \"$(id -u)\" = 0 ] || exit 2\nchmod 755 .\n{script}"),
         ])
-        .current_dir(desk.path())
+        .current_dir(sandbox.path())
         .env("S3LO", env!("CARGO_BIN_EXE_s3lo"))
         .output()
         .unwrap();
@@ -131,40 +141,43 @@ fn a_record_that_may_not_be_read_is_not_taken_for_absent_in_a_crowd() {
 
 #[test]
 fn a_signature_leaves_one_file_and_nothing_else() {
-    let desk = Desk::with_image();
+    let sandbox = Sandbox::with_image();
     for mode in ["keep", "replace", "replace"] {
-        desk.s3lo(&format!(
-            "sign {REF} --key keys/cosign.key --if-signed {mode}"
-        ))
-        .ends_with(0);
-        assert_eq!(files(&desk.file(RECORDS)), ["d78a77d897aeffc7.json"]);
+        sandbox
+            .s3lo(&format!(
+                "sign {REF} --key keys/cosign.key --if-signed {mode}"
+            ))
+            .ends_with(0);
+        assert_eq!(files(&sandbox.file(RECORDS)), ["d78a77d897aeffc7.json"]);
     }
 }
 
 #[test]
 fn an_orphan_of_a_killed_signer_is_removed_by_the_next() {
-    let desk = Desk::with_image();
-    desk.write(&format!("{RECORDS}/.s3lo.tmp"), "half a rec");
-    desk.s3lo(&format!("sign {REF} --key keys/cosign.key"))
+    let sandbox = Sandbox::with_image();
+    sandbox.write(&format!("{RECORDS}/.s3lo.tmp"), "half a rec");
+    sandbox
+        .s3lo(&format!("sign {REF} --key keys/cosign.key"))
         .ends_with(0);
-    assert_eq!(files(&desk.file(RECORDS)), ["d78a77d897aeffc7.json"]);
+    assert_eq!(files(&sandbox.file(RECORDS)), ["d78a77d897aeffc7.json"]);
 }
 
 /// Kills signers ever later, so that death comes at every stage, the write included.
 #[test]
 fn a_signer_killed_at_any_moment_leaves_no_record_or_a_valid_one() {
-    let plain = |desk: &Desk| {
-        desk.write("plain.key", crate::support::plain_key());
-        let run = desk.s3lo("public-key --key plain.key").ends_with(0);
-        desk.write("plain.pub", run.out);
+    let plain = |sandbox: &Sandbox| {
+        sandbox.write("plain.key", crate::support::plain_key());
+        let run = sandbox.s3lo("public-key --key plain.key").ends_with(0);
+        sandbox.write("plain.pub", run.out);
     };
     // How long a whole run takes here and now: the kills span it, and a little more.
-    let desk = Desk::with_image();
-    plain(&desk);
+    let sandbox = Sandbox::with_image();
+    plain(&sandbox);
     let whole = (0..5)
         .map(|_| {
             let begun = std::time::Instant::now();
-            desk.s3lo(&format!("sign {REF} --key plain.key --if-signed replace"))
+            sandbox
+                .s3lo(&format!("sign {REF} --key plain.key --if-signed replace"))
                 .ends_with(0);
             begun.elapsed()
         })
@@ -173,35 +186,39 @@ fn a_signer_killed_at_any_moment_leaves_no_record_or_a_valid_one() {
     let (mut none, mut valid) = (0, 0);
     for mode in ["keep", "replace"] {
         for step in 0..150_u32 {
-            let desk = Desk::with_image();
-            plain(&desk);
+            let sandbox = Sandbox::with_image();
+            plain(&sandbox);
             if mode == "replace" {
-                desk.s3lo(&format!("sign {REF} --key plain.key"))
+                sandbox
+                    .s3lo(&format!("sign {REF} --key plain.key"))
                     .ends_with(0);
             }
-            let mut child = desk.start(&["sign", REF, "--key", "plain.key", "--if-signed", mode]);
+            let mut child =
+                sandbox.start(&["sign", REF, "--key", "plain.key", "--if-signed", mode]);
             // A busy wait: a sleep is too coarse for a run of a few milliseconds.
             let begun = std::time::Instant::now();
             while begun.elapsed() < whole * step / 100 {}
             child.kill().unwrap();
             finish(child);
-            let records: Vec<_> = files(&desk.file(RECORDS))
+            let records: Vec<_> = files(&sandbox.file(RECORDS))
                 .into_iter()
                 .filter(|name| !name.starts_with('.'))
                 .collect();
             match records.as_slice() {
                 [] if mode == "keep" => none += 1,
                 [_] => {
-                    desk.s3lo(&format!("verify {REF} --key plain.pub"))
+                    sandbox
+                        .s3lo(&format!("verify {REF} --key plain.pub"))
                         .ends_with(0);
                     valid += 1;
                 }
                 other => panic!("{mode}: {other:?}"),
             }
             // The next one who writes removes a name that was left behind.
-            desk.s3lo(&format!("sign {REF} --key plain.key --if-signed replace"))
+            sandbox
+                .s3lo(&format!("sign {REF} --key plain.key --if-signed replace"))
                 .ends_with(0);
-            assert_eq!(files(&desk.file(RECORDS)).len(), 1);
+            assert_eq!(files(&sandbox.file(RECORDS)).len(), 1);
         }
     }
     println!("killed 300 signers: {none} left no record, {valid} a valid one");
@@ -209,10 +226,10 @@ fn a_signer_killed_at_any_moment_leaves_no_record_or_a_valid_one() {
 }
 
 /// Runs a script in a mount namespace of its own, where `$S3LO` is the program.
-fn in_own_namespace(desk: &Desk, script: &str) -> (i32, String) {
+fn in_own_namespace(sandbox: &Sandbox, script: &str) -> (i32, String) {
     let output = Command::new("unshare")
         .args(["--map-root-user", "--mount", "sh", "-euc", script])
-        .current_dir(desk.path())
+        .current_dir(sandbox.path())
         .env_clear()
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
         .env("S3LO", env!("CARGO_BIN_EXE_s3lo"))
@@ -226,9 +243,9 @@ fn in_own_namespace(desk: &Desk, script: &str) -> (i32, String) {
 
 #[test]
 fn a_full_disk_leaves_nothing_half_written() {
-    let desk = Desk::with_image();
+    let sandbox = Sandbox::with_image();
     let (code, text) = in_own_namespace(
-        &desk,
+        &sandbox,
         "mkdir disk && mount -t tmpfs -o size=64k tmpfs disk
          cp -r store/manifests disk/
          mkdir disk/manifests/myapp/v1.0/signatures
@@ -245,11 +262,12 @@ fn a_full_disk_leaves_nothing_half_written() {
 
 #[test]
 fn a_read_only_file_system_can_be_verified_and_not_signed_in() {
-    let desk = Desk::with_image();
-    desk.s3lo(&format!("sign {REF} --key keys/cosign.key"))
+    let sandbox = Sandbox::with_image();
+    sandbox
+        .s3lo(&format!("sign {REF} --key keys/cosign.key"))
         .ends_with(0);
     let (code, text) = in_own_namespace(
-        &desk,
+        &sandbox,
         "mkdir disk && mount -t tmpfs tmpfs disk && cp -r store/manifests disk/
          mount -o remount,ro disk
          $S3LO verify local://./disk/myapp:v1.0 --key keys/cosign.pub >/dev/null
@@ -262,9 +280,9 @@ fn a_read_only_file_system_can_be_verified_and_not_signed_in() {
 
 #[test]
 fn a_file_system_without_unnamed_files_and_a_machine_without_proc_serve_as_well() {
-    let desk = Desk::with_image();
+    let sandbox = Sandbox::with_image();
     let (code, text) = in_own_namespace(
-        &desk,
+        &sandbox,
         "mount -t tmpfs tmpfs /proc
          $S3LO sign local://./store/myapp:v1.0 --key keys/cosign.key >/dev/null
          $S3LO sign local://./store/myapp:v1.0 --key keys/cosign.key --if-signed replace >/dev/null
@@ -276,18 +294,20 @@ fn a_file_system_without_unnamed_files_and_a_machine_without_proc_serve_as_well(
 
 #[test]
 fn an_image_name_is_a_path_and_not_a_pattern() {
-    let desk = Desk::new();
+    let sandbox = Sandbox::new();
     for (image, tag) in [
         ("a b/c", "v 1"),
         ("ünï/cödé", "🔑"),
         ("a*", "?"),
         ("-rf", "--"),
     ] {
-        desk.push(image, tag, MANIFEST);
+        sandbox.push(image, tag, MANIFEST);
         let reference = format!("local://./store/{image}:{tag}");
-        desk.run(&["sign", &reference, "--key", "keys/cosign.key"])
+        sandbox
+            .run(&["sign", &reference, "--key", "keys/cosign.key"])
             .ends_with(0);
-        desk.run(&["verify", &reference, "--key", "keys/cosign.pub"])
+        sandbox
+            .run(&["verify", &reference, "--key", "keys/cosign.pub"])
             .ends_with(0);
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::support::program::Desk;
+use crate::support::program::Sandbox;
 use crate::support::{MANIFEST, minio};
 use s3lo_test_servers::http::{Reply, Request};
 use s3lo_test_servers::s3::{S3Server, s3_error};
@@ -12,8 +12,8 @@ const REF: &str = "s3://bucket/myapp:v1.0";
 const MANIFEST_PATH: &str = "/bucket/manifests/myapp/v1.0/manifest.json";
 const RECORD_PATH: &str = "/bucket/manifests/myapp/v1.0/signatures/d78a77d897aeffc7.json";
 
-fn desk() -> Desk {
-    Desk::new()
+fn sandbox() -> Sandbox {
+    Sandbox::new()
         .with("AWS_ACCESS_KEY_ID", minio::USER)
         .with("AWS_SECRET_ACCESS_KEY", minio::PASSWORD)
 }
@@ -55,10 +55,10 @@ fn first(
 
 #[test]
 fn a_bucket_is_signed_in_and_verified() {
-    let (desk, server) = (desk(), server());
-    let signed = desk.s3lo(&sign(&server)).ends_with(0).json();
+    let (sandbox, server) = (sandbox(), server());
+    let signed = sandbox.s3lo(&sign(&server)).ends_with(0).json();
     assert_eq!(signed["storedPath"], RECORD_PATH.trim_start_matches('/'));
-    desk.s3lo(&verify(&server)).ends_with(0);
+    sandbox.s3lo(&verify(&server)).ends_with(0);
     // The manifest is asked for again by its ETag.
     let headers = server.headers();
     assert!(
@@ -71,8 +71,8 @@ fn a_bucket_is_signed_in_and_verified() {
 
 #[test]
 fn an_endpoint_gets_no_checksum_that_it_may_not_know() {
-    let (desk, server) = (desk(), server());
-    desk.s3lo(&sign(&server)).ends_with(0);
+    let (sandbox, server) = (sandbox(), server());
+    sandbox.s3lo(&sign(&server)).ends_with(0);
     for headers in server.headers() {
         assert!(
             !headers
@@ -92,14 +92,14 @@ fn transient_answers_are_retried() {
         (429, "TooManyRequests"),
     ] {
         for method in ["GET", "PUT"] {
-            let (desk, server) = (desk(), server());
+            let (sandbox, server) = (sandbox(), server());
             server.fault(first(
                 2,
                 move |request| request.method == method,
                 move || s3_error(status, code, "Please reduce your request rate."),
             ));
-            desk.s3lo(&sign(&server)).ends_with(0);
-            desk.s3lo(&verify(&server)).ends_with(0);
+            sandbox.s3lo(&sign(&server)).ends_with(0);
+            sandbox.s3lo(&verify(&server)).ends_with(0);
         }
     }
 }
@@ -107,19 +107,19 @@ fn transient_answers_are_retried() {
 #[test]
 fn broken_connections_and_half_answers_are_retried() {
     for reply in [|| Reply::HangUp, || Reply::Half] {
-        let (desk, server) = (desk(), server());
+        let (sandbox, server) = (sandbox(), server());
         server.fault(first(
             2,
             |request| request.method == "GET" && request.query.contains("GetObject"),
             reply,
         ));
-        desk.s3lo(&sign(&server)).ends_with(0);
+        sandbox.s3lo(&sign(&server)).ends_with(0);
     }
 }
 
 #[test]
 fn a_write_whose_answer_is_lost_is_recognised_as_done() {
-    let (desk, server) = (desk(), server());
+    let (sandbox, server) = (sandbox(), server());
     let stored = server.clone();
     let mut lost = false;
     server.fault(move |request| {
@@ -132,9 +132,9 @@ fn a_write_whose_answer_is_lost_is_recognised_as_done() {
             Reply::HangUp
         })
     });
-    let json = desk.s3lo(&sign(&server)).ends_with(0).json();
+    let json = sandbox.s3lo(&sign(&server)).ends_with(0).json();
     assert_eq!(json["status"], "signed");
-    desk.s3lo(&verify(&server)).ends_with(0);
+    sandbox.s3lo(&verify(&server)).ends_with(0);
 }
 
 #[test]
@@ -144,10 +144,10 @@ fn what_stays_broken_is_exit_2_and_leaves_nothing() {
         || Reply::HangUp,
         || Reply::Half,
     ] {
-        let (desk, server) = (desk().with("AWS_MAX_ATTEMPTS", "2"), server());
+        let (sandbox, server) = (sandbox().with("AWS_MAX_ATTEMPTS", "2"), server());
         server.fault(move |_| Some(reply()));
         for line in [sign(&server), verify(&server)] {
-            desk.s3lo(&format!("{line} --timeout 3s")).ends_with(2);
+            sandbox.s3lo(&format!("{line} --timeout 3s")).ends_with(2);
         }
         assert_eq!(server.get(RECORD_PATH), None);
     }
@@ -155,10 +155,10 @@ fn what_stays_broken_is_exit_2_and_leaves_nothing() {
 
 #[test]
 fn silence_ends_with_the_time_of_the_run() {
-    let (desk, server) = (desk(), server());
+    let (sandbox, server) = (sandbox(), server());
     server.fault(|_| Some(Reply::Silence));
     for line in [sign(&server), verify(&server)] {
-        let json = desk
+        let json = sandbox
             .s3lo(&format!("{line} --timeout 300ms"))
             .ends_with(2)
             .json();
@@ -168,14 +168,14 @@ fn silence_ends_with_the_time_of_the_run() {
 
 #[test]
 fn a_proven_failure_is_not_hidden_behind_a_time_out() {
-    let (desk, server) = (desk(), server());
+    let (sandbox, server) = (sandbox(), server());
     server.fault(|request| {
         request
             .path
             .contains("d78a77d897aeffc7")
             .then_some(Reply::Silence)
     });
-    let json = desk
+    let json = sandbox
         .s3lo(&format!(
             "{} --key keys/p384.pub --require all --timeout 2s",
             verify(&server)
@@ -206,19 +206,19 @@ fn the_region_is_learned_from_the_answer_and_asked_once_more() {
         },
     ];
     for refusal in refusals {
-        let (desk, server) = (desk(), server());
+        let (sandbox, server) = (sandbox(), server());
         server.fault(move |request| {
             let right = request.headers["authorization"].contains("/eu-west-1/s3/");
             (!right).then(refusal)
         });
-        desk.s3lo(&sign(&server)).ends_with(0);
-        desk.s3lo(&verify(&server)).ends_with(0);
+        sandbox.s3lo(&sign(&server)).ends_with(0);
+        sandbox.s3lo(&verify(&server)).ends_with(0);
     }
 }
 
 #[test]
 fn a_region_that_stays_wrong_is_asked_twice_and_no_more() {
-    let (desk, server) = (desk(), server());
+    let (sandbox, server) = (sandbox(), server());
     let asked = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&asked);
     server.fault(move |request| {
@@ -230,7 +230,7 @@ fn a_region_that_stays_wrong_is_asked_twice_and_no_more() {
                 .header("x-amz-bucket-region", "eu-west-1"),
         )
     });
-    let json = desk.s3lo(&verify(&server)).ends_with(2).json();
+    let json = sandbox.s3lo(&verify(&server)).ends_with(2).json();
     assert_eq!(json["error"]["code"], "wrong_region");
     assert_eq!(asked.load(Ordering::Relaxed), 2);
 }
@@ -238,12 +238,12 @@ fn a_region_that_stays_wrong_is_asked_twice_and_no_more() {
 #[test]
 fn a_region_that_is_no_region_never_becomes_part_of_a_host() {
     for region in ["evil.example/", "a@b", "EU", "", "a b", &"x".repeat(100)] {
-        let (desk, server) = (desk(), server());
+        let (sandbox, server) = (sandbox(), server());
         let header = region.to_owned();
         server.fault(move |_| {
             Some(s3_error(301, "PermanentRedirect", "x").header("x-amz-bucket-region", &header))
         });
-        desk.s3lo(&verify(&server)).ends_with(2);
+        sandbox.s3lo(&verify(&server)).ends_with(2);
         assert_eq!(
             server
                 .requests()
@@ -258,28 +258,28 @@ fn a_region_that_is_no_region_never_becomes_part_of_a_host() {
 #[test]
 fn absence_of_a_record_is_a_failure_and_refusal_is_not() {
     // Who may not list gets 403 for what is not there; who may list can find out.
-    let (desk, server) = (desk(), server());
+    let (sandbox, server) = (sandbox(), server());
     server.fault(|request| {
         request
             .path
             .contains("/signatures/d78")
             .then(|| s3_error(403, "AccessDenied", "Access Denied"))
     });
-    let json = desk.s3lo(&verify(&server)).ends_with(1).json();
+    let json = sandbox.s3lo(&verify(&server)).ends_with(1).json();
     assert_eq!(json["reason"], "no signature found for key keys/cosign.pub");
     // The record is there, and refused.
     server.put(RECORD_PATH, b"{}");
-    desk.s3lo(&verify(&server)).ends_with(2);
+    sandbox.s3lo(&verify(&server)).ends_with(2);
     // Neither may be known.
     server.fault(|request| {
         (request.path != MANIFEST_PATH).then(|| s3_error(403, "AccessDenied", "Access Denied"))
     });
-    desk.s3lo(&verify(&server)).ends_with(2);
+    sandbox.s3lo(&verify(&server)).ends_with(2);
 }
 
 #[test]
 fn a_race_that_s3_calls_a_conflict_is_looked_at_anew() {
-    let (desk, server) = (desk(), server());
+    let (sandbox, server) = (sandbox(), server());
     server.fault(first(
         1,
         |request| request.method == "PUT",
@@ -291,8 +291,8 @@ fn a_race_that_s3_calls_a_conflict_is_looked_at_anew() {
             )
         },
     ));
-    desk.s3lo(&sign(&server)).ends_with(0);
-    desk.s3lo(&verify(&server)).ends_with(0);
+    sandbox.s3lo(&sign(&server)).ends_with(0);
+    sandbox.s3lo(&verify(&server)).ends_with(0);
 }
 
 #[test]
@@ -304,10 +304,10 @@ fn an_answer_that_is_no_s3_is_an_error_and_never_a_verdict() {
         || Reply::Answer(500, Vec::new(), vec![b'x'; 1 << 20]),
     ];
     for reply in replies {
-        let (desk, server) = (desk().with("AWS_MAX_ATTEMPTS", "1"), server());
+        let (sandbox, server) = (sandbox().with("AWS_MAX_ATTEMPTS", "1"), server());
         server.fault(move |_| Some(reply()));
-        desk.s3lo(&verify(&server)).ends_with(2);
-        desk.s3lo(&sign(&server)).ends_with(2);
+        sandbox.s3lo(&verify(&server)).ends_with(2);
+        sandbox.s3lo(&sign(&server)).ends_with(2);
     }
 }
 
@@ -319,14 +319,14 @@ fn wrong_variables_are_errors_and_not_crashes() {
         ("AWS_MAX_ATTEMPTS", "0"),
         ("AWS_RETRY_MODE", "hope"),
     ] {
-        let json = desk()
+        let json = sandbox()
             .with(name, value)
             .s3lo(&verify(&server))
             .ends_with(2)
             .json();
         assert_eq!(json["error"]["code"], "configuration");
     }
-    let json = desk()
+    let json = sandbox()
         .with("AWS_MAX_ATTEMPTS", "")
         .with("AWS_RETRY_MODE", "")
         .s3lo(&verify(&server))
@@ -336,8 +336,8 @@ fn wrong_variables_are_errors_and_not_crashes() {
 }
 
 #[test]
-fn a_page_of_somebody_in_between_is_not_the_absence_of_a_record() {
-    let (desk, server) = (desk().with("AWS_MAX_ATTEMPTS", "1"), server());
+fn a_page_of_a_proxy_is_not_the_absence_of_a_record() {
+    let (sandbox, server) = (sandbox().with("AWS_MAX_ATTEMPTS", "1"), server());
     server.fault(|request| {
         let page = b"<html>not here</html>".to_vec();
         request
@@ -345,12 +345,12 @@ fn a_page_of_somebody_in_between_is_not_the_absence_of_a_record() {
             .contains("/signatures/d78")
             .then(|| Reply::Answer(404, Vec::new(), page))
     });
-    desk.s3lo(&verify(&server)).ends_with(2);
+    sandbox.s3lo(&verify(&server)).ends_with(2);
 }
 
 #[test]
 fn an_archived_record_is_not_an_absent_one() {
-    let (desk, server) = (desk(), server());
+    let (sandbox, server) = (sandbox(), server());
     server.fault(|request| {
         let archived = || {
             s3_error(
@@ -361,30 +361,31 @@ fn an_archived_record_is_not_an_absent_one() {
         };
         request.path.contains("/signatures/d78").then(archived)
     });
-    let json = desk.s3lo(&verify(&server)).ends_with(2).json();
+    let json = sandbox.s3lo(&verify(&server)).ends_with(2).json();
     assert_eq!(json["error"]["code"], "service_error");
 }
 
 #[test]
-fn a_listing_that_hangs_does_not_hold_up_a_signature() {
-    let (desk, server) = (desk(), server());
+fn a_hanging_listing_does_not_delay_a_signature() {
+    let (sandbox, server) = (sandbox(), server());
     server.fault(|request| {
         request
             .query
             .contains("list-type")
             .then_some(Reply::Silence)
     });
-    desk.s3lo(&format!("{} --timeout 30s", sign(&server)))
+    sandbox
+        .s3lo(&format!("{} --timeout 30s", sign(&server)))
         .ends_with(0);
 }
 
 #[test]
-fn verbose_tells_each_request_with_its_id() {
-    let (desk, server) = (desk(), server());
+fn verbose_logs_each_request_with_its_id() {
+    let (sandbox, server) = (sandbox(), server());
     server.fault(|request| {
         (request.method == "PUT").then(|| s3_error(403, "AccessDenied", "Access Denied"))
     });
-    let run = desk
+    let run = sandbox
         .s3lo(&format!("{} --verbose", sign(&server)))
         .ends_with(2);
     assert!(

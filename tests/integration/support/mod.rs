@@ -1,5 +1,6 @@
 //! What the tests share: the program in a scrubbed environment, stores, servers.
 
+pub(crate) mod aws_fixture;
 pub(crate) mod buildkite;
 pub(crate) mod faults;
 pub(crate) mod github_runner;
@@ -9,7 +10,6 @@ pub(crate) mod minio;
 pub(crate) mod program;
 pub(crate) mod tools;
 pub(crate) mod vault;
-pub(crate) mod workshop;
 
 use std::path::Path;
 

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::{MANIFEST, copy, vectors};
 
 /// A folder with the vector keys in `keys/`, in which the program runs.
-pub(crate) struct Desk {
+pub(crate) struct Sandbox {
     folder: TempDir,
     environment: Vec<(String, String)>,
 }
@@ -23,22 +23,22 @@ pub(crate) struct Run {
     pub(crate) err: String,
 }
 
-impl Desk {
+impl Sandbox {
     pub(crate) fn new() -> Self {
         let folder = TempDir::new().unwrap();
         copy(&vectors().join("keys"), &folder.path().join("keys"));
-        let desk = Self {
+        let sandbox = Self {
             folder,
             environment: Vec::new(),
         };
-        desk.with("COSIGN_PASSWORD", "secret")
+        sandbox.with("COSIGN_PASSWORD", "secret")
     }
 
-    /// A desk with the image `myapp:v1.0` in the store `./store`.
+    /// A sandbox with the image `myapp:v1.0` in the store `./store`.
     pub(crate) fn with_image() -> Self {
-        let desk = Self::new();
-        desk.push("myapp", "v1.0", MANIFEST);
-        desk
+        let sandbox = Self::new();
+        sandbox.push("myapp", "v1.0", MANIFEST);
+        sandbox
     }
 
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
@@ -89,10 +89,10 @@ impl Desk {
     pub(crate) fn command(&self, arguments: &[impl AsRef<OsStr>]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_s3lo"));
         command.args(arguments);
-        self.at_desk(command)
+        self.in_sandbox(command)
     }
 
-    fn at_desk(&self, mut command: Command) -> Command {
+    fn in_sandbox(&self, mut command: Command) -> Command {
         command
             .current_dir(self.folder.path())
             .env_clear()
@@ -113,7 +113,7 @@ impl Desk {
             .arg((mib * 1024).to_string())
             .arg(env!("CARGO_BIN_EXE_s3lo"))
             .args(line.split_whitespace());
-        finish(self.at_desk(command).spawn().unwrap())
+        finish(self.in_sandbox(command).spawn().unwrap())
     }
 
     pub(crate) fn start(&self, arguments: &[impl AsRef<OsStr>]) -> Child {

@@ -2,6 +2,7 @@
 //! by whose token, and that nothing is stored that does not verify; and tests that are no row of a table.
 
 mod faults;
+mod fixture;
 mod of_any;
 mod of_key;
 mod of_login;
@@ -11,19 +12,18 @@ mod secrets;
 mod tokens;
 mod trust;
 mod ways;
-mod workbench;
 
 use std::fmt;
 
 use self::faults::{Fault, Scene};
-use self::workbench::{IMAGE, JWT, KEY, LOGIN, Workbench};
+use self::fixture::{IMAGE, JWT, KEY, LOGIN, VaultFixture};
 use crate::support::faults::outcome::{Broken, End};
 use crate::support::faults::{self as tables, Services};
 use crate::support::plain_key;
-use crate::support::program::{Desk, Run};
+use crate::support::program::{Run, Sandbox};
 use s3lo_test_servers::vault::{Kind, SECRET_ID, TOKEN};
 
-type Row = tables::Row<Workbench>;
+type Row = tables::Row<VaultFixture>;
 
 /// The command at whose call the faults strike.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl fmt::Display for Command {
     }
 }
 
-impl Services for Workbench {
+impl Services for VaultFixture {
     type Call = Kind;
     type Fault = Fault;
     type Command = Command;
@@ -60,16 +60,16 @@ impl Services for Workbench {
     }
 
     fn start(command: Command) -> Self {
-        let mut bench = match command {
+        let mut fixture = match command {
             Command::SignLoggedIn => Self::logging_in(),
             Command::Sign | Command::Verify => Self::new(),
         };
-        bench.desk.set("RUST_LOG", "trace");
-        bench
+        fixture.sandbox.set("RUST_LOG", "trace");
+        fixture
     }
 
-    fn sandbox(&mut self) -> &mut Desk {
-        &mut self.desk
+    fn sandbox(&mut self) -> &mut Sandbox {
+        &mut self.sandbox
     }
 
     fn store_another_record(&self) {
@@ -115,12 +115,12 @@ impl Broken {
     /// What is called besides the call that is struck.
     fn unless_calls_follow(
         &mut self,
-        bench: &Workbench,
+        fixture: &VaultFixture,
         (command, kind): (Command, Kind),
         row: &Row,
     ) {
         let mut exactly = |kind: Kind, wanted: usize| {
-            let made = bench.vault.count(kind);
+            let made = fixture.vault.count(kind);
             self.unless(made == wanted, || {
                 format!("{kind} was called {made} times, and not {wanted}")
             });
@@ -140,21 +140,21 @@ impl Broken {
         }
         if kind != Kind::Revoke {
             // A token that never came cannot be ended by whoever asked for it.
-            let calls = bench.vault.calls();
-            let mut in_hand = bench.vault.issued();
+            let calls = fixture.vault.calls();
+            let mut in_hand = fixture.vault.issued();
             in_hand.retain(|token| calls.iter().any(|call| call.token() == Some(token)));
             exactly(Kind::Revoke, in_hand.len());
-            let left = in_hand.iter().any(|token| bench.vault.knows(token));
+            let left = in_hand.iter().any(|token| fixture.vault.knows(token));
             self.unless(!left, || "its token is left".to_owned());
         }
     }
 
     /// A token is for Vault alone, and each call but the login shows one.
-    fn unless_tokens_stay(&mut self, bench: &Workbench, run: &Run) {
-        for call in bench.vault.calls() {
+    fn unless_tokens_stay(&mut self, fixture: &VaultFixture, run: &Run) {
+        for call in fixture.vault.calls() {
             let due = call.kind != Kind::Login;
             let shown = call.token().is_some_and(|token| {
-                token == TOKEN || bench.vault.issued().iter().any(|issued| issued == token)
+                token == TOKEN || fixture.vault.issued().iter().any(|issued| issued == token)
             });
             self.unless(shown == due && call.token().is_some() == due, || {
                 format!("{} shows {:?}", call.kind, call.token())
@@ -162,21 +162,21 @@ impl Broken {
             let asks = call.header("x-vault-request") == Some("true");
             self.unless(asks, || format!("{} is not marked", call.kind));
         }
-        let elsewhere = bench.elsewhere.visits();
+        let elsewhere = fixture.elsewhere.visits();
         self.unless(elsewhere.is_empty(), || format!("it went to {elsewhere:?}"));
-        self.unless_silent(bench, &[&run.out, &run.err]);
+        self.unless_silent(fixture, &[&run.out, &run.err]);
     }
 
     /// No secret is in any of these texts, in any form.
-    fn unless_silent(&mut self, bench: &Workbench, texts: &[&str]) {
-        let mut secrets = bench.vault.issued();
+    fn unless_silent(&mut self, fixture: &VaultFixture, texts: &[&str]) {
+        let mut secrets = fixture.vault.issued();
         secrets.extend([TOKEN, JWT, SECRET_ID].map(str::to_owned));
         secrets.extend(JWT.rsplit('.').take(1).map(str::to_owned));
         // What Vault must not have shown is not shown on.
         secrets.extend(plain_key().lines().skip(1).take(2).map(str::to_owned));
         for secret in secrets {
             let bytes = format!("{:?}", secret.as_bytes());
-            let forms = [secret.clone(), bytes, workbench::encoded(&secret)];
+            let forms = [secret.clone(), bytes, fixture::encoded(&secret)];
             let tells = |text: &&&str| forms.iter().any(|form| text.contains(form.as_str()));
             let told = texts.iter().find(tells);
             self.unless(told.is_none(), || format!("it tells {secret}"));

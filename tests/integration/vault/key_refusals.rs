@@ -1,8 +1,8 @@
-//! Whoever may not use a key of Vault, or cannot, is told what to change.
+//! Keys of Vault that are forbidden or cannot sign are answered with the change to make.
 
 use serde_json::{Value, json};
 
-use crate::support::program::Desk;
+use crate::support::program::Sandbox;
 use crate::support::tools::openssl;
 use crate::support::vault::{ROOT, Service, Vault};
 use crate::vault::refusals::{Page, assert_told};
@@ -13,9 +13,9 @@ use s3lo_test_servers::vault::{Kind, TOKEN, VaultServer, json_answer, vault_erro
 
 const IMAGE: &str = "local://./store/myapp:v1.0";
 
-/// A desk with a token that may do everything.
-fn desk(vault: &Vault) -> Desk {
-    Desk::with_image()
+/// A sandbox with a token that may do everything.
+fn sandbox(vault: &Vault) -> Sandbox {
+    Sandbox::with_image()
         .with("VAULT_ADDR", &vault.address)
         .with("VAULT_TOKEN", ROOT)
 }
@@ -35,9 +35,9 @@ fn verify(key: &str) -> String {
 }
 
 #[test]
-fn a_key_that_is_not_there_is_told_with_how_to_find_it_or_make_it() {
+fn a_missing_key_comes_with_commands_to_list_and_create_keys() {
     let (mut page, vault) = (page(), Vault::start());
-    let mut desk = desk(&vault);
+    let mut sandbox = sandbox(&vault);
     let host = vault.host();
     vault.mount("kv", "kv");
     for (what, key) in [
@@ -58,18 +58,22 @@ fn a_key_that_is_not_there_is_told_with_how_to_find_it_or_make_it() {
         ("the system", format!("hashivault://{host}/v1/sys/keys/k")),
         ("a login", format!("hashivault://{host}/v1/auth/jwt/keys/k")),
     ] {
-        page.tell(what, &desk, &sign(&key));
+        page.tell(what, &sandbox, &sign(&key));
     }
-    page.tell("to verify", &desk, &verify("hashivault://ci-singer"));
-    desk.set("TRANSIT_SECRET_ENGINE_PATH", "team/a/transit");
-    page.tell("at another mount", &desk, &sign("hashivault://ci-singer"));
-    desk.set("TRANSIT_SECRET_ENGINE_PATH", "nowhere");
-    page.tell("at no mount", &desk, &sign("hashivault://ci-singer"));
+    page.tell("to verify", &sandbox, &verify("hashivault://ci-singer"));
+    sandbox.set("TRANSIT_SECRET_ENGINE_PATH", "team/a/transit");
+    page.tell(
+        "at another mount",
+        &sandbox,
+        &sign("hashivault://ci-singer"),
+    );
+    sandbox.set("TRANSIT_SECRET_ENGINE_PATH", "nowhere");
+    page.tell("at no mount", &sandbox, &sign("hashivault://ci-singer"));
     assert_told!(page);
 }
 
 #[test]
-fn a_token_that_may_not_is_told_the_policy_that_it_lacks() {
+fn a_forbidden_token_is_shown_the_missing_policy() {
     let (mut page, vault) = (page(), Vault::start());
     vault.key("ci-signer", "ecdsa-p256");
     vault.policy(
@@ -81,38 +85,38 @@ fn a_token_that_may_not_is_told_the_policy_that_it_lacks() {
         r#"path "transit/keys/ci-signer" { capabilities = ["read"] }
            path "transit/sign/ci-signer" { capabilities = ["create"] }"#,
     );
-    let desk = |token: &str| desk(&vault).with("VAULT_TOKEN", token);
+    let sandbox = |token: &str| sandbox(&vault).with("VAULT_TOKEN", token);
     let of = |policy: &str| vault.token(&[policy], "5m");
     let (nothing, reads, creates) = (of("default"), of("reads"), of("creates"));
     for token in [&nothing, &reads, &creates] {
         page.keep_secret(token);
     }
     let key = "hashivault://ci-signer";
-    page.tell("may nothing", &desk(&nothing), &sign(key));
-    page.tell("may nothing, to verify", &desk(&nothing), &verify(key));
+    page.tell("may nothing", &sandbox(&nothing), &sign(key));
+    page.tell("may nothing, to verify", &sandbox(&nothing), &verify(key));
     page.tell(
         "may nothing, for a public key",
-        &desk(&nothing),
+        &sandbox(&nothing),
         &format!("public-key --key {key}"),
     );
-    page.tell("may not sign", &desk(&reads), &sign(key));
+    page.tell("may not sign", &sandbox(&reads), &sign(key));
     page.tell(
         "may create a signature and not update one",
-        &desk(&creates),
+        &sandbox(&creates),
         &sign(key),
     );
     let deep = format!(
         "openbao://{}/v1/team/a/transit/keys/ci-signer",
         vault.host()
     );
-    page.tell("at another mount", &desk(&nothing), &sign(&deep));
+    page.tell("at another mount", &sandbox(&nothing), &sign(&deep));
     let nowhere = format!("hashivault://{}/v1/nowhere/keys/ci-signer", vault.host());
-    page.tell("at no mount", &desk(&nothing), &sign(&nowhere));
+    page.tell("at no mount", &sandbox(&nothing), &sign(&nowhere));
     assert_told!(page);
 }
 
 #[test]
-fn a_token_that_is_not_good_is_told_with_where_it_is_from() {
+fn an_invalid_token_is_reported_with_its_origin() {
     let (mut page, vault) = (page(), Vault::start());
     vault.key("ci-signer", "ecdsa-p256");
     vault.signer_policy("ci-signer");
@@ -129,53 +133,53 @@ fn a_token_that_is_not_good_is_told_with_where_it_is_from() {
         ("one of a namespace", &of_a_namespace),
     ] {
         page.keep_secret(token);
-        let mut desk = desk(&vault).with("VAULT_TOKEN", token);
-        desk.set("VAULT_MAX_RETRIES", "0");
-        page.tell(what, &desk, &sign(key));
+        let mut sandbox = sandbox(&vault).with("VAULT_TOKEN", token);
+        sandbox.set("VAULT_MAX_RETRIES", "0");
+        page.tell(what, &sandbox, &sign(key));
     }
-    let mut desk = desk(&vault).without("VAULT_TOKEN");
-    desk.set("BAO_TOKEN", "hvs.canary-of-the-token");
+    let mut sandbox = sandbox(&vault).without("VAULT_TOKEN");
+    sandbox.set("BAO_TOKEN", "hvs.canary-of-the-token");
     page.tell(
         "in BAO_TOKEN, beside VAULT_ADDR",
-        &desk,
+        &sandbox,
         &sign("openbao://ci-signer"),
     );
-    desk.set("BAO_ADDR", &vault.address);
-    page.tell("in BAO_TOKEN", &desk, &sign("openbao://ci-signer"));
-    desk.unset("BAO_ADDR");
-    desk.unset("BAO_TOKEN");
-    desk.write("token", "hvs.canary-of-the-token");
-    desk.set("VAULT_TOKEN_FILE", "token");
-    page.tell("in a file", &desk, &sign(key));
-    desk.unset("VAULT_TOKEN_FILE");
-    desk.write(".vault-token", "hvs.canary-of-the-token");
-    let home = desk.path().to_str().unwrap().to_owned();
-    desk.set("HOME", &home);
-    page.tell("at home", &desk, &verify(key));
+    sandbox.set("BAO_ADDR", &vault.address);
+    page.tell("in BAO_TOKEN", &sandbox, &sign("openbao://ci-signer"));
+    sandbox.unset("BAO_ADDR");
+    sandbox.unset("BAO_TOKEN");
+    sandbox.write("token", "hvs.canary-of-the-token");
+    sandbox.set("VAULT_TOKEN_FILE", "token");
+    page.tell("in a file", &sandbox, &sign(key));
+    sandbox.unset("VAULT_TOKEN_FILE");
+    sandbox.write(".vault-token", "hvs.canary-of-the-token");
+    let home = sandbox.path().to_str().unwrap().to_owned();
+    sandbox.set("HOME", &home);
+    page.tell("at home", &sandbox, &verify(key));
     let settings = json!({"token_policies": ["ci-signer"], "token_num_uses": 1});
     let (role_id, secret_id) = vault.approle_of("ci", &settings);
-    desk.set("VAULT_ROLE_ID", &role_id);
-    desk.set("VAULT_SECRET_ID", &secret_id);
-    page.tell("of a login, for one use", &desk, &sign(key));
+    sandbox.set("VAULT_ROLE_ID", &role_id);
+    sandbox.set("VAULT_SECRET_ID", &secret_id);
+    page.tell("of a login, for one use", &sandbox, &sign(key));
     assert_told!(page);
 }
 
 #[test]
-fn a_key_that_cannot_sign_is_told_with_what_can() {
+fn a_key_that_cannot_sign_is_reported_with_the_types_that_can() {
     let (mut page, vault) = (page(), Vault::start());
-    let desk = desk(&vault);
+    let sandbox = sandbox(&vault);
     vault.derived_key("derived");
     for kind in ["aes256-gcm96", "chacha20-poly1305", "hmac"] {
         vault.key(kind, kind);
     }
-    let pem = std::fs::read_to_string(desk.file("keys/cosign.pub")).unwrap();
+    let pem = std::fs::read_to_string(sandbox.file("keys/cosign.pub")).unwrap();
     vault.public_key("imported", "ecdsa-p256", &pem);
     for name in ["derived", "aes256-gcm96", "chacha20-poly1305", "hmac"] {
         let key = format!("hashivault://{name}");
-        page.tell(name, &desk, &sign(&key));
-        page.tell(&format!("{name}, to verify"), &desk, &verify(&key));
+        page.tell(name, &sandbox, &sign(&key));
+        page.tell(&format!("{name}, to verify"), &sandbox, &verify(&key));
     }
-    page.tell("imported", &desk, &sign("hashivault://imported"));
+    page.tell("imported", &sandbox, &sign("hashivault://imported"));
     let deep = format!(
         "hashivault://{}/v1/team/a/transit/keys/secret",
         vault.host()
@@ -184,18 +188,18 @@ fn a_key_that_cannot_sign_is_told_with_what_can() {
         "team/a/transit/keys/secret",
         &json!({"type": "aes256-gcm96"}),
     );
-    page.tell("at another mount", &desk, &sign(&deep));
+    page.tell("at another mount", &sandbox, &sign(&deep));
     // What is signed by the private half elsewhere is verified all the same.
-    desk.s3lo(&sign("keys/cosign.key")).ends_with(0);
-    desk.s3lo(&verify("hashivault://imported")).ends_with(0);
+    sandbox.s3lo(&sign("keys/cosign.key")).ends_with(0);
+    sandbox.s3lo(&verify("hashivault://imported")).ends_with(0);
     assert_told!(page);
 }
 
 #[test]
-fn a_version_that_is_not_to_be_had_is_told_with_those_that_are() {
+fn an_unavailable_version_is_reported_with_the_available_ones() {
     let (mut page, vault) = (page(), Vault::start());
-    let desk = desk(&vault);
-    let deep = self::desk(&vault).with("TRANSIT_SECRET_ENGINE_PATH", "team/a/transit");
+    let sandbox = sandbox(&vault);
+    let deep = self::sandbox(&vault).with("TRANSIT_SECRET_ENGINE_PATH", "team/a/transit");
     vault.post("team/a/transit/keys/once", &json!({"type": "ecdsa-p256"}));
     page.tell(
         "at another mount",
@@ -208,7 +212,7 @@ fn a_version_that_is_not_to_be_had_is_told_with_those_that_are() {
         vault.rotate("rotated");
     }
     let tell = |page: &mut Page, what: &str, version: &str| {
-        page.tell(what, &desk, &sign(&format!("{key}?version={version}")));
+        page.tell(what, &sandbox, &sign(&format!("{key}?version={version}")));
     };
     tell(&mut page, "above the latest", "5");
     tell(&mut page, "far above it", "18446744073709551615");
@@ -217,7 +221,7 @@ fn a_version_that_is_not_to_be_had_is_told_with_those_that_are() {
     vault.configure("rotated", &json!({"min_decryption_version": 2}));
     tell(&mut page, "below min_decryption_version", "1");
     let old = verify(&format!("{key}?version=1"));
-    page.tell("below min_decryption_version, to verify", &desk, &old);
+    page.tell("below min_decryption_version, to verify", &sandbox, &old);
     vault.configure("rotated", &json!({"min_decryption_version": 3}));
     vault.trim("rotated", 3);
     tell(&mut page, "trimmed", "2");
@@ -227,9 +231,9 @@ fn a_version_that_is_not_to_be_had_is_told_with_those_that_are() {
 /// The one thing that is told here and is no error: the program cannot know who signed by what it is not
 /// given.
 #[test]
-fn a_signature_by_a_version_that_is_held_back_comes_with_a_note() {
+fn a_signature_by_a_withheld_version_comes_with_a_note() {
     let vault = Vault::start();
-    let mut desk = desk(&vault);
+    let mut sandbox = sandbox(&vault);
     vault.key("held", "ecdsa-p256");
     vault.post(
         "team/a/transit/keys/by-variable",
@@ -243,15 +247,15 @@ fn a_signature_by_a_version_that_is_held_back_comes_with_a_note() {
         (&deep, "team/a/transit", "held"),
         ("hashivault://by-variable", "team/a/transit", "by-variable"),
     ] {
-        desk.set("TRANSIT_SECRET_ENGINE_PATH", mount);
-        desk.s3lo(&sign(key)).ends_with(0);
+        sandbox.set("TRANSIT_SECRET_ENGINE_PATH", mount);
+        sandbox.s3lo(&sign(key)).ends_with(0);
         vault.post(&format!("{mount}/keys/{name}/rotate"), &json!({}));
-        desk.s3lo(&verify(key)).ends_with(0);
+        sandbox.s3lo(&verify(key)).ends_with(0);
         let config = format!("{mount}/keys/{name}/config");
         vault.post(&config, &json!({"min_decryption_version": 2}));
-        let run = desk.s3lo(&verify(key)).ends_with(1);
+        let run = sandbox.s3lo(&verify(key)).ends_with(1);
         text.push_str(&format!("# {key}\n{}{}\n", run.out, run.err));
-        let json = desk.s3lo(&format!("{} -o json", verify(key)));
+        let json = sandbox.s3lo(&format!("{} -o json", verify(key)));
         let json = json.ends_with(1).json();
         let note = json["note"].as_str().unwrap();
         assert!(run.err.contains(&format!("note: {note}")), "{json}");
@@ -260,7 +264,7 @@ fn a_signature_by_a_version_that_is_held_back_comes_with_a_note() {
             "{note}"
         );
         vault.post(&config, &json!({"min_decryption_version": 1}));
-        let json = desk.s3lo(&format!("{} -o json", verify(key)));
+        let json = sandbox.s3lo(&format!("{} -o json", verify(key)));
         assert_eq!(json.ends_with(0).json()["note"], Value::Null);
     }
     let text = text.replace(vault.host(), "127.0.0.1:PORT");
@@ -268,14 +272,14 @@ fn a_signature_by_a_version_that_is_held_back_comes_with_a_note() {
 }
 
 #[test]
-fn a_vault_that_cannot_serve_is_told_as_such() {
+fn an_unavailable_vault_is_reported() {
     let mut page = page();
     page.keep_secret("of-the-secret-id");
     let key = "hashivault://ci-signer";
     let vault = Vault::start();
     vault.key("ci-signer", "ecdsa-p256");
-    let hasty = |desk: Desk| desk.with("VAULT_MAX_RETRIES", "0");
-    let mut at = hasty(desk(&vault));
+    let hasty = |sandbox: Sandbox| sandbox.with("VAULT_MAX_RETRIES", "0");
+    let mut at = hasty(sandbox(&vault));
     vault.seal();
     page.tell("sealed", &at, &sign(key));
     at.unset("VAULT_TOKEN");
@@ -285,7 +289,7 @@ fn a_vault_that_cannot_serve_is_told_as_such() {
     vault.unseal();
     let quota = json!({"rate": 1, "interval": "1h", "path": "transit/sign/ci-signer"});
     vault.post("sys/quotas/rate-limit/ci", &quota);
-    let at = hasty(desk(&vault));
+    let at = hasty(sandbox(&vault));
     at.s3lo(&sign(key)).ends_with(0);
     page.tell("throttled", &at, &format!("{} --timeout 2s", sign(key)));
     let nobody = at.with("VAULT_ADDR", "http://127.0.0.1:1");
@@ -294,7 +298,7 @@ fn a_vault_that_cannot_serve_is_told_as_such() {
 }
 
 #[test]
-fn a_connection_that_cannot_be_trusted_is_told_with_what_to_trust() {
+fn an_untrusted_connection_is_reported_with_the_setting_that_trusts_it() {
     let mut page = page();
     let (ours, clients) = (Authority::new(), Authority::new());
     let vault = Vault::start_with(&Service {
@@ -303,11 +307,11 @@ fn a_connection_that_cannot_be_trusted_is_told_with_what_to_trust() {
         ..Service::default()
     });
     vault.key("ci-signer", "ecdsa-p256");
-    let mut desk = desk(&vault).with("VAULT_MAX_RETRIES", "0");
-    desk.write("ours.pem", ours.pem());
-    desk.write("clients.pem", clients.pem());
+    let mut sandbox = sandbox(&vault).with("VAULT_MAX_RETRIES", "0");
+    sandbox.write("ours.pem", ours.pem());
+    sandbox.write("clients.pem", clients.pem());
     let line = sign("hashivault://ci-signer");
-    let others = desk.file("others.pem");
+    let others = sandbox.file("others.pem");
     let made = openssl(&[
         "req",
         "-x509",
@@ -324,36 +328,36 @@ fn a_connection_that_cannot_be_trusted_is_told_with_what_to_trust() {
         others.to_str().unwrap(),
     ]);
     assert!(made.status.success());
-    desk.set("VAULT_CACERT", "others.pem");
-    page.tell("an authority that is not trusted", &desk, &line);
-    desk.set("VAULT_CACERT", "clients.pem");
-    page.tell("another authority of the same name", &desk, &line);
-    desk.set("VAULT_CACERT", "ours.pem");
-    page.tell("a client certificate is demanded", &desk, &line);
+    sandbox.set("VAULT_CACERT", "others.pem");
+    page.tell("an authority that is not trusted", &sandbox, &line);
+    sandbox.set("VAULT_CACERT", "clients.pem");
+    page.tell("another authority of the same name", &sandbox, &line);
+    sandbox.set("VAULT_CACERT", "ours.pem");
+    page.tell("a client certificate is demanded", &sandbox, &line);
     let (certificate, key) = ours.certificate("client.example");
-    desk.write("client.pem", certificate);
-    desk.write("client.key", key);
-    desk.set("VAULT_CLIENT_CERT", "client.pem");
-    desk.set("VAULT_CLIENT_KEY", "client.key");
-    page.tell("one of another authority", &desk, &line);
+    sandbox.write("client.pem", certificate);
+    sandbox.write("client.key", key);
+    sandbox.set("VAULT_CLIENT_CERT", "client.pem");
+    sandbox.set("VAULT_CLIENT_KEY", "client.key");
+    page.tell("one of another authority", &sandbox, &line);
     let (certificate, key) = clients.certificate("client.example");
-    desk.write("client.pem", certificate);
-    desk.write("client.key", key);
-    desk.s3lo(&line).ends_with(0);
+    sandbox.write("client.pem", certificate);
+    sandbox.write("client.key", key);
+    sandbox.s3lo(&line).ends_with(0);
     let named = vault.address.replace("127.0.0.1", "localhost");
-    desk.set("VAULT_ADDR", &named);
-    page.tell("another name", &desk, &line);
+    sandbox.set("VAULT_ADDR", &named);
+    page.tell("another name", &sandbox, &line);
     let plain = vault.address.replace("https", "http");
-    desk.set("VAULT_ADDR", &plain);
-    page.tell("TLS is served, and none is spoken", &desk, &line);
+    sandbox.set("VAULT_ADDR", &plain);
+    page.tell("TLS is served, and none is spoken", &sandbox, &line);
     let other = Vault::start();
-    desk.set("VAULT_ADDR", &other.address.replace("http", "https"));
-    page.tell("TLS is spoken, and none is served", &desk, &line);
+    sandbox.set("VAULT_ADDR", &other.address.replace("http", "https"));
+    page.tell("TLS is spoken, and none is served", &sandbox, &line);
     assert_told!(page);
 }
 
 #[test]
-fn what_no_vault_answers_is_told_as_such() {
+fn an_answer_that_is_not_vaults_is_reported() {
     let mut page = Page::new();
     page.keep_secret(TOKEN);
     type Answer = fn() -> Reply;
@@ -401,11 +405,11 @@ fn what_no_vault_answers_is_told_as_such() {
     for (what, kind, answer) in cases {
         let vault = VaultServer::start(Key::of_vector("p256-pkcs8"));
         vault.fault(move |call| (call.kind == kind).then(answer));
-        let desk = Desk::with_image()
+        let sandbox = Sandbox::with_image()
             .with("VAULT_ADDR", &vault.endpoint)
             .with("VAULT_TOKEN", TOKEN)
             .with("VAULT_MAX_RETRIES", "0");
-        page.tell(what, &desk, &sign("hashivault://ci-signer"));
+        page.tell(what, &sandbox, &sign("hashivault://ci-signer"));
     }
     assert_told!(page);
 }

@@ -7,9 +7,9 @@ use s3lo::key::registry;
 use serde_json::{Value, json};
 
 use crate::aws::kms::openssl_accepts;
-use crate::support::program::{Desk, Run};
+use crate::support::aws_fixture::MANIFEST_PATH;
+use crate::support::program::{Run, Sandbox};
 use crate::support::vault::{ROOT, Vault, vault};
-use crate::support::workshop::MANIFEST_PATH;
 use crate::support::{MANIFEST, files, plain_key};
 use s3lo_test_servers::s3::S3Server;
 
@@ -27,31 +27,31 @@ const TYPES: [(&str, &str); 7] = [
 const IMAGE: &str = "local://./store/myapp:v1.0";
 const RECORDS: &str = "store/manifests/myapp/v1.0/signatures";
 
-/// A desk with the image, at which the shared Vault is known and everything is allowed.
-fn desk() -> Desk {
+/// A sandbox with the image, at which the shared Vault is known and everything is allowed.
+fn sandbox() -> Sandbox {
     at(vault())
 }
 
-fn at(vault: &Vault) -> Desk {
-    Desk::with_image()
+fn at(vault: &Vault) -> Sandbox {
+    Sandbox::with_image()
         .with("VAULT_ADDR", &vault.address)
         .with("VAULT_TOKEN", ROOT)
 }
 
 /// The names of the records, without their endings: key IDs.
-fn records(desk: &Desk) -> Vec<String> {
-    let names = files(&desk.file(RECORDS));
+fn records(sandbox: &Sandbox) -> Vec<String> {
+    let names = files(&sandbox.file(RECORDS));
     let ids = names.iter().map(|name| name.strip_suffix(".json"));
     ids.map(|id| id.unwrap().to_owned()).collect()
 }
 
-fn record(desk: &Desk, key_id: &str) -> Value {
-    let path = desk.file(&format!("{RECORDS}/{key_id}.json"));
+fn record(sandbox: &Sandbox, key_id: &str) -> Value {
+    let path = sandbox.file(&format!("{RECORDS}/{key_id}.json"));
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-fn sign(desk: &Desk, key: &str) -> Value {
-    signed(desk.s3lo(&format!("sign {IMAGE} --key {key} -o json")))
+fn sign(sandbox: &Sandbox, key: &str) -> Value {
+    signed(sandbox.s3lo(&format!("sign {IMAGE} --key {key} -o json")))
 }
 
 #[track_caller]
@@ -59,8 +59,8 @@ fn signed(run: Run) -> Value {
     run.ends_with(0).json()
 }
 
-fn verify(desk: &Desk, key: &str) -> Run {
-    desk.s3lo(&format!("verify {IMAGE} --key {key}"))
+fn verify(sandbox: &Sandbox, key: &str) -> Run {
+    sandbox.s3lo(&format!("verify {IMAGE} --key {key}"))
 }
 
 #[track_caller]
@@ -71,20 +71,20 @@ fn key_id(signed: &Value) -> String {
 #[test]
 fn every_key_type_verifies_through_vault_by_public_key_and_by_openssl() {
     for (kind, hash) in TYPES {
-        let (desk, name) = (desk(), format!("types-{kind}"));
+        let (sandbox, name) = (sandbox(), format!("types-{kind}"));
         vault().key(&name, kind);
         let key = format!("hashivault://{name}");
-        let pem = desk.s3lo(&format!("public-key --key {key}"));
-        desk.write("release.pub", pem.ends_with(0).out);
+        let pem = sandbox.s3lo(&format!("public-key --key {key}"));
+        sandbox.write("release.pub", pem.ends_with(0).out);
         for schema in [1, 2] {
             let line = format!(
                 "sign {IMAGE} --key {key} --schema-version {schema} --if-signed replace -o json"
             );
-            let signed = signed(desk.s3lo(&line));
+            let signed = signed(sandbox.s3lo(&line));
             for key in [key.as_str(), "release.pub"] {
-                verify(&desk, &format!("{key} --min-schema {schema}")).ends_with(0);
+                verify(&sandbox, &format!("{key} --min-schema {schema}")).ends_with(0);
             }
-            let record = record(&desk, &key_id(&signed));
+            let record = record(&sandbox, &key_id(&signed));
             assert_eq!(record["keyRef"], key.as_str());
             let digest = signed["digest"].as_str().unwrap();
             let payload = match schema {
@@ -92,11 +92,11 @@ fn every_key_type_verifies_through_vault_by_public_key_and_by_openssl() {
                 _ => format!("s3lo-signature-v2\n./store/myapp:v1.0\n{digest}\n"),
             };
             let signature = record["signature"].as_str().unwrap();
-            desk.write("payload", &payload);
-            desk.write("signature", BASE64_STANDARD.decode(signature).unwrap());
-            assert!(openssl_accepts(desk.path(), hash), "{kind}");
-            desk.write("payload", format!("{payload} "));
-            assert!(!openssl_accepts(desk.path(), hash), "{kind}");
+            sandbox.write("payload", &payload);
+            sandbox.write("signature", BASE64_STANDARD.decode(signature).unwrap());
+            assert!(openssl_accepts(sandbox.path(), hash), "{kind}");
+            sandbox.write("payload", format!("{payload} "));
+            assert!(!openssl_accepts(sandbox.path(), hash), "{kind}");
         }
     }
 }
@@ -106,7 +106,7 @@ fn the_public_key_that_is_printed_is_the_one_that_vault_gives() {
     for (kind, _) in TYPES {
         let name = format!("printed-{kind}");
         vault().key(&name, kind);
-        let pem = desk().s3lo(&format!("public-key --key hashivault://{name}"));
+        let pem = sandbox().s3lo(&format!("public-key --key hashivault://{name}"));
         let (pem, given) = (pem.ends_with(0).out, vault().version(&name, 1));
         if kind == "ed25519" {
             // Vault gives the 32 bytes, with which SPKI ends.
@@ -123,21 +123,21 @@ fn a_key_is_named_with_its_server_or_without_and_at_a_mount_of_any_depth() {
     let (vault, host) = (vault(), vault().host());
     vault.key("named", "ecdsa-p256");
     vault.post("team/a/transit/keys/named", &json!({"type": "ecdsa-p256"}));
-    let desk = desk();
-    let id = key_id(&sign(&desk, "hashivault://named"));
+    let sandbox = sandbox();
+    let id = key_id(&sign(&sandbox, "hashivault://named"));
     for key in [
         format!("hashivault://{host}/v1/transit/keys/named"),
         "openbao://named".to_owned(),
         format!("openbao://{host}/v1/transit/keys/named"),
     ] {
-        let again = sign(&desk, &key);
+        let again = sign(&sandbox, &key);
         assert_eq!(
             (key_id(&again), &again["status"]),
             (id.clone(), &json!("kept"))
         );
     }
     let deep = sign(
-        &desk,
+        &sandbox,
         &format!("hashivault://{host}/v1/team/a/transit/keys/named"),
     );
     assert_ne!(key_id(&deep), id);
@@ -152,7 +152,10 @@ fn the_variable_supplies_what_the_reference_leaves_out() {
     vault.key("supplied", "ecdsa-p256");
     let port = host.split_once(':').unwrap().1;
     // Scheme and port.
-    sign(&desk(), "hashivault://127.0.0.1/v1/transit/keys/supplied");
+    sign(
+        &sandbox(),
+        "hashivault://127.0.0.1/v1/transit/keys/supplied",
+    );
     // The scheme alone.
     let plain = at(vault).with("VAULT_ADDR", "http://127.0.0.1");
     sign(
@@ -167,7 +170,9 @@ fn the_variable_supplies_what_the_reference_leaves_out() {
     );
     elsewhere.s3lo(&line).ends_with(0);
     // Without either, the server is asked by HTTPS, which this one does not speak.
-    let unset = desk().without("VAULT_ADDR").with("VAULT_MAX_RETRIES", "0");
+    let unset = sandbox()
+        .without("VAULT_ADDR")
+        .with("VAULT_MAX_RETRIES", "0");
     let line = format!("sign {IMAGE} --key hashivault://{host}/v1/transit/keys/supplied -o json");
     let json = unset.s3lo(&line).ends_with(2).json();
     assert_eq!(json["error"]["code"], "unreachable");
@@ -178,43 +183,43 @@ fn the_variable_supplies_what_the_reference_leaves_out() {
 #[test]
 fn after_a_rotation_old_signatures_verify_and_new_ones_are_the_new_versions() {
     for (kind, _) in TYPES {
-        let (desk, name) = (desk(), format!("rotated-{kind}"));
+        let (sandbox, name) = (sandbox(), format!("rotated-{kind}"));
         let key = format!("hashivault://{name}");
         vault().key(&name, kind);
-        let first = key_id(&sign(&desk, &key));
+        let first = key_id(&sign(&sandbox, &key));
         vault().rotate(&name);
-        verify(&desk, &key).ends_with(0);
-        let second = sign(&desk, &key);
+        verify(&sandbox, &key).ends_with(0);
+        let second = sign(&sandbox, &key);
         assert_eq!(second["status"], "signed", "{kind}");
         let second = key_id(&second);
         let mut both = vec![first.clone(), second.clone()];
         both.sort();
-        assert_eq!(records(&desk), both);
+        assert_eq!(records(&sandbox), both);
         // The newest decides which one is told of.
-        let json = desk.s3lo(&format!("verify {IMAGE} --key {key} -o json"));
+        let json = sandbox.s3lo(&format!("verify {IMAGE} --key {key} -o json"));
         assert_eq!(json.ends_with(0).json()["keyID"], second.as_str());
         // Either will do.
-        std::fs::remove_file(desk.file(&format!("{RECORDS}/{second}.json"))).unwrap();
-        verify(&desk, &key).ends_with(0);
+        std::fs::remove_file(sandbox.file(&format!("{RECORDS}/{second}.json"))).unwrap();
+        verify(&sandbox, &key).ends_with(0);
         // And each by its own public key.
-        let pem = desk.s3lo(&format!("public-key --key {key}?version=1"));
-        desk.write("first.pub", pem.ends_with(0).out);
-        verify(&desk, "first.pub").ends_with(0);
+        let pem = sandbox.s3lo(&format!("public-key --key {key}?version=1"));
+        sandbox.write("first.pub", pem.ends_with(0).out);
+        verify(&sandbox, "first.pub").ends_with(0);
     }
 }
 
 #[test]
 fn a_version_that_is_named_is_the_only_one() {
-    let desk = desk();
+    let sandbox = sandbox();
     vault().key("pinned", "ecdsa-p256");
     vault().rotate("pinned");
     vault().rotate("pinned");
-    let second = key_id(&sign(&desk, "hashivault://pinned?version=2"));
-    assert_eq!(records(&desk), [second.as_str()]);
-    verify(&desk, "hashivault://pinned?version=2").ends_with(0);
-    verify(&desk, "hashivault://pinned").ends_with(0);
+    let second = key_id(&sign(&sandbox, "hashivault://pinned?version=2"));
+    assert_eq!(records(&sandbox), [second.as_str()]);
+    verify(&sandbox, "hashivault://pinned?version=2").ends_with(0);
+    verify(&sandbox, "hashivault://pinned").ends_with(0);
     for other in [1, 3] {
-        let run = verify(&desk, &format!("hashivault://pinned?version={other}")).ends_with(1);
+        let run = verify(&sandbox, &format!("hashivault://pinned?version={other}")).ends_with(1);
         let reason = format!("no signature found for key hashivault://pinned?version={other}");
         assert!(run.err.contains(&reason), "{}", run.err);
     }
@@ -222,73 +227,73 @@ fn a_version_that_is_named_is_the_only_one() {
 
 #[test]
 fn a_forged_record_of_a_new_version_hides_no_valid_one_of_an_old() {
-    let desk = desk();
+    let sandbox = sandbox();
     vault().key("hidden", "ecdsa-p256");
-    let first = key_id(&sign(&desk, "hashivault://hidden"));
+    let first = key_id(&sign(&sandbox, "hashivault://hidden"));
     vault().rotate("hidden");
-    let second = key_id(&sign(&desk, "hashivault://hidden"));
-    let valid = record(&desk, &second).to_string();
+    let second = key_id(&sign(&sandbox, "hashivault://hidden"));
+    let valid = record(&sandbox, &second).to_string();
     for forged in [
         "{}".to_owned(),
         "x".repeat(100_000),
-        record(&desk, &first).to_string(),
+        record(&sandbox, &first).to_string(),
         valid.replace("signature\":\"M", "signature\":\"N"),
     ] {
-        desk.write(&format!("{RECORDS}/{second}.json"), forged);
-        verify(&desk, "hashivault://hidden").ends_with(0);
+        sandbox.write(&format!("{RECORDS}/{second}.json"), forged);
+        verify(&sandbox, "hashivault://hidden").ends_with(0);
         // Where it is the only one, the reason is told.
-        let run = verify(&desk, "hashivault://hidden?version=2").ends_with(1);
+        let run = verify(&sandbox, "hashivault://hidden?version=2").ends_with(1);
         assert!(run.err.contains("✗ Verification FAILED"), "{}", run.err);
     }
-    std::fs::remove_file(desk.file(&format!("{RECORDS}/{first}.json"))).unwrap();
-    let run = verify(&desk, "hashivault://hidden").ends_with(1);
+    std::fs::remove_file(sandbox.file(&format!("{RECORDS}/{first}.json"))).unwrap();
+    let run = verify(&sandbox, "hashivault://hidden").ends_with(1);
     assert!(!run.err.contains("no signature found"), "{}", run.err);
 }
 
 #[test]
-fn versions_that_vault_holds_back_do_not_verify_and_are_told_of() {
-    let desk = desk();
+fn withheld_versions_do_not_verify_and_are_reported() {
+    let sandbox = sandbox();
     vault().key("held-back", "ecdsa-p256");
-    sign(&desk, "hashivault://held-back");
+    sign(&sandbox, "hashivault://held-back");
     vault().rotate("held-back");
     vault().configure("held-back", &json!({"min_decryption_version": 2}));
-    let run = verify(&desk, "hashivault://held-back").ends_with(1);
+    let run = verify(&sandbox, "hashivault://held-back").ends_with(1);
     assert!(
         run.err.contains("versions of this key before 2"),
         "{}",
         run.err
     );
-    let json = desk.s3lo(&format!(
+    let json = sandbox.s3lo(&format!(
         "verify {IMAGE} --key hashivault://held-back -o json"
     ));
     let note = json.ends_with(1).json()["note"].to_string();
     assert!(note.contains("min_decryption_version"), "{note}");
-    let json = desk.s3lo(&format!(
+    let json = sandbox.s3lo(&format!(
         "verify {IMAGE} --key hashivault://held-back?version=1 -o json"
     ));
     assert_eq!(json.ends_with(2).json()["error"]["code"], "key_version");
     // What the note says to do does it.
     vault().configure("held-back", &json!({"min_decryption_version": 1}));
-    verify(&desk, "hashivault://held-back").ends_with(0);
+    verify(&sandbox, "hashivault://held-back").ends_with(0);
     // What was trimmed is gone for good.
-    sign(&desk, "hashivault://held-back");
+    sign(&sandbox, "hashivault://held-back");
     vault().configure(
         "held-back",
         &json!({"min_decryption_version": 2, "min_encryption_version": 2}),
     );
     vault().trim("held-back", 2);
-    verify(&desk, "hashivault://held-back").ends_with(0);
-    verify(&desk, "hashivault://held-back?version=1").ends_with(2);
+    verify(&sandbox, "hashivault://held-back").ends_with(0);
+    verify(&sandbox, "hashivault://held-back?version=1").ends_with(2);
 }
 
 #[test]
 fn an_image_without_a_signature_fails_by_any_version() {
-    let desk = desk();
+    let sandbox = sandbox();
     vault().key("unsigned", "ed25519");
     for _ in 0..40 {
         vault().rotate("unsigned");
     }
-    let run = verify(&desk, "hashivault://unsigned").ends_with(1);
+    let run = verify(&sandbox, "hashivault://unsigned").ends_with(1);
     let reason = "no signature found for key hashivault://unsigned";
     assert!(run.err.contains(reason), "{}", run.err);
 }
@@ -297,18 +302,20 @@ fn an_image_without_a_signature_fails_by_any_version() {
 fn of_many_versions_only_those_that_signed_are_asked_for() {
     let s3 = S3Server::start();
     s3.put(MANIFEST_PATH, MANIFEST.as_bytes());
-    let desk = desk()
+    let sandbox = sandbox()
         .with("AWS_ENDPOINT_URL_S3", &s3.endpoint)
         .with("AWS_ACCESS_KEY_ID", "key")
         .with("AWS_SECRET_ACCESS_KEY", "secret");
     vault().key("many", "ecdsa-p256");
-    desk.s3lo("sign s3://my-bucket/myapp:v1.0 --key hashivault://many")
+    sandbox
+        .s3lo("sign s3://my-bucket/myapp:v1.0 --key hashivault://many")
         .ends_with(0);
     for _ in 0..40 {
         vault().rotate("many");
     }
     let before = s3.requests().len();
-    desk.s3lo("verify s3://my-bucket/myapp:v1.0 --key hashivault://many")
+    sandbox
+        .s3lo("verify s3://my-bucket/myapp:v1.0 --key hashivault://many")
         .ends_with(0);
     // The manifest, the list, and one record.
     assert_eq!(s3.requests().len() - before, 3, "{:?}", s3.requests());
@@ -316,16 +323,17 @@ fn of_many_versions_only_those_that_signed_are_asked_for() {
 
 #[test]
 fn keys_of_every_kind_sign_side_by_side() {
-    let desk = desk();
+    let sandbox = sandbox();
     vault().key("beside", "ecdsa-p384");
-    desk.write("plain.key", plain_key());
+    sandbox.write("plain.key", plain_key());
     let keys = "--key hashivault://beside --key plain.key";
-    desk.s3lo(&format!("sign {IMAGE} {keys}")).ends_with(0);
-    desk.s3lo(&format!("verify {IMAGE} {keys} --require all"))
+    sandbox.s3lo(&format!("sign {IMAGE} {keys}")).ends_with(0);
+    sandbox
+        .s3lo(&format!("verify {IMAGE} {keys} --require all"))
         .ends_with(0);
-    assert_eq!(records(&desk).len(), 2);
+    assert_eq!(records(&sandbox).len(), 2);
     // A Vault that cannot be asked hides nothing that another key proves.
-    let alone = desk.with("VAULT_TOKEN", "wrong");
+    let alone = sandbox.with("VAULT_TOKEN", "wrong");
     alone.s3lo(&format!("verify {IMAGE} {keys}")).ends_with(0);
     let run = alone.s3lo(&format!("verify {IMAGE} {keys} --require all"));
     run.ends_with(2);
@@ -336,8 +344,8 @@ fn a_second_run_keeps_the_signature_and_asks_for_no_other() {
     // Of its own, to be asked how often it signed.
     let vault = Vault::start();
     vault.key("kept", "ecdsa-p256");
-    let desk = at(&vault);
-    let first = sign(&desk, "hashivault://kept");
+    let sandbox = at(&vault);
+    let first = sign(&sandbox, "hashivault://kept");
     let id = first["requestID"].as_str().unwrap();
     assert_eq!(id.len(), 36, "{id}");
     // With a token that may not sign, as there is no need to.
@@ -345,8 +353,8 @@ fn a_second_run_keeps_the_signature_and_asks_for_no_other() {
         "reader",
         r#"path "transit/keys/kept" { capabilities = ["read"] }"#,
     );
-    let desk = desk.with("VAULT_TOKEN", &vault.token(&["reader"], "5m"));
-    let again = sign(&desk, "hashivault://kept");
+    let sandbox = sandbox.with("VAULT_TOKEN", &vault.token(&["reader"], "5m"));
+    let again = sign(&sandbox, "hashivault://kept");
     assert_eq!(again["status"], "kept");
     assert_eq!(again["signedAt"], first["signedAt"]);
     assert!(again.get("requestID").is_none());
@@ -354,22 +362,22 @@ fn a_second_run_keeps_the_signature_and_asks_for_no_other() {
 
 #[test]
 fn versions_of_one_key_are_one_signer() {
-    let desk = desk();
+    let sandbox = sandbox();
     vault().key("one-signer", "ecdsa-p256");
-    sign(&desk, "hashivault://one-signer");
+    sign(&sandbox, "hashivault://one-signer");
     vault().rotate("one-signer");
-    sign(&desk, "hashivault://one-signer");
+    sign(&sandbox, "hashivault://one-signer");
     let both = "hashivault://one-signer --key hashivault://one-signer?version=1";
-    verify(&desk, both).ends_with(0);
+    verify(&sandbox, both).ends_with(0);
     for require in ["2", "all"] {
-        let run = verify(&desk, &format!("{both} --require {require} -o json"));
+        let run = verify(&sandbox, &format!("{both} --require {require} -o json"));
         assert_eq!(run.ends_with(2).json()["error"]["code"], "usage");
     }
     // Two keys are two, in the same Vault.
     vault().key("another-signer", "ed25519");
-    sign(&desk, "hashivault://another-signer");
+    sign(&sandbox, "hashivault://another-signer");
     let two = "hashivault://one-signer --key hashivault://another-signer --require 2";
-    verify(&desk, two).ends_with(0);
+    verify(&sandbox, two).ends_with(0);
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! The policy of the README is enough, and neither of its paths is one too many; whoever starts from nothing
-//! gets there by what the errors print.
+//! The policy of the README is enough, and neither of its paths is one too many; the policies
+//! that errors print lead there from nothing.
 
 use serde_json::json;
 
@@ -48,7 +48,7 @@ fn grant(vault: &Vault, policy: &str, paths: &[String]) {
 fn may(job: &mut Job<'_>, paths: &[String]) {
     grant(job.vault, "mine", paths);
     let token = job.vault.token(&["mine"], "5m");
-    job.desk.set("VAULT_TOKEN", &token);
+    job.sandbox.set("VAULT_TOKEN", &token);
 }
 
 /// Adds what the errors print until the run ends as it should; all that it takes.
@@ -86,7 +86,7 @@ fn the_policy_of_the_readme_is_enough() {
     job.signs("");
     job.run("verify", "").ends_with(0);
     let pinned = "sign local://./store/myapp:v1.0 --key hashivault://ci-signer?version=1";
-    job.desk.s3lo(pinned).ends_with(0);
+    job.sandbox.s3lo(pinned).ends_with(0);
 }
 
 #[test]
@@ -107,13 +107,13 @@ fn neither_path_of_the_policy_is_one_too_many() {
 }
 
 #[test]
-fn whoever_may_sign_by_one_key_may_not_by_another() {
+fn the_policy_for_one_key_does_not_allow_another() {
     let vault = Vault::start();
     let mut job = Job::new(&vault, "ci-signer");
     vault.key("other", "ecdsa-p256");
     may(&mut job, &documented());
     let line = "sign local://./store/myapp:v1.0 --key hashivault://other -o json";
-    let json = job.desk.s3lo(line).ends_with(2).json();
+    let json = job.sandbox.s3lo(line).ends_with(2).json();
     assert_eq!(json["error"]["code"], "access_denied");
 }
 
@@ -142,7 +142,8 @@ fn what_the_errors_print_names_the_engine_s_mount() {
     let vault = Vault::start();
     let mut job = Job::new(&vault, "deep");
     vault.post("team/a/transit/keys/deep", &json!({"type": "ecdsa-p256"}));
-    job.desk.set("TRANSIT_SECRET_ENGINE_PATH", "team/a/transit");
+    job.sandbox
+        .set("TRANSIT_SECRET_ENGINE_PATH", "team/a/transit");
     let granted = grant_what_is_told(&mut job, "sign", Vec::new());
     let paths: Vec<_> = granted.iter().map(|path| words(path)[1].clone()).collect();
     assert_eq!(

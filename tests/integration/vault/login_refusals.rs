@@ -1,11 +1,10 @@
-//! A job that Vault does not let in is told what to change, complete enough to paste; its token is told to
-//! nobody.
+//! A refused login to Vault gets the change to make, complete enough to paste; the token is sent to nobody else.
 
 use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::json;
 
-use crate::support::program::Desk;
+use crate::support::program::Sandbox;
 use crate::support::vault::{Cluster, Vault};
 use crate::vault::refusals::{Page, assert_told};
 use s3lo_test_servers::aws::{AUDIENCE, AwsServer, Issuer, TokenAlgorithm, now};
@@ -15,12 +14,12 @@ const SIGN: &str = "sign local://./store/myapp:v1.0 --key hashivault://ci-signer
 const SUBJECT: &str = "repo:acme/app:ref:refs/heads/main";
 
 /// Nothing that is asked here is answered by anybody.
-fn bare() -> Desk {
-    Desk::with_image().with("VAULT_ADDR", "https://vault.example")
+fn bare() -> Sandbox {
+    Sandbox::with_image().with("VAULT_ADDR", "https://vault.example")
 }
 
 #[test]
-fn a_ci_system_that_gives_no_token_is_told_in_its_own_yaml() {
+fn a_missing_token_is_explained_in_the_yaml_of_the_ci_system() {
     let mut page = Page::new();
     for (variable, value) in [
         ("GITHUB_ACTIONS", "true"),
@@ -30,15 +29,15 @@ fn a_ci_system_that_gives_no_token_is_told_in_its_own_yaml() {
         ("JENKINS_URL", "https://ci.example"),
         ("NOTHING", "special"),
     ] {
-        let desk = bare().with(variable, value);
+        let sandbox = bare().with(variable, value);
         page.tell(
             &format!("{variable}={value}"),
-            &desk,
+            &sandbox,
             &format!("{SIGN} --vault-role ci"),
         );
     }
-    let desk = bare().with("VAULT_AUTH_ROLE", "ci");
-    page.tell("VAULT_AUTH_ROLE=ci", &desk, SIGN);
+    let sandbox = bare().with("VAULT_AUTH_ROLE", "ci");
+    page.tell("VAULT_AUTH_ROLE=ci", &sandbox, SIGN);
     let bao = SIGN.replace("hashivault", "openbao");
     page.tell(
         "OpenBao",
@@ -49,30 +48,30 @@ fn a_ci_system_that_gives_no_token_is_told_in_its_own_yaml() {
 }
 
 #[test]
-fn an_agent_that_gives_no_token_is_told_of() {
+fn an_agent_that_gives_no_token_is_reported() {
     let mut page = Page::new();
-    let mut desk = bare()
+    let mut sandbox = bare()
         .with("BUILDKITE", "true")
         .with("PATH", "/usr/bin:/bin");
     let line = format!("{SIGN} --vault-role ci");
-    page.tell("not in PATH", &desk, &line);
-    let path = format!("{}:/usr/bin:/bin", desk.file("bin").display());
-    desk.set("PATH", &path);
-    desk.set("VAULT_MAX_RETRIES", "0");
+    page.tell("not in PATH", &sandbox, &line);
+    let path = format!("{}:/usr/bin:/bin", sandbox.file("bin").display());
+    sandbox.set("PATH", &path);
+    sandbox.set("VAULT_MAX_RETRIES", "0");
     for (what, script) in [
         ("it fails", "echo 'fatal: no access token' >&2; exit 3"),
         ("it answers nonsense", "echo hello"),
     ] {
-        let agent = desk.file("bin/buildkite-agent");
-        desk.write("bin/buildkite-agent", format!("#!/bin/sh\n{script}\n"));
+        let agent = sandbox.file("bin/buildkite-agent");
+        sandbox.write("bin/buildkite-agent", format!("#!/bin/sh\n{script}\n"));
         std::fs::set_permissions(agent, std::fs::Permissions::from_mode(0o755)).unwrap();
-        page.tell(what, &desk, &line);
+        page.tell(what, &sandbox, &line);
     }
     assert_told!(page);
 }
 
 #[test]
-fn github_that_gives_no_token_is_told_of() {
+fn a_github_job_without_a_token_is_reported() {
     let mut page = Page::new();
     for (what, status, body) in [
         ("the job may not ask", 403, "{}"),
@@ -81,59 +80,59 @@ fn github_that_gives_no_token_is_told_of() {
     ] {
         let ci = AwsServer::start();
         ci.fault(move |_| Some(Reply::Answer(status, Vec::new(), body.into())));
-        let mut desk = bare().with("VAULT_MAX_RETRIES", "0");
+        let mut sandbox = bare().with("VAULT_MAX_RETRIES", "0");
         for (name, value) in ci.github_environment() {
-            desk.set(&name, &value);
+            sandbox.set(&name, &value);
         }
-        page.tell(what, &desk, &format!("{SIGN} --vault-role ci"));
+        page.tell(what, &sandbox, &format!("{SIGN} --vault-role ci"));
     }
     assert_told!(page);
 }
 
 #[test]
-fn what_is_missing_for_a_login_is_named() {
+fn a_missing_login_setting_is_named() {
     let mut page = Page::new();
     page.keep_secret("canary-of-the-secret-id");
-    let mut desk = bare();
+    let mut sandbox = bare();
     let kubernetes = "--vault-auth kubernetes";
     page.tell(
         "Kubernetes without a role",
-        &desk,
+        &sandbox,
         &format!("{SIGN} {kubernetes}"),
     );
     page.tell(
         "Kubernetes outside of a pod",
-        &desk,
+        &sandbox,
         &format!("{SIGN} {kubernetes} --vault-role ci"),
     );
     page.tell(
         "AppRole and nothing",
-        &desk,
+        &sandbox,
         &format!("{SIGN} --vault-auth approle"),
     );
-    desk.set("VAULT_SECRET_ID", "canary-of-the-secret-id");
+    sandbox.set("VAULT_SECRET_ID", "canary-of-the-secret-id");
     page.tell(
         "a secret ID alone, by AppRole",
-        &desk,
+        &sandbox,
         &format!("{SIGN} --vault-auth approle"),
     );
-    page.tell("a secret ID alone", &desk, SIGN);
-    desk.unset("VAULT_SECRET_ID");
-    desk.set("VAULT_ROLE_ID", "675a50e7-cfe0-be76-e35f-49ec009731ea");
-    page.tell("a role ID alone", &desk, SIGN);
+    page.tell("a secret ID alone", &sandbox, SIGN);
+    sandbox.unset("VAULT_SECRET_ID");
+    sandbox.set("VAULT_ROLE_ID", "675a50e7-cfe0-be76-e35f-49ec009731ea");
+    page.tell("a role ID alone", &sandbox, SIGN);
     let bao = SIGN.replace("hashivault", "openbao");
-    page.tell("a role ID alone, for OpenBao", &desk, &bao);
+    page.tell("a role ID alone, for OpenBao", &sandbox, &bao);
     assert_told!(page);
 }
 
 #[test]
-fn a_place_that_holds_no_identity_token_is_named() {
+fn a_file_or_variable_without_an_identity_token_is_named() {
     let mut page = Page::new();
     page.keep_secret("canary-of-something-else");
-    let mut desk = bare();
-    desk.write("token", "canary-of-something-else");
-    desk.set("GARBAGE", "canary-of-something-else");
-    desk.set("EMPTY", "");
+    let mut sandbox = bare();
+    sandbox.write("token", "canary-of-something-else");
+    sandbox.set("GARBAGE", "canary-of-something-else");
+    sandbox.set("EMPTY", "");
     for flags in [
         "--vault-jwt-file nowhere",
         "--vault-jwt-file keys",
@@ -143,7 +142,7 @@ fn a_place_that_holds_no_identity_token_is_named() {
         "--vault-jwt-env GARBAGE",
         "--vault-auth kubernetes --vault-jwt-file token",
     ] {
-        page.tell(flags, &desk, &format!("{SIGN} --vault-role ci {flags}"));
+        page.tell(flags, &sandbox, &format!("{SIGN} --vault-role ci {flags}"));
     }
     // Each of these asks for a login, without a role that is named.
     for flags in [
@@ -151,7 +150,11 @@ fn a_place_that_holds_no_identity_token_is_named() {
         "--vault-audience other",
         "--vault-auth-mount jwt",
     ] {
-        page.tell(&format!("{flags} alone"), &desk, &format!("{SIGN} {flags}"));
+        page.tell(
+            &format!("{flags} alone"),
+            &sandbox,
+            &format!("{SIGN} {flags}"),
+        );
     }
     assert_told!(page);
 }
@@ -177,17 +180,17 @@ impl Believing {
     /// Logs in with `token`, in vain.
     #[track_caller]
     fn tell(&mut self, what: &str, token: &str, flags: &str) {
-        let desk = Desk::with_image()
+        let sandbox = Sandbox::with_image()
             .with("VAULT_ADDR", &self.vault.address)
             .with("TOKEN", token);
         self.page.keep_secret(token);
         let line = format!("{SIGN} --vault-jwt-env TOKEN {flags}");
-        self.page.tell(what, &desk, &line);
+        self.page.tell(what, &sandbox, &line);
     }
 }
 
 #[test]
-fn what_vault_says_of_an_identity_token_is_told_with_what_to_do() {
+fn a_refused_identity_token_comes_with_its_remedy() {
     let mut to = Believing::new("https://gitlab.com");
     let address = to.vault.address.clone();
     let claims = json!({"sub": SUBJECT});
@@ -262,7 +265,7 @@ fn what_vault_says_of_an_identity_token_is_told_with_what_to_do() {
 }
 
 #[test]
-fn a_token_that_is_for_others_is_told_before_it_is_shown() {
+fn a_token_for_another_audience_is_reported_before_it_is_sent() {
     let mut to = Believing::new("https://gitlab.com");
     let address = to.vault.address.clone();
     let issuer = to.issuer.clone();
@@ -283,46 +286,46 @@ fn a_token_that_is_for_others_is_told_before_it_is_shown() {
 }
 
 #[test]
-fn an_approle_that_is_refused_is_told_what_to_renew() {
+fn a_refused_approle_comes_with_the_credential_to_renew() {
     let (mut page, vault) = (Page::new(), Vault::start());
     let (role_id, secret_id) = vault.approle("ci", &["signer"]);
     let one_use = json!({"token_policies": ["signer"], "secret_id_num_uses": 1});
     let (other_role, used_up) = vault.approle_of("once", &one_use);
-    let mut desk = Desk::with_image().with("VAULT_ADDR", &vault.address);
+    let mut sandbox = Sandbox::with_image().with("VAULT_ADDR", &vault.address);
     page.keep_secret(&secret_id);
     page.keep_secret(&used_up);
     for (what, role_id, secret_id) in [
         ("a secret ID of another role", &role_id, &used_up),
         ("no such role ID", &"of-nobody".to_owned(), &secret_id),
     ] {
-        desk.set("VAULT_ROLE_ID", role_id);
-        desk.set("VAULT_SECRET_ID", secret_id);
-        page.tell(what, &desk, SIGN);
+        sandbox.set("VAULT_ROLE_ID", role_id);
+        sandbox.set("VAULT_SECRET_ID", secret_id);
+        page.tell(what, &sandbox, SIGN);
     }
-    desk.set("VAULT_ROLE_ID", &other_role);
-    desk.set("VAULT_SECRET_ID", &used_up);
+    sandbox.set("VAULT_ROLE_ID", &other_role);
+    sandbox.set("VAULT_SECRET_ID", &used_up);
     // It opens, and what is behind is not there.
-    desk.s3lo(SIGN).ends_with(2);
-    page.tell("a secret ID that is used up", &desk, SIGN);
-    desk.set("VAULT_SECRET_ID", &secret_id);
+    sandbox.s3lo(SIGN).ends_with(2);
+    page.tell("a secret ID that is used up", &sandbox, SIGN);
+    sandbox.set("VAULT_SECRET_ID", &secret_id);
     page.tell(
         "no such mount",
-        &desk,
+        &sandbox,
         &format!("{SIGN} --vault-auth-mount nowhere"),
     );
     assert_told!(page);
 }
 
 #[test]
-fn a_service_account_that_is_refused_is_told_where_to_look() {
+fn a_refused_service_account_comes_with_the_settings_to_check() {
     let (mut page, vault, cluster) = (Page::new(), Vault::start(), Cluster::start());
-    let desk = Desk::with_image().with("VAULT_ADDR", &vault.address);
+    let sandbox = Sandbox::with_image().with("VAULT_ADDR", &vault.address);
     let line = format!("{SIGN} --vault-auth kubernetes --vault-jwt-file token");
     let token = cluster.service_account_token("ci", "builder");
     let mut tell = |what: &str, token: &str, flags: &str| {
         page.keep_secret(token);
-        desk.write("token", token);
-        page.tell(what, &desk, &format!("{line} {flags}"));
+        sandbox.write("token", token);
+        page.tell(what, &sandbox, &format!("{line} {flags}"));
     };
     tell("nobody made a role", &token, "--vault-role ci");
     vault.kubernetes_config("kubernetes", &cluster);

@@ -1,4 +1,4 @@
-//! Logins to a real Vault: in whatever CI system a job runs, and with whatever else it has.
+//! Logins to a real Vault from every CI system.
 
 use std::sync::Once;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::aws::identity::buildkite;
 use crate::support::MANIFEST;
-use crate::support::program::{Desk, Run};
+use crate::support::program::{Run, Sandbox};
 use crate::support::vault::{Cluster, Vault, vault};
 use s3lo_test_servers::aws::{AUDIENCE, AwsServer, Issuer, TokenAlgorithm};
 
@@ -18,7 +18,7 @@ const SUBJECT: &str = "repo:acme/app:ref:refs/heads/main";
 pub(crate) struct Job<'a> {
     pub(crate) vault: &'a Vault,
     pub(crate) name: &'a str,
-    pub(crate) desk: Desk,
+    pub(crate) sandbox: Sandbox,
 }
 
 impl<'a> Job<'a> {
@@ -26,8 +26,12 @@ impl<'a> Job<'a> {
     pub(crate) fn new(vault: &'a Vault, name: &'a str) -> Self {
         vault.key(name, "ecdsa-p256");
         vault.signer_policy(name);
-        let desk = Desk::with_image().with("VAULT_ADDR", &vault.address);
-        Self { vault, name, desk }
+        let sandbox = Sandbox::with_image().with("VAULT_ADDR", &vault.address);
+        Self {
+            vault,
+            name,
+            sandbox,
+        }
     }
 
     /// As a job of GitHub Actions, which may log in where `jwt` is mounted.
@@ -36,7 +40,7 @@ impl<'a> Job<'a> {
         trust_github(vault);
         job.has_role("jwt", &vault.address, SUBJECT);
         for (name, value) in ci.github_environment() {
-            job.desk.set(&name, &value);
+            job.sandbox.set(&name, &value);
         }
         (job, ci)
     }
@@ -51,7 +55,7 @@ impl<'a> Job<'a> {
     /// `sign`, `verify` or `public-key`.
     pub(crate) fn run(&self, command: &str, flags: &str) -> Run {
         let image = if command == "public-key" { "" } else { IMAGE };
-        self.desk.s3lo(&format!(
+        self.sandbox.s3lo(&format!(
             "{command} {image} --key hashivault://{} {flags}",
             self.name
         ))
@@ -98,10 +102,10 @@ fn a_github_job_signs_and_verifies_by_a_role() {
     assert_eq!(audiences(&ci), [job.vault.address.as_str()]);
     job.run("verify", role).ends_with(0);
     let public = job.run("public-key", role).ends_with(0);
-    job.desk.write("release.pub", public.out);
+    job.sandbox.write("release.pub", public.out);
     // Nobody needs a login to verify by that.
     let line = format!("verify {IMAGE} --key release.pub");
-    job.desk.s3lo(&line).ends_with(0);
+    job.sandbox.s3lo(&line).ends_with(0);
     assert_eq!(audiences(&ci).len(), 3);
 }
 
@@ -109,20 +113,20 @@ fn a_github_job_signs_and_verifies_by_a_role() {
 fn the_role_the_method_and_its_mount_may_be_in_variables() {
     let (mut job, ci) = Job::in_github(vault(), "by-variables");
     assert_eq!(job.refused(""), "no_credentials");
-    job.desk.set("VAULT_AUTH_ROLE", "by-variables");
+    job.sandbox.set("VAULT_AUTH_ROLE", "by-variables");
     job.signs("");
-    job.desk.set("VAULT_AUTH_METHOD", "jwt");
+    job.sandbox.set("VAULT_AUTH_METHOD", "jwt");
     job.signs("");
     vault().mount_login("github-by-variables", "jwt");
     vault().jwt_config("github-by-variables", &Issuer::github());
     job.has_role("github-by-variables", &job.vault.address, SUBJECT);
-    job.desk.set("VAULT_AUTH_PATH", "github-by-variables");
+    job.sandbox.set("VAULT_AUTH_PATH", "github-by-variables");
     job.signs("");
     assert_eq!(audiences(&ci).len(), 3);
     // What is typed comes before each of them.
-    job.desk.set("VAULT_AUTH_ROLE", "nobody");
-    job.desk.set("VAULT_AUTH_METHOD", "approle");
-    job.desk.set("VAULT_AUTH_PATH", "nowhere");
+    job.sandbox.set("VAULT_AUTH_ROLE", "nobody");
+    job.sandbox.set("VAULT_AUTH_METHOD", "approle");
+    job.sandbox.set("VAULT_AUTH_PATH", "nowhere");
     job.signs("--vault-auth jwt --vault-role by-variables --vault-auth-mount jwt");
 }
 
@@ -181,9 +185,9 @@ fn the_audience_is_the_one_that_is_asked_for() {
 fn the_audience_is_the_server_s_address_however_that_is_written() {
     let (mut job, ci) = Job::in_github(vault(), "written");
     let address = job.vault.address.clone();
-    job.desk.set("VAULT_ADDR", &format!("{address}/"));
+    job.sandbox.set("VAULT_ADDR", &format!("{address}/"));
     job.signs("--vault-role written");
-    job.desk.unset("VAULT_ADDR");
+    job.sandbox.unset("VAULT_ADDR");
     job.signs(&format!("--vault-role written --vault-address {address}"));
     assert_eq!(audiences(&ci), [address.as_str(), &address]);
 }
@@ -227,10 +231,10 @@ fn every_ci_system_that_gives_tokens_by_a_variable_logs_in() {
         let (mut job, token) = token_of(&vault, issuer, audience);
         for pair in variables.split_whitespace() {
             let (name, value) = pair.split_once('=').unwrap();
-            job.desk.set(name, &value.replace('@', &token));
+            job.sandbox.set(name, &value.replace('@', &token));
         }
         job.signs("--vault-role signer");
-        job.desk.set("VAULT_AUTH_ROLE", "signer");
+        job.sandbox.set("VAULT_AUTH_ROLE", "signer");
         job.signs("");
     }
 }
@@ -239,12 +243,12 @@ fn every_ci_system_that_gives_tokens_by_a_variable_logs_in() {
 fn in_buildkite_the_agent_is_asked_for_a_token_for_vault() {
     let vault = Vault::start();
     let (mut job, token) = token_of(&vault, "https://agent.buildkite.com", &vault.address);
-    buildkite(&mut job.desk, "cat token");
-    job.desk.write("token", format!("{token}\n"));
+    buildkite(&mut job.sandbox, "cat token");
+    job.sandbox.write("token", format!("{token}\n"));
     // What is for AWS by convention is not for Vault.
-    job.desk.set("BUILDKITE_OIDC_TOKEN", "not.the.one");
+    job.sandbox.set("BUILDKITE_OIDC_TOKEN", "not.the.one");
     job.signs("--vault-role signer");
-    let noted = std::fs::read_to_string(job.desk.file("agent.arguments")).unwrap();
+    let noted = std::fs::read_to_string(job.sandbox.file("agent.arguments")).unwrap();
     let asked = format!(
         "oidc request-token --audience {} --lifetime 300\n",
         vault.address
@@ -256,11 +260,11 @@ fn in_buildkite_the_agent_is_asked_for_a_token_for_vault() {
 fn a_token_may_be_in_any_file_or_any_variable() {
     let vault = Vault::start();
     let (mut job, token) = token_of(&vault, "https://ci.example", &vault.address);
-    job.desk.write("run/token", format!("{token}\n"));
-    job.desk.set("MY_TOKEN", &token);
+    job.sandbox.write("run/token", format!("{token}\n"));
+    job.sandbox.set("MY_TOKEN", &token);
     // What the CI system offers does not matter then.
     for (name, value) in AwsServer::start().github_environment() {
-        job.desk.set(&name, &value);
+        job.sandbox.set(&name, &value);
     }
     for flags in ["--vault-jwt-file run/token", "--vault-jwt-env MY_TOKEN"] {
         job.signs(&format!("--vault-role signer {flags}"));
@@ -280,13 +284,13 @@ fn a_token_may_be_in_any_file_or_any_variable() {
 }
 
 #[test]
-fn a_token_for_aws_is_not_shown_to_vault_unless_somebody_says_so() {
+fn a_token_for_aws_is_sent_to_vault_only_on_request() {
     let vault = Vault::start();
     for audience in [AUDIENCE, "sts.amazonaws.com.cn"] {
         // Vault would take it.
         let (mut job, token) = token_of(&vault, "https://gitlab.com", audience);
-        job.desk.set("GITLAB_CI", "true");
-        job.desk.set("VAULT_ID_TOKEN", &token);
+        job.sandbox.set("GITLAB_CI", "true");
+        job.sandbox.set("VAULT_ID_TOKEN", &token);
         let role = "--vault-role signer";
         assert_eq!(job.refused(role), "no_identity_token");
         let elsewhere = format!("{role} --vault-jwt-env VAULT_ID_TOKEN");
@@ -299,7 +303,7 @@ fn a_token_for_aws_is_not_shown_to_vault_unless_somebody_says_so() {
     let mut job = Job::new(&vault, "several");
     job.has_role("jwt", &vault.address, SUBJECT);
     let now = s3lo_test_servers::aws::now();
-    job.desk.set(
+    job.sandbox.set(
         "TOKEN",
         &issuer.token(&json!({
             "iss": issuer.url(),
@@ -317,16 +321,16 @@ fn a_token_for_aws_is_not_shown_to_vault_unless_somebody_says_so() {
 }
 
 #[test]
-fn a_token_for_another_server_is_not_shown_to_this_one_unless_somebody_says_so() {
+fn a_token_for_another_server_is_sent_only_on_request() {
     let vault = Vault::start();
     let (mut job, token) = token_of(&vault, "https://gitlab.com", "https://vault.example");
-    job.desk.set("TOKEN", &token);
+    job.sandbox.set("TOKEN", &token);
     let flags = "--vault-role signer --vault-jwt-env TOKEN";
     assert_eq!(job.refused(flags), "no_identity_token");
     job.signs(&format!("{flags} --vault-audience https://vault.example"));
     // A name that is no URL says nothing of servers.
     let (mut job, token) = token_of(&vault, "https://gitlab.com", "vault");
-    job.desk.set("TOKEN", &token);
+    job.sandbox.set("TOKEN", &token);
     job.signs(flags);
 }
 
@@ -334,15 +338,15 @@ fn a_token_for_another_server_is_not_shown_to_this_one_unless_somebody_says_so()
 fn an_approle_logs_in_by_two_variables() {
     let mut job = Job::new(vault(), "approle");
     let (role_id, secret_id) = vault().approle("approle", &["approle"]);
-    job.desk.set("VAULT_ROLE_ID", &role_id);
-    job.desk.set("VAULT_SECRET_ID", &secret_id);
+    job.sandbox.set("VAULT_ROLE_ID", &role_id);
+    job.sandbox.set("VAULT_SECRET_ID", &secret_id);
     job.signs("");
     job.run("verify", "").ends_with(0);
     job.run("public-key", "--vault-auth approle").ends_with(0);
-    job.desk.set("VAULT_AUTH_METHOD", "approle");
+    job.sandbox.set("VAULT_AUTH_METHOD", "approle");
     job.signs("");
     // The mount has its variable and its flag here as well.
-    job.desk.set("VAULT_AUTH_PATH", "nowhere");
+    job.sandbox.set("VAULT_AUTH_PATH", "nowhere");
     assert_eq!(job.refused(""), "login_refused");
     job.signs("--vault-auth-mount approle");
 }
@@ -352,8 +356,8 @@ fn a_secret_id_of_one_use_is_enough_for_a_run() {
     let mut job = Job::new(vault(), "one-use");
     let settings = json!({"token_policies": ["one-use"], "secret_id_num_uses": 1});
     let (role_id, secret_id) = vault().approle_of("one-use", &settings);
-    job.desk.set("VAULT_ROLE_ID", &role_id);
-    job.desk.set("VAULT_SECRET_ID", &secret_id);
+    job.sandbox.set("VAULT_ROLE_ID", &role_id);
+    job.sandbox.set("VAULT_SECRET_ID", &secret_id);
     job.signs("");
     assert_eq!(job.refused(""), "login_refused");
 }
@@ -365,16 +369,16 @@ fn a_pod_logs_in_by_the_token_of_its_service_account() {
     let mut job = Job::new(&vault, "pod");
     vault.kubernetes_role("kubernetes", "pod", ("ci", "builder"), &["pod"]);
     let token = cluster.service_account_token("ci", "builder");
-    job.desk.write("token", format!("{token}\n"));
+    job.sandbox.write("token", format!("{token}\n"));
     let file = "--vault-jwt-file token";
     job.signs(&format!("--vault-auth kubernetes --vault-role pod {file}"));
-    job.desk.set("VAULT_AUTH_METHOD", "kubernetes");
-    job.desk.set("VAULT_AUTH_ROLE", "pod");
+    job.sandbox.set("VAULT_AUTH_METHOD", "kubernetes");
+    job.sandbox.set("VAULT_AUTH_ROLE", "pod");
     job.signs(file);
     job.run("verify", file).ends_with(0);
     // Another account of the same cluster is not let in.
     let other = cluster.service_account_token("ci", "default");
-    job.desk.write("token", other);
+    job.sandbox.write("token", other);
     assert_eq!(job.refused(file), "login_refused");
 }
 
@@ -396,13 +400,13 @@ fn one_login_serves_every_image_and_key_of_a_run() {
         vault.host()
     );
     for number in 0..4 {
-        job.desk.push("many", &format!("v{number}"), MANIFEST);
+        job.sandbox.push("many", &format!("v{number}"), MANIFEST);
         keys.push_str(&format!(" local://./store/many:v{number}"));
     }
     let (tokens, logins) = (vault.tokens(), audiences(&ci).len());
     for (command, flags) in [("sign", "-o json"), ("verify", "--require all -o json")] {
         let line = format!("{command} {keys} {flags} --vault-role first");
-        let json = job.desk.s3lo(&line).ends_with(0).json();
+        let json = job.sandbox.s3lo(&line).ends_with(0).json();
         let results = if command == "sign" { 12 } else { 4 };
         assert_eq!(json.as_array().unwrap().len(), results, "{json}");
     }

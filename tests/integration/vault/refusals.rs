@@ -1,8 +1,8 @@
-//! Whoever misnames a key in Vault, or sets up the program for it wrongly, is told what to write instead.
+//! Wrong Vault references and settings are answered with the right ones.
 
 use serde_json::Value;
 
-use crate::support::program::Desk;
+use crate::support::program::Sandbox;
 use s3lo_test_servers::authority::Authority;
 
 const SIGN: &str = "sign local://./store/myapp:v1.0 --key";
@@ -33,21 +33,21 @@ impl Page {
 
     /// Runs a line that could not, and adds what it is told: the same in text and in JSON.
     #[track_caller]
-    pub(crate) fn tell(&mut self, what: &str, desk: &Desk, line: &str) {
+    pub(crate) fn tell(&mut self, what: &str, sandbox: &Sandbox, line: &str) {
         let words = |format| line.split_whitespace().chain(["-v", "-o", format]);
-        self.tell_of(what, desk, words);
+        self.tell_of(what, sandbox, words);
     }
 
     #[track_caller]
     pub(crate) fn tell_of<'a, W>(
         &mut self,
         what: &str,
-        desk: &Desk,
+        sandbox: &Sandbox,
         words: impl Fn(&'static str) -> W,
     ) where
         W: Iterator<Item = &'a str>,
     {
-        let run = |format| desk.run(&words(format).collect::<Vec<_>>()).ends_with(2);
+        let run = |format| sandbox.run(&words(format).collect::<Vec<_>>()).ends_with(2);
         let (text, json) = (run("text"), run("json"));
         for run in [&text, &json] {
             for secret in &self.secrets {
@@ -83,8 +83,8 @@ macro_rules! assert_told {
 pub(crate) use assert_told;
 
 /// With a token that nobody asks for: what is wrong here is told before anything is asked.
-fn desk() -> Desk {
-    Desk::with_image().with("VAULT_TOKEN", "hvs.canary-of-the-token")
+fn sandbox() -> Sandbox {
+    Sandbox::with_image().with("VAULT_TOKEN", "hvs.canary-of-the-token")
 }
 
 fn page() -> Page {
@@ -95,7 +95,7 @@ fn page() -> Page {
 
 #[test]
 fn a_reference_that_names_no_key_comes_with_how_to_write_it() {
-    let (mut page, desk) = (page(), desk());
+    let (mut page, sandbox) = (page(), sandbox());
     for key in [
         "hashivault://",
         "hashivault:///ci-signer",
@@ -132,22 +132,26 @@ fn a_reference_that_names_no_key_comes_with_how_to_write_it() {
         "hashivault://hvs.canary-of-the-token@vault.example/v1/transit/keys/ci-signer",
     ] {
         page.keep_secret("canary-of-a-password");
-        page.tell(&key.replace("canary", "…"), &desk, &format!("{SIGN} {key}"));
+        page.tell(
+            &key.replace("canary", "…"),
+            &sandbox,
+            &format!("{SIGN} {key}"),
+        );
     }
     assert_told!(page);
 }
 
 #[test]
-fn whoever_does_not_say_where_vault_is_is_told_how() {
+fn a_missing_address_comes_with_how_to_set_it() {
     let mut page = page();
     page.tell(
         "nothing says",
-        &desk(),
+        &sandbox(),
         &format!("{SIGN} hashivault://ci-signer"),
     );
     page.tell(
         "nor for OpenBao",
-        &desk(),
+        &sandbox(),
         &format!("{SIGN} openbao://ci-signer"),
     );
     for address in [
@@ -158,17 +162,17 @@ fn whoever_does_not_say_where_vault_is_is_told_how() {
         "https://user:canary-of-the-token@vault.example",
         "unix:///run/vault.sock",
     ] {
-        let desk = desk().with("VAULT_ADDR", address);
+        let sandbox = sandbox().with("VAULT_ADDR", address);
         let what = format!("VAULT_ADDR={address}").replace("canary", "…");
-        page.tell(&what, &desk, &format!("{SIGN} hashivault://ci-signer"));
+        page.tell(&what, &sandbox, &format!("{SIGN} hashivault://ci-signer"));
     }
     let flag = "--vault-address vault.example";
     page.tell(
         flag,
-        &desk(),
+        &sandbox(),
         &format!("{SIGN} hashivault://ci-signer {flag}"),
     );
-    let bao = desk().with("BAO_ADDR", "bao.example");
+    let bao = sandbox().with("BAO_ADDR", "bao.example");
     page.tell(
         "BAO_ADDR=bao.example",
         &bao,
@@ -186,20 +190,20 @@ fn whoever_does_not_say_where_vault_is_is_told_how() {
             "https://other.example",
         ),
     ] {
-        let desk = desk().with("VAULT_ADDR", address);
+        let sandbox = sandbox().with("VAULT_ADDR", address);
         page.tell(
             &format!("VAULT_ADDR={address} {key}"),
-            &desk,
+            &sandbox,
             &format!("{SIGN} {key}"),
         );
     }
     let flag = "--vault-address https://other.example";
     page.tell(
         &format!("{key} {flag}", key = HOST),
-        &desk(),
+        &sandbox(),
         &format!("{SIGN} {HOST} {flag}"),
     );
-    let plain = desk().with("VAULT_ADDR", "http://vault.example:8200");
+    let plain = sandbox().with("VAULT_ADDR", "http://vault.example:8200");
     for key in ["hashivault://ci-signer", HOST] {
         page.tell(
             &format!("VAULT_ADDR=http://vault.example:8200 {key}"),
@@ -208,20 +212,20 @@ fn whoever_does_not_say_where_vault_is_is_told_how() {
         );
     }
     let plain = "http://127.0.0.1.example";
-    let desk = desk().with("BAO_ADDR", plain);
+    let sandbox = sandbox().with("BAO_ADDR", plain);
     page.tell(
         &format!("BAO_ADDR={plain}"),
-        &desk,
+        &sandbox,
         &format!("{SIGN} openbao://ci-signer"),
     );
     assert_told!(page);
 }
 
 #[test]
-fn whoever_has_no_token_is_told_where_to_put_one() {
+fn a_missing_token_comes_with_where_to_put_it() {
     let mut page = page();
     let line = format!("{SIGN} {HOST}");
-    let bare = || desk().without("VAULT_TOKEN");
+    let bare = || sandbox().without("VAULT_TOKEN");
     page.tell("nothing", &bare(), &line);
     page.tell(
         "nothing for OpenBao",
@@ -235,18 +239,18 @@ fn whoever_has_no_token_is_told_where_to_put_one() {
         &bare(),
         &format!("public-key --key {HOST}"),
     );
-    let spaces = desk().with("VAULT_TOKEN", "Bearer hvs.canary-of-the-token");
+    let spaces = sandbox().with("VAULT_TOKEN", "Bearer hvs.canary-of-the-token");
     page.tell("VAULT_TOKEN of two words", &spaces, &line);
-    let blank = desk().with("VAULT_TOKEN", "  ");
+    let blank = sandbox().with("VAULT_TOKEN", "  ");
     page.tell("VAULT_TOKEN of blanks", &blank, &line);
     let bao = bare().with("BAO_TOKEN", "hvs.canary-of-the-token\nand more");
     page.tell("BAO_TOKEN of two lines", &bao, &line);
     let file = |contents: Option<&str>| {
-        let desk = bare().with("VAULT_TOKEN_FILE", "run/token");
+        let sandbox = bare().with("VAULT_TOKEN_FILE", "run/token");
         if let Some(contents) = contents {
-            desk.write("run/token", contents);
+            sandbox.write("run/token", contents);
         }
-        desk
+        sandbox
     };
     page.tell("VAULT_TOKEN_FILE is not there", &file(None), &line);
     page.tell("VAULT_TOKEN_FILE is empty", &file(Some("\n")), &line);
@@ -271,7 +275,7 @@ fn whoever_has_no_token_is_told_where_to_put_one() {
 }
 
 #[test]
-fn a_variable_that_means_nothing_is_named() {
+fn an_invalid_variable_is_named() {
     let mut page = page();
     let line = format!("{SIGN} {HOST}");
     for (name, value) in [
@@ -299,55 +303,55 @@ fn a_variable_that_means_nothing_is_named() {
         ("VAULT_CLIENT_KEY", "client.key"),
         ("BAO_CLIENT_CERT", "client.pem"),
     ] {
-        let mut desk = desk().with(name, value);
+        let mut sandbox = sandbox().with(name, value);
         let line = &if name.starts_with("BAO_") {
-            desk.unset("VAULT_ADDR");
-            desk.set("BAO_ADDR", "https://bao.example");
-            desk.set("BAO_TOKEN", "hvs.canary-of-the-token");
+            sandbox.unset("VAULT_ADDR");
+            sandbox.set("BAO_ADDR", "https://bao.example");
+            sandbox.set("BAO_TOKEN", "hvs.canary-of-the-token");
             format!("{SIGN} openbao://ci-signer")
         } else {
             line.clone()
         };
         if ["VAULT_AUTH_METHOD", "BAO_AUTH_METHOD"].contains(&name) {
-            desk.unset("VAULT_TOKEN");
+            sandbox.unset("VAULT_TOKEN");
         }
         if name == "VAULT_AUTH_PATH" {
-            desk.unset("VAULT_TOKEN");
-            desk.set("VAULT_AUTH_ROLE", "ci");
+            sandbox.unset("VAULT_TOKEN");
+            sandbox.set("VAULT_AUTH_ROLE", "ci");
         }
         let what = format!("{name}={value}").replace("canary", "…");
-        page.tell(&what, &desk, line);
+        page.tell(&what, &sandbox, line);
     }
-    let mut desk = desk().with("VAULT_ADDR", "https://vault.example");
-    desk.set("TRANSIT_SECRET_ENGINE_PATH", "tran sit");
+    let mut sandbox = sandbox().with("VAULT_ADDR", "https://vault.example");
+    sandbox.set("TRANSIT_SECRET_ENGINE_PATH", "tran sit");
     page.tell(
         "TRANSIT_SECRET_ENGINE_PATH=tran sit",
-        &desk,
+        &sandbox,
         &format!("{SIGN} hashivault://ci-signer"),
     );
-    desk.unset("TRANSIT_SECRET_ENGINE_PATH");
+    sandbox.unset("TRANSIT_SECRET_ENGINE_PATH");
     let (certificate, key) = Authority::new().certificate("client.example");
-    desk.write("client.pem", certificate);
-    desk.write("client.key", key);
-    desk.write("empty.key", "");
-    desk.set("VAULT_CLIENT_CERT", "client.pem");
+    sandbox.write("client.pem", certificate);
+    sandbox.write("client.key", key);
+    sandbox.write("empty.key", "");
+    sandbox.set("VAULT_CLIENT_CERT", "client.pem");
     for key in ["nowhere.key", "empty.key", "client.pem"] {
-        desk.set("VAULT_CLIENT_KEY", key);
-        page.tell(&format!("VAULT_CLIENT_KEY={key}"), &desk, &line);
+        sandbox.set("VAULT_CLIENT_KEY", key);
+        page.tell(&format!("VAULT_CLIENT_KEY={key}"), &sandbox, &line);
     }
-    desk.set("VAULT_CLIENT_CERT", "keys/cosign.pub");
-    desk.set("VAULT_CLIENT_KEY", "client.key");
-    page.tell("VAULT_CLIENT_CERT=keys/cosign.pub", &desk, &line);
+    sandbox.set("VAULT_CLIENT_CERT", "keys/cosign.pub");
+    sandbox.set("VAULT_CLIENT_KEY", "client.key");
+    page.tell("VAULT_CLIENT_CERT=keys/cosign.pub", &sandbox, &line);
     assert_told!(page);
 }
 
 #[test]
-fn a_flag_that_means_nothing_is_named() {
+fn a_flag_without_effect_is_named() {
     let mut page = page();
     let line = format!("{SIGN} {HOST}");
     let token = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJpIn0.canary-of-the-identity-token";
     page.keep_secret(token);
-    let desk = desk();
+    let sandbox = sandbox();
     for flags in [
         "--vault-auth oidc",
         "--vault-auth-mount ../jwt --vault-role ci",
@@ -356,7 +360,7 @@ fn a_flag_that_means_nothing_is_named() {
         "--vault-role ci --vault-jwt-file a --vault-jwt-env B",
         "--vault-token x",
     ] {
-        page.tell(flags, &desk, &format!("{line} {flags}"));
+        page.tell(flags, &sandbox, &format!("{line} {flags}"));
     }
     for flag in [
         "--vault-address",
@@ -369,13 +373,13 @@ fn a_flag_that_means_nothing_is_named() {
     ] {
         let role = ["--vault-auth", "jwt", flag, ""];
         let words = |format| line.split(' ').chain(role).chain(["-v", "-o", format]);
-        page.tell_of(&format!("{flag} ''"), &desk, words);
+        page.tell_of(&format!("{flag} ''"), &sandbox, words);
     }
     for flag in ["--vault-jwt-file", "--vault-jwt-env", "--vault-role"] {
         let what = format!("{flag} TOKEN");
         page.tell(
             &what,
-            &desk,
+            &sandbox,
             &format!("{line} --vault-auth jwt {flag} {token}"),
         );
     }
@@ -386,7 +390,7 @@ fn a_flag_that_means_nothing_is_named() {
 fn a_flag_for_vault_needs_a_key_in_vault() {
     let mut page = page();
     let line = format!("{SIGN} keys/cosign.key");
-    let desk = desk();
+    let sandbox = sandbox();
     for flags in [
         "--vault-address https://vault.example",
         "--vault-namespace team",
@@ -398,7 +402,7 @@ fn a_flag_for_vault_needs_a_key_in_vault() {
         "--vault-jwt-env TOKEN",
         "--vault-plain-http",
     ] {
-        page.tell(flags, &desk, &format!("{line} {flags}"));
+        page.tell(flags, &sandbox, &format!("{line} {flags}"));
     }
     let text = page.text();
     let (first, rest) = text.split_once("\n\n").unwrap();
@@ -410,15 +414,15 @@ fn a_flag_for_vault_needs_a_key_in_vault() {
 /// Variables are often those of a whole pipeline, and stand there for other programs.
 #[test]
 fn a_variable_for_vault_is_none_of_the_business_of_other_keys() {
-    let mut desk = desk();
+    let mut sandbox = sandbox();
     for name in [
         "VAULT_ADDR",
         "VAULT_MAX_RETRIES",
         "VAULT_CACERT",
         "VAULT_AUTH_METHOD",
     ] {
-        desk.set(name, "nonsense");
+        sandbox.set(name, "nonsense");
     }
-    let json = desk.s3lo(&format!("{SIGN} keys/cosign.key -o json"));
+    let json = sandbox.s3lo(&format!("{SIGN} keys/cosign.key -o json"));
     assert_eq!(json.ends_with(0).json()["status"], Value::from("signed"));
 }

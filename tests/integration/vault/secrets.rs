@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::cli::secrets::{PUBLIC_KEY, Said, talkative};
+use crate::support::aws_fixture::{AwsFixture, SIGN, VERIFY};
 use crate::support::plain_key;
-use crate::support::workshop::{SIGN, VERIFY, Workshop};
 use s3lo_test_servers::authority::Authority;
 use s3lo_test_servers::aws::{GITHUB_REQUEST_TOKEN, Key};
 use s3lo_test_servers::http::Reply;
@@ -24,14 +24,14 @@ fn the_secrets_of_a_vault_appear_nowhere() {
     secrets.extend([TOKEN, SECRET_ID, GITHUB_REQUEST_TOKEN].map(str::to_owned));
     let vault = VaultServer::start(Key::of_vector("p256-pkcs8"));
     let at_vault = || {
-        let mut shop = talkative(Workshop::new());
-        shop.desk.set("VAULT_ADDR", &vault.endpoint);
-        shop.desk.set("VAULT_MAX_RETRIES", "1");
-        shop
+        let mut aws = talkative(AwsFixture::new());
+        aws.sandbox.set("VAULT_ADDR", &vault.endpoint);
+        aws.sandbox.set("VAULT_MAX_RETRIES", "1");
+        aws
     };
     // Somebody with a token, well and not so well.
-    let mut shop = at_vault();
-    shop.desk.set("VAULT_TOKEN", TOKEN);
+    let mut aws = at_vault();
+    aws.sandbox.set("VAULT_TOKEN", TOKEN);
     for flags in [
         "",
         "--if-signed replace",
@@ -42,25 +42,25 @@ fn the_secrets_of_a_vault_appear_nowhere() {
         "--key hashivault://nobody",
         "--key hashivault://ci-signer?version=7",
     ] {
-        said.hear(&shop, &in_vault(flags));
+        said.hear(&aws, &in_vault(flags));
     }
     for kind in [Kind::Key, Kind::Sign] {
         for status in [400, 403, 404, 500, 503] {
             vault.fault(move |call| (call.kind == kind).then(|| vault_errors(status, &["no"])));
-            said.hear(&shop, &in_vault("--if-signed replace")[..1]);
+            said.hear(&aws, &in_vault("--if-signed replace")[..1]);
         }
     }
     vault.fault(|_| Some(Reply::HangUp));
-    said.hear(&shop, &in_vault(""));
+    said.hear(&aws, &in_vault(""));
     vault.fault(|_| None);
-    shop.desk
+    aws.sandbox
         .set("HTTPS_PROXY", "http://user:canary-of-the-proxy@127.0.0.1:1");
     secrets.insert("canary-of-the-proxy".to_owned());
-    shop.desk.set("VAULT_ADDR", "https://vault.example");
-    said.hear(&shop, &in_vault(""));
+    aws.sandbox.set("VAULT_ADDR", "https://vault.example");
+    said.hear(&aws, &in_vault(""));
     // A job that logs in by the token of its CI system, and that of a pod.
-    let mut shop = at_vault();
-    shop.set(&shop.aws.github_environment());
+    let mut aws = at_vault();
+    aws.set(&aws.server.github_environment());
     for flags in [
         "",
         "--vault-audience other",
@@ -68,30 +68,30 @@ fn the_secrets_of_a_vault_appear_nowhere() {
         "--vault-auth kubernetes",
         "--vault-auth kubernetes --vault-jwt-file pod.jwt",
     ] {
-        let pod = shop
-            .aws
+        let pod = aws
+            .server
             .identity_token("system:serviceaccount:ci:x", "k8s", 300);
-        shop.desk.write("pod.jwt", &pod);
+        aws.sandbox.write("pod.jwt", &pod);
         for role in ["release", "batch", "nobody"] {
-            said.hear(&shop, &in_vault(&format!("--vault-role {role} {flags}")));
+            said.hear(&aws, &in_vault(&format!("--vault-role {role} {flags}")));
         }
-        shop.desk.write("pod.jwt", "");
+        aws.sandbox.write("pod.jwt", "");
     }
     let mut said_by_login = |fault: fn() -> Reply| {
         vault.fault(move |call| (call.kind == Kind::Login).then(fault));
-        said.hear(&shop, &in_vault("--vault-role release")[..1]);
+        said.hear(&aws, &in_vault("--vault-role release")[..1]);
     };
     said_by_login(|| vault_errors(403, &["permission denied"]));
     said_by_login(|| vault_errors(500, &["internal error"]));
     said_by_login(|| Reply::Half);
     vault.fault(|_| None);
     // AppRole.
-    let mut shop = at_vault();
-    shop.desk.set("VAULT_ROLE_ID", ROLE_ID);
+    let mut aws = at_vault();
+    aws.sandbox.set("VAULT_ROLE_ID", ROLE_ID);
     for secret_id in [SECRET_ID, "canary-of-a-wrong-secret-id"] {
-        shop.desk.set("VAULT_SECRET_ID", secret_id);
+        aws.sandbox.set("VAULT_SECRET_ID", secret_id);
         secrets.insert(secret_id.to_owned());
-        said.hear(&shop, &in_vault("--if-signed replace"));
+        said.hear(&aws, &in_vault("--if-signed replace"));
     }
     // The test's own.
     said.texts.retain(|(name, _)| name != "pod.jwt");
@@ -120,10 +120,10 @@ const MISPLACED: &str = "hvs.CAESIB-canary-of-a-token-in-the-wrong-place";
 
 #[test]
 fn a_token_in_the_place_of_a_file_s_name_is_not_repeated() {
-    let (mut said, mut shop) = (Said::default(), talkative(Workshop::new()));
-    shop.desk.set("VAULT_ADDR", "https://vault.invalid");
-    shop.desk.set("VAULT_TOKEN_FILE", MISPLACED);
-    said.hear(&shop, &in_vault(""));
+    let (mut said, mut aws) = (Said::default(), talkative(AwsFixture::new()));
+    aws.sandbox.set("VAULT_ADDR", "https://vault.invalid");
+    aws.sandbox.set("VAULT_TOKEN_FILE", MISPLACED);
+    said.hear(&aws, &in_vault(""));
     is_not_repeated(MISPLACED, &said);
 }
 
@@ -139,11 +139,11 @@ fn a_token_in_an_address_or_beside_other_words_is_not_repeated() {
         ("VAULT_ADDR", MISPLACED.to_owned()),
         ("VAULT_PROXY_ADDR", format!("http://{MISPLACED}@not a host")),
     ] {
-        let (mut said, mut shop) = (Said::default(), talkative(Workshop::new()));
-        shop.desk.set("VAULT_ADDR", "https://vault.invalid");
-        shop.desk.set("VAULT_TOKEN", TOKEN);
-        shop.desk.set(name, &value);
-        said.hear(&shop, &in_vault(""));
+        let (mut said, mut aws) = (Said::default(), talkative(AwsFixture::new()));
+        aws.sandbox.set("VAULT_ADDR", "https://vault.invalid");
+        aws.sandbox.set("VAULT_TOKEN", TOKEN);
+        aws.sandbox.set(name, &value);
+        said.hear(&aws, &in_vault(""));
         is_not_repeated(MISPLACED, &said);
     }
 }
@@ -158,13 +158,13 @@ fn a_token_on_the_command_line_is_not_repeated() {
         "--vault-token=@",
         "--vault-role ci --vault-jwt-env @",
     ] {
-        let (mut said, shop) = (Said::default(), talkative(Workshop::new()));
+        let (mut said, aws) = (Said::default(), talkative(AwsFixture::new()));
         let flags = flags.replacen('@', MISPLACED, 1);
         let address = match flags.contains("--vault-address") {
             true => "",
             false => "--vault-address http://127.0.0.1:1",
         };
-        said.hear(&shop, &in_vault(&format!("{flags} {address}")));
+        said.hear(&aws, &in_vault(&format!("{flags} {address}")));
         for (line, _) in &mut said.texts {
             line.truncate(4);
         }
@@ -177,15 +177,15 @@ fn a_private_key_in_the_place_of_a_file_s_name_is_not_repeated() {
     let key = plain_key();
     let (certificate, other) = Authority::new().certificate("client.example");
     for name in ["VAULT_CLIENT_KEY", "VAULT_CLIENT_CERT"] {
-        let (mut said, mut shop) = (Said::default(), talkative(Workshop::new()));
-        shop.desk.set("VAULT_ADDR", "https://vault.invalid");
-        shop.desk.set("VAULT_TOKEN", TOKEN);
-        shop.desk.write("client.pem", &certificate);
-        shop.desk.write("client.key", &other);
-        shop.desk.set("VAULT_CLIENT_CERT", "client.pem");
-        shop.desk.set("VAULT_CLIENT_KEY", "client.key");
-        shop.desk.set(name, &format!("{certificate}{key}"));
-        said.hear(&shop, &in_vault(""));
+        let (mut said, mut aws) = (Said::default(), talkative(AwsFixture::new()));
+        aws.sandbox.set("VAULT_ADDR", "https://vault.invalid");
+        aws.sandbox.set("VAULT_TOKEN", TOKEN);
+        aws.sandbox.write("client.pem", &certificate);
+        aws.sandbox.write("client.key", &other);
+        aws.sandbox.set("VAULT_CLIENT_CERT", "client.pem");
+        aws.sandbox.set("VAULT_CLIENT_KEY", "client.key");
+        aws.sandbox.set(name, &format!("{certificate}{key}"));
+        said.hear(&aws, &in_vault(""));
         is_not_repeated(key.lines().nth(1).unwrap(), &said);
     }
 }

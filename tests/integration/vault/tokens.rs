@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::support::aws_fixture::{AwsFixture, EVERYTHING, ROLE_ARN};
 use crate::support::vault::{Vault, vault};
-use crate::support::workshop::{EVERYTHING, ROLE_ARN, Workshop};
 use crate::vault::logins::Job;
 use s3lo_test_servers::aws::{AwsServer, Key};
 use s3lo_test_servers::vault::{Kind, VaultServer};
@@ -15,22 +15,22 @@ use s3lo_test_servers::vault::{Kind, VaultServer};
 fn a_token_may_be_in_a_variable_in_a_file_or_at_home() {
     let mut job = Job::new(vault(), "places");
     let token = vault().token(&["places"], "5m");
-    job.desk.set("VAULT_TOKEN", &token);
+    job.sandbox.set("VAULT_TOKEN", &token);
     job.signs("");
     job.run("verify", "").ends_with(0);
     job.run("public-key", "").ends_with(0);
-    job.desk.unset("VAULT_TOKEN");
+    job.sandbox.unset("VAULT_TOKEN");
     // As the Vault Agent writes it, and as an editor leaves it.
     for contents in [token.clone(), format!("{token}\n"), format!("{token}\r\n")] {
-        job.desk.write("run/token", &contents);
-        job.desk.set("VAULT_TOKEN_FILE", "run/token");
+        job.sandbox.write("run/token", &contents);
+        job.sandbox.set("VAULT_TOKEN_FILE", "run/token");
         job.signs("");
-        job.desk.unset("VAULT_TOKEN_FILE");
-        job.desk.write("home/.vault-token", &contents);
-        let home = job.desk.file("home");
-        job.desk.set("HOME", home.to_str().unwrap());
+        job.sandbox.unset("VAULT_TOKEN_FILE");
+        job.sandbox.write("home/.vault-token", &contents);
+        let home = job.sandbox.file("home");
+        job.sandbox.set("HOME", home.to_str().unwrap());
         job.signs("");
-        job.desk.unset("HOME");
+        job.sandbox.unset("HOME");
     }
     assert!(vault().lookup(&token).is_some());
 }
@@ -39,25 +39,25 @@ fn a_token_may_be_in_a_variable_in_a_file_or_at_home() {
 const PLACES: [&str; 5] = ["flags", "variable", "file", "role", "approle"];
 
 #[test]
-fn the_token_of_a_desk_is_for_the_server_that_the_desk_is_set_up_for() {
-    let mut job = Job::new(vault(), "of-the-desk");
-    let token = vault().token(&["of-the-desk"], "5m");
-    job.desk.unset("VAULT_TOKEN");
-    job.desk.write("home/.vault-token", token);
-    let home = job.desk.file("home");
-    job.desk.set("HOME", home.to_str().unwrap());
+fn a_stored_token_is_for_its_configured_server() {
+    let mut job = Job::new(vault(), "of-the-sandbox");
+    let token = vault().token(&["of-the-sandbox"], "5m");
+    job.sandbox.unset("VAULT_TOKEN");
+    job.sandbox.write("home/.vault-token", token);
+    let home = job.sandbox.file("home");
+    job.sandbox.set("HOME", home.to_str().unwrap());
     job.signs("");
     // In CI it is that of whoever owns the machine.
-    job.desk.set("CI", "true");
+    job.sandbox.set("CI", "true");
     assert_eq!(job.refused(""), "no_credentials");
-    job.desk.unset("CI");
+    job.sandbox.unset("CI");
     // A reference alone does not say that the server is ours.
-    job.desk.unset("VAULT_ADDR");
+    job.sandbox.unset("VAULT_ADDR");
     let line = format!(
-        "sign local://./store/myapp:v1.0 --key hashivault://{}/v1/transit/keys/of-the-desk -o json",
+        "sign local://./store/myapp:v1.0 --key hashivault://{}/v1/transit/keys/of-the-sandbox -o json",
         vault().host()
     );
-    let json = job.desk.s3lo(&line).ends_with(2).json();
+    let json = job.sandbox.s3lo(&line).ends_with(2).json();
     assert_eq!(json["error"]["code"], "no_credentials");
 }
 
@@ -68,16 +68,16 @@ fn fill(job: &mut Job<'_>, place: &str, good: bool) -> String {
     let role = pick("places-in-order", "nobody");
     match place {
         "flags" => return format!("--vault-role {role}"),
-        "variable" => job.desk.set("VAULT_TOKEN", &token),
+        "variable" => job.sandbox.set("VAULT_TOKEN", &token),
         "file" => {
-            job.desk.write("token", token);
-            job.desk.set("VAULT_TOKEN_FILE", "token");
+            job.sandbox.write("token", token);
+            job.sandbox.set("VAULT_TOKEN_FILE", "token");
         }
-        "role" => job.desk.set("VAULT_AUTH_ROLE", &role),
+        "role" => job.sandbox.set("VAULT_AUTH_ROLE", &role),
         "approle" => {
             let (role_id, secret_id) = vault().approle("places-in-order", &["places-in-order"]);
-            job.desk.set("VAULT_ROLE_ID", &role_id);
-            job.desk
+            job.sandbox.set("VAULT_ROLE_ID", &role_id);
+            job.sandbox
                 .set("VAULT_SECRET_ID", &pick(&secret_id, "of-nobody"));
         }
         other => panic!("{other}"),
@@ -94,7 +94,7 @@ fn empty(job: &mut Job<'_>, place: &str) {
         _ => &[],
     };
     for name in variables {
-        job.desk.unset(name);
+        job.sandbox.unset(name);
     }
 }
 
@@ -122,13 +122,13 @@ fn of_several_tokens_the_first_counts_and_no_other_is_tried() {
 }
 
 #[test]
-fn every_flag_of_a_login_asks_for_one_whatever_token_is_there() {
+fn every_login_flag_causes_a_login_despite_a_token() {
     let (mut job, ci) = Job::in_github(vault(), "by-any-flag");
-    job.desk.set("VAULT_TOKEN", "hvs.nobody");
-    job.desk.set("VAULT_AUTH_ROLE", "by-any-flag");
+    job.sandbox.set("VAULT_TOKEN", "hvs.nobody");
+    job.sandbox.set("VAULT_AUTH_ROLE", "by-any-flag");
     let token = ci.identity_token("repo:acme/app:ref:refs/heads/main", &vault().address, 300);
-    job.desk.write("token", &token);
-    job.desk.set("IDENTITY", &token);
+    job.sandbox.write("token", &token);
+    job.sandbox.set("IDENTITY", &token);
     assert_eq!(job.refused(""), "credentials_refused");
     for flags in [
         "--vault-role by-any-flag",
@@ -165,23 +165,23 @@ fn an_empty_variable_is_an_unset_one() {
         "CLIENT_TIMEOUT",
         "PROXY_ADDR",
     ] {
-        job.desk.set(&format!("VAULT_{end}"), "");
-        job.desk.set(&format!("BAO_{end}"), "");
+        job.sandbox.set(&format!("VAULT_{end}"), "");
+        job.sandbox.set(&format!("BAO_{end}"), "");
     }
-    job.desk.set("BAO_ADDR", "");
-    job.desk.set("TRANSIT_SECRET_ENGINE_PATH", "");
-    job.desk.set("HOME", "");
+    job.sandbox.set("BAO_ADDR", "");
+    job.sandbox.set("TRANSIT_SECRET_ENGINE_PATH", "");
+    job.sandbox.set("HOME", "");
     assert_eq!(job.refused(""), "no_credentials");
-    job.desk
+    job.sandbox
         .write("home/.vault-token", vault().token(&["empty"], "5m"));
-    let home = job.desk.file("home");
-    job.desk.set("HOME", home.to_str().unwrap());
+    let home = job.sandbox.file("home");
+    job.sandbox.set("HOME", home.to_str().unwrap());
     job.signs("");
-    job.desk.set("VAULT_ADDR", "");
+    job.sandbox.set("VAULT_ADDR", "");
     assert_eq!(job.refused(""), "configuration");
     job.signs(&format!("--vault-address {}", vault().address));
     // What is empty is of no one's; the other service's stands in.
-    job.desk.set("BAO_ADDR", &vault().address);
+    job.sandbox.set("BAO_ADDR", &vault().address);
     job.signs("");
 }
 
@@ -197,18 +197,18 @@ fn openbao_has_variables_of_its_own_for_which_vault_s_stand_in() {
         let own = if of_bao == "openbao" { "BAO" } else { "VAULT" };
         let other = if own == "BAO" { "VAULT" } else { "BAO" };
         for name in ["ADDR", "TOKEN"] {
-            job.desk.unset(&format!("{other}_{name}"));
+            job.sandbox.unset(&format!("{other}_{name}"));
         }
-        job.desk.set(&format!("{own}_ADDR"), &vault().address);
-        job.desk.set(&format!("{own}_TOKEN"), &token);
-        job.desk.s3lo(&line(of_bao)).ends_with(0);
-        job.desk.s3lo(&line(of_vault)).ends_with(0);
+        job.sandbox.set(&format!("{own}_ADDR"), &vault().address);
+        job.sandbox.set(&format!("{own}_TOKEN"), &token);
+        job.sandbox.s3lo(&line(of_bao)).ends_with(0);
+        job.sandbox.s3lo(&line(of_vault)).ends_with(0);
         // Where both are set, each has its own.
-        job.desk.set(&format!("{other}_ADDR"), nowhere);
-        job.desk.set(&format!("{other}_TOKEN"), "hvs.nobody");
-        job.desk.set("VAULT_MAX_RETRIES", "0");
-        job.desk.s3lo(&line(of_bao)).ends_with(0);
-        job.desk.s3lo(&line(of_vault)).ends_with(2);
+        job.sandbox.set(&format!("{other}_ADDR"), nowhere);
+        job.sandbox.set(&format!("{other}_TOKEN"), "hvs.nobody");
+        job.sandbox.set("VAULT_MAX_RETRIES", "0");
+        job.sandbox.s3lo(&line(of_bao)).ends_with(0);
+        job.sandbox.s3lo(&line(of_vault)).ends_with(2);
     }
 }
 
@@ -220,12 +220,12 @@ fn a_token_that_was_given_is_never_revoked() {
         r#"path "transit/keys/given" { capabilities = ["read"] }"#,
     );
     let [signer, reader] = ["given", "reads-given"].map(|name| vault().token(&[name], "5m"));
-    job.desk.set("VAULT_TOKEN", &signer);
+    job.sandbox.set("VAULT_TOKEN", &signer);
     job.signs("");
     job.run("sign", "--if-signed fail").ends_with(1);
     job.run("verify", "").ends_with(0);
     job.run("public-key", "").ends_with(0);
-    job.desk.set("VAULT_TOKEN", &reader);
+    job.sandbox.set("VAULT_TOKEN", &reader);
     assert_eq!(job.refused(""), "access_denied");
     for token in [signer, reader] {
         assert!(vault().lookup(&token).is_some());
@@ -257,7 +257,7 @@ impl<'a> Counted<'a> {
 }
 
 #[test]
-fn a_login_ends_with_the_run_whatever_comes_of_it() {
+fn a_login_ends_with_the_run_in_every_outcome() {
     let vault = Vault::start();
     let counted = Counted::new(&vault);
     let pinned = format!("--digest sha256:{}", "0".repeat(64));
@@ -323,8 +323,8 @@ fn a_batch_token_is_not_revoked_and_that_is_no_error() {
         "token_type": "batch",
     });
     let (role_id, secret_id) = vault.approle_of("batch", &settings);
-    job.desk.set("VAULT_ROLE_ID", &role_id);
-    job.desk.set("VAULT_SECRET_ID", &secret_id);
+    job.sandbox.set("VAULT_ROLE_ID", &role_id);
+    job.sandbox.set("VAULT_SECRET_ID", &secret_id);
     let of_jwt = json!({
         "role_type": "jwt",
         "user_claim": "sub",
@@ -344,12 +344,12 @@ fn a_batch_token_is_not_revoked_and_that_is_no_error() {
 }
 
 #[test]
-fn a_login_whose_token_allows_too_few_uses_is_told_as_such() {
+fn a_token_with_too_few_uses_is_reported() {
     let mut job = Job::new(vault(), "used-up");
     let settings = json!({"token_policies": ["used-up"], "token_ttl": "5m", "token_num_uses": 1});
     let (role_id, secret_id) = vault().approle_of("used-up", &settings);
-    job.desk.set("VAULT_ROLE_ID", &role_id);
-    job.desk.set("VAULT_SECRET_ID", &secret_id);
+    job.sandbox.set("VAULT_ROLE_ID", &role_id);
+    job.sandbox.set("VAULT_SECRET_ID", &secret_id);
     assert_eq!(job.refused(""), "credentials_refused");
     // Two are enough to sign, and nothing is left of it to revoke.
     let settings = json!({"token_policies": ["used-up"], "token_ttl": "5m", "token_num_uses": 2});
@@ -361,8 +361,8 @@ fn a_login_whose_token_allows_too_few_uses_is_told_as_such() {
 #[test]
 fn a_login_that_is_on_its_way_when_the_run_ends_is_ended_too() {
     let vault = VaultServer::start(Key::of_vector("p256-pkcs8"));
-    let mut shop = Workshop::in_github(EVERYTHING);
-    shop.desk.set("VAULT_ADDR", &vault.endpoint);
+    let mut aws = AwsFixture::in_github(EVERYTHING);
+    aws.sandbox.set("VAULT_ADDR", &vault.endpoint);
     vault.fault(|call| {
         // Vault is slow, so that STS has said no by then.
         let began = Instant::now();
@@ -375,7 +375,7 @@ fn a_login_that_is_on_its_way_when_the_run_ends_is_ended_too() {
         "sign s3://my-bucket/myapp:v1.0 --key hashivault://ci-signer --vault-role release \
          --role-arn {ROLE_ARN}-of-nobody -o json"
     );
-    let json = shop.s3lo(&line).ends_with(2).json();
+    let json = aws.s3lo(&line).ends_with(2).json();
     assert_eq!(json["error"]["code"], "role_refused");
     let [token] = &vault.issued()[..] else {
         panic!("{:?}", vault.kinds());

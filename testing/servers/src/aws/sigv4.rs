@@ -1,4 +1,4 @@
-//! Who signed a request: AWS Signature Version 4, computed once more and compared.
+//! The caller of a request: AWS Signature Version 4, computed once more and compared.
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
 
 use std::collections::BTreeMap;

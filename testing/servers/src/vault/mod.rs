@@ -1,5 +1,5 @@
-//! Vault in process, for what a healthy one does not do: its transit engine, its logins, and whatever
-//! a test tells it to answer instead. What it answers by itself is what Vault 1.16 does.
+//! Vault in process, for what a healthy one does not do: its transit engine, its logins, and any answer that a
+//! test sets instead. Its own answers are those of Vault 1.16.
 //! <https://developer.hashicorp.com/vault/api-docs/secret/transit>
 
 mod answers;

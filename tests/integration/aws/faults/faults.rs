@@ -9,9 +9,9 @@ use s3lo_core::reference::Reference;
 use serde_json::{Value, json};
 
 use super::Aws;
+use crate::support::aws_fixture::{AwsFixture, MANIFEST_PATH, RECORDS_PATH};
 use crate::support::faults::Services as _;
 use crate::support::faults::records::{MOVED, another_record, private_key, record_name, to_sign};
-use crate::support::workshop::{MANIFEST_PATH, RECORDS_PATH, Workshop};
 use crate::support::{MANIFEST, plain_key};
 use s3lo_test_servers::aws::{AwsServer, Key, KeyState, kms_answer, kms_error, sts_error};
 use s3lo_test_servers::http::{Reply, Request};
@@ -94,11 +94,11 @@ pub(super) struct Scene {
 }
 
 impl Scene {
-    pub(super) fn of(shop: &Workshop) -> Self {
+    pub(super) fn of(aws: &AwsFixture) -> Self {
         Self {
-            aws: shop.aws.clone(),
-            s3: shop.s3.clone(),
-            key: shop.key.clone(),
+            aws: aws.server.clone(),
+            s3: aws.s3.clone(),
+            key: aws.key.clone(),
         }
     }
 

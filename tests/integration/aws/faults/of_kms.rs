@@ -2,7 +2,7 @@
 
 use super::faults::Fault;
 use super::{Call, Command, Row};
-use crate::support::faults::{EVER, ONCE, THRICE, hold, row};
+use crate::support::faults::{EVER, ONCE, THRICE, hold, nonsense, refused, row};
 
 const THROTTLED: Fault = Fault::Kms(
     400,
@@ -42,7 +42,9 @@ const PAGE: &str = "<html><head><title>Bad Gateway</title></head><body>nginx</bo
 pub(super) const ANY: &[Row] = &[
     row("throttled", ONCE, THROTTLED).made(2),
     row("throttled", THRICE, THROTTLED).made(4),
-    row("throttled beyond the tries", THRICE, THROTTLED).limit("2").made(4),
+    row("throttled beyond the tries", THRICE, THROTTLED)
+        .limit("2")
+        .made(4),
     row("throttled, and no try is left to the SDK", EVER, THROTTLED)
         .limit("1")
         .timeout(3)
@@ -59,184 +61,245 @@ pub(super) const ANY: &[Row] = &[
         Fault::Kms(400, "LimitExceededException", "A quota was exceeded."),
     )
     .made(2),
-    row("500", ONCE, Fault::Kms(500, "KMSInternalException", "An internal error")).made(2),
-    row("500", EVER, Fault::Kms(500, "KMSInternalException", "An internal error"))
-        .fails("service_error")
-        .made(6),
-    row("503", ONCE, Fault::Kms(503, "DependencyTimeoutException", "Timed out")).made(2),
-    row("503", EVER, Fault::Kms(503, "DependencyTimeoutException", "Timed out"))
-        .limit("2")
-        .fails("service_error")
-        .made(2),
-    row("no key at hand", ONCE, Fault::Kms(500, "KeyUnavailableException", "Try again")).made(2),
-    row("no key at hand", EVER, Fault::Kms(500, "KeyUnavailableException", "Try again"))
-        .limit("2")
-        .fails("service_error")
-        .made(2),
+    row(
+        "500",
+        ONCE,
+        Fault::Kms(500, "KMSInternalException", "An internal error"),
+    )
+    .made(2),
+    row(
+        "500",
+        EVER,
+        Fault::Kms(500, "KMSInternalException", "An internal error"),
+    )
+    .fails("service_error")
+    .made(6),
+    row(
+        "503",
+        ONCE,
+        Fault::Kms(503, "DependencyTimeoutException", "Timed out"),
+    )
+    .made(2),
+    row(
+        "503",
+        EVER,
+        Fault::Kms(503, "DependencyTimeoutException", "Timed out"),
+    )
+    .limit("2")
+    .fails("service_error")
+    .made(2),
+    row(
+        "no key at hand",
+        ONCE,
+        Fault::Kms(500, "KeyUnavailableException", "Try again"),
+    )
+    .made(2),
+    row(
+        "no key at hand",
+        EVER,
+        Fault::Kms(500, "KeyUnavailableException", "Try again"),
+    )
+    .limit("2")
+    .fails("service_error")
+    .made(2),
     row("500 without a word", ONCE, Fault::Page(500, "")).made(2),
-    row("500 without a word", EVER, Fault::Page(500, "")).limit("2").fails("service_error").made(2),
+    row("500 without a word", EVER, Fault::Page(500, ""))
+        .limit("2")
+        .fails("service_error")
+        .made(2),
     row("502 of a proxy", ONCE, Fault::Page(502, PAGE)).made(2),
-    row("502 of a proxy", EVER, Fault::Page(502, PAGE)).limit("2").fails("service_error").made(2),
+    row("502 of a proxy", EVER, Fault::Page(502, PAGE))
+        .limit("2")
+        .fails("service_error")
+        .made(2),
     row("504 of a proxy", ONCE, Fault::Page(504, PAGE)).made(2),
     row("connection reset", ONCE, Fault::HangUp).made(2),
     row("connection reset", THRICE, Fault::HangUp).made(4),
-    row("connection reset", EVER, Fault::HangUp).limit("2").fails("unreachable").at_least(2),
-    row("silence", EVER, Fault::Silence).timeout(2).fails("timed_out"),
-    row(
+    row("connection reset", EVER, Fault::HangUp)
+        .limit("2")
+        .fails("unreachable")
+        .at_least(2),
+    row("silence", EVER, Fault::Silence)
+        .timeout(2)
+        .fails("timed_out"),
+    refused(
         "not allowed",
-        EVER,
-        Fault::Kms(400, "AccessDeniedException", "User: a is not authorized to perform: kms:Sign"),
-    )
-    .fails("access_denied")
-    .made(1),
-    row(
+        "access_denied",
+        Fault::Kms(
+            400,
+            "AccessDeniedException",
+            "User: a is not authorized to perform: kms:Sign",
+        ),
+    ),
+    refused(
         "not allowed, in Java's words",
-        EVER,
-        Fault::Kms(400, "com.amazonaws.kms#AccessDeniedException", "not authorized"),
-    )
-    .fails("access_denied")
-    .made(1),
-    row("403 of a proxy", EVER, Fault::Page(403, PAGE)).fails("service_error").made(1),
+        "access_denied",
+        Fault::Kms(
+            400,
+            "com.amazonaws.kms#AccessDeniedException",
+            "not authorized",
+        ),
+    ),
+    refused("403 of a proxy", "service_error", Fault::Page(403, PAGE)),
     row("not there yet", ONCE, NOT_FOUND).made(2),
-    row("not there", EVER, NOT_FOUND).fails("key_not_found").made(3),
-    row("404 of a proxy", EVER, Fault::Page(404, PAGE)).fails("service_error").made(1),
+    row("not there", EVER, NOT_FOUND)
+        .fails("key_not_found")
+        .made(3),
+    refused("404 of a proxy", "service_error", Fault::Page(404, PAGE)),
     row("half an answer", ONCE, Fault::Half).made(2),
-    row("half an answer", EVER, Fault::Half).limit("2").fails("unreachable").made(2),
-    row("a page of a proxy", EVER, Fault::Page(200, PAGE)).limit("2").fails("service_error"),
-    row("nothing", EVER, Fault::Page(200, "")).limit("2").fails("signer_answered_nonsense"),
-    row("an array", EVER, Fault::Page(200, "[]")).limit("2").fails("service_error"),
-    row("a text", EVER, Fault::Page(200, "\"KeyId\"")).limit("2").fails("service_error"),
-    row("JSON that breaks off", EVER, Fault::Page(200, r#"{"KeyId": "#))
+    row("half an answer", EVER, Fault::Half)
+        .limit("2")
+        .fails("unreachable")
+        .made(2),
+    row("a page of a proxy", EVER, Fault::Page(200, PAGE))
         .limit("2")
         .fails("service_error"),
-    row("other types", EVER, Fault::Page(200, r#"{"KeyId": 7, "PublicKey": {}, "Signature": []}"#))
+    row("nothing", EVER, Fault::Page(200, ""))
+        .limit("2")
+        .fails("signer_answered_nonsense"),
+    row("an array", EVER, Fault::Page(200, "[]"))
         .limit("2")
         .fails("service_error"),
-    row("no field at all", EVER, Fault::Page(200, "{}")).fails("signer_answered_nonsense").made(1),
-    row("a gigabyte", EVER, Fault::Flood).limit("2").fails("service_error|unreachable"),
+    row("a text", EVER, Fault::Page(200, "\"KeyId\""))
+        .limit("2")
+        .fails("service_error"),
     row(
-        "disabled",
+        "JSON that breaks off",
         EVER,
-        Fault::Kms(400, "DisabledException", "arn:aws:kms:us-east-1:111122223333:key/a is disabled."),
+        Fault::Page(200, r#"{"KeyId": "#),
     )
-    .fails("key_unusable")
-    .made(1),
+    .limit("2")
+    .fails("service_error"),
     row(
-        "pending deletion",
+        "other types",
         EVER,
+        Fault::Page(200, r#"{"KeyId": 7, "PublicKey": {}, "Signature": []}"#),
+    )
+    .limit("2")
+    .fails("service_error"),
+    nonsense("no field at all", Fault::Page(200, "{}")),
+    row("a gigabyte", EVER, Fault::Flood)
+        .limit("2")
+        .fails("service_error|unreachable"),
+    refused(
+        "disabled",
+        "key_unusable",
+        Fault::Kms(
+            400,
+            "DisabledException",
+            "arn:aws:kms:us-east-1:111122223333:key/a is disabled.",
+        ),
+    ),
+    refused(
+        "pending deletion",
+        "key_unusable",
         Fault::Kms(
             400,
             "KMSInvalidStateException",
             "arn:aws:kms:us-east-1:111122223333:key/a is pending deletion.",
         ),
-    )
-    .fails("key_unusable")
-    .made(1),
-    row(
+    ),
+    refused(
         "pending import",
-        EVER,
+        "key_unusable",
         Fault::Kms(
             400,
             "KMSInvalidStateException",
             "arn:aws:kms:us-east-1:111122223333:key/a is pending import.",
         ),
-    )
-    .fails("key_unusable")
-    .made(1),
+    ),
     row("being created", ONCE, CREATING).made(2),
-    row("being created", EVER, CREATING).fails("key_unusable").made(3),
-    row(
+    row("being created", EVER, CREATING)
+        .fails("key_unusable")
+        .made(3),
+    refused(
         "for something else",
-        EVER,
-        Fault::Kms(400, "InvalidKeyUsageException", "key usage is ENCRYPT_DECRYPT"),
-    )
-    .fails("unsupported_key")
-    .made(1),
-    row(
+        "unsupported_key",
+        Fault::Kms(
+            400,
+            "InvalidKeyUsageException",
+            "key usage is ENCRYPT_DECRYPT",
+        ),
+    ),
+    refused(
         "symmetric",
-        EVER,
-        Fault::Kms(400, "UnsupportedOperationException", "is not an asymmetric key."),
-    )
-    .fails("unsupported_key")
-    .made(1),
-    row("the session is over", EVER, EXPIRED).fails("session_expired").made(1),
-    row(
+        "unsupported_key",
+        Fault::Kms(
+            400,
+            "UnsupportedOperationException",
+            "is not an asymmetric key.",
+        ),
+    ),
+    refused("the session is over", "session_expired", EXPIRED),
+    refused(
         "the clock is slow",
-        EVER,
+        "clock_skewed",
         Fault::Kms(
             400,
             "InvalidSignatureException",
             "Signature expired: 20260412T191110Z is now earlier than 20260412T191610Z (20260412T192110Z - 5 min.)",
         ),
-    )
-    .fails("clock_skewed")
-    .made(1),
-    row(
+    ),
+    refused(
         "the clock is fast",
-        EVER,
+        "clock_skewed",
         Fault::Kms(
             400,
             "InvalidSignatureException",
             "Signature not yet current: 20260412T193110Z is still later than 20260412T192610Z (20260412T192110Z + 5 min.)",
         ),
-    )
-    .fails("clock_skewed")
-    .made(1),
-    row(
+    ),
+    refused(
         "the secret is wrong",
-        EVER,
+        "credentials_refused",
         Fault::Kms(
             400,
             "InvalidSignatureException",
             "The request signature we calculated does not match the signature you provided.",
         ),
-    )
-    .fails("credentials_refused")
-    .made(1),
-    row(
+    ),
+    refused(
         "somebody takes the signature out",
-        EVER,
+        "credentials_refused",
         Fault::Kms(
             400,
             "MissingAuthenticationTokenException",
             "Missing Authentication Token",
         ),
-    )
-    .fails("credentials_refused")
-    .made(1),
-    row(
+    ),
+    refused(
         "somebody takes part of the signature out",
-        EVER,
+        "credentials_refused",
         Fault::Kms(
             400,
             "IncompleteSignatureException",
             "Authorization header requires 'Signature' parameter.",
         ),
-    )
-    .fails("credentials_refused")
-    .made(1),
-    row("credentials that nobody knows", EVER, UNKNOWN_TOKEN).fails("credentials_refused").made(1),
-    row(
+    ),
+    refused(
+        "credentials that nobody knows",
+        "credentials_refused",
+        UNKNOWN_TOKEN,
+    ),
+    refused(
         "not valid",
-        EVER,
+        "service_error",
         Fault::Kms(400, "ValidationException", "1 validation error detected"),
-    )
-    .fails("service_error")
-    .made(1),
-    row(
+    ),
+    refused(
         "a code of tomorrow",
-        EVER,
+        "service_error",
         Fault::Kms(400, "KeyIsTiredException", "It needs some sleep."),
-    )
-    .fails("service_error")
-    .made(1),
-    row(
+    ),
+    refused(
         "text that a terminal would obey",
-        EVER,
-        Fault::Kms(400, "\u{1b}[31mOdd", "\u{1b}]0;owned\u{7}\r\n::error::injected"),
-    )
-    .fails("service_error")
-    .made(1),
+        "service_error",
+        Fault::Kms(
+            400,
+            "\u{1b}[31mOdd",
+            "\u{1b}]0;owned\u{7}\r\n::error::injected",
+        ),
+    ),
 ];
 
 /// A role's session is new, and IAM may show it late.
@@ -245,16 +308,12 @@ const FRESH_SESSION: &[Row] = &[
     row("a session that nobody knows", EVER, UNKNOWN_TOKEN)
         .fails("credentials_refused")
         .made(3),
-    row("the session is over", EVER, EXPIRED)
-        .fails("session_expired")
-        .made(1),
-    row(
+    refused("the session is over", "session_expired", EXPIRED),
+    refused(
         "the session ends before its time",
-        EVER,
+        "session_expired",
         Fault::Meanwhile(|scene| scene.expire_the_session()),
-    )
-    .fails("session_expired")
-    .made(1),
+    ),
 ];
 
 #[test]

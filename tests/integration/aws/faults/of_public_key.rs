@@ -5,136 +5,80 @@ use serde_json::json;
 use super::faults::{Fault, OTHER_KEY, public_half};
 use super::of_kms::ANY;
 use super::{Call, Command, Row};
-use crate::support::faults::{EVER, hold, row};
+use crate::support::faults::{EVER, hold, nonsense, refused, row};
+
+/// The answer with these fields instead; without those that are null.
+macro_rules! public_key {
+    ($($fields:tt)+) => {
+        Fault::Answer(|scene| scene.public_key(json!($($fields)+)))
+    };
+}
 
 /// The public key is of another key, or says something else of itself.
 const PUBLIC_KEY: &[Row] = &[
-    row(
+    nonsense(
         "for an alias",
-        EVER,
-        Fault::Answer(|scene| scene.public_key(json!({"KeyId": "alias/release-signer"}))),
-    )
-    .fails("signer_answered_nonsense")
-    .made(1),
-    row(
+        public_key!({"KeyId": "alias/release-signer"}),
+    ),
+    nonsense(
         "for an alias by its ARN",
-        EVER,
-        Fault::Answer(|scene| {
-            scene.public_key(json!({
-                "KeyId": "arn:aws:kms:us-east-1:111122223333:alias/release-signer"
-            }))
+        public_key!({
+            "KeyId": "arn:aws:kms:us-east-1:111122223333:alias/release-signer"
         }),
-    )
-    .fails("signer_answered_nonsense")
-    .made(1),
-    row(
-        "for no key",
-        EVER,
-        Fault::Answer(|scene| scene.public_key(json!({"KeyId": null}))),
-    )
-    .fails("signer_answered_nonsense")
-    .made(1),
-    row(
+    ),
+    nonsense("for no key", public_key!({"KeyId": null})),
+    nonsense(
         "for another key than the one named",
-        EVER,
-        Fault::Answer(|scene| scene.public_key(json!({"KeyId": OTHER_KEY}))),
+        public_key!({"KeyId": OTHER_KEY}),
     )
-    .by_arn()
-    .fails("signer_answered_nonsense")
-    .made(1),
-    row(
-        "without a public key",
-        EVER,
-        Fault::Answer(|scene| scene.public_key(json!({"PublicKey": null}))),
-    )
-    .fails("signer_answered_nonsense")
-    .made(1),
-    row(
-        "an empty public key",
-        EVER,
-        Fault::Answer(|scene| scene.public_key(json!({"PublicKey": ""}))),
-    )
-    .fails("signer_answered_nonsense")
-    .made(1),
-    row(
+    .by_arn(),
+    nonsense("without a public key", public_key!({"PublicKey": null})),
+    nonsense("an empty public key", public_key!({"PublicKey": ""})),
+    nonsense(
         "a public key that is cut",
-        EVER,
-        Fault::Answer(|scene| {
-            scene.public_key(json!({"PublicKey": &public_half("p256-pkcs8")[..80]}))
-        }),
-    )
-    .fails("signer_answered_nonsense")
-    .made(1),
-    row(
+        public_key!({"PublicKey": &public_half("p256-pkcs8")[..80]}),
+    ),
+    nonsense(
         "a public key of another type",
-        EVER,
-        Fault::Answer(|scene| scene.public_key(json!({"PublicKey": public_half("p384-pkcs8")}))),
-    )
-    .fails("signer_answered_nonsense")
-    .made(1),
+        public_key!({"PublicKey": public_half("p384-pkcs8")}),
+    ),
     row(
         "a public key that is not base64",
         EVER,
-        Fault::Answer(|scene| scene.public_key(json!({"PublicKey": "§"}))),
+        public_key!({"PublicKey": "§"}),
     )
     .limit("2")
     .fails("service_error"),
-    row(
-        "without a spec",
-        EVER,
-        Fault::Answer(|scene| scene.public_key(json!({"KeySpec": null}))),
-    )
-    .fails("signer_answered_nonsense")
-    .made(1),
-    row(
-        "without a usage",
-        EVER,
-        Fault::Answer(|scene| scene.public_key(json!({"KeyUsage": null}))),
-    )
-    .fails("signer_answered_nonsense")
-    .made(1),
-    row(
+    nonsense("without a spec", public_key!({"KeySpec": null})),
+    nonsense("without a usage", public_key!({"KeyUsage": null})),
+    refused(
         "without algorithms",
-        EVER,
-        Fault::Answer(|scene| scene.public_key(json!({"SigningAlgorithms": null}))),
-    )
-    .fails("unsupported_key")
-    .made(1),
-    row(
+        "unsupported_key",
+        public_key!({"SigningAlgorithms": null}),
+    ),
+    refused(
         "of a spec that is not in the table",
-        EVER,
-        Fault::Answer(|scene| scene.public_key(json!({"KeySpec": "ECC_SECG_P256K1"}))),
-    )
-    .fails("unsupported_key")
-    .made(1),
-    row(
+        "unsupported_key",
+        public_key!({"KeySpec": "ECC_SECG_P256K1"}),
+    ),
+    refused(
         "for encryption",
-        EVER,
-        Fault::Answer(|scene| scene.public_key(json!({"KeyUsage": "ENCRYPT_DECRYPT"}))),
-    )
-    .fails("unsupported_key")
-    .made(1),
-    row(
+        "unsupported_key",
+        public_key!({"KeyUsage": "ENCRYPT_DECRYPT"}),
+    ),
+    refused(
         "of other algorithms",
-        EVER,
-        Fault::Answer(|scene| scene.public_key(json!({"SigningAlgorithms": ["ECDSA_SHA_384"]}))),
-    )
-    .fails("unsupported_key")
-    .made(1),
+        "unsupported_key",
+        public_key!({"SigningAlgorithms": ["ECDSA_SHA_384"]}),
+    ),
 ];
 
 /// Another key under this key's ARN: what that key signs is not what the ARN's key signs.
-const ANOTHER_KEY: Fault =
-    Fault::Answer(|scene| scene.public_key(json!({"PublicKey": public_half("p256-sec1")})));
+const ANOTHER_KEY: Fault = public_key!({"PublicKey": public_half("p256-sec1")});
 
 const TO_SIGN: &[Row] = &[
-    row("another key under this ARN", EVER, ANOTHER_KEY)
-        .fails("signer_answered_nonsense")
-        .made(1),
-    row("another key under the ARN that is named", EVER, ANOTHER_KEY)
-        .by_arn()
-        .fails("signer_answered_nonsense")
-        .made(1),
+    nonsense("another key under this ARN", ANOTHER_KEY),
+    nonsense("another key under the ARN that is named", ANOTHER_KEY).by_arn(),
 ];
 
 const TO_VERIFY: &[Row] = &[row("another key under this ARN", EVER, ANOTHER_KEY)

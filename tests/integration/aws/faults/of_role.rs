@@ -2,7 +2,7 @@
 
 use super::faults::Fault;
 use super::{Call, Command, Row};
-use crate::support::faults::{EVER, ONCE, THRICE, hold, row};
+use crate::support::faults::{EVER, ONCE, THRICE, hold, refused, row};
 
 const PAGE: &str = "<html><head><title>Bad Gateway</title></head><body>nginx</body></html>";
 
@@ -53,25 +53,23 @@ const TOKEN: &[Row] = &[
     .fails("no_identity_token")
     .made(6),
     row("a gigabyte", ONCE, Fault::Flood).made(2),
-    row(
+    refused(
         "no token in it",
-        EVER,
+        "no_identity_token",
         Fault::Page(200, r#"{"value": "token"}"#),
-    )
-    .fails("no_identity_token")
-    .made(1),
-    row("an empty token", EVER, Fault::Page(200, r#"{"value": ""}"#))
-        .fails("no_identity_token")
-        .made(1),
-    row("401", EVER, Fault::Page(401, ""))
-        .fails("no_identity_token")
-        .made(1),
-    row("403", EVER, Fault::Page(403, r#"{"message":"Forbidden"}"#))
-        .fails("no_identity_token")
-        .made(1),
-    row("404", EVER, Fault::Page(404, PAGE))
-        .fails("no_identity_token")
-        .made(1),
+    ),
+    refused(
+        "an empty token",
+        "no_identity_token",
+        Fault::Page(200, r#"{"value": ""}"#),
+    ),
+    refused("401", "no_identity_token", Fault::Page(401, "")),
+    refused(
+        "403",
+        "no_identity_token",
+        Fault::Page(403, r#"{"message":"Forbidden"}"#),
+    ),
+    refused("404", "no_identity_token", Fault::Page(404, PAGE)),
 ];
 
 const THROTTLED: Fault = Fault::Sts(400, "Throttling", "Rate exceeded");
@@ -120,74 +118,39 @@ const ASSUME: &[Row] = &[
     row("connection reset", EVER, Fault::HangUp).fails("unreachable").at_least(6),
     row("silence", EVER, Fault::Silence).timeout(2).fails("timed_out"),
     row("half an answer", ONCE, Fault::Half).made(2),
-    row(
-        "not allowed",
-        EVER,
-        Fault::Sts(
+    refused("not allowed", "role_refused", Fault::Sts(
             403,
             "AccessDenied",
             "Not authorized to perform sts:AssumeRoleWithWebIdentity",
-        ),
-    )
-    .fails("role_refused")
-    .made(1),
-    row(
-        "no provider",
-        EVER,
-        Fault::Sts(
+        )),
+    refused("no provider", "role_refused", Fault::Sts(
             400,
             "InvalidIdentityToken",
             "No OpenIDConnect provider found in your account for https://token.actions.githubusercontent.com",
-        ),
-    )
-    .fails("role_refused")
-    .made(1),
-    row(
-        "not valid",
-        EVER,
-        Fault::Sts(
+        )),
+    refused("not valid", "role_refused", Fault::Sts(
             400,
             "ValidationError",
             "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
-        ),
-    )
-    .fails("role_refused")
-    .made(1),
-    row(
-        "a region that is not enabled",
-        EVER,
-        Fault::Sts(403, "RegionDisabledException", "STS is not activated in this region"),
-    )
-    .fails("role_refused")
-    .made(1),
-    row("403 of a proxy", EVER, Fault::Page(403, PAGE)).fails("service_error").made(1),
-    row("404 of a proxy", EVER, Fault::Page(404, PAGE)).fails("service_error").made(1),
+        )),
+    refused("a region that is not enabled", "role_refused", Fault::Sts(403, "RegionDisabledException", "STS is not activated in this region")),
+    refused("403 of a proxy", "service_error", Fault::Page(403, PAGE)),
+    refused("404 of a proxy", "service_error", Fault::Page(404, PAGE)),
     row("nothing", EVER, Fault::Page(200, "")).fails("service_error"),
     row("a page of a proxy", EVER, Fault::Page(200, PAGE)).fails("service_error"),
     row("XML that breaks off", EVER, Fault::Page(200, "<AssumeRoleWithWebIdentityResponse><A"))
         .fails("service_error"),
-    row("no session in it", EVER, Fault::Page(200, session!(""))).fails("service_error").made(1),
-    row("no credentials in it", EVER, Fault::Page(200, session!(user!())))
-        .fails("service_error")
-        .made(1),
-    row(
-        "no secret in it",
-        EVER,
-        Fault::Page(
+    refused("no session in it", "service_error", Fault::Page(200, session!(""))),
+    refused("no credentials in it", "service_error", Fault::Page(200, session!(user!()))),
+    refused("no secret in it", "service_error", Fault::Page(
             200,
             session!(
                 user!(),
                 "<Credentials><AccessKeyId>ASIA0</AccessKeyId><SessionToken>t</SessionToken>\
                  <Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>"
             ),
-        ),
-    )
-    .fails("service_error")
-    .made(1),
-    row(
-        "an empty session token",
-        EVER,
-        Fault::Page(
+        )),
+    refused("an empty session token", "service_error", Fault::Page(
             200,
             session!(
                 user!(),
@@ -195,24 +158,15 @@ const ASSUME: &[Row] = &[
                  <SecretAccessKey>s</SecretAccessKey><SessionToken/>\
                  <Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>"
             ),
-        ),
-    )
-    .fails("service_error")
-    .made(1),
-    row(
-        "no end of the session",
-        EVER,
-        Fault::Page(
+        )),
+    refused("no end of the session", "service_error", Fault::Page(
             200,
             session!(
                 user!(),
                 "<Credentials><AccessKeyId>ASIA0</AccessKeyId>\
                  <SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken></Credentials>"
             ),
-        ),
-    )
-    .fails("service_error")
-    .made(1),
+        )),
     row(
         "an end that is no time",
         EVER,
@@ -231,13 +185,11 @@ const ASSUME: &[Row] = &[
 ];
 
 /// The session is over before the work is: S3 says so.
-const SESSION_OVER: &[Row] = &[row(
+const SESSION_OVER: &[Row] = &[refused(
     "the session is over",
-    EVER,
+    "session_expired",
     Fault::S3(400, "ExpiredToken", "The provided token has expired."),
-)
-.fails("session_expired")
-.made(1)];
+)];
 
 #[test]
 fn working_in_a_session_that_is_over() {

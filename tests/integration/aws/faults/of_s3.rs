@@ -4,7 +4,7 @@ use super::faults::Fault;
 use super::{Call, Command, Row};
 use crate::support::MANIFEST;
 use crate::support::faults::records::MOVED;
-use crate::support::faults::{EVER, ONCE, THRICE, hold, row};
+use crate::support::faults::{EVER, ONCE, THRICE, hold, refused, row};
 
 const SLOW_DOWN: Fault = Fault::S3(503, "SlowDown", "Please reduce your request rate.");
 
@@ -33,7 +33,10 @@ pub(super) const EMPTY_LIST: &str =
 pub(super) const ANY: &[Row] = &[
     row("throttled", ONCE, SLOW_DOWN).made(2),
     row("throttled", THRICE, SLOW_DOWN).made(4),
-    row("throttled", EVER, SLOW_DOWN).timeout(2).fails("throttled|timed_out").at_least(4),
+    row("throttled", EVER, SLOW_DOWN)
+        .timeout(2)
+        .fails("throttled|timed_out")
+        .at_least(4),
     row("429", ONCE, Fault::Page(429, "")).made(2),
     row("429", EVER, Fault::Page(429, ""))
         .limit("2")
@@ -41,87 +44,93 @@ pub(super) const ANY: &[Row] = &[
         .fails("throttled|timed_out")
         .at_least(4),
     row("500", ONCE, INTERNAL).made(2),
-    row("500", EVER, INTERNAL).limit("2").fails("service_error").made(2),
-    row("500 with XML that is broken", EVER, Fault::Page(500, "<Error><Code>"))
+    row("500", EVER, INTERNAL)
         .limit("2")
         .fails("service_error")
         .made(2),
+    row(
+        "500 with XML that is broken",
+        EVER,
+        Fault::Page(500, "<Error><Code>"),
+    )
+    .limit("2")
+    .fails("service_error")
+    .made(2),
     row("503 of a proxy", ONCE, Fault::Page(503, PAGE)).made(2),
     row("504 without a word", ONCE, Fault::Page(504, "")).made(2),
     row(
         "too slow for S3",
         ONCE,
-        Fault::S3(400, "RequestTimeout", "Your socket connection to the server was not read from."),
+        Fault::S3(
+            400,
+            "RequestTimeout",
+            "Your socket connection to the server was not read from.",
+        ),
     )
     .made(2),
     row("connection reset", ONCE, Fault::HangUp).made(2),
     row("connection reset", THRICE, Fault::HangUp).made(4),
-    row("connection reset", EVER, Fault::HangUp).limit("2").fails("unreachable").at_least(2),
-    row("silence", EVER, Fault::Silence).timeout(2).fails("timed_out"),
-    row("not allowed", EVER, DENIED).fails("access_denied").made(1),
-    row("403 of a proxy", EVER, Fault::Page(403, PAGE)).fails("service_error").made(1),
-    row("400 with XML that is broken", EVER, Fault::Page(400, "<Error><Code>"))
-        .fails("service_error")
-        .made(1),
-    row("404 of a proxy", EVER, Fault::Page(404, PAGE)).fails("service_error").made(1),
-    row(
+    row("connection reset", EVER, Fault::HangUp)
+        .limit("2")
+        .fails("unreachable")
+        .at_least(2),
+    row("silence", EVER, Fault::Silence)
+        .timeout(2)
+        .fails("timed_out"),
+    refused("not allowed", "access_denied", DENIED),
+    refused("403 of a proxy", "service_error", Fault::Page(403, PAGE)),
+    refused(
+        "400 with XML that is broken",
+        "service_error",
+        Fault::Page(400, "<Error><Code>"),
+    ),
+    refused("404 of a proxy", "service_error", Fault::Page(404, PAGE)),
+    refused(
         "no bucket",
-        EVER,
+        "bucket_not_found",
         Fault::S3(404, "NoSuchBucket", "The specified bucket does not exist"),
-    )
-    .fails("bucket_not_found")
-    .made(1),
-    row(
+    ),
+    refused(
         "another region",
-        EVER,
+        "wrong_region",
         Fault::S3(
             301,
             "PermanentRedirect",
             "The bucket you are attempting to access must be addressed using the specified endpoint.",
         ),
-    )
-    .fails("wrong_region")
-    .made(1),
-    row(
+    ),
+    refused(
         "the session is over",
-        EVER,
+        "session_expired",
         Fault::S3(400, "ExpiredToken", "The provided token has expired."),
-    )
-    .fails("session_expired")
-    .made(1),
-    row(
+    ),
+    refused(
         "the clock is wrong",
-        EVER,
+        "clock_skewed",
         Fault::S3(
             403,
             "RequestTimeTooSkewed",
             "The difference between the request time and the current time is too large.",
         ),
-    )
-    .fails("clock_skewed")
-    .made(1),
-    row(
+    ),
+    refused(
         "credentials that nobody knows",
-        EVER,
+        "credentials_refused",
         Fault::S3(
             403,
             "InvalidAccessKeyId",
             "The AWS Access Key Id you provided does not exist in our records.",
         ),
-    )
-    .fails("credentials_refused")
-    .made(1),
-    row(
+    ),
+    refused(
         "the secret is wrong",
-        EVER,
+        "credentials_refused",
         Fault::S3(
             403,
             "SignatureDoesNotMatch",
             "The request signature we calculated does not match the signature you provided.",
         ),
-    )
-    .fails("credentials_refused")
-    .made(1),
+    ),
 ];
 
 /// The bodies of objects are read apart from the answers' heads, four times if they break off.
@@ -133,28 +142,20 @@ pub(super) const BODY: &[Row] = &[
 ];
 
 const MANIFEST_ROWS: &[Row] = &[
-    row("not there", EVER, ABSENT)
-        .fails("image_not_found")
-        .made(1),
-    row("not there, without a word", EVER, Fault::Page(404, ""))
-        .fails("image_not_found")
-        .made(1),
-    row("a gigabyte", EVER, Fault::Flood)
-        .fails("not_a_manifest")
-        .made(1),
-    row("nothing", EVER, Fault::Object(""))
-        .fails("not_a_manifest")
-        .made(1),
-    row("a page of a proxy", EVER, Fault::Page(200, PAGE))
-        .fails("service_error")
-        .made(1),
-    row(
+    refused("not there", "image_not_found", ABSENT),
+    refused(
+        "not there, without a word",
+        "image_not_found",
+        Fault::Page(404, ""),
+    ),
+    refused("a gigabyte", "not_a_manifest", Fault::Flood),
+    refused("nothing", "not_a_manifest", Fault::Object("")),
+    refused("a page of a proxy", "service_error", Fault::Page(200, PAGE)),
+    refused(
         "JSON that breaks off",
-        EVER,
+        "not_a_manifest",
         Fault::Object(r#"{"schemaVersion":2,"#),
-    )
-    .fails("not_a_manifest")
-    .made(1),
+    ),
 ];
 
 /// Only the same bytes are the same manifest.
@@ -167,16 +168,12 @@ const RECHECK: &[Row] = &[
     row("nothing", EVER, Fault::Object(""))
         .guarded("tag_moved")
         .made(1),
-    row("a page of a proxy", EVER, Fault::Page(200, PAGE))
-        .fails("service_error")
-        .made(1),
+    refused("a page of a proxy", "service_error", Fault::Page(200, PAGE)),
     row("a gigabyte", EVER, Fault::Flood)
         .guarded("tag_moved")
         .made(1),
-    row("moved, and denied", EVER, DENIED)
-        .and(Call::Sign, Fault::Meanwhile(|scene| scene.move_the_tag()))
-        .fails("access_denied")
-        .made(1),
+    refused("moved, and denied", "access_denied", DENIED)
+        .and(Call::Sign, Fault::Meanwhile(|scene| scene.move_the_tag())),
     row("half of what it was moved to", EVER, Fault::Half)
         .and(Call::Sign, Fault::Meanwhile(|scene| scene.move_the_tag()))
         .fails("unreachable")
@@ -185,7 +182,7 @@ const RECHECK: &[Row] = &[
 
 /// Storing the record: one record lies there in the end, whoever wrote it, or none.
 const PUT: &[Row] = &[
-    row("not there", EVER, ABSENT).fails("not_found").made(1),
+    refused("not there", "not_found", ABSENT),
     row("carried out, and the answer lost", ONCE, Fault::AnswerLost).made(2),
     row("a gigabyte", ONCE, Fault::Flood).made(2),
     // Nothing is stored: S3 itself names the ETag of what it has stored.
@@ -224,17 +221,15 @@ const PUT: &[Row] = &[
     )
     .fails("unsettled")
     .made(100),
-    row(
+    refused(
         "a server without conditions",
-        EVER,
+        "service_error",
         Fault::S3(
             501,
             "NotImplemented",
             "A header you provided is not implemented.",
         ),
-    )
-    .fails("service_error")
-    .made(1),
+    ),
 ];
 
 /// The list is a hint: without it the image is signed all the same, and once.

@@ -8,83 +8,42 @@ use super::faults::{
 };
 use super::of_kms::ANY;
 use super::{Call, Command, Row};
-use crate::support::faults::{EVER, ONCE, hold, row};
+use crate::support::faults::{ONCE, hold, nonsense, refused, row};
+
+/// The answer with these fields instead; without those that are null.
+macro_rules! signature {
+    ($($fields:tt)+) => {
+        Fault::Answer(|scene| scene.signature(json!($($fields)+)))
+    };
+}
 
 /// Nothing but the right signature is stored.
 const SIGNATURE: &[Row] = &[
-    row(
-        "of another message",
-        EVER,
-        Fault::Signature(of_another_message),
-    )
-    .fails("signer_answered_nonsense")
-    .made(1),
-    row("of another key", EVER, Fault::Signature(of_another_key))
-        .fails("signer_answered_nonsense")
-        .made(1),
-    row("empty", EVER, Fault::Signature(Vec::new))
-        .fails("signer_answered_nonsense")
-        .made(1),
-    row("cut", EVER, Fault::Signature(cut))
-        .fails("signer_answered_nonsense")
-        .made(1),
-    row("with a tail", EVER, Fault::Signature(with_a_tail))
-        .fails("signer_answered_nonsense")
-        .made(1),
-    row(
-        "one bit flipped",
-        EVER,
-        Fault::Signature(with_one_bit_flipped),
-    )
-    .fails("signer_answered_nonsense")
-    .made(1),
-    row("r and s as in JWS", EVER, Fault::Signature(as_jws_has_it))
-        .fails("signer_answered_nonsense")
-        .made(1),
-    row(
+    nonsense("of another message", Fault::Signature(of_another_message)),
+    nonsense("of another key", Fault::Signature(of_another_key)),
+    nonsense("empty", Fault::Signature(Vec::new)),
+    nonsense("cut", Fault::Signature(cut)),
+    nonsense("with a tail", Fault::Signature(with_a_tail)),
+    nonsense("one bit flipped", Fault::Signature(with_one_bit_flipped)),
+    nonsense("r and s as in JWS", Fault::Signature(as_jws_has_it)),
+    nonsense(
         "larger than a record",
-        EVER,
         Fault::Signature(|| vec![0x30; 100_000]),
-    )
-    .fails("signer_answered_nonsense")
-    .made(1),
-    row(
-        "missing",
-        EVER,
-        Fault::Answer(|scene| scene.signature(json!({"Signature": null}))),
-    )
-    .fails("signer_answered_nonsense")
-    .made(1),
-    row(
-        "of nobody",
-        EVER,
-        Fault::Answer(|scene| scene.signature(json!({"KeyId": null}))),
-    )
-    .fails("signer_answered_nonsense")
-    .made(1),
-    row(
-        "of an alias",
-        EVER,
-        Fault::Answer(|scene| scene.signature(json!({"KeyId": "alias/release-signer"}))),
-    )
-    .fails("signer_answered_nonsense")
-    .made(1),
-    row(
+    ),
+    nonsense("missing", signature!({"Signature": null})),
+    nonsense("of nobody", signature!({"KeyId": null})),
+    nonsense("of an alias", signature!({"KeyId": "alias/release-signer"})),
+    refused(
         "right, under another key's name",
-        EVER,
-        Fault::Answer(|scene| scene.signature(json!({"KeyId": OTHER_KEY}))),
-    )
-    .fails("alias_repointed")
-    .made(1),
+        "alias_repointed",
+        signature!({"KeyId": OTHER_KEY}),
+    ),
     // No alias leads anywhere else then.
-    row(
+    nonsense(
         "by another key than the one named",
-        EVER,
-        Fault::Answer(|scene| scene.signature(json!({"KeyId": OTHER_KEY}))),
+        signature!({"KeyId": OTHER_KEY}),
     )
-    .by_arn()
-    .fails("signer_answered_nonsense")
-    .made(1),
+    .by_arn(),
 ];
 
 /// What others do while KMS signs.

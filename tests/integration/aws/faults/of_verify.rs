@@ -4,19 +4,15 @@ use super::faults::Fault;
 use super::of_s3::{ABSENT, ANY, BODY, DENIED, EMPTY_LIST, PAGE};
 use super::{Call, Command, Row};
 use crate::support::faults::records::MOVED;
-use crate::support::faults::{EVER, ONCE, hold, row};
+use crate::support::faults::{EVER, ONCE, hold, refused, row};
 
 const MANIFEST: &[Row] = &[
-    row("not there", EVER, ABSENT)
-        .fails("image_not_found")
-        .made(1),
+    refused("not there", "image_not_found", ABSENT),
     row("another manifest", EVER, Fault::Object(MOVED))
         .unverified()
         .made(1),
     row("nothing", EVER, Fault::Object("")).unverified().made(1),
-    row("a page of a proxy", EVER, Fault::Page(200, PAGE))
-        .fails("service_error")
-        .made(1),
+    refused("a page of a proxy", "service_error", Fault::Page(200, PAGE)),
     row("a gigabyte", EVER, Fault::Flood).unverified().made(1),
 ];
 
@@ -33,9 +29,7 @@ const RECORD: &[Row] = &[
     .unverified()
     .made(1),
     row("nothing", EVER, Fault::Object("")).unverified().made(1),
-    row("a page of a proxy", EVER, Fault::Page(200, PAGE))
-        .fails("service_error")
-        .made(1),
+    refused("a page of a proxy", "service_error", Fault::Page(200, PAGE)),
     row("a gigabyte", EVER, Fault::Flood).unverified().made(1),
 ];
 
@@ -45,22 +39,16 @@ const REFUSED_RECORD: &[Row] = &[
     row("not listed", EVER, Fault::Page(200, EMPTY_LIST))
         .unverified()
         .made(1),
-    row("listed", EVER, Fault::Meanwhile(|_| {}))
-        .fails("access_denied")
-        .made(1),
-    row(
+    refused("listed", "access_denied", Fault::Meanwhile(|_| {})),
+    refused(
         "not on the first page",
-        EVER,
+        "access_denied",
         Fault::Page(
             200,
             "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>",
         ),
-    )
-    .fails("access_denied")
-    .made(1),
-    row("not allowed", EVER, DENIED)
-        .fails("access_denied")
-        .made(1),
+    ),
+    refused("not allowed", "access_denied", DENIED),
     row("500", ONCE, Fault::Page(500, ""))
         .fails("access_denied")
         .made(2),

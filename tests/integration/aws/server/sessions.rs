@@ -1,4 +1,4 @@
-//! Sessions of roles, GitHub's identity tokens, what S3 is told of both, and how the server misbehaves.
+//! Sessions of roles, GitHub's identity tokens, the policy at S3, and the faults of the server.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::clients::{Client, get, refusal, refused};
 use super::{ALL, SUBJECT, stranger, with_key};
 use crate::support::MANIFEST;
-use crate::support::program::Desk;
+use crate::support::program::Sandbox;
 use s3lo_test_servers::aws::{
     AUDIENCE, AwsServer, GITHUB, GITHUB_REQUEST_TOKEN, Issuer, Key, Subject, TokenAlgorithm, Trust,
     kms_answer, kms_error, sts_error,
@@ -252,7 +252,7 @@ fn calls_share_a_connection_and_are_written_down() {
 }
 
 #[test]
-fn the_server_misbehaves_as_it_is_told() {
+fn the_server_misbehaves_as_configured() {
     let (server, client, arn) = with_key();
     let ask = |patience| {
         let timeouts = TimeoutConfig::builder().read_timeout(Duration::from_millis(patience));
@@ -330,10 +330,12 @@ fn the_environment_leads_to_the_server() {
 
 /// A run of the program against a bucket with an image.
 fn on_s3(s3: &S3Server, environment: Vec<(String, String)>, line: &str) -> (Option<i32>, String) {
-    let desk = environment
+    let sandbox = environment
         .iter()
-        .fold(Desk::new(), |desk, (name, value)| desk.with(name, value));
-    let run = desk.s3lo(&format!(
+        .fold(Sandbox::new(), |sandbox, (name, value)| {
+            sandbox.with(name, value)
+        });
+    let run = sandbox.s3lo(&format!(
         "{line} s3://bucket/myapp:v1.0 --endpoint {}",
         s3.endpoint
     ));
@@ -341,7 +343,7 @@ fn on_s3(s3: &S3Server, environment: Vec<(String, String)>, line: &str) -> (Opti
 }
 
 #[test]
-fn s3_asks_the_policy_of_whoever_calls() {
+fn s3_enforces_the_policy_of_the_caller() {
     let (server, client, _) = with_role(ALL);
     let s3 = S3Server::start();
     s3.put(MANIFEST_PATH, MANIFEST.as_bytes());
@@ -371,7 +373,7 @@ fn s3_asks_the_policy_of_whoever_calls() {
 }
 
 #[test]
-fn a_missing_object_is_missing_only_to_who_may_list_the_bucket() {
+fn a_missing_object_is_missing_only_with_list_permission() {
     let get = r#"{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::bucket/*"}"#;
     let list = r#"{"Effect":"Allow","Action":"s3:ListBucket","Resource":"arn:aws:s3:::bucket"}"#;
     let list_some = r#"{"Effect":"Allow","Action":"s3:ListBucket","Resource":"arn:aws:s3:::bucket",

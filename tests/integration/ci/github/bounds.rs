@@ -12,8 +12,8 @@ const LONGEST_VARIABLE: usize = 128 * 1024;
 
 /// Images with names as long as fit into the input.
 fn images(many: usize) -> Vec<String> {
-    let room = LONGEST_VARIABLE / many - "local://./s/:v1\n".len() - 1;
-    let name = |number| format!("{number:04}-{}", "long".repeat(room))[..room].to_owned();
+    let left = LONGEST_VARIABLE / many - "local://./s/:v1\n".len() - 1;
+    let name = |number| format!("{number:04}-{}", "long".repeat(left))[..left].to_owned();
     (0..many).map(name).collect()
 }
 

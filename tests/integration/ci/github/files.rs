@@ -33,7 +33,7 @@ fn a_runner_without_the_files_is_served_as_well() {
 }
 
 #[test]
-fn outputs_that_cannot_be_written_are_told_of_and_the_work_is_done() {
+fn unwritable_outputs_are_reported_and_the_image_is_signed() {
     for file in ["OUTPUT", "STEP_SUMMARY"] {
         let signer = signer().with_locked_file(file);
         let step = signer.run().ends_with(2);
@@ -88,7 +88,7 @@ fn document(step: &Step, text: &str) -> Value {
 }
 
 #[test]
-fn the_file_holds_what_the_command_line_prints_as_json() {
+fn the_results_file_equals_the_json_of_the_command_line() {
     let signer = signer().with("output-file", &format!("{WORKSPACE}/s3lo.json"));
     let read = || std::fs::read_to_string(signer.file("s3lo.json")).unwrap();
     let step = signer.run().ends_with(0);
@@ -111,7 +111,7 @@ fn the_file_holds_what_the_command_line_prints_as_json() {
 }
 
 #[test]
-fn the_file_holds_the_verdict_too() {
+fn the_results_file_contains_the_verdict_too() {
     let verifier = verifier().with("output-file", "s3lo.json");
     let step = verifier.run().ends_with(0);
     let text = std::fs::read_to_string(verifier.file("s3lo.json")).unwrap();
@@ -142,7 +142,7 @@ fn the_file_belongs_to_whom_its_folder_belongs() {
 }
 
 #[test]
-fn a_folder_that_is_not_there_is_told_of() {
+fn a_missing_folder_is_reported() {
     for (runner, code) in [(signer(), 2), (verifier(), 2)] {
         let step = runner
             .with("output-file", "nowhere/s3lo.json")
@@ -203,7 +203,7 @@ fn a_summary_is_added_to_what_is_there() {
 }
 
 #[test]
-fn a_summary_says_first_what_came_of_it() {
+fn a_summary_begins_with_the_outcome() {
     let step = signer().run().ends_with(0);
     let title = step.annotation().title.clone().unwrap();
     assert!(title.starts_with("Signed"), "{title}");

@@ -1,4 +1,4 @@
-//! What a step may say, in which spelling, and what it is told where that means nothing.
+//! The inputs of a step: their spellings, and the errors about invalid ones.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -66,7 +66,7 @@ fn a_name_with_a_mistake_in_it_is_refused_with_the_right_one() {
 }
 
 #[test]
-fn an_input_of_the_other_action_is_refused_as_such() {
+fn an_input_of_the_other_action_is_refused_by_name() {
     for (runner, name, other) in [
         (signer(), "min-schema", "verify"),
         (signer(), "require", "verify"),
@@ -155,7 +155,7 @@ fn one_value_is_one_line() {
 }
 
 #[test]
-fn a_value_that_means_nothing_is_told_in_the_step_s_own_words() {
+fn an_invalid_value_is_reported_by_the_name_of_the_input() {
     for (name, value) in [
         ("schema-version", "3"),
         ("if-signed", "maybe"),
@@ -214,7 +214,7 @@ fn a_password_is_taken_as_it_is() {
 }
 
 #[test]
-fn what_the_step_says_goes_before_what_the_job_s_variables_say() {
+fn the_inputs_of_a_step_override_the_variables_of_the_job() {
     let runner = signer()
         .env("S3LO_IF_SIGNED", "fail")
         .env("PLUGIN_DIGEST", DIGEST);

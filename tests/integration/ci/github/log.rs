@@ -7,9 +7,9 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::services::by_kms;
 use super::{IMAGE, VERIFY, signer, verifier};
+use crate::support::aws_fixture::{AwsFixture, EVERYTHING};
 use crate::support::github_runner::Step;
-use crate::support::program::Desk;
-use crate::support::workshop::{EVERYTHING, Workshop};
+use crate::support::program::Sandbox;
 use s3lo_test_servers::http::Reply;
 
 /// The lines between the runner's group and its end, without what stops commands there.
@@ -27,9 +27,9 @@ fn folded(step: &Step) -> Vec<String> {
 #[test]
 fn results_are_folded_and_read_as_the_command_line_prints_them() {
     let step = signer().run().ends_with(0);
-    let desk = Desk::with_image();
-    desk.write("plain.key", crate::support::plain_key());
-    let run = desk
+    let sandbox = Sandbox::with_image();
+    sandbox.write("plain.key", crate::support::plain_key());
+    let run = sandbox
         .s3lo(&format!("sign {IMAGE} --key plain.key"))
         .ends_with(0);
     let without_time = |line: &str| !line.starts_with("  Signed:");
@@ -79,7 +79,7 @@ fn nothing_is_folded_where_there_is_nothing_to_fold() {
 }
 
 #[test]
-fn one_box_tells_of_many_images() {
+fn many_images_share_one_annotation() {
     let images: Vec<_> = (0..30)
         .map(|number| format!("local://./store/a:v{number}"))
         .collect();
@@ -133,7 +133,7 @@ fn what_stops_commands_is_never_the_same() {
 }
 
 #[test]
-fn each_step_is_told_where_debugging_is_on_and_only_there() {
+fn steps_are_logged_only_with_debugging_on() {
     for runner in [signer(), verifier()] {
         let quiet = runner.run().ends_with(0);
         assert_eq!(quiet.count("debug"), 0);
@@ -152,7 +152,7 @@ fn each_step_is_told_where_debugging_is_on_and_only_there() {
 }
 
 #[test]
-fn what_is_told_of_requests_is_text_in_the_log() {
+fn logged_requests_are_plain_text() {
     let step = signer().with("verbose", "true").run().ends_with(0);
     assert_eq!(step.count("debug"), 0);
     let step = signer()
@@ -162,7 +162,7 @@ fn what_is_told_of_requests_is_text_in_the_log() {
 }
 
 #[test]
-fn a_gate_that_is_closed_says_why_in_one_box() {
+fn a_closed_gate_prints_its_reason_in_one_annotation() {
     let gate = signer()
         .then_uses(VERIFY)
         .with("reference", IMAGE)
@@ -180,14 +180,14 @@ fn a_gate_that_is_closed_says_why_in_one_box() {
 }
 
 #[test]
-fn a_step_that_is_cancelled_stops_and_says_so() {
-    let shop = Workshop::in_github(EVERYTHING);
-    shop.s3.fault(|_| Some(Reply::Silence));
-    let runner = by_kms(&shop).with("timeout", "1m");
+fn a_cancelled_step_stops_and_reports_it() {
+    let aws = AwsFixture::in_github(EVERYTHING);
+    aws.s3.fault(|_| Some(Reply::Silence));
+    let runner = by_kms(&aws).with("timeout", "1m");
     // Who runs a container sends the signal to its first process, which may not die of it unasked: else the
     // work would go on for as long as it may take, though nobody wants it any more.
     let started = runner.start_as_first_process();
-    while shop.s3.requests().is_empty() {
+    while aws.s3.requests().is_empty() {
         std::thread::yield_now();
     }
     let parent = started.child.id();

@@ -1,4 +1,4 @@
-//! What a step tells those after it, by its outputs and its exit code.
+//! Outputs and exit code of a step.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::support::github_runner::{Runner, Step};
 const NOTHING: &str = "local://./store/nothing:v1";
 
 #[test]
-fn one_signature_is_told_in_outputs_of_its_own() {
+fn one_signature_has_outputs_of_its_own() {
     let step = signer().run().ends_with(0);
     let names = ["digest", "keyID", "results", "signedAt", "storedPath"];
     assert_eq!(step.output_names(), names);
@@ -54,7 +54,7 @@ fn every_output_that_is_declared_is_given() {
 }
 
 #[test]
-fn a_signature_that_is_kept_is_told_as_a_new_one_is() {
+fn a_kept_signature_has_the_outputs_of_a_new_one() {
     let signer = signer();
     let first = signer.run().ends_with(0);
     let again = signer.run().ends_with(0);
@@ -67,7 +67,7 @@ fn a_signature_that_is_kept_is_told_as_a_new_one_is() {
 }
 
 #[test]
-fn several_signatures_are_told_in_the_results_alone() {
+fn several_signatures_appear_in_the_results_alone() {
     let signer = signer();
     signer.push("team/service", "v2");
     let images = format!("{IMAGE}\n\nlocal://./store/team/service:v2\r\n");
@@ -82,7 +82,7 @@ fn several_signatures_are_told_in_the_results_alone() {
 }
 
 #[test]
-fn several_keys_are_told_in_the_results_alone() {
+fn several_keys_appear_in_the_results_alone() {
     let signer = signer()
         .with("key", "plain.key\nkeys/cosign.key")
         .with("password", "secret");
@@ -128,7 +128,7 @@ fn one_image_that_could_not_be_signed_hides_nothing_of_the_others() {
 }
 
 #[test]
-fn a_guard_that_says_no_ends_with_1() {
+fn a_refusing_guard_ends_with_1() {
     let other = DIGEST.replace("21d9", "0000");
     let step = signer().with("digest", &other).run().ends_with(1);
     assert_eq!(step.output_names(), ["results"]);
@@ -164,7 +164,7 @@ fn a_verified_image_comes_with_the_digest_to_deploy() {
 }
 
 #[test]
-fn an_image_that_nobody_signed_comes_with_why_and_without_a_digest() {
+fn an_unsigned_image_has_a_reason_and_no_digest() {
     let step = signer().then_uses(VERIFY);
     let step = step
         .with("reference", IMAGE)
@@ -211,7 +211,7 @@ fn several_verified_images_come_without_a_digest() {
 }
 
 #[test]
-fn several_keys_that_verify_one_image_are_told_as_one_is() {
+fn several_keys_that_verify_one_image_have_the_outputs_of_one() {
     let verifier = verifier().with("key", "keys/cosign.pub\nplain.key");
     let step = verifier.run().ends_with(0);
     let names = ["digest", "keyID", "results", "signedAt", "verified"];

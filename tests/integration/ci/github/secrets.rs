@@ -1,13 +1,13 @@
-//! Secrets: the runner is told to hide each before anything is printed, and none is printed.
+//! Secrets are registered with the runner's masking before anything is printed, and never printed.
 
 use std::collections::BTreeSet;
 
 use super::services::{by_kms, of_job};
 use super::{DIGEST, signer, verifier};
+use crate::support::aws_fixture::{AwsFixture, EVERYTHING};
 use crate::support::github_runner::{Runner, Step};
 use crate::support::plain_key;
 use crate::support::vault::vault;
-use crate::support::workshop::{EVERYTHING, Workshop};
 use crate::vault::logins::Job;
 use s3lo_test_servers::aws::GITHUB_REQUEST_TOKEN;
 
@@ -142,10 +142,10 @@ fn what_is_hidden_takes_no_output_away() {
     assert_eq!(step.output("digest"), Some(DIGEST));
 }
 
-/// The tokens and sessions that the servers of a workshop have seen or given.
-fn secrets_of(shop: &Workshop) -> BTreeSet<String> {
-    let mut secrets: BTreeSet<_> = shop.aws.secrets().into_iter().collect();
-    for call in shop.calls() {
+/// The tokens and sessions that the servers of a fixture have seen or given.
+fn secrets_of(aws: &AwsFixture) -> BTreeSet<String> {
+    let mut secrets: BTreeSet<_> = aws.server.secrets().into_iter().collect();
+    for call in aws.calls() {
         secrets.extend(call.body["WebIdentityToken"].as_str().map(str::to_owned));
     }
     secrets
@@ -153,7 +153,7 @@ fn secrets_of(shop: &Workshop) -> BTreeSet<String> {
 
 #[test]
 fn the_identity_and_the_session_of_a_job_are_hidden_as_soon_as_they_are_known() {
-    let shop = Workshop::in_github(EVERYTHING);
+    let aws = AwsFixture::in_github(EVERYTHING);
     let mut seen = BTreeSet::new();
     for (input, value, code) in [
         ("timeout", "5m", 0),
@@ -163,14 +163,14 @@ fn the_identity_and_the_session_of_a_job_are_hidden_as_soon_as_they_are_known() 
         ("allowed-account", "444455556666", 2),
     ] {
         for debugging in [false, true] {
-            let runner = by_kms(&shop).with(input, value);
+            let runner = by_kms(&aws).with(input, value);
             let runner = if debugging {
                 runner.debugging()
             } else {
                 runner
             };
             let step = runner.run().ends_with(code);
-            let secrets = secrets_of(&shop);
+            let secrets = secrets_of(&aws);
             for secret in secrets.difference(&seen) {
                 is_hidden(secret, &step);
             }
@@ -184,9 +184,9 @@ fn the_identity_and_the_session_of_a_job_are_hidden_as_soon_as_they_are_known() 
 
 #[test]
 fn a_session_that_an_earlier_step_left_in_variables_is_hidden() {
-    let shop = Workshop::new();
-    let session = shop.aws.session("dev", EVERYTHING);
-    let mut runner = by_kms(&shop).with("role-to-assume", "");
+    let aws = AwsFixture::new();
+    let session = aws.server.session("dev", EVERYTHING);
+    let mut runner = by_kms(&aws).with("role-to-assume", "");
     for (name, value) in session.environment() {
         runner.set_env(&name, &value);
     }
@@ -260,13 +260,13 @@ fn the_identity_that_vault_is_shown_is_hidden() {
 
 #[test]
 fn a_token_in_a_variable_of_the_job_is_hidden_first() {
-    let shop = Workshop::in_github(EVERYTHING);
-    let token = shop.aws.identity_token(
+    let aws = AwsFixture::in_github(EVERYTHING);
+    let token = aws.server.identity_token(
         "repo:acme/app:ref:refs/heads/main",
         "sts.amazonaws.com",
         300,
     );
-    let runner = by_kms(&shop)
+    let runner = by_kms(&aws)
         .env("ID_TOKEN", &token)
         .env("S3LO_WEB_IDENTITY_TOKEN_ENV", "ID_TOKEN");
     for step in both(runner) {

@@ -1,32 +1,32 @@
 //! Steps that need AWS or Vault, and the identity of their job.
 
 use super::{DIGEST, IMAGE, SIGN, VERIFY};
+use crate::support::aws_fixture::{AwsFixture, EVERYTHING, ROLE_ARN};
 use crate::support::github_runner::Runner;
 use crate::support::vault::vault;
-use crate::support::workshop::{EVERYTHING, ROLE_ARN, Workshop};
 use crate::vault::logins::Job;
 
 pub(super) const IN_S3: &str = "s3://my-bucket/myapp:v1.0";
 pub(super) const IN_KMS: &str = "awskms:///alias/release-signer";
 
-/// A job in a workshop that may assume the role, and signs the image there.
-pub(super) fn by_kms(shop: &Workshop) -> Runner {
-    let runner = Runner::new(SIGN).at(shop).with("reference", IN_S3);
+/// A job in a fixture that may assume the role, and signs the image there.
+pub(super) fn by_kms(aws: &AwsFixture) -> Runner {
+    let runner = Runner::new(SIGN).at(aws).with("reference", IN_S3);
     runner.with("key", IN_KMS).with("role-to-assume", ROLE_ARN)
 }
 
 #[test]
 fn a_job_signs_by_its_identity_and_leaves_nothing_behind() {
-    let shop = Workshop::in_github(EVERYTHING);
-    let signer = by_kms(&shop);
+    let aws = AwsFixture::in_github(EVERYTHING);
+    let signer = by_kms(&aws);
     let step = signer.run().ends_with(0);
     assert_eq!(step.output("digest"), Some(DIGEST));
-    assert_eq!(shop.records().len(), 1);
+    assert_eq!(aws.records().len(), 1);
     assert!(step.new_files.is_empty());
     // Neither the account nor the bucket is a secret: every output reaches other jobs.
     assert_eq!(step.job_outputs().len(), 5);
     let path = step.output("storedPath").unwrap();
-    assert!(shop.s3.get(&format!("/{path}")).is_some(), "{path}");
+    assert!(aws.s3.get(&format!("/{path}")).is_some(), "{path}");
     let request = step.results()[0]["requestID"].clone();
     assert!(request.is_string(), "{request}");
     let gate = signer
@@ -40,8 +40,8 @@ fn a_job_signs_by_its_identity_and_leaves_nothing_behind() {
 
 #[test]
 fn what_another_step_hides_takes_no_digest_away() {
-    let shop = Workshop::in_github(EVERYTHING);
-    let by_arn = by_kms(&shop).with("key", &format!("awskms:///{}", shop.key));
+    let aws = AwsFixture::in_github(EVERYTHING);
+    let by_arn = by_kms(&aws).with("key", &format!("awskms:///{}", aws.key));
     // As an account is hidden by `mask-aws-account-id`, and a bucket that is one of the repository's secrets.
     let step = by_arn
         .secret("111122223333")
@@ -53,12 +53,12 @@ fn what_another_step_hides_takes_no_digest_away() {
 }
 
 #[test]
-fn a_job_that_may_not_identify_itself_is_told_what_to_add() {
-    let shop = Workshop::in_github(EVERYTHING);
+fn a_job_without_id_token_permission_is_shown_the_line_to_add() {
+    let aws = AwsFixture::in_github(EVERYTHING);
     let mut runner = Runner::new(SIGN)
         .with("reference", IN_S3)
         .with("key", IN_KMS);
-    for (name, value) in shop.desk.environment() {
+    for (name, value) in aws.sandbox.environment() {
         if name.starts_with("AWS_") {
             runner.set_env(&name, &value);
         }
@@ -69,14 +69,14 @@ fn a_job_that_may_not_identify_itself_is_told_what_to_add() {
         "{:?}",
         step.annotation()
     );
-    assert!(shop.aws.calls().is_empty());
+    assert!(aws.server.calls().is_empty());
 }
 
 #[test]
-fn a_job_that_the_role_does_not_trust_is_told_the_statement_that_it_lacks() {
-    let shop = Workshop::in_github(EVERYTHING);
-    shop.aws.set_subject("repo:acme/app:ref:refs/heads/other");
-    let step = by_kms(&shop).run().ends_with(2);
+fn an_untrusted_job_is_shown_the_trust_statement_to_add() {
+    let aws = AwsFixture::in_github(EVERYTHING);
+    aws.server.set_subject("repo:acme/app:ref:refs/heads/other");
+    let step = by_kms(&aws).run().ends_with(2);
     for said in [&step.annotation().message, &step.console.log.join("\n")] {
         assert!(
             said.contains("repo:acme/app:ref:refs/heads/other"),
@@ -84,13 +84,13 @@ fn a_job_that_the_role_does_not_trust_is_told_the_statement_that_it_lacks() {
         );
         assert!(said.contains("sts:AssumeRoleWithWebIdentity"), "{said}");
     }
-    assert!(shop.records().is_empty());
+    assert!(aws.records().is_empty());
 }
 
 #[test]
-fn a_guard_of_accounts_holds() {
-    let shop = Workshop::in_github(EVERYTHING);
-    let step = by_kms(&shop)
+fn accounts_that_are_not_allowed_are_refused() {
+    let aws = AwsFixture::in_github(EVERYTHING);
+    let step = by_kms(&aws)
         .with("allowed-account", "444455556666\n777788889999")
         .run();
     let step = step.ends_with(2);
@@ -100,7 +100,7 @@ fn a_guard_of_accounts_holds() {
         step.annotation()
     );
     let accounts = "444455556666\n111122223333";
-    by_kms(&shop)
+    by_kms(&aws)
         .with("allowed-account", accounts)
         .run()
         .ends_with(0);
@@ -123,7 +123,7 @@ fn a_job_logs_in_to_vault_by_its_identity() {
 /// The step of a job that has an image, and a key in a Vault.
 pub(super) fn of_job(job: &Job<'_>) -> Runner {
     let mut runner = Runner::new(SIGN).with_image();
-    for (name, value) in job.desk.environment() {
+    for (name, value) in job.sandbox.environment() {
         match name.as_str() {
             "ACTIONS_ID_TOKEN_REQUEST_URL" => runner = runner.may_identify_itself(&value),
             name if name.starts_with("VAULT_") => runner.set_env(name, &value),

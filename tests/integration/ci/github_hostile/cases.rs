@@ -1,4 +1,4 @@
-//! What whoever names an image, writes a file or answers in the place of a service may try.
+//! Hostile texts in image names, files and answers of services.
 
 /// A name, a text, and how often it is repeated.
 pub(super) const CASES: [(&str, &str, usize); 78] = [

@@ -2,25 +2,25 @@
 
 use super::{fits_a_variable, is_shown_and_never_obeyed};
 use crate::ci::github::{IMAGE, SIGN};
+use crate::support::aws_fixture::{AwsFixture, EVERYTHING, ROLE_ARN};
 use crate::support::github_runner::Runner;
-use crate::support::workshop::{EVERYTHING, ROLE_ARN, Workshop};
 use s3lo_test_servers::aws::{Key, kms_error, sts_error};
 use s3lo_test_servers::http::Reply;
 use s3lo_test_servers::s3::s3_error;
 use s3lo_test_servers::vault::{Kind, TOKEN, VaultServer, vault_errors};
 
-fn by_kms(shop: &Workshop) -> Runner {
-    quiet(shop).debugging()
+fn by_kms(aws: &AwsFixture) -> Runner {
+    quiet(aws).debugging()
 }
 
-fn quiet(shop: &Workshop) -> Runner {
-    let runner = Runner::new(SIGN).at(shop).env("AWS_MAX_ATTEMPTS", "1");
+fn quiet(aws: &AwsFixture) -> Runner {
+    let runner = Runner::new(SIGN).at(aws).env("AWS_MAX_ATTEMPTS", "1");
     let runner = runner.with("reference", "s3://my-bucket/myapp:v1.0");
     runner.with("key", "awskms:///alias/release-signer")
 }
 
-fn by_role(shop: &Workshop) -> Runner {
-    by_kms(shop).with("role-to-assume", ROLE_ARN)
+fn by_role(aws: &AwsFixture) -> Runner {
+    by_kms(aws).with("role-to-assume", ROLE_ARN)
 }
 
 /// A text as XML can hold it.
@@ -34,122 +34,120 @@ fn in_xml(text: &str) -> String {
 }
 
 #[test]
-fn what_s3_says_is_a_text() {
-    let shop = Workshop::new();
+fn text_of_s3_is_never_a_command() {
+    let aws = AwsFixture::new();
     is_shown_and_never_obeyed("a refusal of S3", |text| {
         let said = in_xml(text);
-        shop.s3
-            .fault(move |_| Some(s3_error(403, "Refused", &said)));
-        Some(by_kms(&shop).run())
+        aws.s3.fault(move |_| Some(s3_error(403, "Refused", &said)));
+        Some(by_kms(&aws).run())
     });
     is_shown_and_never_obeyed("a refusal of S3, told in detail", |text| {
         let said = in_xml(text);
-        shop.s3
-            .fault(move |_| Some(s3_error(403, "Refused", &said)));
-        Some(quiet(&shop).with("verbose", "true").run())
+        aws.s3.fault(move |_| Some(s3_error(403, "Refused", &said)));
+        Some(quiet(&aws).with("verbose", "true").run())
     });
     is_shown_and_never_obeyed("the code of an error of S3", |text| {
         let said = in_xml(text);
-        shop.s3.fault(move |_| Some(s3_error(400, &said, "no")));
-        Some(by_kms(&shop).run())
+        aws.s3.fault(move |_| Some(s3_error(400, &said, "no")));
+        Some(by_kms(&aws).run())
     });
     is_shown_and_never_obeyed("an answer of S3 that is no XML", |text| {
         let said = text.as_bytes().to_vec();
         let answer = move || Reply::Answer(400, Vec::new(), said.clone());
-        shop.s3.fault(move |_| Some(answer()));
-        Some(by_kms(&shop).run())
+        aws.s3.fault(move |_| Some(answer()));
+        Some(by_kms(&aws).run())
     });
 }
 
 #[test]
 fn the_request_id_of_s3_is_a_text() {
-    let shop = Workshop::new();
+    let aws = AwsFixture::new();
     is_shown_and_never_obeyed("the request ID of S3", |text| {
         // No header holds others.
         let visible = |c: char| c == ' ' || c.is_ascii_graphic();
         let id: String = text.chars().filter(|c| visible(*c)).take(4_000).collect();
-        shop.s3.fault(move |_| {
+        aws.s3.fault(move |_| {
             let body = b"<Error><Code>Refused</Code><Message>no</Message></Error>".to_vec();
             Some(Reply::Answer(400, Vec::new(), body).header("x-amz-request-id", &id))
         });
-        Some(by_kms(&shop).run())
+        Some(by_kms(&aws).run())
     });
 }
 
 #[test]
 fn the_tags_that_s3_lists_are_texts() {
     is_shown_and_never_obeyed("a tag that S3 lists", |text| {
-        let shop = Workshop::new();
+        let aws = AwsFixture::new();
         let path = format!("/my-bucket/manifests/myapp/{}", text.replace('/', "-"));
-        shop.s3.put(&format!("{path}/manifest.json"), b"{}");
-        let other = by_kms(&shop).with("reference", "s3://my-bucket/myapp:v9");
+        aws.s3.put(&format!("{path}/manifest.json"), b"{}");
+        let other = by_kms(&aws).with("reference", "s3://my-bucket/myapp:v9");
         fits_a_variable(text).then(|| other.run())
     });
 }
 
 #[test]
-fn what_kms_says_is_a_text() {
-    let shop = Workshop::new();
+fn text_of_kms_is_never_a_command() {
+    let aws = AwsFixture::new();
     is_shown_and_never_obeyed("an error of KMS", |text| {
         let said = text.to_owned();
-        shop.aws
+        aws.server
             .fault(move |_| Some(kms_error(400, "NotFoundException", &said)));
-        Some(by_kms(&shop).run())
+        Some(by_kms(&aws).run())
     });
     is_shown_and_never_obeyed("the code of an error of KMS", |text| {
         let said = text.to_owned();
-        shop.aws.fault(move |_| Some(kms_error(400, &said, "no")));
-        Some(by_kms(&shop).run())
+        aws.server.fault(move |_| Some(kms_error(400, &said, "no")));
+        Some(by_kms(&aws).run())
     });
 }
 
 #[test]
-fn what_sts_says_is_a_text() {
-    let shop = Workshop::in_github(EVERYTHING);
+fn text_of_sts_is_never_a_command() {
+    let aws = AwsFixture::in_github(EVERYTHING);
     is_shown_and_never_obeyed("an error of STS", |text| {
         // Its server writes XML itself, which cannot hold the others.
         let said: String = text
             .chars()
             .filter(|c| !c.is_control() || *c == '\n')
             .collect();
-        shop.aws.fault(move |call| {
+        aws.server.fault(move |call| {
             let error = || sts_error(400, "ValidationError", &said);
             (call.action == "AssumeRoleWithWebIdentity").then(error)
         });
-        Some(by_role(&shop).run())
+        Some(by_role(&aws).run())
     });
 }
 
 #[test]
-fn what_github_says_is_a_text() {
-    let shop = Workshop::in_github(EVERYTHING);
+fn text_of_github_is_never_a_command() {
+    let aws = AwsFixture::in_github(EVERYTHING);
     is_shown_and_never_obeyed("an answer of GitHub", |text| {
         let said = text.as_bytes().to_vec();
-        shop.aws.fault(move |call| {
+        aws.server.fault(move |call| {
             let answer = || Reply::Answer(400, Vec::new(), said.clone());
             (call.service == "github").then(answer)
         });
-        Some(by_role(&shop).run())
+        Some(by_role(&aws).run())
     });
 }
 
 #[test]
 fn the_name_of_a_branch_is_a_text() {
     // It stands in the token's subject, which is told where a role is refused.
-    let shop = Workshop::in_github(EVERYTHING);
+    let aws = AwsFixture::in_github(EVERYTHING);
     is_shown_and_never_obeyed("the name of a branch", |text| {
         // A token that is longer is none.
         if text.len() > 4_000 {
             return None;
         }
-        shop.aws
+        aws.server
             .set_subject(&format!("repo:acme/app:ref:refs/heads/{text}"));
-        Some(by_role(&shop).run())
+        Some(by_role(&aws).run())
     });
 }
 
 #[test]
-fn what_vault_says_is_a_text() {
+fn text_of_vault_is_never_a_command() {
     let vault = VaultServer::start(Key::of_vector("p256-pkcs8"));
     for (place, kind) in [
         ("an error of Vault", Kind::Key),

@@ -11,7 +11,7 @@ use crate::support::github_runner::Runner;
 const RECORD: &str = "store/manifests/myapp/v1.0/signatures/83a085643219c3db.json";
 
 #[test]
-fn a_key_file_holds_a_text() {
+fn text_in_a_key_file_is_never_a_command() {
     is_shown_and_never_obeyed("the contents of a key file", |text| {
         let signer = signer();
         signer.write("plain.key", text);
@@ -26,7 +26,7 @@ fn a_key_file_holds_a_text() {
 }
 
 #[test]
-fn a_manifest_holds_a_text() {
+fn text_in_a_manifest_is_never_a_command() {
     is_shown_and_never_obeyed("the media type of a manifest", |text| {
         let signer = signer();
         let manifest = json!({"schemaVersion": 2, "mediaType": text, "layers": []});
@@ -50,7 +50,7 @@ fn alter(runner: &Runner, fields: &[&str], text: &str) {
 }
 
 #[test]
-fn whatever_a_record_claims_is_a_text() {
+fn text_in_a_record_is_never_a_command() {
     // Nobody signed these.
     let claims = ["keyRef", "algorithm", "signedAt"];
     is_shown_and_never_obeyed("claims of a record that is verified", |text| {
@@ -72,7 +72,7 @@ fn whatever_a_record_claims_is_a_text() {
 }
 
 #[test]
-fn a_record_that_is_none_is_a_text() {
+fn text_in_place_of_a_record_is_never_a_command() {
     is_shown_and_never_obeyed("a record", |text| {
         let verifier = verifier();
         verifier.write(RECORD, text);

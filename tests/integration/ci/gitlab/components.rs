@@ -8,7 +8,7 @@ use serde::Deserialize as _;
 use yaml_serde::{Mapping, Value};
 
 use crate::support::gitlab::Project;
-use crate::support::program::Desk;
+use crate::support::program::Sandbox;
 use crate::support::tools::tool;
 
 const COMPONENTS: [&str; 2] = ["sign", "verify"];
@@ -188,7 +188,7 @@ fn the_image_is_that_of_the_components_own_generation() {
 }
 
 #[test]
-fn what_the_components_share_they_say_alike() {
+fn the_components_word_shared_inputs_alike() {
     let [sign, verify] = Component::all();
     let shared: Vec<_> = sign
         .input_names()
@@ -214,9 +214,9 @@ fn what_the_components_share_they_say_alike() {
 /// A variable that the program does not know would be passed over, and a guard with it.
 #[test]
 fn every_variable_is_an_option_of_the_program() {
-    let desk = Desk::new();
+    let sandbox = Sandbox::new();
     for component in Component::all() {
-        let help = desk
+        let help = sandbox
             .s3lo(&format!("ci {} --help", component.name))
             .ends_with(0)
             .out;
@@ -278,7 +278,7 @@ fn every_variable_of_a_job_is_text_or_a_number() {
 }
 
 #[test]
-fn a_gate_has_a_token_for_each_who_asks_and_none_without_an_audience() {
+fn a_gate_has_a_token_for_each_audience_and_none_without() {
     for component in Component::all() {
         let tokens = component.job()["id_tokens"].as_mapping().unwrap();
         let names: Vec<_> = tokens.keys().map(|name| name.as_str().unwrap()).collect();

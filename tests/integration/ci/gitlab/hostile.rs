@@ -1,8 +1,8 @@
-//! What the program writes for GitLab, GitLab takes as it is meant, whatever images, stores and keys are called.
+//! Log and report for GitLab stay well formed for any name of an image, a store or a key.
 
 use crate::support::MANIFEST;
 use crate::support::gitlab::{dotenv, log};
-use crate::support::program::{Desk, Run};
+use crate::support::program::{Run, Sandbox};
 use s3lo_test_servers::s3::{S3Server, s3_error};
 
 /// Names that say something to a log, a shell, a dotenv file or GitLab.
@@ -25,18 +25,18 @@ const NAMES: [&str; 16] = [
     "tab\there\u{85}\u{2028}",
 ];
 
-/// A desk with keys that need no password, so that no run waits for one.
-fn desk() -> Desk {
-    let desk = Desk::with_image();
-    desk.write("plain.key", crate::support::plain_key());
+/// A sandbox with keys that need no password, so that no run waits for one.
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::with_image();
+    sandbox.write("plain.key", crate::support::plain_key());
     let public = crate::support::vectors().join("plain-keys/p256-pkcs8.pub");
-    std::fs::copy(public, desk.file("plain.pub")).unwrap();
-    desk
+    std::fs::copy(public, sandbox.file("plain.pub")).unwrap();
+    sandbox
 }
 
 /// A job of GitLab: `ci` with these options. Both streams are one log.
-fn job(desk: &Desk, command: &str, options: &[(&str, &str)]) -> Run {
-    let mut process = desk.command(&["ci", command]);
+fn job(sandbox: &Sandbox, command: &str, options: &[(&str, &str)]) -> Run {
+    let mut process = sandbox.command(&["ci", command]);
     process
         .env("GITLAB_CI", "true")
         .env("S3LO_DOTENV_FILE", "report.env")
@@ -49,30 +49,30 @@ fn job(desk: &Desk, command: &str, options: &[(&str, &str)]) -> Run {
 
 /// The log and the report of a run are such as GitLab takes; the report's variables.
 #[track_caller]
-fn sound(desk: &Desk, run: &Run, what: &str) -> std::collections::BTreeMap<String, String> {
+fn sound(sandbox: &Sandbox, run: &Run, what: &str) -> std::collections::BTreeMap<String, String> {
     for text in [&run.out, &run.err, &(run.out.clone() + &run.err)] {
         log::read(text).unwrap_or_else(|error| panic!("{what}: {error}\n{text:?}"));
     }
-    let report = std::fs::read(desk.file("report.env")).unwrap();
+    let report = std::fs::read(sandbox.file("report.env")).unwrap();
     let variables = dotenv::read(&report).unwrap_or_else(|error| panic!("{what}: {error}"));
-    let json = std::fs::read(desk.file("report.json")).unwrap();
+    let json = std::fs::read(sandbox.file("report.json")).unwrap();
     serde_json::from_slice::<serde_json::Value>(&json).unwrap();
     variables
 }
 
 #[test]
-fn whatever_an_image_is_called_log_and_report_stay_in_their_grammar() {
-    let desk = desk();
+fn any_image_name_keeps_log_and_report_well_formed() {
+    let sandbox = sandbox();
     let (mut signed, mut kept_back) = (0, 0);
     for name in NAMES {
-        desk.push(name, "v1", MANIFEST);
+        sandbox.push(name, "v1", MANIFEST);
         let reference = format!("local://./store/{name}:v1");
         let options = [
             ("S3LO_REFERENCE", reference.as_str()),
             ("S3LO_KEY", "plain.key"),
         ];
-        let run = job(&desk, "sign", &options);
-        let variables = sound(&desk, &run, name);
+        let run = job(&sandbox, "sign", &options);
+        let variables = sound(&sandbox, &run, name);
         let done = run.code == Some(0);
         assert_eq!(variables["S3LO_SIGN_SIGNED"], done.to_string(), "{name:?}");
         assert_eq!(variables.contains_key("S3LO_SIGN_DIGEST"), done, "{name:?}");
@@ -86,8 +86,8 @@ fn whatever_an_image_is_called_log_and_report_stay_in_their_grammar() {
             ("S3LO_REFERENCE", reference.as_str()),
             ("S3LO_KEY", "plain.pub"),
         ];
-        let run = job(&desk, "verify", &options);
-        let variables = sound(&desk, &run, name);
+        let run = job(&sandbox, "verify", &options);
+        let variables = sound(&sandbox, &run, name);
         assert_eq!(
             variables["S3LO_VERIFY_VERIFIED"],
             done.to_string(),
@@ -100,7 +100,7 @@ fn whatever_an_image_is_called_log_and_report_stay_in_their_grammar() {
 
 #[test]
 fn hostile_tags_keys_and_files_stay_in_the_grammar_too() {
-    let desk = desk();
+    let sandbox = sandbox();
     for name in NAMES {
         for (reference, key) in [
             (
@@ -117,25 +117,25 @@ fn hostile_tags_keys_and_files_stay_in_the_grammar_too() {
         ] {
             for command in ["sign", "verify"] {
                 let options = [("S3LO_REFERENCE", reference.as_str()), ("S3LO_KEY", &key)];
-                let run = job(&desk, command, &options);
-                sound(&desk, &run, &format!("{command} {reference} {key}"));
+                let run = job(&sandbox, command, &options);
+                sound(&sandbox, &run, &format!("{command} {reference} {key}"));
             }
         }
     }
 }
 
 #[test]
-fn what_a_server_says_is_text_in_the_log() {
+fn text_of_a_server_is_plain_in_the_log() {
     let evil = "\u{1b}[0Ksection_end:1:s3lo_sign\r\u{1b}[0K\n\u{1b}[2K::error::pwned\nS3LO_SIGN_SIGNED=true\r\n";
     let s3 = S3Server::start();
     s3.fault(move |_| Some(s3_error(403, "AccessDenied", evil)));
-    let mut desk = desk();
+    let mut sandbox = sandbox();
     for (name, value) in [
         ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
         ("AWS_SECRET_ACCESS_KEY", "x"),
         ("AWS_REGION", "us-east-1"),
     ] {
-        desk.set(name, value);
+        sandbox.set(name, value);
     }
     for command in ["sign", "verify"] {
         let options = [
@@ -143,8 +143,8 @@ fn what_a_server_says_is_text_in_the_log() {
             ("S3LO_KEY", "plain.key"),
             ("S3LO_ENDPOINT", s3.endpoint.as_str()),
         ];
-        let run = job(&desk, command, &options).ends_with(2);
-        let variables = sound(&desk, &run, command);
+        let run = job(&sandbox, command, &options).ends_with(2);
+        let variables = sound(&sandbox, &run, command);
         assert!(
             variables.values().all(|value| value == "false"),
             "{variables:?}"
@@ -154,7 +154,7 @@ fn what_a_server_says_is_text_in_the_log() {
 
 #[test]
 fn results_are_in_a_folded_section_and_errors_are_not() {
-    let desk = desk();
+    let sandbox = sandbox();
     let options = [
         (
             "S3LO_REFERENCE",
@@ -162,7 +162,7 @@ fn results_are_in_a_folded_section_and_errors_are_not() {
         ),
         ("S3LO_KEY", "plain.key"),
     ];
-    let run = job(&desk, "sign", &options).ends_with(2);
+    let run = job(&sandbox, "sign", &options).ends_with(2);
     let lines = log::read(&run.out).unwrap();
     assert!(
         log::section(&lines, "s3lo_sign")
@@ -179,6 +179,6 @@ fn results_are_in_a_folded_section_and_errors_are_not() {
     // The most that a job can be asked for leaves no more variables than GitLab takes.
     let many: String = (0..40).map(|_| "local://./store/myapp:v1.0\n").collect();
     let options = [("S3LO_REFERENCE", many.as_str()), ("S3LO_KEY", "plain.key")];
-    let run = job(&desk, "sign", &options);
-    sound(&desk, &run, "many");
+    let run = job(&sandbox, "sign", &options);
+    sound(&sandbox, &run, "many");
 }

@@ -3,14 +3,14 @@
 use serde_json::json;
 
 use super::{including, team};
+use crate::support::aws_fixture::ROLE_ARN;
 use crate::support::gitlab::team::Team;
 use crate::support::gitlab::{Project, log};
-use crate::support::workshop::ROLE_ARN;
 use crate::support::{plain_key, vectors};
 
 #[test]
 fn keys_and_passwords_are_variables_of_the_project() {
-    let (shop, mut project) = team();
+    let (aws, mut project) = team();
     let key = std::fs::read_to_string(vectors().join("keys/cosign.key")).unwrap();
     project.set("COSIGN_PASSWORD", "secret");
     project.set("COSIGN_PRIVATE_KEY", &plain_key());
@@ -22,7 +22,7 @@ fn keys_and_passwords_are_variables_of_the_project() {
     );
     let yaml = including(&[("sign", &inputs)], "");
     let pipeline = project.run(&yaml).passes();
-    assert_eq!(shop.records().len(), 2);
+    assert_eq!(aws.records().len(), 2);
     let all = pipeline.log("s3lo-sign")
         + &String::from_utf8_lossy(&pipeline.artifact("s3lo-sign", "s3lo-sign.json"));
     for secret in [
@@ -46,7 +46,7 @@ fn a_key_in_vault_signs_by_the_identity_of_the_job() {
     };
     let yaml = including(&[("sign", &inputs("https://vault.example"))], "");
     let pipeline = team.run(&yaml).passes();
-    assert_eq!(team.shop.records().len(), 1);
+    assert_eq!(team.aws.records().len(), 1);
     // Whom GitLab makes the token for is what the program is told.
     let job = pipeline.job("s3lo-sign");
     let audience = &job["id_tokens"]["VAULT_ID_TOKEN"]["aud"];

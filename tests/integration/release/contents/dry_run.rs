@@ -13,7 +13,7 @@ use crate::support::program::Run;
 use crate::support::tools::tool;
 use crate::support::{minio, vectors};
 
-/// The jobs that build and try the programs are those of `ci`, which has promises of its own.
+/// The jobs that build and try the programs are those of `ci`, which has tests of its own.
 const CI: &str = "    uses: ./.github/workflows/ci.yml\n    permissions:\n      contents: read\n";
 const BUILT: &str = r#"    runs-on: ubuntu-24.04
     steps:
@@ -246,7 +246,7 @@ fn a_release_comes_out_whole_and_a_second_run_changes_nothing() {
 }
 
 #[test]
-fn nobody_who_follows_the_major_gets_what_did_not_pass() {
+fn the_major_tag_never_moves_to_a_failed_release() {
     let release = Release::new("release-not-passed");
     release.act.write("github/unattested", "");
     let run = release.run();

@@ -10,7 +10,7 @@ use s3lo_core::digest::Digest;
 use serde_json::{Value, json};
 
 use super::project::{Project, VERSION};
-use crate::support::program::{Desk, Run};
+use crate::support::program::{Run, Sandbox};
 use crate::support::tools::tool;
 use crate::support::{minio, vectors};
 
@@ -151,7 +151,7 @@ fn run_of(scratch: &str, shell: &str) -> String {
 }
 
 #[test]
-fn a_tag_that_holds_another_image_is_never_overwritten() {
+fn a_tag_of_another_image_is_never_overwritten() {
     let (project, registry) = released();
     let [scratch, _] = digests(&push(&project, &registry).ends_with(0));
     let other = project.home().join("layout");
@@ -164,7 +164,7 @@ fn a_tag_that_holds_another_image_is_never_overwritten() {
 }
 
 #[test]
-fn a_registry_that_does_not_answer_holds_no_verdict() {
+fn a_registry_that_does_not_answer_gives_no_verdict() {
     let (project, registry) = released();
     let gone = registry.image.clone();
     drop(registry);
@@ -264,7 +264,7 @@ fn a_manifest_is_stored_once_and_never_replaced() {
 }
 
 #[test]
-fn a_store_that_refuses_the_credentials_is_told_of() {
+fn refused_store_credentials_are_reported() {
     let (mut project, _registry) = released();
     bucket(&mut project, "release-refused");
     project.set("AWS_SECRET_ACCESS_KEY", "wrong");
@@ -298,25 +298,25 @@ fn the_project_signs_its_own_images_by_its_own_action() {
             format!("{reference}@{digest}")
         })
         .into();
-    let mut desk = Desk::new()
+    let mut sandbox = Sandbox::new()
         .with("GITHUB_ACTIONS", "true")
         .with("AWS_ACCESS_KEY_ID", minio::USER)
         .with("AWS_SECRET_ACCESS_KEY", minio::PASSWORD)
         .with("INPUT_ENDPOINT", &minio::minio().endpoint)
         .with("INPUT_REGION", "us-east-1")
         .with("INPUT_REFERENCE", &references.join("\n"));
-    desk.set("GITHUB_OUTPUT", desk.file("output").to_str().unwrap());
-    desk.set("INPUT_KEY", "keys/cosign.key");
-    desk.set("INPUT_SCHEMA-VERSION", "2");
-    desk.s3lo("ci sign").ends_with(0);
-    desk.unset("INPUT_SCHEMA-VERSION");
-    desk.set("INPUT_KEY", "keys/cosign.pub");
-    desk.set("INPUT_MIN-SCHEMA", "2");
-    desk.s3lo("ci verify").ends_with(0);
-    let outputs = fs::read_to_string(desk.file("output")).unwrap();
+    sandbox.set("GITHUB_OUTPUT", sandbox.file("output").to_str().unwrap());
+    sandbox.set("INPUT_KEY", "keys/cosign.key");
+    sandbox.set("INPUT_SCHEMA-VERSION", "2");
+    sandbox.s3lo("ci sign").ends_with(0);
+    sandbox.unset("INPUT_SCHEMA-VERSION");
+    sandbox.set("INPUT_KEY", "keys/cosign.pub");
+    sandbox.set("INPUT_MIN-SCHEMA", "2");
+    sandbox.s3lo("ci verify").ends_with(0);
+    let outputs = fs::read_to_string(sandbox.file("output")).unwrap();
     assert!(outputs.contains("\ntrue\n"), "{outputs}");
     // Another image in the place of it, by the same tags, is refused.
     let swapped = references.join("\n").replace(&scratch, &shell);
-    desk.set("INPUT_REFERENCE", &swapped);
-    desk.s3lo("ci verify").ends_with(1);
+    sandbox.set("INPUT_REFERENCE", &swapped);
+    sandbox.s3lo("ci verify").ends_with(1);
 }

@@ -1,4 +1,4 @@
-//! The deploy keys: given to git for the servers that are known, and to nothing and nobody else.
+//! The deploy keys: given to git for the known servers, and to nothing else.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -59,7 +59,7 @@ fn a_deploy_key_is_for_git_alone_and_is_gone_afterwards() {
 }
 
 #[test]
-fn a_key_that_is_missing_is_told_of_before_anything_is_asked() {
+fn a_missing_key_is_reported_before_any_request() {
     let mut project = Project::new();
     project.set("DEPLOY_KEY", "");
     let run = project.release("with-key", &["true"]).ends_with(1);

@@ -14,7 +14,7 @@ use crate::support::{copy, files};
 pub(crate) const VERSION: &str = "1.2.3";
 
 /// What the copy holds: all that a release reads or writes.
-const PARTS: [&str; 17] = [
+const PARTS: [&str; 18] = [
     ".github",
     ".gitlab-ci.yml",
     "CHANGELOG.md",
@@ -30,6 +30,7 @@ const PARTS: [&str; 17] = [
     "lib",
     "plugin.yml",
     "templates",
+    "testing/servers/Cargo.toml",
     "tests/vectors/store-v1",
     "verify",
 ];
@@ -59,6 +60,7 @@ impl Project {
             if from.is_dir() {
                 copy(&from, &to);
             } else {
+                fs::create_dir_all(to.parent().unwrap()).unwrap();
                 fs::copy(&from, &to).unwrap_or_else(|error| panic!("{part}: {error}"));
             }
         }

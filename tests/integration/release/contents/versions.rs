@@ -30,7 +30,7 @@ fn a_tag_that_is_no_version_is_refused() {
 }
 
 #[test]
-fn whatever_names_another_version_stops_the_release() {
+fn a_mismatched_version_stops_the_release() {
     type Change = fn(&str) -> String;
     let cases: [(&str, Change, &str); 5] = [
         (
@@ -103,7 +103,7 @@ fn a_release_has_the_notes_of_its_version_alone() {
 }
 
 #[test]
-fn the_commit_of_a_release_is_the_same_wherever_it_is_made() {
+fn the_commit_of_a_release_is_reproducible() {
     let mut project = Project::new();
     let source = project.git("rev-parse HEAD");
     project.pin();

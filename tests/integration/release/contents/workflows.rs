@@ -92,7 +92,7 @@ fn needs(job: &[&str]) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_action_is_pinned_by_its_commit_and_says_which_version_that_is() {
+fn every_action_is_pinned_by_commit_with_its_version_in_a_comment() {
     let mut pinned = 0;
     for workflow in workflows() {
         for line in workflow.text.lines() {

@@ -11,10 +11,10 @@ use tempfile::TempDir;
 
 use super::built::Container;
 use crate::store::conformance::{config, make_bucket, store, wait_for};
+use crate::support::aws_fixture::{AwsFixture, EVERYTHING, ROLE, ROLE_ARN, trust};
 use crate::support::github_runner::{Runner, Step};
 use crate::support::minio::minio;
 use crate::support::program::finish;
-use crate::support::workshop::{EVERYTHING, ROLE, ROLE_ARN, Workshop, trust};
 use crate::support::{MANIFEST, files};
 use s3lo_test_servers::aws::{
     AUDIENCE, AwsServer, Call, Credentials, Issuer, Key, Subject, TokenAlgorithm, Trust,
@@ -23,7 +23,7 @@ use s3lo_test_servers::http::Reply;
 
 /// An account whose sessions MinIO knows as well, with the image `s3://BUCKET/myapp:v1.0` there.
 struct Account {
-    shop: Workshop,
+    aws: AwsFixture,
     /// What the jobs are told to be STS.
     sts: AwsServer,
     bucket: &'static str,
@@ -31,9 +31,9 @@ struct Account {
 
 impl Account {
     fn new(bucket: &'static str) -> Self {
-        let mut shop =
-            Workshop::without_credentials(AwsServer::start(), Key::of_vector("p256-pkcs8"));
-        shop.aws.role(ROLE, &trust(), EVERYTHING);
+        let mut aws =
+            AwsFixture::without_credentials(AwsServer::start(), Key::of_vector("p256-pkcs8"));
+        aws.server.role(ROLE, &trust(), EVERYTHING);
         let session = wait_for(async {
             make_bucket(bucket).await;
             let manifest = "manifests/myapp/v1.0/manifest.json";
@@ -41,13 +41,13 @@ impl Account {
             store.create(manifest, MANIFEST.as_bytes()).await.unwrap();
             session_of_minio().await
         });
-        shop.aws.user_with(session.clone(), "session", EVERYTHING);
+        aws.server.user_with(session.clone(), "session", EVERYTHING);
         let sts = AwsServer::start();
-        let account = shop.aws.endpoint.clone();
+        let account = aws.server.endpoint.clone();
         sts.fault(move |call| Some(exchanged(&account, call, &session)));
-        shop.desk.set("AWS_ENDPOINT_URL_STS", &sts.endpoint);
-        shop.desk.unset("AWS_ENDPOINT_URL_S3");
-        Self { shop, sts, bucket }
+        aws.sandbox.set("AWS_ENDPOINT_URL_STS", &sts.endpoint);
+        aws.sandbox.unset("AWS_ENDPOINT_URL_S3");
+        Self { aws, sts, bucket }
     }
 
     fn reference(&self) -> String {
@@ -127,9 +127,9 @@ fn exchanged(account: &str, call: &Call, session: &Credentials) -> Reply {
 
 /// A step of the workflow of `acme/app`, on its main branch.
 fn step(action: &str, account: &Account) -> Runner {
-    let url = format!("{}/token?api-version=2.0", account.shop.aws.endpoint);
+    let url = format!("{}/token?api-version=2.0", account.aws.server.endpoint);
     Runner::new(action)
-        .at(&account.shop)
+        .at(&account.aws)
         .may_identify_itself(&url)
         .with("reference", &account.reference())
         .with("key", "awskms:///alias/release-signer")
@@ -183,7 +183,7 @@ fn the_action_signs_and_verifies_in_the_image() {
     assert!(signed.new_files.is_empty(), "{:?}", signed.new_files);
     // The job's own identity did that.
     assert_eq!(
-        account.shop.actions(),
+        account.aws.actions(),
         ["token", "AssumeRoleWithWebIdentity", "GetPublicKey", "Sign"]
     );
     assert_eq!(
@@ -234,14 +234,14 @@ fn a_script_of_gitlab_signs_in_the_image_with_a_shell() {
     let account = Account::new("signed-by-a-script");
     let gitlab = Issuer::new("https://gitlab.com", TokenAlgorithm::Es256);
     let subject = "project_path:acme/app:ref_type:branch:ref:main";
-    account.shop.aws.trust_issuer(&gitlab, &[AUDIENCE]);
+    account.aws.server.trust_issuer(&gitlab, &[AUDIENCE]);
     let trust = Trust {
         issuer: gitlab.url().to_owned(),
         audience: AUDIENCE.to_owned(),
         subject: Subject::Equals(subject.to_owned()),
     };
-    account.shop.aws.role(ROLE, &trust, EVERYTHING);
-    let mut variables = account.shop.desk.environment();
+    account.aws.server.role(ROLE, &trust, EVERYTHING);
+    let mut variables = account.aws.sandbox.environment();
     variables.retain(|(name, _)| name.starts_with("AWS_"));
     let token = gitlab.identity_token(subject, AUDIENCE, 300);
     for (name, value) in [
@@ -283,7 +283,7 @@ fn a_script_of_gitlab_signs_in_the_image_with_a_shell() {
 
 /// Without a CI system, as in Tekton: the image is run as it is, and says what came of it.
 #[test]
-fn the_image_signs_without_being_told_what_to_do() {
+fn the_image_signs_without_a_command() {
     let account = Account::new("signed-by-the-image-alone");
     let (reference, key) = (account.reference(), crate::support::plain_key());
     let variables = [

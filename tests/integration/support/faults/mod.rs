@@ -12,7 +12,7 @@ use s3lo_core::verdict;
 
 use self::outcome::{Broken, End, Made};
 use self::records::private_key;
-use crate::support::program::{Desk, Run};
+use crate::support::program::{Run, Sandbox};
 
 /// The services that a run asks, with a fault at one of their calls.
 pub(crate) trait Services: Sized + 'static {
@@ -34,7 +34,7 @@ pub(crate) trait Services: Sized + 'static {
     /// The services for a command, without a fault.
     fn start(command: Self::Command) -> Self;
 
-    fn sandbox(&mut self) -> &mut Desk;
+    fn sandbox(&mut self) -> &mut Sandbox;
 
     /// Stores the record of another signer with the same key.
     fn store_another_record(&self);

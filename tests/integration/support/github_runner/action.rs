@@ -122,7 +122,7 @@ fn evaluated(text: &str, inputs: &[(String, String)]) -> String {
 }
 
 #[test]
-fn a_step_is_given_what_it_says_and_the_defaults_of_the_rest() {
+fn a_step_gets_its_inputs_and_the_defaults_of_the_rest() {
     let action = Action::parse(
         "inputs: {mode: {default: 2}, Key: {required: true}, on: {default: true}}\n\
          runs: {using: docker, args: [ci, '${{ inputs.mode }}-${{ inputs.none }}'], env: {M: '${{inputs.Mode}}'}}",

@@ -36,7 +36,6 @@ pub(crate) struct Console {
     pub(crate) pretended: Vec<String>,
     /// What ends the pause.
     paused_until: Option<String>,
-    echo: bool,
     groups: usize,
 }
 
@@ -94,17 +93,6 @@ impl Console {
 
     fn carry_out(&mut self, line: &str, command: Command) {
         self.commands.push(command.clone());
-        let quiet = [
-            "add-mask",
-            "debug",
-            "warning",
-            "error",
-            "notice",
-            "stop-commands",
-        ];
-        if self.echo && !quiet.contains(&command.name.as_str()) {
-            self.show(line);
-        }
         match command.name.as_str() {
             "stop-commands" => self.stop(line, command.data),
             "add-mask" => self.mask(&command.data),
@@ -132,8 +120,7 @@ impl Console {
                 }
                 self.show("##[endgroup]");
             }
-            "echo" => self.echo = command.data.trim().eq_ignore_ascii_case("on"),
-            // Those that fail the step, are deprecated, or change what later steps do.
+            // Those that fail the step, are deprecated, or change what later steps or lines do.
             other => self.complaints.push(format!("`{other}` was carried out")),
         }
     }
@@ -244,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_hidden_from_where_it_is_told_line_by_line() {
+    fn a_secret_is_masked_from_its_registration_on() {
         let console =
             told("one\n::add-mask:: one%0D%0Atwo%250A\none\ntwo%0A two\n::error::two%250A\n");
         assert_eq!(console.log, ["one", "***", "*** two", "##[error]***"]);

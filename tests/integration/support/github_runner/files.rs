@@ -1,4 +1,4 @@
-//! The files by which a step tells the runner something.
+//! The files by which a step passes outputs to the runner.
 //! <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#environment-files>
 
 /// The largest summary of a step that is shown, in bytes.

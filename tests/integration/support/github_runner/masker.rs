@@ -88,7 +88,7 @@ impl Masker {
 }
 
 #[test]
-fn a_secret_is_hidden_in_whatever_form_it_comes_out() {
+fn a_secret_is_masked_in_every_encoding() {
     let mut masker = Masker::default();
     masker.hide("");
     masker.hide("a\"b c");

@@ -21,8 +21,8 @@ use self::action::Action;
 use self::environment::{FILES, Step as Surroundings};
 use self::step::Left;
 pub(crate) use self::step::Step;
+use super::aws_fixture::AwsFixture;
 use super::program::finish;
-use super::workshop::Workshop;
 use super::{MANIFEST, copy, vectors};
 use s3lo_test_servers::aws::GITHUB_REQUEST_TOKEN;
 
@@ -117,9 +117,9 @@ impl Runner {
         self
     }
 
-    /// The job has what leads to a workshop's services; and `id-token: write`, if it is one in GitHub.
-    pub(crate) fn at(mut self, shop: &Workshop) -> Self {
-        for (name, value) in shop.desk.environment() {
+    /// The job has what leads to a fixture's services; and `id-token: write`, if it is one in GitHub.
+    pub(crate) fn at(mut self, aws: &AwsFixture) -> Self {
+        for (name, value) in aws.sandbox.environment() {
             match name.as_str() {
                 "ACTIONS_ID_TOKEN_REQUEST_URL" => self.identity = Some(value),
                 "COSIGN_PASSWORD" => {}

@@ -41,7 +41,7 @@ impl Step {
             console.masker.hide(secret);
         }
         // The runner reads both, and of what came since it looked last what is on stderr comes first.
-        // Whatever is promised has to hold in that order.
+        // Every test has to pass in that order.
         console.read(&run.err);
         console.read(&run.out);
         console.end();

@@ -13,9 +13,9 @@ use std::process::{Command, Stdio};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
+use super::aws_fixture::{AwsFixture, ROLE};
 use super::program::finish;
 use super::tools::tool;
-use super::workshop::{ROLE, Workshop};
 use super::{copy, vectors};
 use s3lo_test_servers::aws::{AUDIENCE, AwsServer, Issuer, Key, Subject, TokenAlgorithm, Trust};
 
@@ -39,27 +39,27 @@ const SUBJECT: &str = "project_path:acme/app:ref_type:branch:ref:main";
 
 /// A team that builds on GitLab, and the AWS account in which the main branch of its project may assume the roles
 /// `signer` and `gate`. The public half of the account's key is in the repository.
-pub(crate) fn workshop(policy: &str) -> (Workshop, Project) {
-    let mut shop = Workshop::without_credentials(AwsServer::start(), Key::of_vector("p256-pkcs8"));
+pub(crate) fn aws(policy: &str) -> (AwsFixture, Project) {
+    let mut aws = AwsFixture::without_credentials(AwsServer::start(), Key::of_vector("p256-pkcs8"));
     let gitlab = Issuer::new("https://gitlab.com", TokenAlgorithm::Es256);
-    shop.aws.trust_issuer(&gitlab, &[AUDIENCE]);
+    aws.server.trust_issuer(&gitlab, &[AUDIENCE]);
     let trust = Trust {
         issuer: gitlab.url().to_owned(),
         audience: AUDIENCE.to_owned(),
         subject: Subject::Equals(SUBJECT.to_owned()),
     };
     for role in [ROLE, "gate"] {
-        shop.aws.role(role, &trust, policy);
+        aws.server.role(role, &trust, policy);
     }
     let token = gitlab.identity_token(SUBJECT, AUDIENCE, 300);
-    shop.desk.set("GITLAB_OIDC_TOKEN", &token);
+    aws.sandbox.set("GITLAB_OIDC_TOKEN", &token);
     let mut project = Project::new("acme/app");
-    for (name, value) in shop.desk.environment() {
+    for (name, value) in aws.sandbox.environment() {
         project.set(&name, &value);
     }
     let public = vectors().join("plain-keys/p256-pkcs8.pub");
     fs::copy(public, project.file("release-signer.pub")).unwrap();
-    (shop, project)
+    (aws, project)
 }
 
 impl Project {

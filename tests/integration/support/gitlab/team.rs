@@ -3,9 +3,9 @@
 
 use serde_json::json;
 
-use super::{Pipeline, Project, SUBJECT, workshop};
+use super::{Pipeline, Project, SUBJECT, aws};
+use crate::support::aws_fixture::{AwsFixture, EVERYTHING};
 use crate::support::vault::Vault;
-use crate::support::workshop::{EVERYTHING, Workshop};
 use crate::support::{MANIFEST, vectors};
 use s3lo_test_servers::aws::{Issuer, TokenAlgorithm};
 
@@ -14,7 +14,7 @@ pub(crate) const DIGEST: &str =
     "sha256:21d94c4ae81f56d81b98c4468796264cbff924c3fae1fd9e8379120a7d264f31";
 
 pub(crate) struct Team {
-    pub(crate) shop: Workshop,
+    pub(crate) aws: AwsFixture,
     pub(crate) vault: Vault,
     pub(crate) project: Project,
     issuer: Issuer,
@@ -22,9 +22,9 @@ pub(crate) struct Team {
 
 impl Team {
     pub(crate) fn new() -> Self {
-        let (shop, mut project) = workshop(EVERYTHING);
+        let (aws, mut project) = aws(EVERYTHING);
         let service = "/my-bucket/manifests/team/service/v2/manifest.json";
-        shop.s3.put(service, MANIFEST.as_bytes());
+        aws.s3.put(service, MANIFEST.as_bytes());
         let key = std::fs::read_to_string(vectors().join("keys/cosign.key")).unwrap();
         project.set_file("COSIGN_KEY", &key);
         project.set("COSIGN_PASSWORD", "secret");
@@ -34,7 +34,7 @@ impl Team {
         let mut team = Self {
             vault: Vault::start(),
             issuer: Issuer::new("https://gitlab.com", TokenAlgorithm::Es256),
-            shop,
+            aws,
             project,
         };
         team.set_up_vault();

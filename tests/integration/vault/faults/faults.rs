@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use serde_json::Value;
 
-use super::workbench::{Workbench, record_path, reference};
+use super::fixture::{VaultFixture, record_path, reference};
 use crate::support::faults::records::{MOVED, another_record, private_key};
 use crate::support::plain_key;
 use s3lo_test_servers::aws::Key;
@@ -123,11 +123,11 @@ pub(super) struct Scene {
 }
 
 impl Scene {
-    pub(super) fn of(bench: &Workbench) -> Self {
+    pub(super) fn of(fixture: &VaultFixture) -> Self {
         Self {
-            vault: bench.vault.clone(),
-            folder: bench.desk.path().to_owned(),
-            elsewhere: bench.elsewhere.url(),
+            vault: fixture.vault.clone(),
+            folder: fixture.sandbox.path().to_owned(),
+            elsewhere: fixture.elsewhere.url(),
         }
     }
 

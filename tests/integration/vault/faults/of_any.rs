@@ -63,10 +63,7 @@ pub(super) const ANY: &[Row] = &[
     row("408", ONCE, Fault::Page(408, "")).made(2),
     row("500", ONCE, INTERNAL).made(2),
     row("500", EVER, INTERNAL).fails("service_error").made(6),
-    row("500, and no other try", EVER, INTERNAL)
-        .limit("0")
-        .fails("service_error")
-        .made(1),
+    refused("500, and no other try", "service_error", INTERNAL).limit("0"),
     row("500, and two more tries", EVER, INTERNAL)
         .limit("2")
         .fails("service_error")
@@ -287,7 +284,7 @@ pub(super) const WITH_A_TOKEN: &[Row] = &[
 ];
 
 #[test]
-fn a_token_that_is_revoked_meanwhile_is_not_shown_on() {
+fn a_token_revoked_mid_run_is_reported_as_refused() {
     // It is told as what Vault says, at either call of a session as of a token from outside.
     const ENDED: &[Row] = &[refused(
         "the session is over",

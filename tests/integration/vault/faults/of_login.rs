@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::faults::Fault;
+use super::fixture::JWT;
 use super::of_any::ANY;
-use super::workbench::JWT;
 use super::{Command, Row};
 use crate::support::faults::{EVER, ONCE, hold, nonsense, refused, row};
 use s3lo_test_servers::vault::Kind;

@@ -6,7 +6,7 @@ use s3lo_core::crypto::algorithm::Hash;
 use s3lo_core::crypto::public::PublicKey;
 use serde_json::{Value, json};
 
-use super::workbench::{IMAGE, Workbench};
+use super::fixture::{IMAGE, VaultFixture};
 use s3lo_test_servers::aws::Key;
 use s3lo_test_servers::vault::Kind;
 
@@ -25,11 +25,11 @@ const TYPES: [(&str, &str, Option<Hash>); 7] = [
 #[test]
 fn each_request_carries_all_six_parameters_for_every_type_of_key() {
     for (vector, name, hash) in TYPES {
-        let bench = Workbench::with_key(Key::of_vector(vector));
-        let signed = bench.run("sign", "-o json").ends_with(0).json();
+        let fixture = VaultFixture::with_key(Key::of_vector(vector));
+        let signed = fixture.run("sign", "-o json").ends_with(0).json();
         let payload = format!("{}\n", signed["digest"].as_str().unwrap()).into_bytes();
         let input = hash.map_or_else(|| payload.clone(), |hash| hash.digest(&payload));
-        let calls = bench.vault.calls();
+        let calls = fixture.vault.calls();
         let asked = json!({
             "key_version": 1,
             "hash_algorithm": name,
@@ -48,9 +48,9 @@ fn each_request_carries_all_six_parameters_for_every_type_of_key() {
         ];
         assert_eq!(lines, wanted, "{vector}");
         assert_eq!(calls[1].connection, 1, "{vector}: one connection is enough");
-        bench.run("verify", "").ends_with(0);
+        fixture.run("verify", "").ends_with(0);
         let kinds = [Kind::Key, Kind::Sign, Kind::Key];
-        assert_eq!(bench.vault.kinds(), kinds, "{vector}");
+        assert_eq!(fixture.vault.kinds(), kinds, "{vector}");
     }
 }
 
@@ -60,64 +60,68 @@ fn record_of(vector: &str) -> String {
     format!("{}.json", public.id())
 }
 
-fn names(bench: &Workbench) -> Vec<String> {
-    let mut names: Vec<_> = bench.records().into_iter().map(|(name, _)| name).collect();
+fn names(fixture: &VaultFixture) -> Vec<String> {
+    let mut names: Vec<_> = fixture
+        .records()
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
     names.sort();
     names
 }
 
 #[test]
 fn the_version_that_was_read_signs_though_the_key_is_rotated_before_it_does() {
-    let bench = Workbench::new();
-    let vault = bench.vault.clone();
-    bench.vault.fault(move |call| {
+    let fixture = VaultFixture::new();
+    let vault = fixture.vault.clone();
+    fixture.vault.fault(move |call| {
         if call.kind == Kind::Sign {
             vault.rotate(Key::of_vector("p256-sec1"));
         }
         None
     });
-    bench.run("sign", "").ends_with(0);
-    assert_eq!(bench.vault.kinds(), [Kind::Key, Kind::Sign]);
-    assert_eq!(bench.vault.calls()[1].body["key_version"], 1);
-    assert_eq!(names(&bench), [record_of("p256-pkcs8")]);
-    bench.run("verify", "").ends_with(0);
+    fixture.run("sign", "").ends_with(0);
+    assert_eq!(fixture.vault.kinds(), [Kind::Key, Kind::Sign]);
+    assert_eq!(fixture.vault.calls()[1].body["key_version"], 1);
+    assert_eq!(names(&fixture), [record_of("p256-pkcs8")]);
+    fixture.run("verify", "").ends_with(0);
     // The next signature is by the version that is the latest then, beside the other.
-    bench.vault.fault(|_| None);
-    bench.run("sign", "").ends_with(0);
-    let sign = bench.vault.calls_of(Kind::Sign);
+    fixture.vault.fault(|_| None);
+    fixture.run("sign", "").ends_with(0);
+    let sign = fixture.vault.calls_of(Kind::Sign);
     assert_eq!(sign[1].body["key_version"], 2);
     let mut both = [record_of("p256-pkcs8"), record_of("p256-sec1")];
     both.sort();
-    assert_eq!(names(&bench), both);
-    bench.run("verify", "").ends_with(0);
+    assert_eq!(names(&fixture), both);
+    fixture.run("verify", "").ends_with(0);
 }
 
 #[test]
 fn a_version_that_is_named_is_the_one_that_signs_and_the_only_one_that_counts() {
-    let bench = Workbench::new();
-    bench.vault.rotate(Key::of_vector("p256-sec1"));
+    let fixture = VaultFixture::new();
+    fixture.vault.rotate(Key::of_vector("p256-sec1"));
     let line = |command: &str, version: u32| {
         format!("{command} {IMAGE} --key hashivault://ci-signer?version={version} -o json")
     };
-    bench.desk.s3lo(&line("sign", 1)).ends_with(0);
-    assert_eq!(names(&bench), [record_of("p256-pkcs8")]);
-    assert_eq!(bench.vault.calls_of(Kind::Sign)[0].body["key_version"], 1);
-    bench.desk.s3lo(&line("verify", 1)).ends_with(0);
-    let other = bench.desk.s3lo(&line("verify", 2)).ends_with(1).json();
+    fixture.sandbox.s3lo(&line("sign", 1)).ends_with(0);
+    assert_eq!(names(&fixture), [record_of("p256-pkcs8")]);
+    assert_eq!(fixture.vault.calls_of(Kind::Sign)[0].body["key_version"], 1);
+    fixture.sandbox.s3lo(&line("verify", 1)).ends_with(0);
+    let other = fixture.sandbox.s3lo(&line("verify", 2)).ends_with(1).json();
     assert_eq!(other["verified"], false);
-    bench.run("verify", "").ends_with(0);
+    fixture.run("verify", "").ends_with(0);
     for command in ["sign", "verify"] {
-        let none = bench.desk.s3lo(&line(command, 7)).ends_with(2).json();
+        let none = fixture.sandbox.s3lo(&line(command, 7)).ends_with(2).json();
         assert_eq!(none["error"]["code"], "key_version", "{none}");
     }
-    assert_eq!(bench.vault.count(Kind::Sign), 1);
+    assert_eq!(fixture.vault.count(Kind::Sign), 1);
 }
 
 #[test]
 fn a_signature_that_is_there_costs_none_in_vault() {
-    let bench = Workbench::new();
-    bench.run("sign", "").ends_with(0);
-    let again = bench.run("sign", "-o json").ends_with(0).json();
+    let fixture = VaultFixture::new();
+    fixture.run("sign", "").ends_with(0);
+    let again = fixture.run("sign", "-o json").ends_with(0).json();
     assert_eq!(again["status"], "kept");
-    assert_eq!(bench.vault.kinds(), [Kind::Key, Kind::Sign, Kind::Key]);
+    assert_eq!(fixture.vault.kinds(), [Kind::Key, Kind::Sign, Kind::Key]);
 }

@@ -1,16 +1,16 @@
-//! No secret comes out: whatever Vault says, and whatever goes wrong with what is secret itself.
+//! No secret is printed, with any answer of Vault and with broken secrets.
 
-use super::workbench::{JWT, LOGIN, Workbench};
+use super::fixture::{JWT, LOGIN, VaultFixture};
 use crate::support::faults::outcome::Broken;
 use crate::support::program::Run;
 use s3lo_test_servers::vault::{Kind, ROLE_ID, SECRET_ID, TOKEN, vault_errors};
 
-/// Signs by whatever the desk has, well and not so well; no secret comes out, and Vault saw `token`.
+/// Signs by whatever the sandbox has, well and not so well; no secret comes out, and Vault saw `token`.
 #[track_caller]
-fn is_silent(mut bench: Workbench, flags: &str, token: Option<&str>) {
-    bench.desk.set("RUST_LOG", "trace");
-    bench.desk.set("RUST_BACKTRACE", "1");
-    bench.desk.set("VAULT_MAX_RETRIES", "0");
+fn is_silent(mut fixture: VaultFixture, flags: &str, token: Option<&str>) {
+    fixture.sandbox.set("RUST_LOG", "trace");
+    fixture.sandbox.set("RUST_BACKTRACE", "1");
+    fixture.sandbox.set("VAULT_MAX_RETRIES", "0");
     let mut texts = Vec::new();
     for struck in [
         None,
@@ -20,65 +20,65 @@ fn is_silent(mut bench: Workbench, flags: &str, token: Option<&str>) {
         Some(Kind::Revoke),
     ] {
         for status in [200, 400, 403, 500] {
-            bench.vault.fault(move |call| {
+            fixture.vault.fault(move |call| {
                 // Whatever was sent comes back in what is said.
                 let said = format!("{} {:?} {}", call.path, call.headers, call.body);
                 (Some(call.kind) == struck).then(|| vault_errors(status, &[&said]))
             });
             for format in ["text", "json"] {
                 let flags = format!("{flags} --if-signed replace --verbose -o {format}");
-                let run = bench.run("sign", &flags);
+                let run = fixture.run("sign", &flags);
                 texts.extend([run.out, run.err]);
             }
         }
     }
     texts.extend(
-        bench
+        fixture
             .records()
             .into_iter()
             .map(|(_, record)| String::from_utf8(record).unwrap()),
     );
-    let keys = bench.vault.calls_of(Kind::Key);
+    let keys = fixture.vault.calls_of(Kind::Key);
     match token {
         Some(token) => assert!(keys.iter().all(|call| call.token() == Some(token))),
-        None => assert!(bench.vault.count(Kind::Login) >= 10),
+        None => assert!(fixture.vault.count(Kind::Login) >= 10),
     }
     assert!(keys.len() >= 8);
     let texts: Vec<_> = texts.iter().map(String::as_str).collect();
     let mut broken = Broken::default();
-    broken.unless_silent(&bench, &texts);
+    broken.unless_silent(&fixture, &texts);
     assert!(broken.0.is_empty(), "{:?}\n{}", broken.0, texts.join("\n"));
 }
 
 #[test]
 fn a_token_in_a_variable_appears_nowhere() {
-    is_silent(Workbench::new(), "", Some(TOKEN));
+    is_silent(VaultFixture::new(), "", Some(TOKEN));
 }
 
 #[test]
 fn a_token_in_a_file_appears_nowhere() {
-    let mut bench = Workbench::logging_in();
-    bench.desk.write("token", format!("{TOKEN}\n"));
-    bench.desk.set("VAULT_TOKEN_FILE", "token");
-    is_silent(bench, "", Some(TOKEN));
+    let mut fixture = VaultFixture::logging_in();
+    fixture.sandbox.write("token", format!("{TOKEN}\n"));
+    fixture.sandbox.set("VAULT_TOKEN_FILE", "token");
+    is_silent(fixture, "", Some(TOKEN));
 }
 
 #[test]
 fn a_token_at_home_appears_nowhere() {
-    let mut bench = Workbench::logging_in();
-    bench.desk.write("home/.vault-token", TOKEN);
-    let home = bench.desk.file("home");
-    bench.desk.set("HOME", home.to_str().unwrap());
-    is_silent(bench, "", Some(TOKEN));
+    let mut fixture = VaultFixture::logging_in();
+    fixture.sandbox.write("home/.vault-token", TOKEN);
+    let home = fixture.sandbox.file("home");
+    fixture.sandbox.set("HOME", home.to_str().unwrap());
+    is_silent(fixture, "", Some(TOKEN));
 }
 
 #[test]
 fn an_identity_token_appears_nowhere() {
-    is_silent(Workbench::logging_in(), LOGIN, None);
-    let mut bench = Workbench::logging_in();
-    bench.desk.set("CI_TOKEN", JWT);
+    is_silent(VaultFixture::logging_in(), LOGIN, None);
+    let mut fixture = VaultFixture::logging_in();
+    fixture.sandbox.set("CI_TOKEN", JWT);
     is_silent(
-        bench,
+        fixture,
         &LOGIN.replace("--vault-jwt-file jwt", "--vault-jwt-env CI_TOKEN"),
         None,
     );
@@ -87,33 +87,33 @@ fn an_identity_token_appears_nowhere() {
 #[test]
 fn the_token_of_a_kubernetes_account_appears_nowhere() {
     let flags = format!("{LOGIN} --vault-auth kubernetes");
-    is_silent(Workbench::logging_in(), &flags, None);
+    is_silent(VaultFixture::logging_in(), &flags, None);
 }
 
 #[test]
 fn a_secret_id_appears_nowhere() {
-    let mut bench = Workbench::logging_in();
-    bench.desk.set("VAULT_ROLE_ID", ROLE_ID);
-    bench.desk.set("VAULT_SECRET_ID", SECRET_ID);
-    is_silent(bench, "", None);
+    let mut fixture = VaultFixture::logging_in();
+    fixture.sandbox.set("VAULT_ROLE_ID", ROLE_ID);
+    fixture.sandbox.set("VAULT_SECRET_ID", SECRET_ID);
+    is_silent(fixture, "", None);
 }
 
 /// It ends with 2 before anything is asked, and tells nothing that begins with `canary`.
 #[track_caller]
-fn is_refused_in_silence(bench: &Workbench, flags: &str, what: &str) {
+fn is_refused_in_silence(fixture: &VaultFixture, flags: &str, what: &str) {
     let texts: Vec<Run> = ["text", "json"]
-        .map(|format| bench.run("sign", &format!("{flags} --verbose -o {format}")))
+        .map(|format| fixture.run("sign", &format!("{flags} --verbose -o {format}")))
         .into();
     for run in texts {
         let run = run.ends_with(2);
         let all = run.out + &run.err;
         assert!(!all.contains("canary"), "{what}: {all}");
     }
-    assert!(bench.vault.calls().is_empty(), "{what}");
+    assert!(fixture.vault.calls().is_empty(), "{what}");
 }
 
 #[test]
-fn a_token_that_no_header_can_hold_is_not_sent_and_not_told() {
+fn a_token_that_does_not_fit_a_header_is_neither_sent_nor_printed() {
     let long = "canary".repeat(20_000);
     for token in [
         "hvs.canary and more",
@@ -122,18 +122,18 @@ fn a_token_that_no_header_can_hold_is_not_sent_and_not_told() {
         "hvs.canary-ä",
         &long,
     ] {
-        let mut bench = Workbench::new();
-        bench.desk.set("VAULT_TOKEN", token);
-        is_refused_in_silence(&bench, "", token);
-        bench.desk.unset("VAULT_TOKEN");
-        bench.desk.write("token", token);
-        bench.desk.set("VAULT_TOKEN_FILE", "token");
-        is_refused_in_silence(&bench, "", token);
+        let mut fixture = VaultFixture::new();
+        fixture.sandbox.set("VAULT_TOKEN", token);
+        is_refused_in_silence(&fixture, "", token);
+        fixture.sandbox.unset("VAULT_TOKEN");
+        fixture.sandbox.write("token", token);
+        fixture.sandbox.set("VAULT_TOKEN_FILE", "token");
+        is_refused_in_silence(&fixture, "", token);
     }
 }
 
 #[test]
-fn an_address_that_holds_a_password_is_refused_without_it() {
+fn an_address_with_a_password_is_refused_without_printing_it() {
     for address in [
         "https://user:canary@vault.example",
         "http://user:canary@127.0.0.1:8200",
@@ -141,28 +141,30 @@ fn an_address_that_holds_a_password_is_refused_without_it() {
         "https://vault.example?token=canary",
         "hvs.canary",
     ] {
-        let mut bench = Workbench::new();
-        bench.desk.set("VAULT_ADDR", address);
+        let mut fixture = VaultFixture::new();
+        fixture.sandbox.set("VAULT_ADDR", address);
         if address.contains('@') {
-            is_refused_in_silence(&bench, "", address);
+            is_refused_in_silence(&fixture, "", address);
         }
-        assert_eq!(bench.code("sign", ""), "configuration", "{address}");
-        let bench = Workbench::new();
+        assert_eq!(fixture.code("sign", ""), "configuration", "{address}");
+        let fixture = VaultFixture::new();
         let flags = format!("--vault-address {address} -o json");
-        bench.run("sign", &flags).ends_with(2);
-        assert!(bench.vault.calls().is_empty(), "{address}");
+        fixture.run("sign", &flags).ends_with(2);
+        assert!(fixture.vault.calls().is_empty(), "{address}");
     }
 }
 
 #[test]
-fn the_password_of_a_proxy_is_not_told() {
+fn the_password_of_a_proxy_is_not_printed() {
     for name in ["HTTPS_PROXY", "ALL_PROXY", "VAULT_PROXY_ADDR"] {
         for proxy in ["127.0.0.1:1", "nowhere.invalid:3128", "not a host"] {
-            let mut bench = Workbench::new();
-            bench.desk.set("VAULT_ADDR", "https://vault.example");
-            bench.desk.set("VAULT_MAX_RETRIES", "0");
-            bench.desk.set(name, &format!("http://user:canary@{proxy}"));
-            is_refused_in_silence(&bench, "", &format!("{name} {proxy}"));
+            let mut fixture = VaultFixture::new();
+            fixture.sandbox.set("VAULT_ADDR", "https://vault.example");
+            fixture.sandbox.set("VAULT_MAX_RETRIES", "0");
+            fixture
+                .sandbox
+                .set(name, &format!("http://user:canary@{proxy}"));
+            is_refused_in_silence(&fixture, "", &format!("{name} {proxy}"));
         }
     }
 }

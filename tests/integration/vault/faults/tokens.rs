@@ -4,7 +4,7 @@ use std::process::Command;
 use std::sync::mpsc;
 
 use super::faults::Scene;
-use super::workbench::{LOGIN, Workbench};
+use super::fixture::{LOGIN, VaultFixture};
 use crate::support::MANIFEST;
 use crate::support::program::finish;
 use s3lo_test_servers::http::Reply;
@@ -14,23 +14,23 @@ use s3lo_test_servers::vault::{Kind, TOKEN, vault_errors};
 fn no_redirect_is_followed_and_no_token_goes_anywhere_else() {
     for status in [301, 302, 303, 307, 308] {
         for kind in [Kind::Key, Kind::Sign, Kind::Login, Kind::Revoke] {
-            let bench = Workbench::logging_in();
-            let elsewhere = bench.elsewhere.url();
-            bench.vault.fault(move |call| {
+            let fixture = VaultFixture::logging_in();
+            let elsewhere = fixture.elsewhere.url();
+            fixture.vault.fault(move |call| {
                 let location = format!("{elsewhere}{}", call.path);
                 let reply = Reply::Answer(status, Vec::new(), Vec::new());
                 (call.kind == kind).then(|| reply.header("location", &location))
             });
             let flags = format!("{LOGIN} -o json");
-            let run = bench.run("sign", &flags);
+            let run = fixture.run("sign", &flags);
             let what = format!("{status} {kind:?}: {}{}", run.out, run.err);
             match kind {
                 // It is signed by then.
                 Kind::Revoke => assert_eq!(run.code, Some(0), "{what}"),
                 _ => assert_eq!(run.json()["error"]["code"], "redirected", "{what}"),
             }
-            assert_eq!(bench.vault.count(kind), 1, "{what}");
-            let visits = bench.elsewhere.visits();
+            assert_eq!(fixture.vault.count(kind), 1, "{what}");
+            let visits = fixture.elsewhere.visits();
             assert!(visits.is_empty(), "{what}\n{visits:?}");
         }
     }
@@ -38,14 +38,14 @@ fn no_redirect_is_followed_and_no_token_goes_anywhere_else() {
 
 /// Logs in, and ends with `code`; the calls, and that the token is good no longer.
 #[track_caller]
-fn ends_its_session(bench: &Workbench, command: &str, flags: &str, code: i32) -> Vec<Kind> {
-    bench
+fn ends_its_session(fixture: &VaultFixture, command: &str, flags: &str, code: i32) -> Vec<Kind> {
+    fixture
         .run(command, &format!("{LOGIN} {flags}"))
         .ends_with(code);
-    let [token] = &bench.vault.issued()[..] else {
-        panic!("one token is enough: {:?}", bench.vault.kinds());
+    let [token] = &fixture.vault.issued()[..] else {
+        panic!("one token is enough: {:?}", fixture.vault.kinds());
     };
-    let calls = bench.vault.calls();
+    let calls = fixture.vault.calls();
     let (first, last) = (&calls[0], calls.last().unwrap());
     assert_eq!((first.kind, first.token()), (Kind::Login, None));
     assert_eq!(
@@ -53,39 +53,39 @@ fn ends_its_session(bench: &Workbench, command: &str, flags: &str, code: i32) ->
         (Kind::Revoke, Some(token.as_str()))
     );
     assert_eq!(last.method, "POST");
-    assert!(!bench.vault.knows(token));
-    bench.vault.kinds()
+    assert!(!fixture.vault.knows(token));
+    fixture.vault.kinds()
 }
 
 #[test]
 fn a_session_ends_with_the_run_when_it_has_signed() {
-    let bench = Workbench::logging_in();
-    let kinds = ends_its_session(&bench, "sign", "", 0);
+    let fixture = VaultFixture::logging_in();
+    let kinds = ends_its_session(&fixture, "sign", "", 0);
     assert_eq!(kinds, [Kind::Login, Kind::Key, Kind::Sign, Kind::Revoke]);
 }
 
 #[test]
 fn a_session_ends_with_the_run_when_it_has_verified() {
-    let bench = Workbench::logging_in();
-    let kinds = ends_its_session(&bench, "verify", "", 1);
+    let fixture = VaultFixture::logging_in();
+    let kinds = ends_its_session(&fixture, "verify", "", 1);
     assert_eq!(kinds, [Kind::Login, Kind::Key, Kind::Revoke]);
-    let bench = Workbench::logging_in();
-    bench
-        .desk
+    let fixture = VaultFixture::logging_in();
+    fixture
+        .sandbox
         .s3lo(&format!("public-key --key hashivault://ci-signer {LOGIN}"))
         .ends_with(0);
-    let kinds = bench.vault.kinds();
+    let kinds = fixture.vault.kinds();
     assert_eq!(kinds, [Kind::Login, Kind::Key, Kind::Revoke]);
 }
 
 #[test]
 fn a_session_ends_with_the_run_when_signing_fails() {
     for kind in [Kind::Key, Kind::Sign] {
-        let bench = Workbench::logging_in();
-        bench.vault.fault(move |call| {
+        let fixture = VaultFixture::logging_in();
+        fixture.vault.fault(move |call| {
             (call.kind == kind).then(|| vault_errors(500, &["no such key version"]))
         });
-        ends_its_session(&bench, "sign", "", 2);
+        ends_its_session(&fixture, "sign", "", 2);
     }
     // It is another key that fails, or an image.
     for flags in [
@@ -94,41 +94,43 @@ fn a_session_ends_with_the_run_when_signing_fails() {
         "--key hashivault://ci-signer?version=7",
         "local://./store/nothing:v1",
     ] {
-        ends_its_session(&Workbench::logging_in(), "sign", flags, 2);
+        ends_its_session(&VaultFixture::logging_in(), "sign", flags, 2);
     }
     // It stays unsaid whether it is the answer that is missing or the time.
-    let bench = Workbench::logging_in();
-    bench
+    let fixture = VaultFixture::logging_in();
+    fixture
         .vault
         .fault(|call| (call.kind == Kind::Sign).then_some(Reply::Silence));
-    ends_its_session(&bench, "sign", "--timeout 2s", 2);
+    ends_its_session(&fixture, "sign", "--timeout 2s", 2);
 }
 
 #[test]
-fn a_session_ends_with_the_run_when_a_guard_says_no() {
-    let bench = Workbench::logging_in();
-    let manifest = bench.desk.file("store/manifests/myapp/v1.0/manifest.json");
-    bench.vault.fault(move |call| {
+fn a_session_ends_with_the_run_when_a_guard_refuses() {
+    let fixture = VaultFixture::logging_in();
+    let manifest = fixture
+        .sandbox
+        .file("store/manifests/myapp/v1.0/manifest.json");
+    fixture.vault.fault(move |call| {
         if call.kind == Kind::Sign {
             let text = std::fs::read_to_string(&manifest).unwrap();
             std::fs::write(&manifest, format!("{text} ")).unwrap();
         }
         None
     });
-    ends_its_session(&bench, "sign", "", 1);
+    ends_its_session(&fixture, "sign", "", 1);
     // A signature is there already, and there may be no other.
-    let bench = Workbench::logging_in();
-    Scene::of(&bench).store_another_record();
-    let kinds = ends_its_session(&bench, "sign", "--if-signed fail", 1);
+    let fixture = VaultFixture::logging_in();
+    Scene::of(&fixture).store_another_record();
+    let kinds = ends_its_session(&fixture, "sign", "--if-signed fail", 1);
     assert_eq!(kinds, [Kind::Login, Kind::Key, Kind::Revoke]);
 }
 
 #[test]
-fn a_session_ends_with_the_run_that_is_told_to_stop() {
+fn a_session_ends_with_an_interrupted_run() {
     for signal in ["-INT", "-TERM"] {
-        let bench = Workbench::logging_in();
+        let fixture = VaultFixture::logging_in();
         let (tell, told) = mpsc::channel::<u32>();
-        bench.vault.fault(move |call| {
+        fixture.vault.fault(move |call| {
             (call.kind == Kind::Sign).then(|| {
                 // Cancelled while Vault is about to sign.
                 let id = told.recv().unwrap().to_string();
@@ -138,24 +140,26 @@ fn a_session_ends_with_the_run_that_is_told_to_stop() {
         });
         let line = format!("sign local://./store/myapp:v1.0 --key hashivault://ci-signer {LOGIN}");
         let words: Vec<_> = line.split_whitespace().chain(["-o", "json"]).collect();
-        let child = bench.desk.start(&words);
+        let child = fixture.sandbox.start(&words);
         tell.send(child.id()).unwrap();
         let run = finish(child).ends_with(2);
         assert_eq!(run.json()["error"]["code"], "interrupted");
-        assert_eq!(bench.vault.kinds().last(), Some(&Kind::Revoke));
-        assert!(!bench.vault.knows(&bench.vault.issued()[0]));
+        assert_eq!(fixture.vault.kinds().last(), Some(&Kind::Revoke));
+        assert!(!fixture.vault.knows(&fixture.vault.issued()[0]));
     }
 }
 
 #[test]
 fn one_session_serves_every_image_and_key_of_a_run() {
-    let bench = Workbench::logging_in();
+    let fixture = VaultFixture::logging_in();
     let mut flags = "--key hashivault://ci-signer?version=1".to_owned();
     for number in 0..20 {
-        bench.desk.push("many", &format!("v{number}"), MANIFEST);
+        fixture
+            .sandbox
+            .push("many", &format!("v{number}"), MANIFEST);
         flags.push_str(&format!(" local://./store/many:v{number}"));
     }
-    let kinds = ends_its_session(&bench, "sign", &flags, 0);
+    let kinds = ends_its_session(&fixture, "sign", &flags, 0);
     let count = |kind| kinds.iter().filter(|made| **made == kind).count();
     assert_eq!((count(Kind::Login), count(Kind::Revoke)), (1, 1));
     assert!(count(Kind::Key) <= 2);
@@ -164,42 +168,42 @@ fn one_session_serves_every_image_and_key_of_a_run() {
 
 #[test]
 fn a_token_that_cannot_be_revoked_is_left_to_end_by_itself() {
-    let bench = Workbench::logging_in();
-    bench
+    let fixture = VaultFixture::logging_in();
+    fixture
         .run("sign", &LOGIN.replace("release", "batch"))
         .ends_with(0);
-    assert_eq!(bench.vault.kinds(), [Kind::Login, Kind::Key, Kind::Sign]);
+    assert_eq!(fixture.vault.kinds(), [Kind::Login, Kind::Key, Kind::Sign]);
 }
 
 #[test]
 fn a_token_that_was_given_from_outside_is_not_revoked() {
-    let bench = Workbench::new();
-    bench.run("sign", "").ends_with(0);
-    assert!(bench.vault.knows(TOKEN));
-    assert_eq!(bench.vault.count(Kind::Revoke), 0);
+    let fixture = VaultFixture::new();
+    fixture.run("sign", "").ends_with(0);
+    assert!(fixture.vault.knows(TOKEN));
+    assert_eq!(fixture.vault.count(Kind::Revoke), 0);
 }
 
 #[test]
 fn a_namespace_is_sent_with_every_call_login_and_farewell_included() {
     for by_flag in [true, false] {
-        let mut bench = Workbench::logging_in();
+        let mut fixture = VaultFixture::logging_in();
         let flag = match by_flag {
             true => "--vault-namespace team/a",
             false => {
-                bench.desk.set("VAULT_NAMESPACE", "team/a");
+                fixture.sandbox.set("VAULT_NAMESPACE", "team/a");
                 ""
             }
         };
-        bench.run("sign", &format!("{LOGIN} {flag}")).ends_with(0);
-        assert_eq!(bench.vault.calls().len(), 4);
-        for call in bench.vault.calls() {
+        fixture.run("sign", &format!("{LOGIN} {flag}")).ends_with(0);
+        assert_eq!(fixture.vault.calls().len(), 4);
+        for call in fixture.vault.calls() {
             let namespace = call.header("x-vault-namespace").unwrap();
             assert_eq!(namespace.trim_matches('/'), "team/a", "{:?}", call.kind);
         }
     }
-    let bench = Workbench::logging_in();
-    bench.run("sign", LOGIN).ends_with(0);
-    for call in bench.vault.calls() {
+    let fixture = VaultFixture::logging_in();
+    fixture.run("sign", LOGIN).ends_with(0);
+    for call in fixture.vault.calls() {
         assert_eq!(call.header("x-vault-namespace"), None);
     }
 }

@@ -1,26 +1,26 @@
-//! Whom the program takes for Vault, and whom Vault takes for a client: certificates.
+//! TLS in both directions: the server's certificate and the client's.
 
-use super::workbench::Workbench;
+use super::fixture::VaultFixture;
 use s3lo_test_servers::authority::Authority;
 use s3lo_test_servers::aws::Key;
 use s3lo_test_servers::vault::VaultServer;
 
 const NAMES: [&str; 2] = ["localhost", "127.0.0.1"];
 
-/// A Vault behind TLS, at a desk that does not trust it yet: `ca.pem` is its authority's, `other.pem`
+/// A Vault behind TLS, at a sandbox that does not trust it yet: `ca.pem` is its authority's, `other.pem`
 /// that of another.
-fn behind_tls() -> (Workbench, Authority) {
+fn behind_tls() -> (VaultFixture, Authority) {
     let authority = Authority::new();
-    let bench = at(VaultServer::start_tls(authority.server(&NAMES), key()));
-    bench.desk.write("ca.pem", authority.pem());
-    bench.desk.write("other.pem", Authority::new().pem());
-    (bench, authority)
+    let fixture = at(VaultServer::start_tls(authority.server(&NAMES), key()));
+    fixture.sandbox.write("ca.pem", authority.pem());
+    fixture.sandbox.write("other.pem", Authority::new().pem());
+    (fixture, authority)
 }
 
-fn at(vault: VaultServer) -> Workbench {
-    let mut bench = Workbench::at(vault);
-    bench.desk.set("VAULT_MAX_RETRIES", "0");
-    bench
+fn at(vault: VaultServer) -> VaultFixture {
+    let mut fixture = VaultFixture::at(vault);
+    fixture.sandbox.set("VAULT_MAX_RETRIES", "0");
+    fixture
 }
 
 fn key() -> Key {
@@ -29,88 +29,90 @@ fn key() -> Key {
 
 /// No call comes through.
 #[track_caller]
-fn is_not_trusted(bench: &Workbench) {
-    let calls = bench.vault.calls().len();
-    assert_eq!(bench.code("sign", ""), "unreachable");
-    assert_eq!(bench.vault.calls().len(), calls);
+fn is_not_trusted(fixture: &VaultFixture) {
+    let calls = fixture.vault.calls().len();
+    assert_eq!(fixture.code("sign", ""), "unreachable");
+    assert_eq!(fixture.vault.calls().len(), calls);
 }
 
 #[track_caller]
-fn is_trusted(bench: &Workbench) {
-    bench.run("sign", "--if-signed replace").ends_with(0);
+fn is_trusted(fixture: &VaultFixture) {
+    fixture.run("sign", "--if-signed replace").ends_with(0);
 }
 
 /// A mistake in the settings, before anything is asked.
 #[track_caller]
-fn is_a_mistake(bench: &Workbench, what: &str) {
-    assert_eq!(bench.code("sign", ""), "configuration", "{what}");
-    assert!(bench.vault.calls().is_empty(), "{what}");
+fn is_a_mistake(fixture: &VaultFixture, what: &str) {
+    assert_eq!(fixture.code("sign", ""), "configuration", "{what}");
+    assert!(fixture.vault.calls().is_empty(), "{what}");
 }
 
 #[test]
 fn only_a_clear_word_turns_the_check_of_certificates_off() {
-    let (mut bench, _) = behind_tls();
-    is_not_trusted(&bench);
+    let (mut fixture, _) = behind_tls();
+    is_not_trusted(&fixture);
     for word in ["", "false", "0", "f", "FALSE"] {
-        bench.desk.set("VAULT_SKIP_VERIFY", word);
-        is_not_trusted(&bench);
+        fixture.sandbox.set("VAULT_SKIP_VERIFY", word);
+        is_not_trusted(&fixture);
     }
     for word in ["maybe", "yes", " true", "2", "tru"] {
-        bench.desk.set("VAULT_SKIP_VERIFY", word);
+        fixture.sandbox.set("VAULT_SKIP_VERIFY", word);
         // Refused as a mistake or as no word at all: it is not taken for a yes.
-        let code = bench.code("sign", "");
+        let code = fixture.code("sign", "");
         assert!(
             ["configuration", "unreachable"].contains(&code.as_str()),
             "{word}: {code}"
         );
     }
-    assert!(bench.vault.calls().is_empty());
+    assert!(fixture.vault.calls().is_empty());
     for word in ["true", "1"] {
-        bench.desk.set("VAULT_SKIP_VERIFY", word);
-        is_trusted(&bench);
+        fixture.sandbox.set("VAULT_SKIP_VERIFY", word);
+        is_trusted(&fixture);
     }
 }
 
 #[test]
 fn the_authorities_of_a_file_are_trusted_and_no_others() {
-    let (mut bench, authority) = behind_tls();
-    bench.desk.set("VAULT_CACERT", "other.pem");
-    is_not_trusted(&bench);
-    bench.desk.set("VAULT_CACERT", "ca.pem");
-    is_trusted(&bench);
+    let (mut fixture, authority) = behind_tls();
+    fixture.sandbox.set("VAULT_CACERT", "other.pem");
+    is_not_trusted(&fixture);
+    fixture.sandbox.set("VAULT_CACERT", "ca.pem");
+    is_trusted(&fixture);
     let both = format!(
         "# ours\n{}# theirs\n{}",
         Authority::new().pem(),
         authority.pem()
     );
-    bench.desk.write("both.pem", both);
-    bench.desk.set("VAULT_CACERT", "both.pem");
-    is_trusted(&bench);
+    fixture.sandbox.write("both.pem", both);
+    fixture.sandbox.set("VAULT_CACERT", "both.pem");
+    is_trusted(&fixture);
 }
 
 #[test]
 fn the_authorities_of_a_folder_are_trusted_and_no_others() {
-    let (mut bench, authority) = behind_tls();
-    bench.desk.write("folder/other.pem", Authority::new().pem());
-    bench.desk.set("VAULT_CAPATH", "folder");
-    is_not_trusted(&bench);
-    bench.desk.write("folder/ours.pem", authority.pem());
-    is_trusted(&bench);
+    let (mut fixture, authority) = behind_tls();
+    fixture
+        .sandbox
+        .write("folder/other.pem", Authority::new().pem());
+    fixture.sandbox.set("VAULT_CAPATH", "folder");
+    is_not_trusted(&fixture);
+    fixture.sandbox.write("folder/ours.pem", authority.pem());
+    is_trusted(&fixture);
 }
 
 #[test]
 fn the_authorities_of_a_variable_are_trusted_and_no_others() {
-    let (mut bench, authority) = behind_tls();
-    bench
-        .desk
+    let (mut fixture, authority) = behind_tls();
+    fixture
+        .sandbox
         .set("VAULT_CACERT_BYTES", &Authority::new().pem());
-    is_not_trusted(&bench);
-    bench.desk.set("VAULT_CACERT_BYTES", &authority.pem());
-    is_trusted(&bench);
+    is_not_trusted(&fixture);
+    fixture.sandbox.set("VAULT_CACERT_BYTES", &authority.pem());
+    is_trusted(&fixture);
 }
 
 #[test]
-fn authorities_that_are_none_are_named_before_anything_is_asked() {
+fn invalid_authorities_are_named_before_any_request() {
     let garbage = pem::encode(&pem::Pem::new("CERTIFICATE", b"garbage".to_vec()));
     for (name, value) in [
         ("VAULT_CACERT", "nowhere.pem"),
@@ -125,12 +127,12 @@ fn authorities_that_are_none_are_named_before_anything_is_asked() {
         ("VAULT_CLIENT_CERT", "ca.pem"),
         ("VAULT_CLIENT_KEY", "ca.pem"),
     ] {
-        let (mut bench, _) = behind_tls();
-        bench.desk.write("garbage.pem", &garbage);
-        bench.desk.write("text.pem", "hello");
-        std::fs::create_dir(bench.desk.file("empty")).unwrap();
-        bench.desk.set(name, value);
-        is_a_mistake(&bench, &format!("{name}={value}"));
+        let (mut fixture, _) = behind_tls();
+        fixture.sandbox.write("garbage.pem", &garbage);
+        fixture.sandbox.write("text.pem", "hello");
+        std::fs::create_dir(fixture.sandbox.file("empty")).unwrap();
+        fixture.sandbox.set(name, value);
+        is_a_mistake(&fixture, &format!("{name}={value}"));
     }
 }
 
@@ -138,42 +140,42 @@ fn authorities_that_are_none_are_named_before_anything_is_asked() {
 fn a_certificate_for_another_host_is_not_trusted() {
     let authority = Authority::new();
     let config = authority.server(&["vault.example", "127.0.0.2"]);
-    let mut bench = at(VaultServer::start_tls(config, key()));
-    bench.desk.write("ca.pem", authority.pem());
-    bench.desk.set("VAULT_CACERT", "ca.pem");
-    is_not_trusted(&bench);
+    let mut fixture = at(VaultServer::start_tls(config, key()));
+    fixture.sandbox.write("ca.pem", authority.pem());
+    fixture.sandbox.set("VAULT_CACERT", "ca.pem");
+    is_not_trusted(&fixture);
 }
 
-/// A Vault that demands a certificate of its `clients`, at a desk with `client.pem` and `client.key` of
+/// A Vault that demands a certificate of its `clients`, at a sandbox with `client.pem` and `client.key` of
 /// `authority`.
-fn demanding(clients: &Authority, authority: &Authority) -> Workbench {
+fn demanding(clients: &Authority, authority: &Authority) -> VaultFixture {
     let servers = Authority::new();
     let config = servers.server_for(&NAMES, clients);
-    let mut bench = at(VaultServer::start_tls(config, key()));
-    bench.desk.write("ca.pem", servers.pem());
-    bench.desk.set("VAULT_CACERT", "ca.pem");
+    let mut fixture = at(VaultServer::start_tls(config, key()));
+    fixture.sandbox.write("ca.pem", servers.pem());
+    fixture.sandbox.set("VAULT_CACERT", "ca.pem");
     let (certificate, key) = authority.certificate("ci.example");
-    bench.desk.write("client.pem", certificate);
-    bench.desk.write("client.key", key);
-    bench
+    fixture.sandbox.write("client.pem", certificate);
+    fixture.sandbox.write("client.key", key);
+    fixture
 }
 
 #[test]
 fn a_certificate_is_shown_to_a_vault_that_demands_one() {
     let clients = Authority::new();
-    let mut bench = demanding(&clients, &clients);
-    is_not_trusted(&bench);
-    bench.desk.set("VAULT_CLIENT_CERT", "client.pem");
-    bench.desk.set("VAULT_CLIENT_KEY", "client.key");
-    is_trusted(&bench);
+    let mut fixture = demanding(&clients, &clients);
+    is_not_trusted(&fixture);
+    fixture.sandbox.set("VAULT_CLIENT_CERT", "client.pem");
+    fixture.sandbox.set("VAULT_CLIENT_KEY", "client.key");
+    is_trusted(&fixture);
     let mut stranger = demanding(&clients, &Authority::new());
-    stranger.desk.set("VAULT_CLIENT_CERT", "client.pem");
-    stranger.desk.set("VAULT_CLIENT_KEY", "client.key");
+    stranger.sandbox.set("VAULT_CLIENT_CERT", "client.pem");
+    stranger.sandbox.set("VAULT_CLIENT_KEY", "client.key");
     is_not_trusted(&stranger);
 }
 
 #[test]
-fn half_a_pair_and_a_pair_that_is_none_are_mistakes() {
+fn half_a_certificate_pair_and_an_invalid_one_are_refused() {
     let clients = Authority::new();
     for (certificate, key) in [
         ("client.pem", ""),
@@ -184,11 +186,11 @@ fn half_a_pair_and_a_pair_that_is_none_are_mistakes() {
         ("client.pem", "client.pem"),
         ("client.pem", "another.key"),
     ] {
-        let mut bench = demanding(&clients, &clients);
+        let mut fixture = demanding(&clients, &clients);
         let (_, another) = clients.certificate("ci.example");
-        bench.desk.write("another.key", another);
-        bench.desk.set("VAULT_CLIENT_CERT", certificate);
-        bench.desk.set("VAULT_CLIENT_KEY", key);
-        is_a_mistake(&bench, &format!("`{certificate}` and `{key}`"));
+        fixture.sandbox.write("another.key", another);
+        fixture.sandbox.set("VAULT_CLIENT_CERT", certificate);
+        fixture.sandbox.set("VAULT_CLIENT_KEY", key);
+        is_a_mistake(&fixture, &format!("`{certificate}` and `{key}`"));
     }
 }

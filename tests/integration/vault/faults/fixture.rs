@@ -1,4 +1,4 @@
-//! A desk with an image in a folder, a Vault whose key signs it, and a place to which nothing may go.
+//! A sandbox with an image in a folder, a Vault whose key signs it, and a server that nothing may reach.
 
 use std::io::Read as _;
 use std::net::TcpListener;
@@ -8,8 +8,8 @@ use base64::prelude::BASE64_STANDARD;
 use s3lo_core::reference::Reference;
 
 use crate::support::faults::records::record_name;
-use crate::support::program::{Desk, Run};
-use crate::support::{files, plain_key};
+use crate::support::files;
+use crate::support::program::{Run, Sandbox};
 use s3lo_test_servers::aws::Key;
 use s3lo_test_servers::vault::{TOKEN, VaultServer};
 
@@ -32,13 +32,13 @@ pub(super) const IMAGE: &str = "local://./store/myapp:v1.0";
 /// Where its records lie.
 pub(super) const RECORDS: &str = "store/manifests/myapp/v1.0/signatures/";
 
-pub(super) struct Workbench {
+pub(super) struct VaultFixture {
     pub(super) vault: VaultServer,
-    pub(super) desk: Desk,
+    pub(super) sandbox: Sandbox,
     pub(super) elsewhere: Elsewhere,
 }
 
-impl Workbench {
+impl VaultFixture {
     /// With a P-256 key, and a token in the environment.
     pub(super) fn new() -> Self {
         Self::with_key(Key::of_vector("p256-pkcs8"))
@@ -50,19 +50,19 @@ impl Workbench {
 
     /// Without a token: `./jwt` is what a login takes for one.
     pub(super) fn logging_in() -> Self {
-        let mut bench = Self::new();
-        bench.desk.unset("VAULT_TOKEN");
-        bench.desk.write("jwt", JWT);
-        bench
+        let mut fixture = Self::new();
+        fixture.sandbox.unset("VAULT_TOKEN");
+        fixture.sandbox.write("jwt", JWT);
+        fixture
     }
 
     pub(super) fn at(vault: VaultServer) -> Self {
-        let desk = Desk::with_image()
+        let sandbox = Sandbox::with_image()
             .with("VAULT_ADDR", &vault.endpoint)
             .with("VAULT_TOKEN", TOKEN);
         Self {
             vault,
-            desk,
+            sandbox,
             elsewhere: Elsewhere::new(),
         }
     }
@@ -74,7 +74,7 @@ impl Workbench {
 
     /// `sign` or `verify`, with these flags.
     pub(super) fn run(&self, command: &str, flags: &str) -> Run {
-        self.desk
+        self.sandbox
             .s3lo(&format!("{command} {} {flags}", self.image()))
     }
 
@@ -88,7 +88,7 @@ impl Workbench {
 
     /// The records of the image, by their file's name.
     pub(super) fn records(&self) -> Vec<(String, Vec<u8>)> {
-        let folder = self.desk.file(RECORDS);
+        let folder = self.sandbox.file(RECORDS);
         let read = |name: String| {
             let bytes = std::fs::read(folder.join(&name)).unwrap();
             (name, bytes)

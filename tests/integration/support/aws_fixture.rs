@@ -1,16 +1,15 @@
-//! A team's AWS account: a bucket with an image, a key in KMS, whoever may sign with it; and a desk at
-//! which the program finds all of it.
+//! An AWS account of a team: a bucket with an image, a key in KMS, and users and roles; and a sandbox set up for it.
 
 use super::MANIFEST;
-use super::program::{Desk, Run};
+use super::program::{Run, Sandbox};
 use s3lo_test_servers::aws::{AUDIENCE, AwsServer, Call, GITHUB, Key, Subject, Trust};
 use s3lo_test_servers::s3::S3Server;
 
 /// The account, with the key `alias/release-signer` and the image `s3://my-bucket/myapp:v1.0`.
-pub(crate) struct Workshop {
-    pub(crate) aws: AwsServer,
+pub(crate) struct AwsFixture {
+    pub(crate) server: AwsServer,
     pub(crate) s3: S3Server,
-    pub(crate) desk: Desk,
+    pub(crate) sandbox: Sandbox,
     /// The key's ARN.
     pub(crate) key: String,
 }
@@ -33,7 +32,7 @@ pub(crate) const EVERYTHING: &str = r#"{"Version": "2012-10-17", "Statement": [
     {"Effect": "Allow", "Action": ["s3:*", "kms:*"], "Resource": "*"}
 ]}"#;
 
-impl Workshop {
+impl AwsFixture {
     /// With a P-256 key, and credentials in the environment that may do everything.
     pub(crate) fn new() -> Self {
         Self::with_key(Key::of_vector("p256-pkcs8"))
@@ -45,45 +44,44 @@ impl Workshop {
 
     /// Credentials in the environment that may do what `policy` says.
     pub(crate) fn with_policy(key: Key, policy: &str) -> Self {
-        let mut workshop = Self::without_credentials(AwsServer::start(), key);
-        let user = workshop.aws.user("dev", policy);
-        workshop.set(&user.environment());
-        workshop
+        let mut aws = Self::without_credentials(AwsServer::start(), key);
+        let user = aws.server.user("dev", policy);
+        aws.set(&user.environment());
+        aws
     }
 
     /// A job of GitHub Actions that may assume the role `signer`, which may do what `policy` says.
     pub(crate) fn in_github(policy: &str) -> Self {
-        let mut workshop =
-            Self::without_credentials(AwsServer::start(), Key::of_vector("p256-pkcs8"));
-        workshop.aws.role(ROLE, &trust(), policy);
-        workshop.set(&workshop.aws.github_environment());
-        workshop
+        let mut aws = Self::without_credentials(AwsServer::start(), Key::of_vector("p256-pkcs8"));
+        aws.server.role(ROLE, &trust(), policy);
+        aws.set(&aws.server.github_environment());
+        aws
     }
 
-    pub(crate) fn without_credentials(aws: AwsServer, key: Key) -> Self {
+    pub(crate) fn without_credentials(server: AwsServer, key: Key) -> Self {
         let s3 = S3Server::start();
         s3.put(MANIFEST_PATH, MANIFEST.as_bytes());
-        aws.guard(&s3);
-        let key = aws.add(key);
-        aws.alias("alias/release-signer", &key);
-        let mut workshop = Self {
-            desk: Desk::new().with("AWS_ENDPOINT_URL_S3", &s3.endpoint),
-            aws,
+        server.guard(&s3);
+        let key = server.add(key);
+        server.alias("alias/release-signer", &key);
+        let mut aws = Self {
+            sandbox: Sandbox::new().with("AWS_ENDPOINT_URL_S3", &s3.endpoint),
+            server,
             s3,
             key,
         };
-        workshop.set(&workshop.aws.environment());
-        workshop
+        aws.set(&aws.server.environment());
+        aws
     }
 
     pub(crate) fn set(&mut self, variables: &[(String, String)]) {
         for (name, value) in variables {
-            self.desk.set(name, value);
+            self.sandbox.set(name, value);
         }
     }
 
     pub(crate) fn s3lo(&self, line: &str) -> Run {
-        self.desk.s3lo(line)
+        self.sandbox.s3lo(line)
     }
 
     /// `GetPublicKey`, `Sign` and the like, in the order of arrival.
@@ -93,7 +91,7 @@ impl Workshop {
 
     /// Every call but those that only open a connection.
     pub(crate) fn calls(&self) -> Vec<Call> {
-        let mut calls = self.aws.calls();
+        let mut calls = self.server.calls();
         calls.retain(|call| call.service != "warm");
         calls
     }
