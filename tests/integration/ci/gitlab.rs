@@ -154,7 +154,7 @@ fn several_images_are_signed_by_several_keys_in_one_job() {
     let records = aws.s3.paths();
     let records = records.iter().filter(|path| path.contains("/signatures/"));
     assert_eq!(records.count(), 4);
-    let assumed = &shop.calls_of("AssumeRoleWithWebIdentity")[0].body;
+    let assumed = &aws.calls_of("AssumeRoleWithWebIdentity")[0].body;
     assert_eq!(assumed["RoleSessionName"], "chosen");
     assert_eq!(assumed["DurationSeconds"], "1800");
     let json = pipeline.artifact("s3lo-verify", "s3lo-verify.json");
