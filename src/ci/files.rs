@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, fchown};
 use std::path::Path;
 
 use crate::atomic_file::{parent, temporary_file};
+use crate::diagnostic::Explain;
 use crate::text::shown_path;
 
 /// Adds to a file that the CI system made for this step.
@@ -130,5 +131,15 @@ impl Error {
     fn of(path: &Path, reason: String) -> Self {
         let path = shown_path(&path.to_string_lossy()).to_owned();
         Self { path, reason }
+    }
+}
+
+impl Explain for Error {
+    fn code(&self) -> &'static str {
+        "results_unwritable"
+    }
+
+    fn help(&self) -> String {
+        "name a file in a folder that is there, and let the container run as root, without `--user`; what the log says was done".to_owned()
     }
 }

@@ -1,7 +1,6 @@
 //! A CI job: what it says by its environment, and what it is told in the words of its CI system.
 
 pub mod files;
-mod help;
 pub mod inputs;
 pub mod markup;
 pub mod outputs;

@@ -29,6 +29,21 @@ impl Action {
             Self::Verify => "verify",
         }
     }
+
+    /// The command of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Sign, Self::Verify]
+            .into_iter()
+            .find(|action| action.name() == name)
+    }
+
+    /// The other command.
+    pub fn other(self) -> Self {
+        match self {
+            Self::Sign => Self::Verify,
+            Self::Verify => Self::Sign,
+        }
+    }
 }
 
 /// What came of one image; with `sign`, by one key.

@@ -1,6 +1,5 @@
 //! What can be typed.
 
-use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -12,12 +11,8 @@ use s3lo_core::payload::Schema;
 
 use crate::aws::arn::{Account, Arn, is_region};
 use crate::aws::{role, session_name};
-use crate::diagnostic::Diagnostic;
-use crate::identity::jwt;
-use crate::key::reference::RefError;
 use crate::key::registry::Providers;
 use crate::sign::IfSigned;
-use crate::text::{holds_key_block, is_key_material};
 use crate::verify::Require;
 
 /// Signs container images that live in S3, and verifies them
@@ -310,67 +305,6 @@ impl From<IfSignedArg> for IfSigned {
     }
 }
 
-/// Whether JSON was asked for, in arguments that could not be parsed.
-pub(crate) fn wants_json(arguments: &[OsString]) -> bool {
-    let texts: Vec<_> = arguments
-        .iter()
-        .map(|argument| argument.to_string_lossy())
-        .collect();
-    // `-o` may come last in a cluster of short flags, with its value behind it or after it.
-    let short = |text: &str| text.starts_with('-') && !text.starts_with("--");
-    let one = |text: &str| {
-        text == "--output=json"
-            || (short(text) && (text.ends_with("ojson") || text.ends_with("o=json")))
-    };
-    let two = |name: &str| name == "--output" || (short(name) && name.ends_with('o'));
-    texts.iter().any(|text| one(text))
-        || texts
-            .windows(2)
-            .any(|pair| matches!(pair, [name, value] if two(name) && value == "json"))
-}
-
-/// A key or a token among the arguments, which a message would quote, whatever else comes of them.
-pub(crate) fn secret(arguments: &[OsString]) -> Option<Diagnostic> {
-    if hold_a_key(arguments) {
-        return Some(Diagnostic::new(&RefError::KeyMaterial));
-    }
-    hold_a_token(arguments).then(|| {
-        Diagnostic::usage(
-            "an argument holds an identity token, not the place of one",
-            "put the token into a variable and name that: `--web-identity-token-env NAME` for AWS, `--vault-jwt-env NAME` for Vault",
-        )
-    })
-}
-
-/// Whether somebody typed a key where its place belongs. What follows another flag than `--key` may be
-/// as long as a line of a key.
-fn hold_a_key(arguments: &[OsString]) -> bool {
-    let typed: Vec<_> = arguments
-        .iter()
-        .map(|argument| argument.to_string_lossy())
-        .collect();
-    typed.windows(2).any(|pair| {
-        let [before, argument] = pair else {
-            return false;
-        };
-        let (flag, value) = argument.split_once('=').unwrap_or(("", ""));
-        let of_other_flag = |flag: &str| flag.starts_with("--") && !["--", "--key"].contains(&flag);
-        let lines = [(before.as_ref(), argument.as_ref()), (flag, value)];
-        lines.into_iter().any(|(flag, text)| {
-            holds_key_block(text) || (is_key_material(text) && !of_other_flag(flag))
-        })
-    })
-}
-
-/// Whether somebody typed an identity token.
-fn hold_a_token(arguments: &[OsString]) -> bool {
-    let mut typed = arguments.iter().skip(1).map(|text| text.to_string_lossy());
-    typed.any(|argument| {
-        let value = argument.split_once('=').map_or("", |(_, value)| value);
-        jwt::is_token(&argument) || jwt::is_token(value)
-    })
-}
-
 fn schema(text: &str) -> Result<Schema, String> {
     let version = text.parse().ok();
     version
@@ -391,12 +325,12 @@ fn require(text: &str) -> Result<Require, String> {
 
 fn timeout(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
-        Ok(time) if !time.is_zero() && time <= LONGEST => Ok(time),
+        Ok(time) if !time.is_zero() && time <= MAX_TIMEOUT => Ok(time),
         _ => Err("write a time from 1ms to 1day, such as `30s` or `5m`".to_owned()),
     }
 }
 
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn region(text: &str) -> Result<String, String> {
     if is_region(text) {

@@ -8,6 +8,7 @@ mod password;
 mod setup;
 mod shutdown;
 mod sign;
+mod typed;
 mod verify;
 
 use std::ffi::OsString;
@@ -28,6 +29,7 @@ use crate::ci::report::ReportRow;
 use crate::cli::args::{Cli, Command, Output};
 use crate::cli::output::{json, text};
 use crate::cli::setup::RunContext;
+use crate::cli::typed::Typed;
 use crate::diagnostic::Diagnostic;
 use crate::text::printable;
 
@@ -51,15 +53,14 @@ pub fn command_line() -> clap::Command {
 /// Runs the program. Whatever is printed goes to `out` and `err`.
 pub fn run(arguments: Vec<OsString>, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
     let (out, err) = (&mut IgnoreBrokenPipe(out), &mut IgnoreBrokenPipe(err));
-    let json = args::wants_json(&arguments);
     let result = if ci::is_asked(&arguments) {
         ci::run(&arguments, out, err)
-    } else if let Some(diagnostic) = args::secret(&arguments) {
-        failed(diagnostic, json, out, err)
+    } else if let Some(diagnostic) = typed::secret(&arguments) {
+        failed(diagnostic, Typed::new(&arguments).wants_json(), out, err)
     } else {
         match Cli::try_parse_from(&arguments) {
             Ok(cli) => command(cli, out, err),
-            Err(error) => unparsed(&error, &arguments, json, out, err),
+            Err(error) => unparsed(&error, &Typed::new(&arguments), out, err),
         }
     };
     let flushed = match (result, out.flush()) {
@@ -205,38 +206,38 @@ fn deadline(timeout: Duration) -> Instant {
     now.checked_add(timeout).unwrap_or(now)
 }
 
+/// Prints help where that was asked for, and the mistake otherwise.
 fn unparsed(
     error: &clap::Error,
-    arguments: &[OsString],
-    json: bool,
+    typed: &Typed,
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> io::Result<ExitStatus> {
-    let text = error.to_string();
-    let known = Cli::command();
-    let named = known.get_subcommands().map(clap::Command::get_name);
-    let command = named
-        .filter(|name| arguments.iter().any(|argument| argument == name))
-        .map(|name| format!("{name} "))
-        .next()
-        .unwrap_or_default();
-    if matches!(
-        error.kind(),
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
-    ) {
-        out.write_all(text.as_bytes())?;
-        return Ok(ExitStatus::Done);
+    let json = typed.wants_json();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            out.write_all(error.to_string().as_bytes())?;
+            Ok(ExitStatus::Done)
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand if !json => {
+            err.write_all(error.to_string().as_bytes())?;
+            Ok(ExitStatus::Failed)
+        }
+        _ => {
+            let commands = Cli::command();
+            let mut words = typed.positional();
+            let command = words.find(|word| commands.find_subcommand(word).is_some());
+            let command = command.map(|name| format!("{name} ")).unwrap_or_default();
+            let help = format!("see `s3lo {command}--help`");
+            failed(mistake(error, help), json, out, err)
+        }
     }
-    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand && !json {
-        err.write_all(text.as_bytes())?;
-        return Ok(ExitStatus::Failed);
-    }
-    failed(failure(&text, &command), json, out, err)
 }
 
-/// clap's paragraphs, as one sentence and what to do: its tip, and the usage.
-fn failure(text: &str, command: &str) -> Diagnostic {
-    let text = text.strip_prefix("error: ").unwrap_or(text);
+/// A mistake in the arguments: clap's first paragraph, and as help its tips and the usage, or `otherwise` where it has none.
+fn mistake(error: &clap::Error, otherwise: String) -> Diagnostic {
+    let text = error.to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
     let mut paragraphs = text.split("\n\n").map(|paragraph| {
         let lines: Vec<_> = paragraph.lines().map(str::trim).collect();
         lines.join(" ")
@@ -244,13 +245,13 @@ fn failure(text: &str, command: &str) -> Diagnostic {
     let message = paragraphs.next().unwrap_or_default();
     let rest =
         paragraphs.filter(|line| !line.starts_with("For more information") && !line.is_empty());
-    // A tip for a rare wish, where a misspelt flag is likelier.
+    // A tip for a rare case, where a misspelt option is likelier.
     let rest = rest.filter(|line| !line.contains("' as a value, use '-- "));
     let help: Vec<_> = rest
         .map(|line| line.trim_start_matches("tip: ").to_owned())
         .collect();
     let help = if help.is_empty() {
-        format!("see `s3lo {command}--help`")
+        otherwise
     } else {
         help.join("; ")
     };

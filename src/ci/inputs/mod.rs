@@ -1,14 +1,15 @@
-//! What a CI job says by its environment → the options of a command.
+//! A job's environment → the options of a command.
 //!
-//! For each option the first of these that says something: `INPUT_*`, as GitHub's runner names the inputs of an
-//! action; the JSON of BUILDKITE_PLUGIN_CONFIGURATION; `PLUGIN_*`, as Drone and Woodpecker name settings; `S3LO_*`.
-//! What is empty says nothing: CI systems set to it what a user leaves out.
+//! For each option the first of these that is not empty: `INPUT_*`, as GitHub's runner names the inputs of an action;
+//! the JSON of BUILDKITE_PLUGIN_CONFIGURATION; `PLUGIN_*`, as Drone and Woodpecker name settings; `S3LO_*`. CI systems
+//! set to the empty string what a user leaves out.
 #![deny(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     clippy::as_conversions
 )]
 
+mod option;
 mod sources;
 mod spelling;
 
@@ -16,93 +17,13 @@ use std::ffi::OsString;
 
 use secrecy::SecretString;
 
-use crate::ci::inputs::sources::{Environment, RawValue};
+pub use crate::ci::inputs::option::{
+    Error, Input, OptionSpec, Origin, UnknownPolicy, Value, ValueKind,
+};
+use crate::ci::inputs::sources::{RawValue, Sources};
 use crate::ci::inputs::spelling::{refuse_misspelt, refuse_unknown};
 
-/// An option that a command has.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OptionSpec {
-    /// What it is called, and what it is called too.
-    pub names: Vec<String>,
-    /// What it takes.
-    pub kind: Kind,
-}
-
-impl OptionSpec {
-    /// An option of one name.
-    pub fn new(name: &str, kind: Kind) -> Self {
-        Self {
-            names: vec![name.to_owned()],
-            kind,
-        }
-    }
-
-    /// What it is called.
-    pub fn name(&self) -> &str {
-        self.names.first().map_or("", String::as_str)
-    }
-
-    pub(crate) fn is_called(&self, name: &str) -> bool {
-        self.names.iter().any(|known| known == name)
-    }
-}
-
-/// What an option takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// `true` or `false`.
-    Flag,
-    /// One line.
-    One,
-    /// Any number, one a line.
-    Several,
-    /// Bytes as they are, which nobody repeats.
-    Secret,
-}
-
-/// What is said of an option.
-#[derive(Debug)]
-pub enum Value {
-    /// `true` or `false`.
-    Flag(bool),
-    /// A line, or several of them.
-    Lines(Vec<String>),
-    /// A secret.
-    Secret(SecretString),
-}
-
-/// Where an option was said.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin(pub(crate) String);
-
-impl std::fmt::Display for Origin {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// What is said of an option, and where.
-#[derive(Debug)]
-pub struct Input {
-    /// The option's name.
-    pub name: String,
-    /// What is said.
-    pub said: Value,
-    /// Where.
-    pub place: Origin,
-}
-
-/// What nobody expects, and is refused rather than passed over: a misspelt name would leave a guard out.
-pub struct UnknownPolicy<'a> {
-    /// The command that runs.
-    pub command: &'static str,
-    /// The other command, and its options.
-    pub other: (&'static str, &'a [OptionSpec]),
-    /// Whether every `INPUT_*` is ours, as it is in an action.
-    pub inputs: bool,
-}
-
-/// What the hook of the Buildkite plugin reads for itself.
+/// The settings that the hook of the Buildkite plugin reads for itself.
 const OF_THE_HOOK: [&str; 6] = [
     "annotate",
     "environment",
@@ -112,89 +33,84 @@ const OF_THE_HOOK: [&str; 6] = [
     "step-command",
 ];
 
-/// What the runner sets beside an action's inputs.
+/// The inputs that the runner adds to an action's own.
 const OF_THE_RUNNER: [&str; 2] = ["args", "entrypoint"];
 
-/// Finds what `environment` says of each option; without `strict` whatever can be understood.
+/// Finds the value of each option in `environment`. Without a policy, unknown names and mistakes are passed over.
 ///
 /// # Errors
 ///
-/// [`Error`] for what is said and means nothing.
+/// [`Error`] for a value or a name that means nothing.
 pub fn resolve(
-    known: &[OptionSpec],
+    options: &[OptionSpec],
     environment: impl IntoIterator<Item = (OsString, OsString)>,
-    strict: Option<&UnknownPolicy<'_>>,
+    policy: Option<&UnknownPolicy<'_>>,
 ) -> Result<Vec<Input>, Error> {
-    let environment = Environment::new(environment, strict.is_none())?;
-    if let Some(strict) = strict {
-        if strict.inputs {
-            let names = environment.inputs.keys().cloned();
+    let sources = Sources::new(environment, policy.is_none())?;
+    if let Some(policy) = policy {
+        if policy.inputs {
+            let names = sources.inputs.keys().cloned();
             let names = names.filter(|name| !OF_THE_RUNNER.contains(&name.as_str()));
-            refuse_unknown(known, strict, names, "input")?;
-            if let Some(name) = environment.odd.first() {
+            refuse_unknown(options, policy, names, "input")?;
+            if let Some(name) = sources.odd.first() {
                 return Err(Error::Odd { name: name.clone() });
             }
         }
-        let names = environment.plugin.keys().cloned();
+        let names = sources.plugin.keys().cloned();
         let names = names.filter(|name| !OF_THE_HOOK.contains(&name.as_str()));
-        refuse_unknown(known, strict, names, "setting of the plugin")?;
-        refuse_misspelt(known, strict, environment.variables())?;
+        refuse_unknown(options, policy, names, "setting of the plugin")?;
+        refuse_misspelt(options, policy, sources.variables())?;
     }
-    let mut given = Vec::new();
-    for option in known {
-        match said(option, &environment) {
-            Ok(said) => given.extend(said),
-            Err(_) if strict.is_none() => {}
+    let mut inputs = Vec::new();
+    for option in options {
+        match input(option, &sources) {
+            Ok(input) => inputs.extend(input),
+            Err(_) if policy.is_none() => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(given)
+    Ok(inputs)
 }
 
-/// What is said of an option, if anything is.
-fn said(option: &OptionSpec, environment: &Environment) -> Result<Option<Input>, Error> {
-    let Some((raw, place)) = environment.first(option)? else {
+/// The value of an option, if it has one.
+fn input(option: &OptionSpec, sources: &Sources) -> Result<Option<Input>, Error> {
+    let Some((raw, origin)) = sources.first(option)? else {
         return Ok(None);
     };
     Ok(Some(Input {
         name: option.name().to_owned(),
-        said: read(option, raw, &place)?,
-        place,
+        value: value(option.kind, raw, &origin)?,
+        origin,
     }))
 }
 
-fn read(option: &OptionSpec, raw: RawValue, place: &Origin) -> Result<Value, Error> {
-    if option.kind == Kind::Secret {
+fn value(kind: ValueKind, raw: RawValue, origin: &Origin) -> Result<Value, Error> {
+    let origin = || origin.clone();
+    if kind == ValueKind::Secret {
         return match raw {
             RawValue::Text(text) | RawValue::Joined(text) => {
                 Ok(Value::Secret(SecretString::from(text)))
             }
-            RawValue::List(_) => Err(Error::Lines {
-                place: place.clone(),
-            }),
+            RawValue::List(_) => Err(Error::Lines { origin: origin() }),
         };
     }
-    let lines = lines(option.kind, raw);
-    if option.kind == Kind::Several {
+    let lines = lines(kind, raw);
+    if kind == ValueKind::Several {
         return Ok(Value::Lines(lines));
     }
     let Ok([line]) = <[String; 1]>::try_from(lines) else {
-        return Err(Error::Lines {
-            place: place.clone(),
-        });
+        return Err(Error::Lines { origin: origin() });
     };
-    match (option.kind, line.as_str()) {
-        (Kind::Flag, "true" | "True" | "TRUE") => Ok(Value::Flag(true)),
-        (Kind::Flag, "false" | "False" | "FALSE") => Ok(Value::Flag(false)),
-        (Kind::Flag, _) => Err(Error::Boolean {
-            place: place.clone(),
-        }),
+    match (kind, line.as_str()) {
+        (ValueKind::Flag, "true" | "True" | "TRUE") => Ok(Value::Flag(true)),
+        (ValueKind::Flag, "false" | "False" | "FALSE") => Ok(Value::Flag(false)),
+        (ValueKind::Flag, _) => Err(Error::Boolean { origin: origin() }),
         _ => Ok(Value::Lines(vec![line])),
     }
 }
 
-/// The lines of a value, without what stands around them.
-fn lines(kind: Kind, raw: RawValue) -> Vec<String> {
+/// The lines of a value, without the white space around them.
+fn lines(kind: ValueKind, raw: RawValue) -> Vec<String> {
     let split = |text: &str, at: fn(char) -> bool| -> Vec<String> {
         let parts = text.split(at).map(str::trim);
         let full = parts.filter(|part| !part.is_empty());
@@ -207,7 +123,7 @@ fn lines(kind: Kind, raw: RawValue) -> Vec<String> {
     };
     let parts = match text {
         Err(parts) => parts,
-        Ok(text) if kind != Kind::Several => vec![text],
+        Ok(text) if kind != ValueKind::Several => vec![text],
         Ok(text) => match serde_json::from_str(&text) {
             Ok(listed) => listed,
             Err(_) if joined => split(&text, |c| c == ','),
@@ -218,129 +134,52 @@ fn lines(kind: Kind, raw: RawValue) -> Vec<String> {
     lines.flatten().collect()
 }
 
-/// What is said, and means nothing.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// Neither `true` nor `false`.
-    #[error("{place} is neither `true` nor `false`")]
-    Boolean {
-        /// Where.
-        place: Origin,
-    },
-    /// BUILDKITE_PLUGIN_CONFIGURATION is not a JSON object.
-    #[error("BUILDKITE_PLUGIN_CONFIGURATION is not a JSON object with each name once")]
-    Configuration,
-    /// Several lines where one belongs.
-    #[error("{place} holds several values, where one is expected")]
-    Lines {
-        /// Where.
-        place: Origin,
-    },
-    /// A variable whose name is almost an option's.
-    #[error("{} is no option, but almost one", variable.escape_debug())]
-    Misspelt {
-        /// The variable.
-        variable: String,
-        /// The option.
-        nearest: String,
-    },
-    /// An input that no runner writes like this.
-    #[error("the variable `{}` begins as an input does, and is none", name.escape_debug())]
-    Odd {
-        /// The variable.
-        name: String,
-    },
-    /// Objects, or lists in lists.
-    #[error("{place} is neither text nor a list of texts")]
-    Nested {
-        /// Where.
-        place: Origin,
-    },
-    /// Not UTF-8.
-    #[error("{place} holds bytes that are not UTF-8")]
-    NotText {
-        /// Where.
-        place: Origin,
-    },
-    /// An input that is there with dashes and with underscores.
-    #[error("the input `{name}` is there twice, once with `_` in its name, and not the same")]
-    Spelt {
-        /// Its name.
-        name: String,
-    },
-    /// Two names of the same option.
-    #[error("{one} and {other} are two names of the same")]
-    Twice {
-        /// One.
-        one: Origin,
-        /// The other.
-        other: Origin,
-    },
-    /// No such option.
-    #[error("there is no {what} `{}` for `{command}`", name.escape_debug())]
-    Unknown {
-        /// The name.
-        name: String,
-        /// What it would be.
-        what: &'static str,
-        /// The command that runs.
-        command: &'static str,
-        /// The other command, where that has it.
-        other: Option<&'static str>,
-        /// The one that may be meant.
-        nearest: Option<String>,
-        /// All that there are.
-        known: Vec<String>,
-    },
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn known() -> Vec<OptionSpec> {
-        let mut role = OptionSpec::new("role-to-assume", Kind::One);
+    fn options() -> Vec<OptionSpec> {
+        let mut role = OptionSpec::new("role-to-assume", ValueKind::One);
         role.names.push("role-arn".to_owned());
         vec![
-            OptionSpec::new("reference", Kind::Several),
-            OptionSpec::new("if-signed", Kind::One),
-            OptionSpec::new("verbose", Kind::Flag),
-            OptionSpec::new("password", Kind::Secret),
+            OptionSpec::new("reference", ValueKind::Several),
+            OptionSpec::new("if-signed", ValueKind::One),
+            OptionSpec::new("verbose", ValueKind::Flag),
+            OptionSpec::new("password", ValueKind::Secret),
             role,
         ]
     }
 
-    fn said(variables: &[(&str, &str)]) -> Result<Vec<(String, String)>, Error> {
+    fn resolved(variables: &[(&str, &str)]) -> Result<Vec<(String, String)>, Error> {
         let variables = variables
             .iter()
             .map(|(name, value)| (OsString::from(name), OsString::from(value)));
-        let strict = UnknownPolicy {
+        let policy = UnknownPolicy {
             command: "sign",
-            other: ("verify", &[OptionSpec::new("require", Kind::One)]),
+            other: ("verify", &[OptionSpec::new("require", ValueKind::One)]),
             inputs: true,
         };
-        let given = resolve(&known(), variables, Some(&strict))?;
-        let shown = |given: Input| {
-            let said = match given.said {
+        let given = resolve(&options(), variables, Some(&policy))?;
+        let shown = |input: Input| {
+            let said = match input.value {
                 Value::Flag(truth) => truth.to_string(),
                 Value::Lines(lines) => lines.join("|"),
                 Value::Secret(_) => "secret".to_owned(),
             };
-            (given.name, said)
+            (input.name, said)
         };
         Ok(given.into_iter().map(shown).collect())
     }
 
     #[track_caller]
     fn one(variables: &[(&str, &str)], expected: &str) {
-        let all = said(variables).unwrap();
+        let all = resolved(variables).unwrap();
         let values: Vec<_> = all.iter().map(|(_, value)| value.as_str()).collect();
         assert_eq!(values, [expected], "{variables:?}");
     }
 
     #[test]
-    fn the_first_that_says_something_counts() {
+    fn the_first_source_with_a_value_wins() {
         let mut all = [
             ("INPUT_IF-SIGNED", "a"),
             ("INPUT_IF_SIGNED", "a"),
@@ -360,11 +199,11 @@ mod tests {
                 first.1 = "";
             }
         }
-        assert!(said(&all).unwrap().is_empty());
+        assert!(resolved(&all).unwrap().is_empty());
     }
 
     #[test]
-    fn a_list_is_one_a_line_or_what_the_system_makes_of_one() {
+    fn a_list_is_read_in_lines_and_in_each_system_s_own_form() {
         for (name, value) in [
             ("INPUT_REFERENCE", "a\n\n  b \r\nc\n"),
             ("S3LO_REFERENCE", r#"["a","b","c"]"#),
@@ -385,12 +224,12 @@ mod tests {
     }
 
     #[test]
-    fn a_boolean_is_one() {
+    fn a_flag_takes_true_and_false_alone() {
         for (value, truth) in [("true", "true"), ("TRUE", "true"), ("False\n", "false")] {
             one(&[("INPUT_VERBOSE", value)], truth);
         }
         for value in ["yes", "1", "on", "tRUE", "true false"] {
-            assert!(said(&[("INPUT_VERBOSE", value)]).is_err(), "{value}");
+            assert!(resolved(&[("INPUT_VERBOSE", value)]).is_err(), "{value}");
         }
         one(
             &[("BUILDKITE_PLUGIN_CONFIGURATION", r#"{"verbose":true}"#)],
@@ -399,30 +238,30 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_knows_is_refused_with_the_nearest_name() {
-        let Err(Error::Unknown { nearest, .. }) = said(&[("INPUT_IF-SINGED", "fail")]) else {
+    fn an_unknown_input_is_refused_with_the_nearest_name() {
+        let Err(Error::Unknown { nearest, .. }) = resolved(&[("INPUT_IF-SINGED", "fail")]) else {
             panic!();
         };
         assert_eq!(nearest.as_deref(), Some("if-signed"));
-        let Err(Error::Unknown { other, .. }) = said(&[("INPUT_REQUIRE", "all")]) else {
+        let Err(Error::Unknown { other, .. }) = resolved(&[("INPUT_REQUIRE", "all")]) else {
             panic!();
         };
         assert_eq!(other, Some("verify"));
         let config = r#"{"step-command":"run","refrence":"x"}"#;
-        assert!(said(&[("BUILDKITE_PLUGIN_CONFIGURATION", config)]).is_err());
-        assert!(said(&[("INPUT_ARGS", "x"), ("INPUT_ENTRYPOINT", "y")]).is_ok());
-        assert!(said(&[("S3LO_TEST_TOOLS", "x")]).is_ok());
+        assert!(resolved(&[("BUILDKITE_PLUGIN_CONFIGURATION", config)]).is_err());
+        assert!(resolved(&[("INPUT_ARGS", "x"), ("INPUT_ENTRYPOINT", "y")]).is_ok());
+        assert!(resolved(&[("S3LO_TEST_TOOLS", "x")]).is_ok());
     }
 
     #[test]
-    fn what_is_almost_an_option_is_refused_whoever_set_it() {
+    fn a_misspelt_variable_is_refused() {
         for name in [
             "S3LO_IF_SINGED",
             "PLUGIN_REFERENCES",
             "S3LO_IFSIGNED",
             "PLUGIN_IF-SIGNED_",
         ] {
-            let refused = said(&[(name, "x")]);
+            let refused = resolved(&[(name, "x")]);
             assert!(matches!(refused, Err(Error::Misspelt { .. })), "{name}");
         }
         for name in [
@@ -431,14 +270,14 @@ mod tests {
             "PLUGIN_OIDC_TOKEN_ID",
             "S3LO_TEST_TOOLS",
         ] {
-            assert!(said(&[(name, "x")]).is_ok(), "{name}");
+            assert!(resolved(&[(name, "x")]).is_ok(), "{name}");
         }
-        let twice = said(&[("INPUT_IF-SIGNED", "keep"), ("INPUT_IF_SIGNED", "fail")]);
+        let twice = resolved(&[("INPUT_IF-SIGNED", "keep"), ("INPUT_IF_SIGNED", "fail")]);
         assert!(matches!(twice, Err(Error::Spelt { .. })));
     }
 
     #[test]
-    fn what_means_nothing_is_refused() {
+    fn a_malformed_value_is_refused() {
         for (name, value) in [
             ("INPUT_IF-SIGNED", "a\nb"),
             ("BUILDKITE_PLUGIN_CONFIGURATION", "[]"),
@@ -452,9 +291,9 @@ mod tests {
             ),
             ("BUILDKITE_PLUGIN_CONFIGURATION", r#"{"reference":[["a"]]}"#),
         ] {
-            assert!(said(&[(name, value)]).is_err(), "{name} {value}");
+            assert!(resolved(&[(name, value)]).is_err(), "{name} {value}");
         }
         let both = [("INPUT_ROLE-TO-ASSUME", "a"), ("INPUT_ROLE-ARN", "a")];
-        assert!(matches!(said(&both), Err(Error::Twice { .. })));
+        assert!(matches!(resolved(&both), Err(Error::Twice { .. })));
     }
 }

@@ -1,4 +1,4 @@
-//! All that a job's environment says of options, before it is known what it should be.
+//! The raw values of options in a job's environment, by where they come from.
 #![deny(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
@@ -11,10 +11,10 @@ use std::ffi::OsString;
 use s3lo_core::json::{distinct, object};
 use serde::Deserialize;
 
-use crate::ci::inputs::{Error, Kind, OptionSpec, Origin};
+use crate::ci::inputs::option::{Error, OptionSpec, Origin, ValueKind};
 
-/// All that the environment says, by where.
-pub(crate) struct Environment {
+/// The variables that may hold options.
+pub(crate) struct Sources {
     pub(crate) inputs: BTreeMap<String, OsString>,
     /// Names that begin like those of inputs, as no runner writes them.
     pub(crate) odd: Vec<String>,
@@ -22,7 +22,7 @@ pub(crate) struct Environment {
     others: BTreeMap<String, OsString>,
 }
 
-/// What is said, before it is known what it should be.
+/// A value as it was found.
 pub(crate) enum RawValue {
     Text(String),
     /// Lists that the system joined by commas.
@@ -30,7 +30,7 @@ pub(crate) enum RawValue {
     List(Vec<String>),
 }
 
-/// Where options are said, most wanted first.
+/// The kinds of variables that hold options; the first wins.
 #[derive(Clone, Copy)]
 enum Source {
     Input,
@@ -39,7 +39,7 @@ enum Source {
     Own,
 }
 
-impl Environment {
+impl Sources {
     pub(crate) fn new(
         variables: impl IntoIterator<Item = (OsString, OsString)>,
         lenient: bool,
@@ -97,19 +97,19 @@ impl Environment {
         others.chain(inputs.map(|name| (name.as_str(), name.clone())))
     }
 
-    /// The first that says something.
+    /// The first value that is not empty.
     pub(crate) fn first(&self, option: &OptionSpec) -> Result<Option<(RawValue, Origin)>, Error> {
         for source in [Source::Input, Source::Setting, Source::Plugin, Source::Own] {
             let mut found: Option<(RawValue, Origin)> = None;
             for name in &option.names {
-                let (raw, place) = self.said(source, name)?;
+                let (raw, origin) = self.find(source, name)?;
                 let Some(raw) = raw.filter(|raw| !raw.is_empty(option.kind)) else {
                     continue;
                 };
                 if let Some((_, one)) = found {
-                    return Err(Error::Twice { one, other: place });
+                    return Err(Error::Twice { one, other: origin });
                 }
-                found = Some((raw, place));
+                found = Some((raw, origin));
             }
             if found.is_some() {
                 return Ok(found);
@@ -118,9 +118,9 @@ impl Environment {
         Ok(None)
     }
 
-    fn said(&self, source: Source, name: &str) -> Result<(Option<RawValue>, Origin), Error> {
+    fn find(&self, source: Source, name: &str) -> Result<(Option<RawValue>, Origin), Error> {
         let shell = name.to_uppercase().replace('-', "_");
-        let place = Origin(match source {
+        let origin = Origin(match source {
             Source::Input => format!("the input `{name}`"),
             Source::Setting => format!("the plugin's setting `{name}`"),
             Source::Plugin => format!("PLUGIN_{shell}"),
@@ -129,29 +129,29 @@ impl Environment {
         let variable = match source {
             Source::Input => self.inputs.get(name),
             Source::Setting => {
-                let raw = self.plugin.get(name).map(|value| json(value, &place));
-                return Ok((raw.transpose()?.flatten(), place));
+                let raw = self.plugin.get(name).map(|value| json(value, &origin));
+                return Ok((raw.transpose()?.flatten(), origin));
             }
-            Source::Plugin | Source::Own => self.others.get(&place.0),
+            Source::Plugin | Source::Own => self.others.get(&origin.0),
         };
         let Some(variable) = variable else {
-            return Ok((None, place));
+            return Ok((None, origin));
         };
         let Some(text) = variable.to_str().map(str::to_owned) else {
-            return Err(Error::NotText { place });
+            return Err(Error::NotText { origin });
         };
         Ok(match source {
-            Source::Plugin => (Some(RawValue::Joined(text)), place),
-            _ => (Some(RawValue::Text(text)), place),
+            Source::Plugin => (Some(RawValue::Joined(text)), origin),
+            _ => (Some(RawValue::Text(text)), origin),
         })
     }
 }
 
 impl RawValue {
-    /// Whether it says nothing. Of a secret every byte says something.
-    fn is_empty(&self, kind: Kind) -> bool {
+    /// Whether it counts as unset. Every byte of a secret counts.
+    fn is_empty(&self, kind: ValueKind) -> bool {
         match self {
-            Self::Text(text) | Self::Joined(text) if kind == Kind::Secret => text.is_empty(),
+            Self::Text(text) | Self::Joined(text) if kind == ValueKind::Secret => text.is_empty(),
             Self::Text(text) | Self::Joined(text) => text.trim().is_empty(),
             Self::List(parts) => parts.iter().all(|part| part.trim().is_empty()),
         }
@@ -177,8 +177,8 @@ fn configuration(value: &OsString) -> Result<BTreeMap<String, serde_json::Value>
     Ok(dashed)
 }
 
-/// What YAML makes of a value: words, numbers and booleans are all written without quotes.
-fn json(value: &serde_json::Value, place: &Origin) -> Result<Option<RawValue>, Error> {
+/// The value of a setting. YAML makes text, numbers and booleans of words without quotes.
+fn json(value: &serde_json::Value, origin: &Origin) -> Result<Option<RawValue>, Error> {
     let scalar = |value: &serde_json::Value| match value {
         serde_json::Value::String(text) => Some(text.clone()),
         serde_json::Value::Number(number) => Some(number.to_string()),
@@ -197,7 +197,7 @@ fn json(value: &serde_json::Value, place: &Origin) -> Result<Option<RawValue>, E
         scalar_value => scalar(scalar_value).map(RawValue::Text),
     };
     let nested = || Error::Nested {
-        place: place.clone(),
+        origin: origin.clone(),
     };
     raw.map(Some).ok_or_else(nested)
 }

@@ -1,36 +1,36 @@
-//! Names that no option has. A misspelt one is refused rather than passed over: it would leave a guard out.
+//! Refuses names that no option has: a misspelt one, passed over, would leave a guard out.
 #![deny(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     clippy::as_conversions
 )]
 
-use crate::ci::inputs::{Error, OptionSpec, UnknownPolicy};
+use crate::ci::inputs::option::{Error, OptionSpec, UnknownPolicy};
 
 /// Fails at a name that no option has.
 pub(crate) fn refuse_unknown(
-    known: &[OptionSpec],
-    strict: &UnknownPolicy<'_>,
+    options: &[OptionSpec],
+    policy: &UnknownPolicy<'_>,
     mut names: impl Iterator<Item = String>,
     what: &'static str,
 ) -> Result<(), Error> {
-    let is_known = |name: &&str| known.iter().any(|option| option.is_called(name));
+    let is_known = |name: &&str| options.iter().any(|option| option.is_called(name));
     let Some(name) = names.find(|name| !is_known(&name.as_str())) else {
         return Ok(());
     };
-    let (other, others) = strict.other;
-    let all = known.iter().flat_map(|option| &option.names);
+    let (other, others) = policy.other;
+    let all = options.iter().flat_map(|option| &option.names);
     let near = all
         .map(|known| (strsim::jaro_winkler(&name, known), known))
         .filter(|(likeness, _)| *likeness > 0.75)
         .max_by(|(one, _), (other, _)| one.total_cmp(other));
     Err(Error::Unknown {
         what,
-        command: strict.command,
+        command: policy.command,
         other: (others.iter().any(|option| option.is_called(&name))).then_some(other),
         nearest: near.map(|(_, known)| known.clone()),
         known: {
-            let names = known.iter().map(|option| option.name().to_owned());
+            let names = options.iter().map(|option| option.name().to_owned());
             let mut names: Vec<_> = names.collect();
             names.sort();
             names
@@ -39,25 +39,24 @@ pub(crate) fn refuse_unknown(
     })
 }
 
-/// Fails at a variable that others may have set, but that is an option's name but for a letter or two: it would
-/// leave a guard out.
+/// Fails at a variable whose name is an option's but for a letter or two, although others may have set it.
 pub(crate) fn refuse_misspelt<'a>(
-    known: &[OptionSpec],
-    strict: &UnknownPolicy<'_>,
+    options: &[OptionSpec],
+    policy: &UnknownPolicy<'_>,
     variables: impl Iterator<Item = (&'a str, String)>,
 ) -> Result<(), Error> {
-    let names = || known.iter().flat_map(|option| &option.names);
-    let (_, others) = strict.other;
+    let names = || options.iter().flat_map(|option| &option.names);
+    let (_, others) = policy.other;
     for (variable, name) in variables {
-        let is_known = known
+        let is_known = options
             .iter()
             .chain(others)
             .any(|option| option.is_called(&name));
-        if is_known || name.len() < SHORTEST {
+        if is_known || name.len() < MIN_NAME_LEN {
             continue;
         }
         let near = |known: &&String| {
-            known.len() >= 3 && strsim::damerau_levenshtein(&name, known) <= MISTAKES
+            known.len() >= 3 && strsim::damerau_levenshtein(&name, known) <= MAX_TYPING_ERRORS
         };
         if let Some(nearest) = names().find(near) {
             return Err(Error::Misspelt {
@@ -69,8 +68,8 @@ pub(crate) fn refuse_misspelt<'a>(
     Ok(())
 }
 
-/// As many letters may be wrong, missing, too many or in each other's place.
-const MISTAKES: usize = 2;
+/// How many letters may be wrong, missing, extra or swapped.
+const MAX_TYPING_ERRORS: usize = 2;
 
-/// In shorter names that is half of them.
-const SHORTEST: usize = 4;
+/// Shorter names are not compared: two letters are half of them.
+const MIN_NAME_LEN: usize = 4;

@@ -93,8 +93,8 @@ fn work_on(
             false => ci::neutralize(text),
         });
     }
-    for (option, place) in &job.said {
-        tracing::debug!("{option}: by {place}");
+    for (option, origin) in &job.origins {
+        tracing::debug!("{option}: by {origin}");
     }
     let typed = job.password.map(|password| {
         let bytes = password.expose_secret().as_bytes();

@@ -1,6 +1,5 @@
-//! What a job says → what it means: the options in its environment, as the arguments of a command.
+//! A job's environment and arguments → a command with its options.
 
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::sync::LazyLock;
 
@@ -8,30 +7,31 @@ use clap::{ArgAction, CommandFactory as _, Parser as _};
 use secrecy::SecretString;
 
 use crate::ci;
-use crate::ci::inputs::{Input, Kind, OptionSpec, Origin, UnknownPolicy, Value, resolve};
+use crate::ci::inputs::{Input, OptionSpec, Origin, UnknownPolicy, Value, ValueKind, resolve};
 use crate::ci::report::Action;
 use crate::ci::{LogFormat, inputs, wording};
 use crate::cli::args::{Cli, ReportArgs};
 use crate::cli::ci::results::OutputOptions;
-use crate::cli::{args, failure};
+use crate::cli::mistake;
+use crate::cli::typed::{Typed, secret};
 use crate::diagnostic::Diagnostic;
 use crate::environment::{is_true, variable};
 use crate::key::provider::Provider;
 use crate::key::registry::Providers;
 use crate::mask::Mask;
 
-/// A job, understood.
+/// The command of a job.
 pub(crate) struct Job {
-    /// The command.
+    /// The command and its options.
     pub(crate) cli: Cli,
-    /// The password of a key file, where an option gives one.
+    /// The password of a key file, if an option sets it.
     pub(crate) password: Option<SecretString>,
-    /// Options, and where the environment says them.
-    pub(crate) said: Vec<(String, Origin)>,
+    /// The options from the environment, and where each comes from.
+    pub(crate) origins: Vec<(String, Origin)>,
 }
 
-/// Where the options are told.
-const OPTIONS: &str = "the options are told at https://github.com/s3lo/sign-action#inputs";
+/// The help for a mistake that clap has no advice for: a job has no terminal to call `--help` at.
+const OPTIONS_HELP: &str = "the options are told at https://github.com/s3lo/sign-action#inputs";
 
 /// Variables that hold secrets, beside those of key providers.
 const SECRETS: [&str; 7] = [
@@ -44,11 +44,11 @@ const SECRETS: [&str; 7] = [
     "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
 ];
 
-/// Reads what was typed behind `ci`, and what the environment says beside it. Every secret that it names is hidden
-/// before anything is said.
+/// Reads the command from `arguments`, the words behind `ci`, and its options from there and the environment. Every
+/// secret that they name is masked before anything is printed.
 pub(crate) fn read(
-    typed: &[OsString],
-    host: &dyn LogFormat,
+    arguments: &[OsString],
+    format: &dyn LogFormat,
     mask: &Mask,
 ) -> Result<Job, (Action, Diagnostic)> {
     let providers = Providers::default();
@@ -59,66 +59,124 @@ pub(crate) fn read(
     for name in SECRETS.iter().chain(of_providers) {
         hide(name, mask);
     }
-    let (work, typed) = work(typed).map_err(|diagnostic| (Action::Sign, diagnostic))?;
-    let failed = |diagnostic| (work, diagnostic);
-    let known = known(work);
-    let other = match work {
-        Action::Sign => Action::Verify,
-        Action::Verify => Action::Sign,
-    };
-    let strict = UnknownPolicy {
-        command: work.name(),
-        other: (other.name(), crate::cli::ci::options::known(other)),
-        inputs: is_true("GITHUB_ACTIONS"),
-    };
-    let given = resolve(known, std::env::vars_os(), Some(&strict))
-        .map_err(|error| failed(Diagnostic::new(&error)))?;
-    let named = named(typed, known);
-    let mut arguments: Vec<OsString> = ["s3lo", "ci", work.name()].map(OsString::from).into();
-    for word in typed {
-        let word = word.to_string_lossy();
-        if let Some((_, variable)) = word.split_once("env://") {
+    let (action, arguments) = action(arguments).map_err(|diagnostic| (Action::Sign, diagnostic))?;
+    let job = Parts::of(action, arguments, mask);
+    let job = job.and_then(|parts| parts.parse(arguments, format));
+    job.map_err(|diagnostic| (action, diagnostic))
+}
+
+/// A command line in the making.
+struct Parts {
+    /// `s3lo ci COMMAND` and the options of the environment.
+    words: Vec<OsString>,
+    references: Vec<OsString>,
+    password: Option<SecretString>,
+    origins: Vec<(String, Origin)>,
+    /// Which of the options that every command needs are missing, in the order asked for.
+    missing: Option<&'static str>,
+}
+
+impl Parts {
+    /// Takes from the environment what is not among the typed `arguments`.
+    fn of(action: Action, arguments: &[OsString], mask: &Mask) -> Result<Self, Diagnostic> {
+        let options = options(action);
+        let other = action.other();
+        let policy = UnknownPolicy {
+            command: action.name(),
+            other: (other.name(), self::options(other)),
+            inputs: is_true("GITHUB_ACTIONS"),
+        };
+        let inputs = resolve(options, std::env::vars_os(), Some(&policy));
+        let inputs = inputs.map_err(|error| Diagnostic::new(&error))?;
+        let program = std::iter::once(OsString::from("s3lo"));
+        let typed = Typed::new(&program.chain(arguments.iter().cloned()).collect::<Vec<_>>());
+        for variable in typed.values("key").filter_map(variable_of_key) {
             hide(variable, mask);
         }
-    }
-    let (mut password, mut references, mut said) = (None, Vec::new(), Vec::new());
-    for given in given {
-        // An empty list says nothing.
-        let empty = matches!(&given.said, Value::Lines(lines) if lines.is_empty());
-        if empty || named.contains(given.name.as_str()) {
-            continue;
+        let mut parts = Self {
+            words: ["s3lo", "ci", action.name()].map(OsString::from).into(),
+            references: Vec::new(),
+            password: None,
+            origins: Vec::new(),
+            missing: None,
+        };
+        let is_typed = |name: &str| match name {
+            "reference" => typed.positional().next().is_some(),
+            "summary" => typed.has("no-summary"),
+            name => {
+                let option = options.iter().find(|option| option.name() == name);
+                option.is_some_and(|option| option.names.iter().any(|name| typed.has(name)))
+            }
+        };
+        for input in inputs {
+            // An empty list counts as unset.
+            let empty = matches!(&input.value, Value::Lines(lines) if lines.is_empty());
+            if !empty && !is_typed(&input.name) {
+                parts
+                    .origins
+                    .push((input.name.clone(), input.origin.clone()));
+                parts.add(input, mask);
+            }
         }
-        said.push((given.name.clone(), given.place.clone()));
-        add(given, &mut arguments, &mut references, &mut password, mask);
+        let is_set =
+            |name: &str| is_typed(name) || parts.origins.iter().any(|(set, _)| set == name);
+        parts.missing = ["reference", "key"].into_iter().find(|name| !is_set(name));
+        Ok(parts)
     }
-    for required in ["reference", "key"] {
-        let there = said.iter().any(|(name, _)| name == required);
-        if !there && !named.contains(required) {
-            return Err(failed(missing(required, host)));
+
+    fn add(&mut self, input: Input, mask: &Mask) {
+        let name = input.name.as_str();
+        match input.value {
+            Value::Secret(secret) => self.password = Some(secret),
+            Value::Flag(false) if name == "summary" => self.words.push("--no-summary".into()),
+            Value::Flag(true) if name != "summary" => self.words.push(format!("--{name}").into()),
+            Value::Flag(_) => {}
+            Value::Lines(_) if name == "command" => {}
+            Value::Lines(lines) if name == "reference" => {
+                self.references
+                    .extend(lines.into_iter().map(OsString::from));
+            }
+            Value::Lines(lines) => {
+                for line in lines {
+                    let variable = match name {
+                        "key" => variable_of_key(&line),
+                        name => names_secret(name).then_some(line.as_str()),
+                    };
+                    if let Some(variable) = variable {
+                        hide(variable, mask);
+                    }
+                    self.words.push(format!("--{name}={line}").into());
+                }
+            }
         }
     }
-    // What is typed may end in `--`, behind which nothing is a flag.
-    arguments.extend(typed.iter().cloned());
-    if !references.is_empty() {
-        arguments.push("--".into());
-        arguments.extend(references);
-    }
-    if let Some(diagnostic) = args::secret(&arguments) {
-        return Err(failed(diagnostic));
-    }
-    match Cli::try_parse_from(&arguments) {
-        Ok(cli) => Ok(Job {
-            cli,
-            password,
-            said,
-        }),
-        Err(error) => {
-            let diagnostic = failure(&error.to_string(), "ci ");
-            // A job has no terminal to ask for help at.
-            let help = diagnostic.help.replace("see `s3lo ci --help`", OPTIONS);
-            Err(failed(Diagnostic { help, ..diagnostic }))
+
+    fn parse(self, arguments: &[OsString], format: &dyn LogFormat) -> Result<Job, Diagnostic> {
+        if let Some(option) = self.missing {
+            return Err(missing(option, format));
         }
+        let mut words = self.words;
+        // The arguments may end in `--`, behind which nothing is an option.
+        words.extend(arguments.iter().cloned());
+        if !self.references.is_empty() {
+            words.push("--".into());
+            words.extend(self.references);
+        }
+        if let Some(diagnostic) = secret(&words) {
+            return Err(diagnostic);
+        }
+        let cli = Cli::try_parse_from(&words);
+        Ok(Job {
+            cli: cli.map_err(|error| mistake(&error, OPTIONS_HELP.to_owned()))?,
+            password: self.password,
+            origins: self.origins,
+        })
     }
+}
+
+/// The variable that a key is in.
+fn variable_of_key(key: &str) -> Option<&str> {
+    key.split_once("env://").map(|(_, variable)| variable)
 }
 
 /// An error, said of options as this job writes them.
@@ -139,11 +197,11 @@ pub(crate) fn in_options(diagnostic: Diagnostic) -> Diagnostic {
 /// The option that has this flag.
 fn option_of(flag: &str) -> Option<String> {
     let has = |option: &&OptionSpec| option.names.iter().any(|name| name == flag);
-    let mut all = known(Action::Sign).iter().chain(known(Action::Verify));
+    let mut all = options(Action::Sign).iter().chain(options(Action::Verify));
     all.find(has).map(|option| option.name().to_owned())
 }
 
-/// How the results of a job are wanted that could not be understood: by what of it can be.
+/// How results are to be left, as far as that can be understood: a job that cannot be read reports that as well.
 pub(crate) fn output_options(arguments: &[OsString]) -> OutputOptions {
     let names = [
         "output",
@@ -153,21 +211,24 @@ pub(crate) fn output_options(arguments: &[OsString]) -> OutputOptions {
         "summary-file",
         "results-directory",
     ];
-    let known = names.map(|name| OptionSpec::new(name, Kind::One));
-    // What means nothing is passed over here, and told by whoever reads the whole.
-    let given = resolve(&known, std::env::vars_os(), None).unwrap_or_default();
+    let options = names.map(|name| OptionSpec::new(name, ValueKind::One));
+    let inputs = resolve(&options, std::env::vars_os(), None).unwrap_or_default();
     let option = |name: &str| {
-        let given = given.iter().find(|given| given.name == name)?;
-        match &given.said {
+        let input = inputs.iter().find(|input| input.name == name)?;
+        match &input.value {
             Value::Lines(lines) => lines.first().cloned(),
             Value::Flag(_) | Value::Secret(_) => None,
         }
     };
-    let file = |name: &str| typed(arguments, name).or_else(|| option(name));
+    let typed = Typed::new(arguments);
+    let file = |name: &str| {
+        let value = typed.values(name).next().map(str::to_owned);
+        value.or_else(|| option(name))
+    };
     OutputOptions {
-        json: args::wants_json(arguments) || option("output").is_some_and(|form| form == "json"),
+        json: typed.wants_json() || option("output").is_some_and(|form| form == "json"),
         report: ReportArgs {
-            no_summary: arguments.iter().any(|word| word == "--no-summary")
+            no_summary: typed.has("no-summary")
                 || option("summary").is_some_and(|text| text.eq_ignore_ascii_case("false")),
             output_file: file("output-file"),
             dotenv_file: file("dotenv-file"),
@@ -177,130 +238,81 @@ pub(crate) fn output_options(arguments: &[OsString]) -> OutputOptions {
     }
 }
 
-/// The value of a flag, in arguments that may mean nothing.
-fn typed(arguments: &[OsString], name: &str) -> Option<String> {
-    let mut words = arguments.iter().map(|word| word.to_string_lossy());
-    let flag = format!("--{name}");
-    let word = words.find(|word| word.split('=').next() == Some(&flag))?;
-    match word.split_once('=') {
-        Some((_, value)) => Some(value.to_owned()),
-        None => words.next().map(|word| word.to_string()),
-    }
-}
-
-fn add(
-    given: Input,
-    arguments: &mut Vec<OsString>,
-    references: &mut Vec<OsString>,
-    password: &mut Option<SecretString>,
-    mask: &Mask,
-) {
-    let name = given.name.as_str();
-    match given.said {
-        Value::Secret(secret) => {
-            *password = Some(secret);
-        }
-        Value::Flag(false) if name == "summary" => arguments.push("--no-summary".into()),
-        Value::Flag(true) if name != "summary" => arguments.push(format!("--{name}").into()),
-        Value::Flag(_) => {}
-        Value::Lines(_) if name == "command" => {}
-        Value::Lines(lines) if name == "reference" => {
-            references.extend(lines.into_iter().map(OsString::from));
-        }
-        Value::Lines(lines) => {
-            for line in lines {
-                let variable = match name {
-                    "key" => line.strip_prefix("env://"),
-                    "web-identity-token-env" => Some(line.as_str()),
-                    _ if names_secret(name) => Some(line.as_str()),
-                    _ => None,
-                };
-                if let Some(variable) = variable {
-                    hide(variable, mask);
-                }
-                arguments.push(format!("--{name}={line}").into());
-            }
-        }
-    }
-}
-
-/// Whether the option of a key provider names a variable with a secret.
+/// Whether the value of the option names a variable with a secret.
 fn names_secret(option: &str) -> bool {
     let providers = Providers::default();
-    let all = providers.all();
-    all.iter()
-        .any(|provider| provider.secret_options().contains(&option))
+    let of_providers = providers
+        .all()
+        .into_iter()
+        .flat_map(|provider| provider.secret_options());
+    option == "web-identity-token-env" || of_providers.copied().any(|name| name == option)
 }
 
-/// Hides what a variable holds.
+/// Masks the value of a variable.
 fn hide(name: &str, mask: &Mask) {
-    // Names that none can have would be a panic.
     if let Some(value) = std::env::var_os(name) {
         mask.hide(&value.to_string_lossy());
     }
 }
 
-/// The command: what is typed first, or the option of that name.
-fn work(typed: &[OsString]) -> Result<(Action, &[OsString]), Diagnostic> {
-    let usage = |word: &str| {
-        Diagnostic::usage(
-            format!("`{}` is neither `sign` nor `verify`", word.escape_debug()),
-            "write `s3lo ci sign` or `s3lo ci verify`",
-        )
+/// The command, and the arguments behind it: the first argument names it, or the option `command`.
+fn action(arguments: &[OsString]) -> Result<(Action, &[OsString]), Diagnostic> {
+    let parse = |word: &str| {
+        Action::from_name(word).ok_or_else(|| {
+            Diagnostic::usage(
+                format!("`{}` is neither `sign` nor `verify`", word.escape_debug()),
+                "write `s3lo ci sign` or `s3lo ci verify`",
+            )
+        })
     };
-    let parse = |word: &str| match word {
-        "sign" => Ok(Action::Sign),
-        "verify" => Ok(Action::Verify),
-        other => Err(usage(other)),
-    };
-    if let Some((first, rest)) = typed.split_first() {
+    if let Some((first, rest)) = arguments.split_first() {
         let first = first.to_string_lossy();
         if !first.starts_with('-') {
             return Ok((parse(&first)?, rest));
         }
     }
-    let command = [OptionSpec::new("command", Kind::One)];
-    let given = resolve(&command, std::env::vars_os(), None);
-    let given = given.map_err(|error| Diagnostic::new::<inputs::Error>(&error))?;
-    match given.first().map(|given| &given.said) {
+    let command = [OptionSpec::new("command", ValueKind::One)];
+    let inputs = resolve(&command, std::env::vars_os(), None);
+    let inputs = inputs.map_err(|error| Diagnostic::new::<inputs::Error>(&error))?;
+    match inputs.first().map(|input| &input.value) {
         Some(Value::Lines(lines)) => {
             let word = lines.first().map_or("", String::as_str);
-            Ok((parse(word)?, typed))
+            Ok((parse(word)?, arguments))
         }
-        _ => Ok((Action::Sign, typed)),
+        _ => Ok((Action::Sign, arguments)),
     }
 }
 
 /// Every option of a command.
-fn known(work: Action) -> &'static [OptionSpec] {
-    static SIGN: LazyLock<Vec<OptionSpec>> = LazyLock::new(|| options(Action::Sign));
-    static VERIFY: LazyLock<Vec<OptionSpec>> = LazyLock::new(|| options(Action::Verify));
-    match work {
+fn options(action: Action) -> &'static [OptionSpec] {
+    static SIGN: LazyLock<Vec<OptionSpec>> = LazyLock::new(|| declared(Action::Sign));
+    static VERIFY: LazyLock<Vec<OptionSpec>> = LazyLock::new(|| declared(Action::Verify));
+    match action {
         Action::Sign => &SIGN,
         Action::Verify => &VERIFY,
     }
 }
 
-/// A command's flags, so that none can be forgotten, and what is no flag.
-fn options(work: Action) -> Vec<OptionSpec> {
+/// The options that clap declares for a command, so that none can be forgotten, and those of a job alone.
+fn declared(action: Action) -> Vec<OptionSpec> {
     let root = Cli::command();
     let in_ci = root.find_subcommand("ci");
-    let command = in_ci.and_then(|ci| ci.find_subcommand(work.name()));
+    let command = in_ci.and_then(|ci| ci.find_subcommand(action.name()));
     let arguments = command.into_iter().flat_map(clap::Command::get_arguments);
-    let flags = root.get_arguments().chain(arguments);
-    let mut known: Vec<_> = flags
-        .filter(|flag| !["help", "version", "no_summary"].contains(&flag.get_id().as_str()))
-        .map(|flag| {
-            let kind = match flag.get_action() {
-                ArgAction::SetTrue => Kind::Flag,
-                ArgAction::Append => Kind::Several,
-                _ => Kind::One,
+    let declared = root.get_arguments().chain(arguments);
+    let mut options: Vec<_> = declared
+        .filter(|argument| !["help", "version", "no_summary"].contains(&argument.get_id().as_str()))
+        .map(|argument| {
+            let kind = match argument.get_action() {
+                ArgAction::SetTrue => ValueKind::Flag,
+                ArgAction::Append => ValueKind::Several,
+                _ => ValueKind::One,
             };
-            match flag.get_long() {
-                None => OptionSpec::new("reference", Kind::Several),
+            match argument.get_long() {
+                None => OptionSpec::new("reference", ValueKind::Several),
                 Some(long) => {
-                    // What other actions call it goes first.
-                    let mut names: Vec<_> = flag.get_all_aliases().unwrap_or_default();
+                    // The name that other actions use goes first.
+                    let mut names: Vec<_> = argument.get_all_aliases().unwrap_or_default();
                     names.push(long);
                     let names = names.into_iter().map(str::to_owned).collect();
                     OptionSpec { names, kind }
@@ -308,62 +320,24 @@ fn options(work: Action) -> Vec<OptionSpec> {
             }
         })
         .collect();
-    known.push(OptionSpec::new("command", Kind::One));
-    known.push(OptionSpec::new("password", Kind::Secret));
-    known.push(OptionSpec::new("summary", Kind::Flag));
-    known
+    options.push(OptionSpec::new("command", ValueKind::One));
+    options.push(OptionSpec::new("password", ValueKind::Secret));
+    options.push(OptionSpec::new("summary", ValueKind::Flag));
+    options
 }
 
-/// The options that were typed, which the environment does not add to.
-fn named<'a>(typed: &[OsString], known: &'a [OptionSpec]) -> BTreeSet<&'a str> {
-    let mut named = BTreeSet::new();
-    let mut words = typed.iter().map(|word| word.to_string_lossy());
-    while let Some(word) = words.next() {
-        let (flag, value) = match word.split_once('=') {
-            Some((flag, _)) => (flag.to_owned(), true),
-            None => (word.to_string(), false),
-        };
-        let name = match flag.as_str() {
-            "--" => {
-                if words.next().is_some() {
-                    named.insert("reference");
-                }
-                break;
-            }
-            "--no-summary" => "summary",
-            "-v" => "verbose",
-            "-o" => "output",
-            flag => match flag.strip_prefix("--") {
-                Some(name) => name,
-                // A cluster of short flags is left to the parser.
-                None if flag.starts_with('-') => continue,
-                None => "reference",
-            },
-        };
-        let is_it = |option: &&OptionSpec| option.names.iter().any(|known| known == name);
-        if let Some(option) = known.iter().find(is_it) {
-            named.insert(option.name());
-            let takes = option.kind != Kind::Flag && name != "reference";
-            if takes && !value {
-                words.next();
-            }
-        }
-    }
-    named
-}
-
-fn missing(option: &str, host: &dyn LogFormat) -> Diagnostic {
+fn missing(option: &str, format: &dyn LogFormat) -> Diagnostic {
     let example = match option {
         "key" => "awskms:///alias/release-signer",
         _ => "s3://my-bucket/myapp:v1.0",
     };
     Diagnostic::usage(
         format!("the job does not say `{option}`"),
-        format!("add `{}`", host.option(option, Some(example))),
+        format!("add `{}`", format.option(option, Some(example))),
     )
 }
 
-/// Whether somebody runs a GitHub job again to see each step.
+/// Whether a GitHub job was started again with debug logging.
 pub(crate) fn is_debugged() -> bool {
     is_true("GITHUB_ACTIONS") && matches!(variable("RUNNER_DEBUG"), Ok(Some(text)) if text == "1")
 }

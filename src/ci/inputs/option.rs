@@ -1,0 +1,197 @@
+//! An option of a command, a value of it in a job's environment, and what can be wrong with that.
+#![deny(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions
+)]
+
+use secrecy::SecretString;
+
+use crate::diagnostic::Explain;
+
+/// An option of a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OptionSpec {
+    /// Its name, and its other names.
+    pub names: Vec<String>,
+    /// The values it takes.
+    pub kind: ValueKind,
+}
+
+impl OptionSpec {
+    /// An option of one name.
+    pub fn new(name: &str, kind: ValueKind) -> Self {
+        Self {
+            names: vec![name.to_owned()],
+            kind,
+        }
+    }
+
+    /// Its first name.
+    pub fn name(&self) -> &str {
+        self.names.first().map_or("", String::as_str)
+    }
+
+    pub(crate) fn is_called(&self, name: &str) -> bool {
+        self.names.iter().any(|known| known == name)
+    }
+}
+
+/// The values that an option takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValueKind {
+    /// `true` or `false`.
+    Flag,
+    /// One line.
+    One,
+    /// Any number of lines.
+    Several,
+    /// Bytes as they are, which no message repeats.
+    Secret,
+}
+
+/// The value of an option.
+#[derive(Debug)]
+pub enum Value {
+    /// `true` or `false`.
+    Flag(bool),
+    /// One line, or several.
+    Lines(Vec<String>),
+    /// A secret.
+    Secret(SecretString),
+}
+
+/// The variable, input or setting that a value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin(pub(crate) String);
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// An option with its value.
+#[derive(Debug)]
+pub struct Input {
+    /// The option's first name.
+    pub name: String,
+    /// Its value.
+    pub value: Value,
+    /// Where that comes from.
+    pub origin: Origin,
+}
+
+/// How names that no option has are refused: a misspelt one, passed over, would leave a guard out.
+pub struct UnknownPolicy<'a> {
+    /// The command that runs.
+    pub command: &'static str,
+    /// The other command, and its options.
+    pub other: (&'static str, &'a [OptionSpec]),
+    /// Whether every `INPUT_*` variable is ours, as it is in an action.
+    pub inputs: bool,
+}
+
+/// A value or a name that means nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Neither `true` nor `false`.
+    #[error("{origin} is neither `true` nor `false`")]
+    Boolean {
+        /// Its origin.
+        origin: Origin,
+    },
+    /// BUILDKITE_PLUGIN_CONFIGURATION is not a JSON object.
+    #[error("BUILDKITE_PLUGIN_CONFIGURATION is not a JSON object with each name once")]
+    Configuration,
+    /// Several lines where one belongs.
+    #[error("{origin} holds several values, where one is expected")]
+    Lines {
+        /// Its origin.
+        origin: Origin,
+    },
+    /// A variable whose name is almost an option's.
+    #[error("{} is no option, but almost one", variable.escape_debug())]
+    Misspelt {
+        /// The variable.
+        variable: String,
+        /// The option.
+        nearest: String,
+    },
+    /// An input that no runner writes like this.
+    #[error("the variable `{}` begins as an input does, and is none", name.escape_debug())]
+    Odd {
+        /// The variable.
+        name: String,
+    },
+    /// Objects, or lists in lists.
+    #[error("{origin} is neither text nor a list of texts")]
+    Nested {
+        /// Its origin.
+        origin: Origin,
+    },
+    /// Not UTF-8.
+    #[error("{origin} holds bytes that are not UTF-8")]
+    NotText {
+        /// Its origin.
+        origin: Origin,
+    },
+    /// An input that is there with dashes and with underscores.
+    #[error("the input `{name}` is there twice, once with `_` in its name, and not the same")]
+    Spelt {
+        /// Its name.
+        name: String,
+    },
+    /// Two names of the same option.
+    #[error("{one} and {other} are two names of the same")]
+    Twice {
+        /// One.
+        one: Origin,
+        /// The other.
+        other: Origin,
+    },
+    /// No such option.
+    #[error("there is no {what} `{}` for `{command}`", name.escape_debug())]
+    Unknown {
+        /// The name.
+        name: String,
+        /// What it would be.
+        what: &'static str,
+        /// The command that runs.
+        command: &'static str,
+        /// The other command, where that has it.
+        other: Option<&'static str>,
+        /// The one that may be meant.
+        nearest: Option<String>,
+        /// All that there are.
+        known: Vec<String>,
+    },
+}
+
+impl Explain for Error {
+    fn code(&self) -> &'static str {
+        "usage"
+    }
+
+    fn help(&self) -> String {
+        match self {
+            Self::Boolean { .. } => "write `true` or `false`".to_owned(),
+            Self::Configuration => {
+                "hand it over as the agent sets it: `docker run -e BUILDKITE_PLUGIN_CONFIGURATION …`".to_owned()
+            }
+            Self::Lines { .. } => "give one value; several references or keys are written one a line".to_owned(),
+            Self::Misspelt { nearest, .. } => format!("write `{nearest}`, or in a variable {}; or rename yours", nearest.to_uppercase().replace('-', "_")),
+            Self::Odd { .. } => "inputs are in capitals, as the runner sets them; take this one out of the environment".to_owned(),
+            Self::Spelt { name } => format!("write `{name}`"),
+            Self::Nested { .. } => "write a text, or a list of texts".to_owned(),
+            Self::NotText { .. } => "write it in UTF-8".to_owned(),
+            Self::Twice { .. } => "give one of the two".to_owned(),
+            Self::Unknown { other: Some(other), command, .. } => {
+                format!("leave it away: it is for `{other}`, and this is `{command}`")
+            }
+            Self::Unknown { nearest: Some(nearest), .. } => format!("write `{nearest}`"),
+            Self::Unknown { known, .. } => format!("there are {}", known.join(", ")),
+        }
+    }
+}
