@@ -5,6 +5,7 @@ use std::fmt;
 
 pub use s3lo_core::explain::Explain;
 
+use crate::option_name::option;
 use crate::text::printable;
 
 /// An error as the user meets it.
@@ -69,5 +70,10 @@ fn shown(text: &str) -> String {
 }
 
 /// The help for a run whose time is up.
-pub(crate) const TIMED_OUT_HELP: &str =
-    "run it again, or give it longer with `--timeout 10m`; `--verbose` shows what took the time";
+pub(crate) fn timed_out_help() -> String {
+    format!(
+        "run it again, or give it longer with {}; {} shows what took the time",
+        option("timeout").with("10m"),
+        option("verbose")
+    )
+}

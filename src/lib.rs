@@ -53,6 +53,7 @@ pub mod image;
 pub mod key;
 pub mod mask;
 pub mod net;
+pub mod option_name;
 pub mod sign;
 pub mod store;
 pub mod tasks;

@@ -8,7 +8,7 @@ use s3lo_core::verdict::{Found, Policy, Reason, Verdict, judge};
 use s3lo_core::{record, verdict};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::diagnostic::{Explain, TIMED_OUT_HELP};
+use crate::diagnostic::{Explain, timed_out_help};
 use crate::image::{Image, LISTING_TIMEOUT};
 use crate::key::lazy::LazyKey;
 use crate::key::signer::{PublicKeys, WithheldVersions};
@@ -168,13 +168,13 @@ impl Outcome {
     }
 
     /// The reason why the image is not verified.
-    pub fn reason(&self) -> String {
+    pub fn reason(&self) -> &Reason {
         match (
             &self.rejected,
             self.first_rejected().map(|(_, key)| &key.verdict),
         ) {
-            (Some(reason), _) | (None, Some(Verdict::Rejected(reason))) => reason.to_string(),
-            _ => "too few different keys have signed it".to_owned(),
+            (Some(reason), _) | (None, Some(Verdict::Rejected(reason))) => reason,
+            _ => &Reason::TooFewKeys,
         }
     }
 
@@ -377,7 +377,7 @@ impl Explain for Error {
             Self::Image(error) => error.help(),
             Self::Key(error) => error.help(),
             Self::Store(error) => error.help(),
-            Self::TimedOut => TIMED_OUT_HELP.to_owned(),
+            Self::TimedOut => timed_out_help(),
         }
     }
 }

@@ -119,6 +119,9 @@ pub enum Reason {
         /// The policy's.
         required: Schema,
     },
+    /// Fewer of the keys have signed than are required.
+    #[error("too few different keys have signed it")]
+    TooFewKeys,
     /// The record's schema is not known.
     #[error("unsupported signature schema version {version}")]
     UnsupportedSchema {

@@ -7,6 +7,7 @@
 
 use s3lo_core::reference::Reference;
 use s3lo_core::text::clipped_to;
+use s3lo_core::verdict::Reason;
 
 use crate::ci::markup::{block, code};
 use crate::diagnostic::Diagnostic;
@@ -80,7 +81,7 @@ pub enum RowOutcome {
     /// A valid signature.
     Valid(Valid),
     /// None: why not.
-    Invalid(String),
+    Invalid(Reason),
     /// Nobody knows.
     Failed(Diagnostic),
 }
@@ -200,11 +201,15 @@ impl Report {
         }
         let mut problems = self.rows.iter().filter_map(|row| match &row.result {
             RowOutcome::Valid(_) => None,
-            RowOutcome::Invalid(reason) if reason.starts_with("unsupported signature schema") => {
-                let help = "help: sign it again, with `schema-version: 2`";
-                Some((row, format!("{}\n{help}", printable(reason))))
+            RowOutcome::Invalid(reason) => {
+                let help = match reason {
+                    Reason::SchemaTooLow { .. } | Reason::UnsupportedSchema { .. } => {
+                        "\nhelp: sign it again, with `schema-version: 2`"
+                    }
+                    _ => "",
+                };
+                Some((row, printable(&reason.to_string()) + help))
             }
-            RowOutcome::Invalid(reason) => Some((row, printable(reason))),
             RowOutcome::Failed(diagnostic) => Some((row, in_words(diagnostic))),
         });
         let (row, first) = problems.next()?;
@@ -329,7 +334,9 @@ impl Report {
             (Action::Verify, RowOutcome::Valid(valid)) => {
                 format!("verified (schema {})", valid.schema)
             }
-            (_, RowOutcome::Invalid(reason)) => format!("**not verified**: {}", code(reason)),
+            (_, RowOutcome::Invalid(reason)) => {
+                format!("**not verified**: {}", code(&reason.to_string()))
+            }
             (_, RowOutcome::Failed(diagnostic)) => format!("**failed**: {}", code(diagnostic.code)),
         }
     }

@@ -12,6 +12,7 @@ use crate::cli::args::{GenerateArgs, Output, PublicKeyArgs};
 use crate::cli::output::{json, text};
 use crate::cli::{CommandError, ExitStatus, deadline, password, setup};
 use crate::diagnostic::Diagnostic;
+use crate::option_name::option;
 
 /// Makes a key pair: `PREFIX.key`, mode 0600, and `PREFIX.pub`, mode 0644.
 pub(crate) fn generate(
@@ -22,8 +23,14 @@ pub(crate) fn generate(
     let prefix = &args.output_key_prefix;
     if prefix.is_empty() || prefix.ends_with('/') || prefix.contains(char::is_control) {
         return Err(Diagnostic::usage(
-            "`--output-key-prefix` does not begin the name of a file",
-            "write the beginning of the files' names, as in `--output-key-prefix release`",
+            format!(
+                "{} does not begin the name of a file",
+                option("output-key-prefix")
+            ),
+            format!(
+                "write the beginning of the files' names, as in {}",
+                option("output-key-prefix").with("release")
+            ),
         )
         .into());
     }
@@ -163,7 +170,10 @@ fn exists(path: &str) -> Diagnostic {
     Diagnostic {
         code: "file_exists",
         message: format!("`{path}` exists already"),
-        help: "choose another name by `--output-key-prefix`, or overwrite it with `--force`"
-            .to_owned(),
+        help: format!(
+            "choose another name by {}, or overwrite it with {}",
+            option("output-key-prefix"),
+            option("force")
+        ),
     }
 }

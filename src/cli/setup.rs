@@ -25,6 +25,7 @@ use crate::key::registry;
 use crate::key::registry::Providers;
 use crate::mask::Mask;
 use crate::net::url;
+use crate::option_name::option;
 use crate::store::Store;
 use crate::store::local::LocalStore;
 use crate::store::s3::S3Store;
@@ -108,9 +109,10 @@ impl Run {
         let in_s3 = |reference: &Reference| reference.scheme() == Scheme::S3;
         check_endpoint(images, references.iter().all(in_s3))?;
         if images.expected_bucket_owner.is_some() && !references.iter().any(in_s3) {
-            return Err(Diagnostic::usage(
-                "`--expected-bucket-owner` is for `s3://` references",
-                "leave it away, or name a bucket: `s3://BUCKET/IMAGE:TAG`",
+            return Err(unused(
+                "expected-bucket-owner",
+                "`s3://` references",
+                NAME_A_BUCKET,
             ));
         }
         let shared = context.shared(aws, deadline);
@@ -123,7 +125,10 @@ impl Run {
         {
             return Err(Diagnostic::usage(
                 format!("`{one}` and `{other}` are versions of one key, which count once"),
-                "name the key once for each that must have signed, or leave `--require` away",
+                format!(
+                    "name the key once for each that must have signed, or leave {} away",
+                    option("require")
+                ),
             ));
         }
         let signals = ShutdownSignals::listen();
@@ -180,7 +185,10 @@ pub(crate) fn keys(typed: &[String]) -> Result<Vec<KeyRef>, Diagnostic> {
     if typed.len() > MOST_KEYS {
         return Err(Diagnostic::usage(
             format!("{} keys are named, of {MOST_KEYS} at most", typed.len()),
-            "name each key once by `--key`, and those that are not needed not at all",
+            format!(
+                "name each key once by {}, and those that are not needed not at all",
+                option("key")
+            ),
         ));
     }
     typed.iter().map(|text| key(text)).collect()
@@ -220,12 +228,13 @@ fn key(typed: &str) -> Result<KeyRef, Diagnostic> {
 
 fn check_aws_is_used(args: &AwsArgs, context: &Context) -> Result<(), Diagnostic> {
     let named = [
-        ("--role-arn", args.role_arn.is_some()),
-        ("--allowed-account", !args.allowed_accounts.is_empty()),
+        ("role-arn", args.role_arn.is_some()),
+        ("allowed-account", !args.allowed_accounts.is_empty()),
     ];
     match named.iter().find(|(_, given)| *given) {
-        Some((flag, _)) if context.configured_aws().is_none() => Err(Diagnostic::usage(
-            format!("`{flag}` is for `s3://` references and keys in AWS KMS"),
+        Some((name, _)) if context.configured_aws().is_none() => Err(unused(
+            name,
+            "`s3://` references and keys in AWS KMS",
             "leave it away: nothing here asks AWS",
         )),
         _ => Ok(()),
@@ -276,13 +285,16 @@ fn references(args: &ImageArgs) -> Result<Vec<Reference>, Diagnostic> {
     match <[Reference; 1]>::try_from(references) {
         Ok([reference]) => match reference.pin() {
             Some(pin) if pin != digest => Err(Diagnostic::usage(
-                format!("`--digest {digest}` contradicts the reference, which is pinned to {pin}"),
+                format!(
+                    "{} contradicts the reference, which is pinned to {pin}",
+                    option("digest").with(&digest.to_string())
+                ),
                 "give one of the two",
             )),
             _ => Ok(vec![reference.pinned(digest)]),
         },
         Err(_) => Err(Diagnostic::usage(
-            "`--digest` is for a single reference",
+            format!("{} is for a single reference", option("digest")),
             "pin each reference by itself: `REF@sha256:…`",
         )),
     }
@@ -298,23 +310,35 @@ fn check_endpoint(args: &ImageArgs, all_in_s3: bool) -> Result<(), Diagnostic> {
         path.is_empty() && url.query().is_none() && url.fragment().is_none()
     };
     match url::parse(endpoint) {
-        _ if endpoint.contains('@') => {
-            Err("the URL of `--endpoint` carries a user or a password".to_owned())
-        }
+        _ if endpoint.contains('@') => Err(format!(
+            "the URL of {} carries a user or a password",
+            option("endpoint")
+        )),
         Some(url) if plain(&url) => Ok(()),
         _ => Err(format!("`{endpoint}` is not the URL of an S3 server")),
     }
     .map_err(|message| {
         Diagnostic::usage(
             message,
-            "write scheme, host and port alone, as in `--endpoint https://minio.example:9000`",
+            format!(
+                "write scheme, host and port alone, as in {}",
+                option("endpoint").with("https://minio.example:9000")
+            ),
         )
     })?;
     if all_in_s3 {
         return Ok(());
     }
-    Err(Diagnostic::usage(
-        "`--endpoint` is for `s3://` references alone",
-        "leave it away, or name a bucket: `s3://BUCKET/IMAGE:TAG`",
+    Err(unused(
+        "endpoint",
+        "`s3://` references alone",
+        NAME_A_BUCKET,
     ))
+}
+
+const NAME_A_BUCKET: &str = "leave it away, or name a bucket: `s3://BUCKET/IMAGE:TAG`";
+
+/// The error for an option that nothing in this run uses.
+fn unused(name: &str, users: &str, help: &str) -> Diagnostic {
+    Diagnostic::usage(format!("{} is for {users}", option(name)), help)
 }

@@ -15,6 +15,7 @@ use crate::cli::{CommandError, CommandResults, ExitStatus, deadline, setup};
 use crate::diagnostic::Diagnostic;
 use crate::image::Image;
 use crate::key::reference::KeyRef;
+use crate::option_name::option;
 use crate::verify::{Decision, Error, Options, Outcome, Require, verify};
 
 type Answer = Result<Outcome, Error>;
@@ -48,10 +49,11 @@ pub(crate) async fn run(
     {
         return Err(CommandError::Diagnostic(Diagnostic::usage(
             format!(
-                "`--require {least}` asks for more keys than are given ({})",
+                "{} asks for more keys than are given ({})",
+                option("require").with(&least.to_string()),
                 references.len()
             ),
-            "give `--key` for each key that may have signed",
+            format!("give {} for each key that may have signed", option("key")),
         )));
     }
     let counted = if args.require == Require::AtLeast(NonZeroUsize::MIN) {
@@ -144,7 +146,7 @@ impl VerifyResults {
             Ok(outcome) => outcome,
             Err(error) => return failed(error),
         };
-        let invalid = || RowOutcome::Invalid(outcome.reason());
+        let invalid = || RowOutcome::Invalid(outcome.reason().clone());
         match outcome.decision {
             Decision::Verified => {}
             Decision::Failed => return invalid(),

@@ -5,7 +5,8 @@ use s3lo_core::payload::Schema;
 use s3lo_core::reference::Reference;
 use s3lo_core::verdict::Reason;
 
-use crate::diagnostic::{Explain, TIMED_OUT_HELP};
+use crate::diagnostic::{Explain, timed_out_help};
+use crate::option_name::option;
 use crate::text::quoted;
 use crate::{image, key, store};
 
@@ -136,12 +137,13 @@ impl Explain for Error {
     fn help(&self) -> String {
         match self {
             Self::AlreadySigned { .. } => {
-                "nothing to do; `--if-signed replace` signs anew".to_owned()
+                format!("nothing to do; {} signs anew", option("if-signed").with("replace"))
             }
             Self::Clock => "set this machine's clock, for example with `timedatectl set-ntp true`".to_owned(),
             Self::HigherSchema { there, .. } => format!(
-                "keep it by signing with `--schema-version {}`, or lower it deliberately with `--if-signed replace`",
-                there.version()
+                "keep it by signing with {}, or lower it deliberately with {}",
+                option("schema-version").with(&there.version().to_string()),
+                option("if-signed").with("replace")
             ),
             Self::Image(error) => error.help(),
             Self::Key(error) => error.help(),
@@ -149,7 +151,10 @@ impl Explain for Error {
                 "push the image again; only OCI image manifests and indexes and Docker schema 2 manifests and lists of at most 4 MiB are signed".to_owned()
             }
             Self::Moved { .. } => {
-                "somebody pushed to this tag meanwhile; sign what you built by its digest: `REF:TAG@sha256:…` or `--digest sha256:…`".to_owned()
+                format!(
+                    "somebody pushed to this tag meanwhile; sign what you built by its digest: `REF:TAG@sha256:…` or {}",
+                    option("digest").with("sha256:…")
+                )
             }
             Self::Nonsense { .. } => {
                 "nothing was stored; check the key with `s3lo public-key --key KEY`, and report this if it happens again".to_owned()
@@ -159,7 +164,7 @@ impl Explain for Error {
                 quoted(&format!("{}@{current}", reference.unpinned()))
             ),
             Self::Store(error) => error.help(),
-            Self::TimedOut => TIMED_OUT_HELP.to_owned(),
+            Self::TimedOut => timed_out_help(),
             Self::Unsettled { .. } => "run it again; many signers at once were replacing the same record".to_owned(),
         }
     }

@@ -32,6 +32,7 @@ impl OptionSpec {
         self.names.first().map_or("", String::as_str)
     }
 
+    /// Whether this is one of its names.
     pub(crate) fn is_called(&self, name: &str) -> bool {
         self.names.iter().any(|known| known == name)
     }

@@ -23,6 +23,7 @@ use crate::cli::{
 use crate::context::Passwords;
 use crate::diagnostic::Diagnostic;
 use crate::mask::Mask;
+use crate::option_name::set_spelling;
 
 /// Whether the arguments are those of `ci`, and no question about it.
 pub(crate) fn is_asked(arguments: &[OsString]) -> bool {
@@ -41,6 +42,7 @@ pub(crate) fn run(
     err: &mut dyn Write,
 ) -> io::Result<ExitStatus> {
     let host = ci::detect();
+    set_spelling(options::spelled);
     let mask = Mask::new(|secret| {
         // At once, before anything else is printed, wherever in the program a secret is learned.
         let _ = io::stdout().write_all(host.mask(secret).as_bytes());
@@ -65,8 +67,10 @@ pub(crate) fn run(
             &mut log,
         )?,
     };
-    for problem in step.leave(&outcome, &mut log) {
-        text::error(&mut log.err, &Diagnostic::new(&problem), &[])?;
+    for error in step.leave(&outcome, &mut log) {
+        let diagnostic = Diagnostic::new(&error);
+        text::error(&mut log.err, &diagnostic, &[])?;
+        outcome.unwritten.push(diagnostic);
         if outcome.status == ExitStatus::Done {
             outcome.status = ExitStatus::Failed;
         }
@@ -160,6 +164,7 @@ fn outcome(
         results: done.results()?,
         document,
         output_options,
+        unwritten: Vec::new(),
     })
 }
 
@@ -193,5 +198,6 @@ fn stopped(
         results: serde_json::to_string(&[failure])?,
         document,
         output_options,
+        unwritten: Vec::new(),
     })
 }

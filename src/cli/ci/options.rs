@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::sync::LazyLock;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{ArgAction, CommandFactory as _, Parser as _};
 use secrecy::SecretString;
 
@@ -19,6 +20,7 @@ use crate::environment::{is_true, variable};
 use crate::key::provider::Provider;
 use crate::key::registry::Providers;
 use crate::mask::Mask;
+use crate::option_name::{OptionName, option, set_password};
 
 /// The command of a job.
 pub(crate) struct Job {
@@ -167,7 +169,7 @@ impl Parts {
         }
         let cli = Cli::try_parse_from(&words);
         Ok(Job {
-            cli: cli.map_err(|error| mistake(&error, OPTIONS_HELP.to_owned()))?,
+            cli: cli.map_err(|error| mistake_in_job(&error))?,
             password: self.password,
             origins: self.origins,
         })
@@ -179,26 +181,62 @@ fn variable_of_key(key: &str) -> Option<&str> {
     key.split_once("env://").map(|(_, variable)| variable)
 }
 
-/// An error, said of options as this job writes them.
+/// Writes an option as this job does: as an input, a variable or a setting. What is no option of a job is typed.
+pub(crate) fn spelled(option: &OptionName<'_>) -> String {
+    match name_in_jobs(option.name) {
+        Some(name) => format!("`{}`", ci::detect().option(name, option.value)),
+        None => option.typed(),
+    }
+}
+
+/// The first name of the option that is typed as `long`.
+fn name_in_jobs(long: &str) -> Option<&'static str> {
+    let mut all = options(Action::Sign).iter().chain(options(Action::Verify));
+    let option = all.find(|option| option.is_called(long))?;
+    Some(option.name())
+}
+
+/// An error whose sentences still name options as they are typed: those of keys and of AWS.
 pub(crate) fn in_options(diagnostic: Diagnostic) -> Diagnostic {
-    let host = ci::detect();
-    let said = |text: &str| wording::in_options(text, host, &option_of);
-    let password = format!(
-        "give `{}`, or set COSIGN_PASSWORD,",
-        host.option("password", None)
-    );
+    let format = ci::detect();
+    let option_of = |long: &str| name_in_jobs(long).map(str::to_owned);
+    let written = |text: &str| wording::in_options(text, format, &option_of);
+    let password = set_password();
     Diagnostic {
-        message: said(&diagnostic.message),
-        help: said(&diagnostic.help).replace("set COSIGN_PASSWORD", &password),
+        message: written(&diagnostic.message),
+        help: written(&diagnostic.help).replace("set COSIGN_PASSWORD", &password),
         ..diagnostic
     }
 }
 
-/// The option that has this flag.
-fn option_of(flag: &str) -> Option<String> {
-    let has = |option: &&OptionSpec| option.names.iter().any(|name| name == flag);
-    let mut all = options(Action::Sign).iter().chain(options(Action::Verify));
-    all.find(has).map(|option| option.name().to_owned())
+/// A mistake in the options of a job. clap's text quotes the arguments that its context names: those are the job's
+/// options.
+fn mistake_in_job(error: &clap::Error) -> Diagnostic {
+    let mut diagnostic = mistake(error, OPTIONS_HELP.to_owned());
+    let named = error.context().filter(|(kind, _)| {
+        matches!(
+            kind,
+            ContextKind::InvalidArg | ContextKind::PriorArg | ContextKind::SuggestedArg
+        )
+    });
+    for (_, value) in named {
+        let arguments = match value {
+            ContextValue::String(argument) => std::slice::from_ref(argument),
+            ContextValue::Strings(arguments) => arguments,
+            _ => continue,
+        };
+        for argument in arguments {
+            let long = argument
+                .strip_prefix("--")
+                .and_then(|text| text.split(' ').next());
+            if let Some(name) = long.filter(|long| name_in_jobs(long).is_some()) {
+                let (quoted, option) = (format!("'{argument}'"), option(name).to_string());
+                diagnostic.message = diagnostic.message.replace(&quoted, &option);
+                diagnostic.help = diagnostic.help.replace(&quoted, &option);
+            }
+        }
+    }
+    diagnostic
 }
 
 /// How results are to be left, as far as that can be understood: a job that cannot be read reports that as well.

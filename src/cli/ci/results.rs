@@ -9,6 +9,7 @@ use crate::ci::report::{Action, Report};
 use crate::ci::{Kind, LogFormat, LogSection, files, outputs};
 use crate::cli::ExitStatus;
 use crate::cli::args::ReportArgs;
+use crate::diagnostic::Diagnostic;
 use crate::identity::ci_system;
 
 /// What GitHub takes for a step's summary, in bytes; Buildkite takes as much for an annotation.
@@ -43,6 +44,8 @@ pub(crate) struct JobOutcome {
     /// What `--output json` prints.
     pub(crate) document: Vec<u8>,
     pub(crate) output_options: OutputOptions,
+    /// The results that could not be written.
+    pub(crate) unwritten: Vec<Diagnostic>,
 }
 
 impl JobOutcome {
@@ -211,16 +214,24 @@ impl Step {
         let (kind, text) = match outcome.status {
             ExitStatus::Done => (Kind::Notice, report.in_short()),
             ExitStatus::Refused | ExitStatus::Failed => {
-                let said = said.trim_start_matches("error: ").trim_end();
+                let problem = report.first_problem();
                 (
                     Kind::Error,
-                    report.first_problem().unwrap_or_else(|| said.to_owned()),
+                    problem.unwrap_or_else(|| all(&outcome.unwritten)),
                 )
             }
         };
         out.write_all(host.annotation(kind, &title, &text).as_bytes())?;
         out.flush()
     }
+}
+
+/// Errors as they are printed, but for the word in front, which the annotation's kind stands for.
+fn all(errors: &[Diagnostic]) -> String {
+    let first = errors.iter().take(1);
+    let first = first.map(|error| format!("{}\n  help: {}", error.message, error.help));
+    let others = errors.iter().skip(1).map(Diagnostic::to_string);
+    first.chain(others).collect::<Vec<_>>().join("\n")
 }
 
 /// A file or folder that the CI system gives this step.

@@ -229,7 +229,7 @@ impl VerifyResult {
         };
         Self::judged(
             verified,
-            (!verified).then(|| outcome.reason()),
+            (!verified).then(|| outcome.reason().to_string()),
             outcome.digest.map(|digest| digest.to_string()),
             key_ref,
             key,

@@ -77,7 +77,7 @@ pub(crate) fn not_verified(
     several: bool,
 ) -> io::Result<()> {
     writeln!(err, "✗ Verification FAILED for {}", name(image, several))?;
-    writeln!(err, "  {}", printable(&outcome.reason()))?;
+    writeln!(err, "  {}", printable(&outcome.reason().to_string()))?;
     for outcome in &outcome.keys {
         if let Ok(outcome) = outcome
             && let Some(versions) = &outcome.withheld
