@@ -82,7 +82,7 @@ class Table:
         self.rows = []
 
     def add(self, figure, measured, floor, bound, show, limit, note=""):
-        """`limit` is the bound in the unit of `measured`; `show` prints that unit."""
+        """`limit` is the bound in the unit of `measured`, or None without one; `show` prints that unit."""
         self.rows.append(
             (
                 figure,
@@ -90,7 +90,7 @@ class Table:
                 show(floor) if floor else "–",
                 f"{measured / floor:.2f}" if floor else "–",
                 bound,
-                "ok" if measured <= limit else "over",
+                "" if limit is None else "ok" if measured <= limit else "over",
             )
         )
         print(f"  {figure}: {show(measured)}{' (' + note + ')' if note else ''}", flush=True)

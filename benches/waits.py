@@ -14,6 +14,7 @@ from measuring import MANIFEST, WORK, Run, alternate, median, megabytes, millise
 
 ROUND_TRIP = 50  # ms
 IMAGES = 1000
+REFERENCES = [f"s3://bench/myapp:t{number:04}" for number in range(1, IMAGES + 1)]
 CONCURRENCY = 64
 THROTTLE = 300  # requests a second
 LEAST_SIGNATURES = 270  # a second, under that throttle
@@ -113,10 +114,14 @@ def sign_by_vault_on_gitlab(services):
     return ["sign", IMAGE, *VAULT_KEY, "--vault-role", "release", "--vault-audience", "https://vault.example"], variables
 
 
+def public_key(services):
+    path = WORK / "bench.pub"
+    path.write_text(services.ready["publicKey"])
+    return path
+
+
 def verify_by_file(services):
-    public_key = WORK / "bench.pub"
-    public_key.write_text(services.ready["publicKey"])
-    return ["verify", IMAGE, "--key", public_key], CREDENTIALS
+    return ["verify", IMAGE, "--key", public_key(services)], CREDENTIALS
 
 
 def verify_by_kms(_):
@@ -132,8 +137,12 @@ def at_vault(services):
 
 
 def sign_many(_):
-    images = [f"s3://bench/myapp:t{number:04}" for number in range(1, IMAGES + 1)]
-    return ["sign", *images, *KEY, "--concurrency", str(CONCURRENCY)], CREDENTIALS
+    return ["sign", *REFERENCES, *KEY, "--concurrency", str(CONCURRENCY)], CREDENTIALS
+
+
+def verify_many(services):
+    key = public_key(services)
+    return ["verify", *REFERENCES, "--key", key, "--concurrency", str(CONCURRENCY)], CREDENTIALS
 
 
 READ = "GET /v1/transit/keys/ci-signer"
@@ -233,13 +242,41 @@ def single(table, program, floor, far, row, repetitions):
     return runs, Bar(row.figure, took / 1000, bare / 1000, row.limit / 1000)
 
 
-def many(program, floor, far, repetitions, requests, throttle=None):
-    """All images: what the program took and what bare requests take, and a word on the processor."""
+@dataclass
+class Batch:
+    """A figure of all images at once."""
+
+    figure: str
+    command: Callable
+    requests: int  # for each image, that follow upon each other
+    bound: str
+    limit: Callable  # from the floor, in µs
+    before: Callable | None = None
+
+
+# The wait for the connections, and of every image one, shared by the connections; in µs.
+READS = (1 + IMAGES / CONCURRENCY) * ROUND_TRIP * 1000
+BATCHES = [
+    Batch(
+        f"{IMAGES:,} images, signed by one KMS key, `--concurrency {CONCURRENCY}`", sign_many, 3,
+        "1.1 × floor", lambda floor: 1.1 * floor,
+    ),
+    Batch(
+        f"{IMAGES:,} images, verified by a `.pub`, `--concurrency {CONCURRENCY}`", verify_many, 1,
+        f"1.15 × (1 + {IMAGES:,} ÷ {CONCURRENCY}) × {ROUND_TRIP} ms", lambda _: 1.15 * READS, before=sign_many,
+    ),
+]
+
+
+def many(program, floor, far, repetitions, requests, command, before=None, throttle=None):
+    """All images: the runs of the program and of bare requests, and what the last one asked for."""
     did = []
 
     def measured():
         with Services(far, throttle=throttle) as services:
-            done = run(floor, program, services, sign_many)
+            if before:
+                run(floor, program, services, before)
+            done = run(floor, program, services, command)
         did.append(services.did)
         return done
 
@@ -248,16 +285,17 @@ def many(program, floor, far, repetitions, requests, throttle=None):
             return services.floor(floor, far, requests, CONCURRENCY)
 
     runs = alternate(repetitions, program=measured, floor=least)
-    wall = {name: [run.wall for run in list_] for name, list_ in runs.items()}
-    processor = median([run.processor for run in runs["program"]])
     asked = {name: did[-1][name]["requests"] for name in ("s3", "kms")}
     note = (
-        f"{spread(wall['program'])}; processor {milliseconds(processor)}, of the services "
+        f"{spread([run.wall for run in runs['program']])}; processor of the services "
         f"{median([each['processorMs'] for each in did]):.0f} ms; the last asked S3 {asked['s3']} times "
-        f"and KMS {asked['kms']} times, {did[-1]['kms']['refused']} of them refused; "
-        f"memory {megabytes(max(run.peak for run in runs['program']))}"
+        f"and KMS {asked['kms']} times, {did[-1]['kms']['refused']} of them refused"
     )
-    return median(wall["program"]), median(wall["floor"]), note
+    return runs, note
+
+
+def walls(runs):
+    return (median([run.wall for run in runs[who]]) for who in ("program", "floor"))
 
 
 def seconds(value):
@@ -290,18 +328,26 @@ def measure(table, program, floor, far, repetitions, repetitions_of_many, wanted
             table.add(figure, max(peaks), least, "12 MB", megabytes, 12e6 / 1024, note)
 
     bars_of_many = []
-    figure = f"{IMAGES:,} images, one KMS key, `--concurrency {CONCURRENCY}`"
-    if chosen(figure):
-        limit = 1.3 * IMAGES * 3 * ROUND_TRIP / CONCURRENCY * 1000
-        took, least, note = many(program, floor, far, repetitions_of_many, 3 * IMAGES)
-        bound = f"1.3 × {IMAGES:,} × 3 × {ROUND_TRIP} ms ÷ {CONCURRENCY}"
-        table.add(figure, took, least, bound, seconds, limit, note)
-        bars_of_many.append(Bar(figure, took / 1000, least / 1000, limit / 1000))
+    for batch in filter(lambda batch: chosen(batch.figure), BATCHES):
+        runs, note = many(
+            program, floor, far, repetitions_of_many, batch.requests * IMAGES, batch.command, batch.before
+        )
+        took, least = walls(runs)
+        limit = batch.limit(least)
+        table.add(batch.figure, took, least, batch.bound, seconds, limit, note)
+        bars_of_many.append(Bar(batch.figure, took / 1000, least / 1000, limit / 1000))
+        used = median([run.processor for run in runs["program"]]) / IMAGES
+        table.add("processor time an image of that", used, None, "–", milliseconds, None)
+        peak = max(run.peak for run in runs["program"])
+        table.add("memory of that", peak, None, "24 MB", megabytes, 24e6 / 1024, "worst run")
 
-    figure = f"the same, KMS throttles above {THROTTLE} requests a second"
+    figure = f"the signatures, KMS throttles above {THROTTLE} requests a second"
     if chosen(figure):
         limit = IMAGES / LEAST_SIGNATURES * 1e6
-        took, least, note = many(program, floor, far, repetitions_of_many, IMAGES, THROTTLE)
+        runs, note = many(
+            program, floor, far, repetitions_of_many, IMAGES, sign_many, throttle=THROTTLE
+        )
+        took, least = walls(runs)
         table.add(figure, took, least, f"{LEAST_SIGNATURES} a second", signatures, limit, note)
         bars_of_many.append(Bar(figure, took / 1000, least / 1000, limit / 1000))
     if not bars and not bars_of_many:
