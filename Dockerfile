@@ -4,7 +4,7 @@
 #   docker build --target shell .      the same on busybox, for CI systems that run a script inside the image
 #
 # A release and the tests put in programs that were built before: by `--build-context binary=FOLDER`, which
-# stands in for the stage of that name, so that no toolchain is pulled (`ci/image`).
+# stands in for the stage of that name, so that no toolchain is pulled (`packaging/image`).
 # Nothing here needs BuildKit: buildah and podman build it as well, which is why the images have full names.
 
 ARG SHELL_BASE=docker.io/library/busybox:1.37.0-musl

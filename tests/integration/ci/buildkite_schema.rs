@@ -304,7 +304,7 @@ fn a_pipeline_that_plugin_yml_forbids_is_reported() {
 
 #[test]
 fn the_hooks_run_the_image_of_one_release() {
-    let lib = include_str!("../../../lib/s3lo-sign.bash");
+    let lib = include_str!("../../../hooks/lib/s3lo-sign.bash");
     let named = lib
         .lines()
         .filter_map(|line| line.strip_prefix("s3lo_image=ghcr.io/"));

@@ -1,4 +1,4 @@
-//! A release, made here as far as it can be: the scripts of `ci/release` on a copy of the project, against a registry, a
+//! A release, made here as far as it can be: the scripts of `packaging/release` on a copy of the project, against a registry, a
 //! bucket and repositories of this machine; and what holds of every workflow.
 
 mod dry_run;

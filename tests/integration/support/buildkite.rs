@@ -313,9 +313,7 @@ impl Step {
             return;
         }
         let project = Path::new(env!("CARGO_MANIFEST_DIR"));
-        for part in ["hooks", "lib"] {
-            copy(&project.join(part), &folder.join(part));
-        }
+        copy(&project.join("hooks"), &folder.join("hooks"));
         fs::copy(project.join("plugin.yml"), folder.join("plugin.yml")).unwrap();
     }
 }

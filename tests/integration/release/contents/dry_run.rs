@@ -49,7 +49,7 @@ echo "$(printenv INPUT_SUBJECT-DIGEST || true) $(printenv INPUT_SBOM-PATH || tru
     ),
     (
         "sudo",
-        r#"case "$*" in *ci/image*amd64=*arm64=*) for program in "${@: -2}"; do test -s "${program#*=}"; done; cp -r "$LAYOUT" layout ;; chown*) ;; esac"#,
+        r#"case "$*" in *packaging/image*amd64=*arm64=*) for program in "${@: -2}"; do test -s "${program#*=}"; done; cp -r "$LAYOUT" layout ;; chown*) ;; esac"#,
     ),
     (
         "docker",

@@ -37,7 +37,7 @@ fn the_checksums_are_those_of_all_files() {
 }
 
 fn bill() -> String {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("ci/release/sbom");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/release/sbom");
     let output = Command::new(script)
         .env("CARGO_NET_OFFLINE", "true")
         .output();

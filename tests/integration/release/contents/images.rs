@@ -64,7 +64,7 @@ pub(super) fn trusting(image: &str) -> String {
     format!("[[registry]]\nlocation = \"{host}\"\ninsecure = true\n")
 }
 
-/// The layout that `ci/image` makes, of images that hold a few bytes: `scratch` and `shell`, for both architectures.
+/// The layout that `packaging/image` makes, of images that hold a few bytes: `scratch` and `shell`, for both architectures.
 pub(super) fn layout(folder: &Path, program: &str) {
     let blobs = folder.join("blobs/sha256");
     fs::create_dir_all(&blobs).unwrap();

@@ -32,7 +32,7 @@ fn a_deploy_key_is_for_git_alone_and_is_gone_afterwards() {
     project.set("DEPLOY_KEY", key);
 
     let url = server.replace("file://", "git@server.example:");
-    let tags = project.file("ci/release/tags");
+    let tags = project.file("packaging/release/tags");
     let arguments = [tags.to_str().unwrap(), "fix", &url, "HEAD", "v1.2.3"];
     project.release("with-key", &arguments).ends_with(0);
     assert!(
@@ -47,7 +47,7 @@ fn a_deploy_key_is_for_git_alone_and_is_gone_afterwards() {
     assert!(!fs::exists(note("path").trim()).unwrap());
     assert!(!note("environment").contains("of this test"));
     let arguments = note("arguments");
-    let hosts = project.file("ci/release/known_hosts");
+    let hosts = project.file("packaging/release/known_hosts");
     for option in [
         "StrictHostKeyChecking=yes",
         "IdentitiesOnly=yes",

@@ -12,7 +12,7 @@ const RUNNING: [(&str, bool); 6] = [
     ("templates/sign.yml", true),
     ("templates/verify.yml", true),
     (".gitlab-ci.yml", true),
-    ("lib/s3lo-sign.bash", false),
+    ("hooks/lib/s3lo-sign.bash", false),
 ];
 
 fn pinned(shell: bool) -> String {
@@ -68,7 +68,7 @@ fn a_file_that_names_no_image_to_be_pinned_stops_the_release() {
         let run = project
             .release("pin", &[VERSION, &digest('a'), &digest('b')])
             .ends_with(1);
-        let what = if name.starts_with("lib/") {
+        let what = if name.starts_with("hooks/") {
             "hooks/"
         } else {
             name

@@ -14,7 +14,7 @@ use crate::support::{copy, files};
 pub(crate) const VERSION: &str = "1.2.3";
 
 /// What the copy holds: all that a release reads or writes.
-const PARTS: [&str; 18] = [
+const PARTS: [&str; 17] = [
     ".github",
     ".gitlab-ci.yml",
     "CHANGELOG.md",
@@ -23,11 +23,10 @@ const PARTS: [&str; 18] = [
     "Dockerfile",
     "README.md",
     "action.yml",
-    "ci",
     "core",
     "docs",
     "hooks",
-    "lib",
+    "packaging",
     "plugin.yml",
     "templates",
     "testing/servers/Cargo.toml",
@@ -148,9 +147,9 @@ impl Project {
         finish(child.unwrap_or_else(|error| panic!("{}: {error}", program.as_ref().display())))
     }
 
-    /// Runs a script of `ci/release`.
+    /// Runs a script of `packaging/release`.
     pub(crate) fn release(&self, script: &str, arguments: &[&str]) -> Run {
-        self.run(self.file("ci/release").join(script), arguments)
+        self.run(self.file("packaging/release").join(script), arguments)
     }
 
     /// Runs git with a command line without quotes; what it prints.

@@ -129,7 +129,11 @@ fn a_release_changes_nothing_but_its_images() {
     // Before anything is pinned.
     project.release("commit", &[VERSION]).ends_with(1);
     project.pin();
-    for name in [".github/workflows/ci.yml", "Cargo.toml", "ci/release/pin"] {
+    for name in [
+        ".github/workflows/ci.yml",
+        "Cargo.toml",
+        "packaging/release/pin",
+    ] {
         let before = project.text(name);
         project.edit(name, |text| format!("{text}\n"));
         let run = project.release("commit", &[VERSION]).ends_with(1);

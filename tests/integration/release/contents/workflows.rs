@@ -222,7 +222,7 @@ fn every_script_that_a_workflow_runs_is_there() {
             let words = line.split(|c: char| c.is_whitespace() || "$()\"".contains(c));
             seen.extend(
                 words
-                    .filter(|word| word.starts_with("ci/"))
+                    .filter(|word| word.starts_with("packaging/"))
                     .map(str::to_owned),
             );
         }
@@ -233,10 +233,10 @@ fn every_script_that_a_workflow_runs_is_there() {
         assert_eq!(file.permissions().mode() & 0o111, 0o111, "{script}");
     }
     // And nothing is there that no workflow or other script runs.
-    for entry in fs::read_dir(root().join("ci/release")).unwrap() {
+    for entry in fs::read_dir(root().join("packaging/release")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         assert!(
-            seen.contains(&format!("ci/release/{name}")) || name == "known_hosts",
+            seen.contains(&format!("packaging/release/{name}")) || name == "known_hosts",
             "{name}"
         );
     }

@@ -48,7 +48,7 @@ fn busybox() -> PathBuf {
 pub(super) fn make(out: &Path, program: &Path, umask: &str) {
     let output = Command::new("sh")
         .args(["-c", r#"umask "$0" && exec "$@""#, umask])
-        .arg(root().join("ci/image"))
+        .arg(root().join("packaging/image"))
         .arg(out)
         .arg(format!("{}={}", arch(), program.display()))
         .env("BUSYBOX", busybox())
@@ -59,7 +59,7 @@ pub(super) fn make(out: &Path, program: &Path, umask: &str) {
         .output()
         .unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "ci/image: {told}");
+    assert!(output.status.success(), "packaging/image: {told}");
 }
 
 /// A folder with images, as the OCI lays them out.

@@ -12,7 +12,7 @@ set -euo pipefail
 s3lo_image=ghcr.io/s3lo/sign-action:1.0.0
 
 s3lo_hook=$1
-s3lo_home=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+s3lo_home=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # Letters are those of ASCII here; the step's command keeps what it has.
 [ "$s3lo_hook" = command ] || LC_ALL=C
 
@@ -83,13 +83,13 @@ s3lo_image=$(option IMAGE "$s3lo_image")
 check
 case $s3lo_hook in
   pre-command)
-    # shellcheck source=lib/container.bash
-    . "$s3lo_home/lib/container.bash"
+    # shellcheck source=hooks/lib/container.bash
+    . "$s3lo_home/hooks/lib/container.bash"
     if [ "$s3lo_work" = verify ]; then run_image; else fetch_image; fi
     ;;
   command)
-    # shellcheck source=lib/step.bash
-    . "$s3lo_home/lib/step.bash"
+    # shellcheck source=hooks/lib/step.bash
+    . "$s3lo_home/hooks/lib/step.bash"
     run_step
     ;;
   post-command)
@@ -99,7 +99,7 @@ case $s3lo_hook in
     elif [ "${BUILDKITE_JOB_CANCELLED:-}" = true ]; then
       say "nothing is signed: the job is cancelled"
     else
-      . "$s3lo_home/lib/container.bash"
+      . "$s3lo_home/hooks/lib/container.bash"
       run_image
     fi
     ;;

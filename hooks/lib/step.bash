@@ -51,7 +51,7 @@ other_runner() {
     if [ -z "$folder" ]; then
       unseen="? $location"
     # This plugin once more, maybe in another version or a fork.
-    elif [ -e "$folder/lib/s3lo-sign.bash" ]; then
+    elif [ -e "$folder/hooks/lib/s3lo-sign.bash" ]; then
       :
     elif [ -e "$folder/hooks/command" ] || [ -e "$folder/hooks/command.ps1" ]; then
       printf %s "$location"
