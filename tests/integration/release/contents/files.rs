@@ -76,8 +76,13 @@ fn the_bill_of_materials_lists_what_is_linked_and_nothing_else() {
     let mut known = BTreeSet::from([root["bom-ref"].as_str().unwrap()]);
     for component in components {
         let (name, hash) = (&component["name"], &component["hashes"][0]);
-        assert_eq!(hash["alg"], "SHA-256", "{name}");
-        assert_eq!(hash["content"].as_str().unwrap().len(), 64, "{name}");
+        // A crate of this repository is no file of a registry.
+        if name == "s3lo-core" {
+            assert!(hash.is_null());
+        } else {
+            assert_eq!(hash["alg"], "SHA-256", "{name}");
+            assert_eq!(hash["content"].as_str().unwrap().len(), 64, "{name}");
+        }
         assert!(component["licenses"][0]["expression"].is_string(), "{name}");
         assert_eq!(component["bom-ref"], component["purl"]);
         assert!(
