@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 
 pub use s3lo_core::explain::Explain;
 
@@ -77,3 +78,49 @@ pub(crate) fn timed_out_help() -> String {
         option("verbose")
     )
 }
+
+/// An error of any module, with its advice.
+pub trait ExplainedError: Error + Explain + Send + Sync {}
+
+impl<E: Error + Explain + Send + Sync> ExplainedError for E {}
+
+/// An error of a key provider or a store. Code that handles keys and stores in general does not know its type.
+#[derive(Clone, Debug)]
+pub struct SharedError(Arc<dyn ExplainedError>);
+
+impl SharedError {
+    /// Wraps an error.
+    pub fn new(error: impl ExplainedError + 'static) -> Self {
+        Self(Arc::new(error))
+    }
+}
+
+impl fmt::Display for SharedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for SharedError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
+    }
+}
+
+impl Explain for SharedError {
+    fn code(&self) -> &'static str {
+        self.0.code()
+    }
+
+    fn help(&self) -> String {
+        self.0.help()
+    }
+}
+
+impl PartialEq for SharedError {
+    fn eq(&self, other: &Self) -> bool {
+        Diagnostic::new(self) == Diagnostic::new(other)
+    }
+}
+
+impl Eq for SharedError {}

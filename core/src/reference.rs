@@ -79,11 +79,20 @@ impl Reference {
 
     /// The reference without its pin: `s3://BUCKET/IMAGE:TAG`.
     pub fn unpinned(&self) -> String {
-        format!("{}://{}", self.scheme, self.bound_name())
+        format!("{}://{}", self.scheme, self.path())
     }
 
-    /// `bucket/image:tag`, as schema 2 binds it: the root as written, no scheme, no pin.
+    /// The name that schema 2 binds, with the root as written and without the pin: `bucket/image:tag`, and for any
+    /// scheme but the first two `SCHEME://root/image:tag`. So no signature of a bucket is valid in the bucket of the
+    /// same name under another scheme.
     pub fn bound_name(&self) -> String {
+        match self.scheme {
+            Scheme::S3 | Scheme::LOCAL => self.path(),
+            _ => self.unpinned(),
+        }
+    }
+
+    fn path(&self) -> String {
         format!("{}/{}:{}", self.root, self.image, self.tag)
     }
 
@@ -116,17 +125,30 @@ impl Reference {
 impl FromStr for Reference {
     type Err = Error;
 
+    /// Parses a reference to one of the first two kinds of store.
+    ///
     /// # Errors
     ///
     /// [`Error`] unless `text` names exactly one tag.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text, &[Scheme::S3, Scheme::LOCAL])
+    }
+}
+
+impl Reference {
+    /// Parses a reference to a store of one of these schemes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] unless `text` names exactly one tag.
+    pub fn parse(text: &str, schemes: &[Scheme]) -> Result<Self, Error> {
         if text.is_empty() {
             check_segment(text).map_err(|why| Error::Segment {
                 segment: text.to_owned(),
                 why,
             })?;
         }
-        let (scheme, rest) = Scheme::split(text)?;
+        let (scheme, rest) = Scheme::split(text, schemes)?;
         let (rest, pin) = split_pin(text, rest)?;
         let (root, path) = split_root(scheme, rest).ok_or_else(|| Error::NoImage {
             reference: text.to_owned(),
@@ -175,48 +197,79 @@ impl fmt::Display for Reference {
     }
 }
 
-/// The kinds of store that a reference may name.
+/// A kind of store that a reference may name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Scheme {
-    /// `local://`: a directory.
-    Local,
-    /// `s3://`: a bucket.
-    S3,
+pub struct Scheme {
+    /// The text before `://`.
+    pub name: &'static str,
+    /// The form of a root, for advice.
+    pub example: &'static str,
+    /// The rule for roots.
+    pub root: Root,
+}
+
+/// A rule for roots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Root {
+    /// A bucket, which becomes part of a host's name or of a URL's path.
+    Bucket,
+    /// A directory: one component, after `/`, `./` or `../`.
+    Directory,
 }
 
 impl Scheme {
-    fn split(text: &str) -> Result<(Self, &str), Error> {
+    /// `s3://`: a bucket.
+    pub const S3: Self = Self {
+        name: "s3",
+        example: "BUCKET",
+        root: Root::Bucket,
+    };
+
+    /// `local://`: a directory.
+    pub const LOCAL: Self = Self {
+        name: "local",
+        example: "DIRECTORY",
+        root: Root::Directory,
+    };
+
+    fn split<'a>(text: &'a str, schemes: &[Self]) -> Result<(Self, &'a str), Error> {
         let Some((scheme, rest)) = text.split_once("://") else {
             return Err(Error::NoScheme {
                 reference: text.to_owned(),
+                schemes: schemes.to_vec(),
             });
         };
-        match scheme {
-            "local" => Ok((Self::Local, rest)),
-            "s3" => Ok((Self::S3, rest)),
-            "gs" => Err(Error::NotBuilt {
-                scheme: "gs",
-                service: "Google Cloud Storage",
-            }),
-            "az" => Err(Error::NotBuilt {
-                scheme: "az",
-                service: "Azure Blob Storage",
-            }),
-            other => Err(Error::UnknownScheme {
-                scheme: other.to_owned(),
-            }),
+        if let Some(known) = schemes.iter().find(|known| known.name == scheme) {
+            return Ok((*known, rest));
         }
+        let (scheme, service) = match scheme {
+            "gs" => ("gs", "Google Cloud Storage"),
+            "az" => ("az", "Azure Blob Storage"),
+            other => {
+                return Err(Error::UnknownScheme {
+                    scheme: other.to_owned(),
+                    schemes: schemes.to_vec(),
+                });
+            }
+        };
+        Err(Error::NotBuilt {
+            scheme,
+            service,
+            schemes: schemes.to_vec(),
+        })
     }
 
     fn check_root(self, root: &str) -> Result<(), Error> {
-        match self {
-            Self::Local => check_segment(local_component(root).1).map_err(|why| Error::Segment {
-                segment: root.to_owned(),
-                why,
-            }),
+        match self.root {
+            Root::Directory => {
+                check_segment(local_component(root).1).map_err(|why| Error::Segment {
+                    segment: root.to_owned(),
+                    why,
+                })
+            }
             // A wider alphabet could change the host or the query of a request. Legacy buckets in
             // us-east-1 may have capitals, underscores and up to 255 characters.
-            Self::S3 => {
+            Root::Bucket => {
                 let valid = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
                 if root.len() > 255 || !root.bytes().all(valid) || check_segment(root).is_err() {
                     return Err(Error::Bucket {
@@ -231,10 +284,7 @@ impl Scheme {
 
 impl fmt::Display for Scheme {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Local => "local",
-            Self::S3 => "s3",
-        })
+        f.write_str(self.name)
     }
 }
 
@@ -274,9 +324,9 @@ fn looks_like_digest(text: &str) -> bool {
 
 /// Splits the bucket, or the one path component that is a local root, from the image.
 fn split_root(scheme: Scheme, rest: &str) -> Option<(&str, &str)> {
-    let prefix = match scheme {
-        Scheme::Local => local_component(rest).0.len(),
-        Scheme::S3 => 0,
+    let prefix = match scheme.root {
+        Root::Directory => local_component(rest).0.len(),
+        Root::Bucket => 0,
     };
     let slash = rest.get(prefix..)?.find('/')?.checked_add(prefix)?;
     let path = rest.get(slash.checked_add(1)?..)?;

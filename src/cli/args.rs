@@ -13,6 +13,7 @@ use crate::aws::arn::{Account, Arn, is_region};
 use crate::aws::{role, session_name};
 use crate::key::registry::Providers;
 use crate::sign::IfSigned;
+use crate::store::backend::Backends;
 use crate::verify::Require;
 
 /// Signs container images that live in S3, and verifies them
@@ -191,12 +192,8 @@ pub(crate) struct ImageArgs {
     /// Only if the tag holds this manifest, sha256:…; the same as @sha256:… behind the reference
     #[arg(long, value_name = "SHA256")]
     pub(crate) digest: Option<Digest>,
-    /// Another S3 server, for example http://127.0.0.1:9000 (for S3 alone, path style)
-    #[arg(long, value_name = "URL")]
-    pub(crate) endpoint: Option<String>,
-    /// The account that the bucket must belong to
-    #[arg(long, value_name = "ACCOUNT")]
-    pub(crate) expected_bucket_owner: Option<Account>,
+    #[command(flatten)]
+    pub(crate) stores: Backends,
     /// When to give up, for the whole run
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = timeout)]
     pub(crate) timeout: Duration,

@@ -1,14 +1,11 @@
 //! What was typed → what it means: references, keys, stores, and the credentials that they need.
 
-use std::collections::HashMap;
 use std::pin::pin;
-use std::sync::Arc;
 
-use ::url::Url;
 use futures_util::future::{Either, select};
 use s3lo_core::crypto::public::PublicKey;
 use s3lo_core::reference;
-use s3lo_core::reference::{Reference, Scheme};
+use s3lo_core::reference::Reference;
 use tokio::time::{Instant, timeout_at};
 
 use crate::aws::config;
@@ -24,11 +21,9 @@ use crate::key::reference::{KeyRef, RefError};
 use crate::key::registry;
 use crate::key::registry::Providers;
 use crate::mask::Mask;
-use crate::net::url;
 use crate::option_name::option;
-use crate::store::Store;
-use crate::store::local::LocalStore;
-use crate::store::s3::S3Store;
+use crate::store::backend;
+use crate::store::backend::Stores;
 
 /// Whether it matters how many keys there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,19 +101,16 @@ impl Run {
         deadline: Instant,
     ) -> Result<Self, Diagnostic> {
         let references = references(images)?;
-        let in_s3 = |reference: &Reference| reference.scheme() == Scheme::S3;
-        check_endpoint(images, references.iter().all(in_s3))?;
-        if images.expected_bucket_owner.is_some() && !references.iter().any(in_s3) {
-            return Err(unused(
-                "expected-bucket-owner",
-                "`s3://` references",
-                NAME_A_BUCKET,
-            ));
+        for backend in images.stores.all() {
+            backend.check_options(&references)?;
         }
         let shared = context.shared(aws, deadline);
         let keys = Keyring::new(keys, providers, &shared).await?;
-        let mut stores = Stores::new();
-        let images = in_stores(references, images, &shared, &mut stores).await?;
+        let (mut stores, mut opened) = (Stores::new(), Vec::with_capacity(references.len()));
+        for reference in references {
+            let store = images.stores.open(&reference, &shared, &mut stores).await?;
+            opened.push(Image { reference, store });
+        }
         check_aws_is_used(aws, &shared)?;
         if counted == KeyCounting::Distinct
             && let Some((one, other)) = keys.same_key()
@@ -135,46 +127,11 @@ impl Run {
         let ready = ready(&shared, &stores, &keys);
         signals.unless_stopped(&keys, ready).await?;
         Ok(Self {
-            images,
+            images: opened,
             keys,
             signals,
         })
     }
-}
-
-/// The stores of a run, one for each place.
-type Stores = HashMap<(Scheme, String), Arc<dyn Store>>;
-
-/// Every image in its store, which is made for the first one of each place.
-async fn in_stores(
-    references: Vec<Reference>,
-    args: &ImageArgs,
-    context: &Context,
-    stores: &mut Stores,
-) -> Result<Vec<Image>, Diagnostic> {
-    let endpoint = args.endpoint.as_deref();
-    let owner = args.expected_bucket_owner.as_ref();
-    let mut images = Vec::with_capacity(references.len());
-    for reference in references {
-        let place = (reference.scheme(), reference.root().to_owned());
-        let store = match stores.get(&place) {
-            Some(store) => Arc::clone(store),
-            None => {
-                let root = reference.root();
-                let store: Arc<dyn Store> = match reference.scheme() {
-                    Scheme::Local => Arc::new(LocalStore::new(root)),
-                    Scheme::S3 => {
-                        let aws = context.aws(None).await?;
-                        Arc::new(S3Store::new(aws, root, endpoint, owner))
-                    }
-                };
-                stores.insert(place, Arc::clone(&store));
-                store
-            }
-        };
-        images.push(Image { reference, store });
-    }
-    Ok(images)
 }
 
 /// The most keys of a run: each is opened, and each is compared with the others.
@@ -271,8 +228,7 @@ fn timed_out() -> Diagnostic {
 
 fn references(args: &ImageArgs) -> Result<Vec<Reference>, Diagnostic> {
     let parse = |text: &String| {
-        text.parse()
-            .map_err(|error| Diagnostic::new::<reference::Error>(&error))
+        backend::parse(text).map_err(|error| Diagnostic::new::<reference::Error>(&error))
     };
     let references: Vec<Reference> = args
         .references
@@ -299,44 +255,6 @@ fn references(args: &ImageArgs) -> Result<Vec<Reference>, Diagnostic> {
         )),
     }
 }
-
-/// The SDK takes any text for a URL, and fails much later.
-fn check_endpoint(args: &ImageArgs, all_in_s3: bool) -> Result<(), Diagnostic> {
-    let Some(endpoint) = &args.endpoint else {
-        return Ok(());
-    };
-    let plain = |url: &Url| {
-        let path = url.path().trim_matches('/');
-        path.is_empty() && url.query().is_none() && url.fragment().is_none()
-    };
-    match url::parse(endpoint) {
-        _ if endpoint.contains('@') => Err(format!(
-            "the URL of {} carries a user or a password",
-            option("endpoint")
-        )),
-        Some(url) if plain(&url) => Ok(()),
-        _ => Err(format!("`{endpoint}` is not the URL of an S3 server")),
-    }
-    .map_err(|message| {
-        Diagnostic::usage(
-            message,
-            format!(
-                "write scheme, host and port alone, as in {}",
-                option("endpoint").with("https://minio.example:9000")
-            ),
-        )
-    })?;
-    if all_in_s3 {
-        return Ok(());
-    }
-    Err(unused(
-        "endpoint",
-        "`s3://` references alone",
-        NAME_A_BUCKET,
-    ))
-}
-
-const NAME_A_BUCKET: &str = "leave it away, or name a bucket: `s3://BUCKET/IMAGE:TAG`";
 
 /// The error for an option that nothing in this run uses.
 fn unused(name: &str, users: &str, help: &str) -> Diagnostic {

@@ -1,17 +1,42 @@
-//! Where objects lie: the trait of a store, and errors by meaning.
+//! Stores of objects: the extension point for kinds of store, the trait of a store, and errors by meaning.
 //!
 //! Every read is bounded by what is read, never by what a length claims. Writes are conditional:
 //! an object is created where there is none, or replaced in the version that was read.
 
-mod help;
+pub mod backend;
 pub mod local;
 pub mod s3;
 
-use async_trait::async_trait;
+use std::sync::Arc;
 
-use crate::aws;
-use crate::aws::response::ErrorResponse;
-use crate::net::unreachable::Unreachable;
+use async_trait::async_trait;
+use s3lo_core::reference::{Reference, Scheme};
+
+use crate::context::Context;
+use crate::diagnostic::{Diagnostic, Explain, SharedError};
+
+/// A kind of store: its scheme, its command-line options, and how a store is opened.
+#[async_trait]
+pub trait Backend: Send + Sync {
+    /// The scheme of its references, with the rule for roots.
+    fn scheme(&self) -> Scheme;
+
+    /// Checks the options of this backend against the references of a run.
+    ///
+    /// # Errors
+    ///
+    /// An option that is invalid, or that is without effect on a reference.
+    fn check_options(&self, _references: &[Reference]) -> Result<(), Diagnostic> {
+        Ok(())
+    }
+
+    /// Opens the store of a root. Nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// A setting that is missing or invalid.
+    async fn open(&self, root: &str, context: &Context) -> Result<Arc<dyn Store>, Diagnostic>;
+}
 
 /// A bucket or a directory.
 #[async_trait]
@@ -99,60 +124,29 @@ pub struct Object {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version(pub String);
 
-/// Why a store did not do what it was asked, by meaning.
+/// Why a store did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// An error without a meaning for signing and verifying.
+    #[error(transparent)]
+    Backend(SharedError),
     /// The object is not the version that was to be replaced, or is gone.
     #[error("`{object}` was changed by somebody else")]
     Changed {
         /// The object.
         object: String,
     },
-    /// Credentials, or the clock.
+    /// The caller has no permission, or the object does not exist and the store does not tell.
     #[error(transparent)]
-    Common(aws::Error),
-    /// The caller may not do this.
-    #[error("{action} on `{object}` was refused: {answer}")]
-    Denied {
-        /// `s3:GetObject`, `s3:PutObject`, `s3:ListBucket`, or `read` and `write` of files.
-        action: &'static str,
-        /// The object.
-        object: String,
-        /// What the service or the operating system said.
-        answer: ErrorResponse,
-    },
+    Denied(SharedError),
     /// There is an object already.
     #[error("`{object}` exists already")]
     Exists {
         /// The object.
         object: String,
     },
-    /// The file system is full.
-    #[error("the disk is full: `{object}` was not written")]
-    Full {
-        /// The object.
-        object: String,
-    },
-    /// The file system failed.
-    #[error("cannot {action} `{object}`: {reason}")]
-    Io {
-        /// `read` or `write`.
-        action: &'static str,
-        /// The object.
-        object: String,
-        /// What the operating system said.
-        reason: String,
-    },
-    /// The bucket does not exist.
-    #[error("the bucket `{bucket}` does not exist: {answer}")]
-    NoBucket {
-        /// The bucket.
-        bucket: String,
-        /// What the service said.
-        answer: ErrorResponse,
-    },
-    /// What stands there is not a file.
+    /// The object is not a file.
     #[error("`{object}` is not a regular file")]
     NotAFile {
         /// The object.
@@ -174,51 +168,43 @@ pub enum Error {
         /// The object's version, by which it can be replaced.
         version: Version,
     },
-    /// The file system does not take writes.
-    #[error("the file system is read-only: `{object}` was not written")]
-    ReadOnly {
-        /// The object.
-        object: String,
-    },
     /// A symbolic link stands where a directory or a file belongs.
     #[error("`{object}` is reached through a symbolic link, which is not followed")]
     Symlink {
         /// The object.
         object: String,
     },
-    /// The service answered with an error that has no meaning of its own here.
-    #[error("{action} on `{object}` failed: {answer}")]
-    Service {
-        /// The action.
-        action: &'static str,
-        /// The object.
-        object: String,
-        /// What the service said.
-        answer: ErrorResponse,
-    },
-    /// The service could not be reached, or answered nothing that could be read.
-    #[error("cannot reach S3 for `{object}`: {reason}")]
-    Unreachable {
-        /// The object.
-        object: String,
-        /// What failed.
-        reason: Unreachable,
-    },
-    /// The bucket lies in another region, and the answer did not lead to it.
-    #[error("the bucket `{bucket}` is not in the region {region}: {answer}")]
-    WrongRegion {
-        /// The bucket.
-        bucket: String,
-        /// The region that was asked.
-        region: String,
-        /// What the service said.
-        answer: ErrorResponse,
-    },
 }
 
 impl Error {
-    /// Whether the object is not there, or was refused in a way that may mean so.
+    /// Whether the caller has no permission, or the store does not tell whether the object exists.
     pub fn is_denied(&self) -> bool {
-        matches!(self, Self::Denied { .. })
+        matches!(self, Self::Denied(_))
+    }
+}
+
+impl Explain for Error {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Backend(error) | Self::Denied(error) => error.code(),
+            Self::Changed { .. } | Self::Exists { .. } => "conflict",
+            Self::NotAFile { .. } => "not_a_file",
+            Self::NotFound { .. } => "not_found",
+            Self::Oversized { .. } => "oversized",
+            Self::Symlink { .. } => "symbolic_link",
+        }
+    }
+
+    fn help(&self) -> String {
+        match self {
+            Self::Backend(error) | Self::Denied(error) => error.help(),
+            Self::Changed { .. } | Self::Exists { .. } => "run it again".to_owned(),
+            Self::NotAFile { .. } => "remove what stands there, and sign again".to_owned(),
+            Self::NotFound { .. } => "check the reference".to_owned(),
+            Self::Oversized { .. } => "look at the object: it is not what s3lo or this program writes".to_owned(),
+            Self::Symlink { .. } => {
+                "replace the link by the directory or file itself; a store may only be linked to at its root".to_owned()
+            }
+        }
     }
 }

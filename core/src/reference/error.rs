@@ -3,6 +3,7 @@
 use alloc::borrow::ToOwned as _;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use crate::digest;
 use crate::digest::Digest;
@@ -39,6 +40,8 @@ pub enum Error {
     NoScheme {
         /// As it was written.
         reference: String,
+        /// The schemes of the supported stores.
+        schemes: Vec<Scheme>,
     },
     /// There is no tag.
     #[error("`{reference}` has no tag")]
@@ -53,6 +56,8 @@ pub enum Error {
         scheme: &'static str,
         /// The service's name.
         service: &'static str,
+        /// The schemes of the supported stores.
+        schemes: Vec<Scheme>,
     },
     /// The part after the `@` is not a digest.
     #[error("`{pin}` in `{reference}` is not a digest")]
@@ -81,6 +86,8 @@ pub enum Error {
     UnknownScheme {
         /// The part before `://`.
         scheme: String,
+        /// The schemes of the supported stores.
+        schemes: Vec<Scheme>,
     },
 }
 
@@ -117,13 +124,13 @@ impl Explain for Error {
             Self::NoImage { .. } => {
                 "write bucket, image and tag, as in `s3://my-bucket/myapp:v1.0` or `local://./store/myapp:v1.0`".to_owned()
             }
-            Self::NoScheme { reference } => format!("write `s3://BUCKET/{reference}` or `local://DIRECTORY/{reference}`"),
+            Self::NoScheme { reference, schemes } => format!("write {}", forms(schemes, reference)),
             Self::NoTag { reference } if reference.ends_with(':') => {
                 format!("name the tag: `{reference}TAG`; a variable behind the `:` came out empty")
             }
             Self::NoTag { reference } => format!("name the tag: `{reference}:TAG`"),
-            Self::NotBuilt { .. } | Self::UnknownScheme { .. } => {
-                "use `s3://BUCKET/IMAGE:TAG` or `local://DIRECTORY/IMAGE:TAG`".to_owned()
+            Self::NotBuilt { schemes, .. } | Self::UnknownScheme { schemes, .. } => {
+                format!("use {}", forms(schemes, "IMAGE:TAG"))
             }
             Self::Pin { pin, .. } if pin.is_empty() => {
                 "set the digest: the variable behind `@` came out empty".to_owned()
@@ -135,4 +142,12 @@ impl Explain for Error {
             Self::TooLong => "shorten the image's name or the tag".to_owned(),
         }
     }
+}
+
+/// The forms of a reference to `image`: `s3://BUCKET/IMAGE:TAG` or …
+fn forms(schemes: &[Scheme], image: &str) -> String {
+    let forms = schemes
+        .iter()
+        .map(|scheme| format!("`{scheme}://{}/{image}`", scheme.example));
+    forms.collect::<Vec<_>>().join(" or ")
 }

@@ -159,7 +159,7 @@ fn outcome(
             rows: done.rows(),
             stopped: None,
             region: aws.region.clone(),
-            endpoint: images.endpoint.clone(),
+            endpoint: images.stores.endpoint().map(str::to_owned),
         },
         results: done.results()?,
         document,

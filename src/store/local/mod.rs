@@ -9,22 +9,43 @@
 //!
 //! [tmp]: https://man7.org/linux/man-pages/man2/open.2.html
 
+mod error;
+
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use clap::Args;
 use rustix::fs::{
     self, AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags, Stat,
 };
 use rustix::io::Errno;
 use s3lo_core::digest::Digest;
 use s3lo_core::manifest;
+use s3lo_core::reference::Scheme;
 
-use crate::aws::response::ErrorResponse;
-use crate::store::{Error, Listing, Object, Store, Version};
+use crate::context::Context;
+use crate::diagnostic::{Diagnostic, SharedError};
+use crate::store::{Backend, Error, Listing, Object, Store, Version};
 use crate::tasks::run_blocking;
+
+/// The backend of directories. It has no options.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Local {}
+
+#[async_trait]
+impl Backend for Local {
+    fn scheme(&self) -> Scheme {
+        Scheme::LOCAL
+    }
+
+    async fn open(&self, root: &str, _context: &Context) -> Result<Arc<dyn Store>, Diagnostic> {
+        Ok(Arc::new(LocalStore::new(root)))
+    }
+}
 
 /// A directory that holds a store.
 #[derive(Clone, Debug)]
@@ -266,24 +287,26 @@ impl Place {
 
     fn failed(&self, action: &'static str, error: Errno) -> Error {
         let object = self.object.clone();
+        let reason = || std::io::Error::from(error).to_string();
+        let other = |error: error::Error| Error::Backend(SharedError::new(error));
         match error {
             // A file where a directory belongs: as in a bucket, nothing lies below it.
             Errno::NOENT | Errno::NOTDIR => Error::NotFound { object },
-            Errno::NOSPC | Errno::DQUOT => Error::Full { object },
-            Errno::ROFS => Error::ReadOnly { object },
-            Errno::ACCESS | Errno::PERM => Error::Denied {
+            Errno::NOSPC | Errno::DQUOT => other(error::Error::Full { object }),
+            Errno::ROFS => other(error::Error::ReadOnly { object }),
+            Errno::ACCESS | Errno::PERM => {
+                let reason = reason();
+                Error::Denied(SharedError::new(error::Error::Denied {
+                    action,
+                    object,
+                    reason,
+                }))
+            }
+            _ => other(error::Error::Io {
                 action,
                 object,
-                answer: ErrorResponse {
-                    message: Some(std::io::Error::from(error).to_string()),
-                    ..ErrorResponse::default()
-                },
-            },
-            other => Error::Io {
-                action,
-                object,
-                reason: std::io::Error::from(other).to_string(),
-            },
+                reason: reason(),
+            }),
         }
     }
 }

@@ -9,6 +9,9 @@
 //!   `AuthorizationHeaderMalformed`; the SDK follows neither
 //!   ([aws-sdk-rust#1052](https://github.com/awslabs/aws-sdk-rust/issues/1052)).
 
+pub mod error;
+pub mod options;
+
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -28,9 +31,12 @@ use crate::aws::error::Failure;
 use crate::aws::preconnect;
 use crate::aws::response::ErrorResponse;
 use crate::aws::retry;
+use crate::diagnostic::SharedError;
 use crate::net::error_chain::innermost;
 use crate::net::retry::{Backoff, Retry, Throttle};
-use crate::store::{Error, Listing, Object, Store, Version};
+use crate::store;
+use crate::store::s3::error::Error;
+use crate::store::{Listing, Object, Store, Version};
 
 /// The number of tries of an object whose body breaks off.
 const MAX_BODY_ATTEMPTS: u32 = 4;
@@ -120,23 +126,20 @@ impl S3Store {
         key: &str,
         limit: u64,
         unless: Option<&Version>,
-    ) -> Result<Option<Object>, Error> {
+    ) -> Result<Option<Object>, store::Error> {
         let bodies = Backoff::new(MAX_BODY_ATTEMPTS, self.deadline, Throttle::default());
-        let classify = |error: &Error| match error {
-            Error::Unreachable { .. } => Retry::Transient,
-            _ => Retry::No,
-        };
         let attempt = || self.get_once(key, limit, unless);
-        bodies.run(attempt, classify).await?
+        let got = bodies.run(attempt, |_| Retry::Transient).await;
+        got.map_err(|error| store::Error::Backend(SharedError::new(error)))?
     }
 
-    /// Gets an object: the inner error is that of the call, which had its tries, the outer one that of the body.
+    /// Gets an object. The inner error is final; the outer one is of a body that broke off.
     async fn get_once(
         &self,
         key: &str,
         limit: u64,
         unless: Option<&Version>,
-    ) -> Result<Result<Option<Object>, Error>, Error> {
+    ) -> Result<Result<Option<Object>, store::Error>, Error> {
         let answer = self
             .ask(|client| {
                 client
@@ -149,21 +152,22 @@ impl S3Store {
             })
             .await;
         match answer {
-            Ok(output) => Ok(Ok(Some(self.collect(key, limit, output).await?))),
+            Ok(output) => Ok(self.collect(key, limit, output).await?.map(Some)),
             Err(error) if unless.is_some() && status(&error) == Some(304) => Ok(Ok(None)),
             Err(error) => Ok(Err(self.failed("s3:GetObject", key, &error))),
         }
     }
 
-    /// Counts what arrives; a Content-Length is not believed.
+    /// Reads a body, and counts its bytes: a Content-Length is not believed. The errors are those of
+    /// [`get_once`](Self::get_once).
     async fn collect(
         &self,
         key: &str,
         limit: u64,
         output: GetObjectOutput,
-    ) -> Result<Object, Error> {
+    ) -> Result<Result<Object, store::Error>, Error> {
         let Some(version) = output.e_tag.filter(|etag| !etag.is_empty()).map(Version) else {
-            return Err(self.without_etag("s3:GetObject", key));
+            return Ok(Err(self.without_etag("s3:GetObject", key)));
         };
         let mut body = output.body;
         let mut bytes = Vec::new();
@@ -174,15 +178,15 @@ impl S3Store {
                 reason: format!("the answer broke off: {}", innermost(&error)).into(),
             })?;
             if chunk.len() > most.saturating_sub(bytes.len()) {
-                return Err(Error::Oversized {
+                return Ok(Err(store::Error::Oversized {
                     object: self.locate(key),
                     limit,
                     version,
-                });
+                }));
             }
             bytes.extend_from_slice(&chunk);
         }
-        Ok(Object { bytes, version })
+        Ok(Ok(Object { bytes, version }))
     }
 
     fn put(&self, client: &Client, key: &str, bytes: &[u8]) -> PutObjectFluentBuilder {
@@ -197,15 +201,15 @@ impl S3Store {
 
     /// S3 gives an object's ETag when it writes it. A page of somebody in between has none, whatever
     /// its status says.
-    fn written(&self, key: &str, etag: Option<&str>) -> Result<(), Error> {
+    fn written(&self, key: &str, etag: Option<&str>) -> Result<(), store::Error> {
         match etag {
             Some(etag) if !etag.is_empty() => Ok(()),
             _ => Err(self.without_etag("s3:PutObject", key)),
         }
     }
 
-    fn without_etag(&self, action: &'static str, key: &str) -> Error {
-        Error::Service {
+    fn without_etag(&self, action: &'static str, key: &str) -> store::Error {
+        store::Error::Backend(SharedError::new(Error::Service {
             action,
             object: self.locate(key),
             answer: ErrorResponse {
@@ -213,24 +217,31 @@ impl S3Store {
                 message: Some("it has no ETag, so it is not an answer of S3".to_owned()),
                 ..ErrorResponse::default()
             },
-        }
+        }))
     }
 
-    fn failed<E>(&self, action: &'static str, key: &str, error: &SdkError<E, HttpResponse>) -> Error
+    /// The meaning of an error of a call.
+    fn failed<E>(
+        &self,
+        action: &'static str,
+        key: &str,
+        error: &SdkError<E, HttpResponse>,
+    ) -> store::Error
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         let object = self.locate(key);
+        let other = |error: Error| store::Error::Backend(SharedError::new(error));
         let answer = match Failure::of("S3", error) {
-            Failure::Common(error) => return Error::Common(error),
+            Failure::Common(error) => return other(Error::Common(error)),
             Failure::Denied(answer) => {
-                return Error::Denied {
+                return store::Error::Denied(SharedError::new(Error::Denied {
                     action,
                     object,
                     answer,
-                };
+                }));
             }
-            Failure::Unreachable(reason) => return Error::Unreachable { object, reason },
+            Failure::Unreachable(reason) => return other(Error::Unreachable { object, reason }),
             Failure::Refused(answer) => answer,
         };
         let bucket = self.bucket.clone();
@@ -238,10 +249,12 @@ impl S3Store {
             .raw_response()
             .and_then(|response| response.body().bytes());
         match (answer.code(), answer.status) {
-            ("NoSuchBucket", _) => Error::NoBucket { bucket, answer },
-            ("NoSuchKey" | "NotFound", _) => Error::NotFound { object },
-            // Without a word of S3, a page of somebody in between is likelier than an absent object.
-            ("", Some(404)) if body.is_some_and(<[u8]>::is_empty) => Error::NotFound { object },
+            ("NoSuchBucket", _) => other(Error::NoBucket { bucket, answer }),
+            ("NoSuchKey" | "NotFound", _) => store::Error::NotFound { object },
+            // Without a code of S3, a page of a proxy is likelier than an absent object.
+            ("", Some(404)) if body.is_some_and(<[u8]>::is_empty) => {
+                store::Error::NotFound { object }
+            }
             (
                 "PermanentRedirect"
                 | "TemporaryRedirect"
@@ -249,7 +262,7 @@ impl S3Store {
                 | "IllegalLocationConstraintException",
                 _,
             )
-            | (_, Some(301 | 307)) => Error::WrongRegion {
+            | (_, Some(301 | 307)) => other(Error::WrongRegion {
                 region: self
                     .client()
                     .config()
@@ -258,12 +271,12 @@ impl S3Store {
                     .unwrap_or_default(),
                 bucket,
                 answer,
-            },
-            _ => Error::Service {
+            }),
+            _ => other(Error::Service {
                 action,
                 object,
                 answer,
-            },
+            }),
         }
     }
 }
@@ -278,9 +291,9 @@ impl Store for S3Store {
         preconnect::s3(self.anonymous.clone(), &self.bucket);
     }
 
-    async fn read(&self, key: &str, limit: u64) -> Result<Object, Error> {
+    async fn read(&self, key: &str, limit: u64) -> Result<Object, store::Error> {
         let object = self.get(key, limit, None).await?;
-        object.ok_or_else(|| Error::NotFound {
+        object.ok_or_else(|| store::Error::NotFound {
             object: self.locate(key),
         })
     }
@@ -290,24 +303,31 @@ impl Store for S3Store {
         key: &str,
         limit: u64,
         version: &Version,
-    ) -> Result<Option<Object>, Error> {
+    ) -> Result<Option<Object>, store::Error> {
         self.get(key, limit, Some(version)).await
     }
 
-    async fn create(&self, key: &str, bytes: &[u8]) -> Result<(), Error> {
+    async fn create(&self, key: &str, bytes: &[u8]) -> Result<(), store::Error> {
         let put = self
             .ask(|client| self.put(&client, key, bytes).if_none_match("*").send())
             .await;
         match put {
             Ok(output) => self.written(key, output.e_tag()),
-            Err(error) if matches!(status(&error), Some(304 | 409 | 412)) => Err(Error::Exists {
-                object: self.locate(key),
-            }),
+            Err(error) if matches!(status(&error), Some(304 | 409 | 412)) => {
+                Err(store::Error::Exists {
+                    object: self.locate(key),
+                })
+            }
             Err(error) => Err(self.failed("s3:PutObject", key, &error)),
         }
     }
 
-    async fn replace(&self, key: &str, bytes: &[u8], version: &Version) -> Result<(), Error> {
+    async fn replace(
+        &self,
+        key: &str,
+        bytes: &[u8],
+        version: &Version,
+    ) -> Result<(), store::Error> {
         // `If-Match` compares strongly: a weak ETag, as a proxy makes it, would never match.
         let etag = version.0.trim_start_matches("W/").to_owned();
         let put = self
@@ -317,16 +337,16 @@ impl Store for S3Store {
             Ok(output) => return self.written(key, output.e_tag()),
             Err(error) => error,
         };
-        let changed = Error::Changed {
+        let changed = store::Error::Changed {
             object: self.locate(key),
         };
         match (status(&error), self.failed("s3:PutObject", key, &error)) {
-            (Some(304 | 409 | 412), _) | (_, Error::NotFound { .. }) => Err(changed),
+            (Some(304 | 409 | 412), _) | (_, store::Error::NotFound { .. }) => Err(changed),
             (_, other) => Err(other),
         }
     }
 
-    async fn list(&self, prefix: &str) -> Result<Listing, Error> {
+    async fn list(&self, prefix: &str) -> Result<Listing, store::Error> {
         let answer = self
             .ask(|client| {
                 client

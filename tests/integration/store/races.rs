@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
+use s3lo::diagnostic::SharedError;
 use s3lo::image::Image;
 use s3lo::key::registry;
 use s3lo::key::signer::{Signature, Signer};
@@ -451,11 +452,14 @@ fn a_valid_record_is_kept_without_a_new_signature_where_the_store_may_be_listed(
 fn a_store_that_may_not_be_listed_is_signed_in_all_the_same() {
     let scene = Scene::new();
     let denied = |_: &MemoryStore, call: &str, key: &str| match call {
-        "list" => Err(store::Error::Denied {
-            action: "s3:ListBucket",
-            object: key.to_owned(),
-            answer: s3lo::aws::response::ErrorResponse::default(),
-        }),
+        "list" => {
+            let denied = store::s3::error::Error::Denied {
+                action: "s3:ListBucket",
+                object: key.to_owned(),
+                answer: s3lo::aws::response::ErrorResponse::default(),
+            };
+            Err(store::Error::Denied(SharedError::new(denied)))
+        }
         _ => Ok(()),
     };
     scene.store.before_each_call(denied);

@@ -1,27 +1,75 @@
-//! What to do about a store that refuses or fails.
+//! Errors of S3, with their advice.
 
-use crate::diagnostic::Explain;
+use s3lo_core::explain::Explain;
+
+use crate::aws;
+use crate::aws::response::ErrorResponse;
 use crate::net::ca_bundle::untrusted_certificate_help;
-use crate::net::unreachable::TlsFailure;
-use crate::store::Error;
-use crate::text::quoted;
+use crate::net::unreachable::{TlsFailure, Unreachable};
+
+/// An error of S3 that is no answer about an object.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An error of credentials or the clock.
+    #[error(transparent)]
+    Common(aws::Error),
+    /// The caller has no permission.
+    #[error("{action} on `{object}` was refused: {answer}")]
+    Denied {
+        /// `s3:GetObject`, `s3:PutObject` or `s3:ListBucket`.
+        action: &'static str,
+        /// The object.
+        object: String,
+        /// The response.
+        answer: ErrorResponse,
+    },
+    /// The bucket does not exist.
+    #[error("the bucket `{bucket}` does not exist: {answer}")]
+    NoBucket {
+        /// The bucket.
+        bucket: String,
+        /// The response.
+        answer: ErrorResponse,
+    },
+    /// Any other error response.
+    #[error("{action} on `{object}` failed: {answer}")]
+    Service {
+        /// The action.
+        action: &'static str,
+        /// The object.
+        object: String,
+        /// The response.
+        answer: ErrorResponse,
+    },
+    /// There was no readable response.
+    #[error("cannot reach S3 for `{object}`: {reason}")]
+    Unreachable {
+        /// The object.
+        object: String,
+        /// The reason.
+        reason: Unreachable,
+    },
+    /// The bucket is in another region, which the response does not name.
+    #[error("the bucket `{bucket}` is not in the region {region}: {answer}")]
+    WrongRegion {
+        /// The bucket.
+        bucket: String,
+        /// The region of the request.
+        region: String,
+        /// The response.
+        answer: ErrorResponse,
+    },
+}
 
 impl Explain for Error {
     fn code(&self) -> &'static str {
         match self {
-            Self::Changed { .. } | Self::Exists { .. } => "conflict",
             Self::Common(error) => error.code(),
             Self::Denied { .. } => "access_denied",
-            Self::Full { .. } => "disk_full",
-            Self::Io { .. } => "io",
             Self::NoBucket { .. } => "bucket_not_found",
-            Self::NotAFile { .. } => "not_a_file",
-            Self::NotFound { .. } => "not_found",
-            Self::Oversized { .. } => "oversized",
-            Self::ReadOnly { .. } => "read_only",
             Self::Service { answer, .. } if answer.is_throttled() => "throttled",
             Self::Service { .. } => "service_error",
-            Self::Symlink { .. } => "symbolic_link",
             Self::Unreachable { .. } => "unreachable",
             Self::WrongRegion { .. } => "wrong_region",
         }
@@ -29,37 +77,37 @@ impl Explain for Error {
 
     fn help(&self) -> String {
         match self {
-            Self::Changed { .. } | Self::Exists { .. } => "run it again".to_owned(),
             Self::Common(error) => error.help(),
-            Self::Denied { action, object, answer } => denied(action, object, answer.message.as_deref()),
-            Self::Full { .. } => "free some space and run it again; nothing was left half-written".to_owned(),
-            Self::Io { .. } => "check the directory and its disk, and run it again".to_owned(),
+            Self::Denied {
+                action,
+                object,
+                answer,
+            } => denied(action, object, answer.message.as_deref()),
             Self::NoBucket { .. } => {
-                "check the bucket's name, and the account or `--endpoint` that it belongs to".to_owned()
+                "check the bucket's name, and the account or `--endpoint` that it belongs to"
+                    .to_owned()
             }
-            Self::NotAFile { .. } => "remove what stands there, and sign again".to_owned(),
-            Self::NotFound { .. } => "check the reference".to_owned(),
-            Self::Oversized { .. } => "look at the object: it is not what s3lo or this program writes".to_owned(),
-            Self::ReadOnly { .. } => "mount the store writable, or sign where it is; verifying needs no writing".to_owned(),
             Self::Service { action, answer, .. } => match answer.status {
                 Some(501) if *action == "s3:PutObject" => "this S3 server does not know conditional writes (`If-None-Match`), which keep two signers from overwriting each other; use a newer version of it".to_owned(),
                 _ if answer.is_throttled() => "give it longer with `--timeout`, or sign fewer images at once with `--concurrency 4`".to_owned(),
                 Some(500..) => "the service failed repeatedly; run it again later".to_owned(),
                 _ => "look the code up in the S3 API's list of errors, and quote the request ID to whoever runs the service".to_owned(),
             },
-            Self::Symlink { .. } => {
-                "replace the link by the directory or file itself; a store may only be linked to at its root".to_owned()
+            Self::Unreachable { reason, .. } if reason.tls == Some(TlsFailure::UnknownIssuer) => {
+                untrusted_certificate_help()
             }
-            Self::Unreachable { reason, .. } if reason.tls == Some(TlsFailure::UnknownIssuer) => untrusted_certificate_help(),
             Self::Unreachable { .. } => {
-                "check the network, HTTPS_PROXY and NO_PROXY, and the URL if you gave `--endpoint`".to_owned()
+                "check the network, HTTPS_PROXY and NO_PROXY, and the URL if you gave `--endpoint`"
+                    .to_owned()
             }
-            Self::WrongRegion { .. } => "name the bucket's region: `--region REGION` or AWS_REGION".to_owned(),
+            Self::WrongRegion { .. } => {
+                "name the bucket's region: `--region REGION` or AWS_REGION".to_owned()
+            }
         }
     }
 }
 
-/// The partition of the ARNs that S3 speaks of.
+/// The partition of the ARNs in a message.
 fn partition(message: &str) -> Option<&'static str> {
     let known = [
         "aws-cn",
@@ -75,7 +123,7 @@ fn partition(message: &str) -> Option<&'static str> {
         .find(|partition| message.contains(&format!("arn:{partition}:")))
 }
 
-/// The action that S3 says the caller is not authorized to perform.
+/// The action that the caller lacks, by S3's message.
 fn missing_action(message: &str) -> Option<&'static str> {
     let (_, rest) = message.split_once("not authorized to perform: ")?;
     let named = rest.split_whitespace().next()?;
@@ -83,17 +131,11 @@ fn missing_action(message: &str) -> Option<&'static str> {
     known.into_iter().find(|action| *action == named)
 }
 
-/// The IAM statement that is missing, or the file permission.
+/// The IAM statement that is missing.
 fn denied(action: &str, object: &str, message: Option<&str>) -> String {
-    let Some(path) = object.strip_prefix("s3://") else {
-        return format!(
-            "let this user {action} it: `namei -l {}` shows who may",
-            quoted(object)
-        );
-    };
+    let path = object.strip_prefix("s3://").unwrap_or(object);
     let bucket = path.split('/').next().unwrap_or(path);
-    // What S3 misses may be another permission than the one that was made use of: without s3:ListBucket
-    // it does not tell what is absent from what is forbidden.
+    // The missing permission may be another one: without s3:ListBucket S3 does not distinguish absent from forbidden.
     let action = message.and_then(missing_action).unwrap_or(action);
     let partition = message.and_then(partition).unwrap_or("aws");
     let statement = match action {
@@ -113,7 +155,7 @@ fn denied(action: &str, object: &str, message: Option<&str>) -> String {
         );
     }
     let mut help = format!("add to the role's policy: `{statement}`");
-    // A bucket that is encrypted by a KMS key refuses in the name of S3.
+    // A missing permission on the bucket's KMS key is an error of S3.
     if message.is_some_and(|message| message.contains("kms:")) {
         help.push_str("; the bucket is encrypted by a KMS key, so kms:Decrypt (to read) and kms:GenerateDataKey (to write) on that key are needed as well");
     } else if action == "s3:GetObject" {

@@ -1,0 +1,70 @@
+//! Errors of directories, with their advice.
+
+use s3lo_core::explain::Explain;
+
+use crate::text::quoted;
+
+/// An error of the file system.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Error {
+    /// The user has no permission.
+    #[error("{action} on `{object}` was refused: {reason}")]
+    Denied {
+        /// `read` or `write`.
+        action: &'static str,
+        /// The object.
+        object: String,
+        /// The reason, from the operating system.
+        reason: String,
+    },
+    /// The file system is full.
+    #[error("the disk is full: `{object}` was not written")]
+    Full {
+        /// The object.
+        object: String,
+    },
+    /// Any other error.
+    #[error("cannot {action} `{object}`: {reason}")]
+    Io {
+        /// `read` or `write`.
+        action: &'static str,
+        /// The object.
+        object: String,
+        /// The reason, from the operating system.
+        reason: String,
+    },
+    /// The file system is read-only.
+    #[error("the file system is read-only: `{object}` was not written")]
+    ReadOnly {
+        /// The object.
+        object: String,
+    },
+}
+
+impl Explain for Error {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Denied { .. } => "access_denied",
+            Self::Full { .. } => "disk_full",
+            Self::Io { .. } => "io",
+            Self::ReadOnly { .. } => "read_only",
+        }
+    }
+
+    fn help(&self) -> String {
+        match self {
+            Self::Denied { action, object, .. } => format!(
+                "let this user {action} it: `namei -l {}` shows who may",
+                quoted(object)
+            ),
+            Self::Full { .. } => {
+                "free some space and run it again; nothing was left half-written".to_owned()
+            }
+            Self::Io { .. } => "check the directory and its disk, and run it again".to_owned(),
+            Self::ReadOnly { .. } => {
+                "mount the store writable, or sign where it is; verifying needs no writing"
+                    .to_owned()
+            }
+        }
+    }
+}
