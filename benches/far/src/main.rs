@@ -159,7 +159,7 @@ fn serve(
 
 /// TLS by an authority that is made at the start, whose certificate goes into the file.
 fn tls(ca_file: &str) -> io::Result<Arc<ServerConfig>> {
-    let authority = Authority::new();
+    let authority = Authority::generate();
     fs::write(ca_file, authority.pem())?;
     Ok(authority.server(&["localhost", "*.localhost", "127.0.0.1"]))
 }

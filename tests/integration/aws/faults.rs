@@ -1,6 +1,6 @@
 //! Faults of KMS, STS, GitHub's tokens and S3.
 
-mod faults;
+mod fault;
 mod many;
 mod of_kms;
 mod of_public_key;
@@ -13,7 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use self::faults::{Fault, Scene};
+use self::fault::{Fault, Scene};
 use crate::support::aws_fixture::{AwsFixture, EVERYTHING, MANIFEST_PATH, RECORDS_PATH, ROLE_ARN};
 use crate::support::faults::outcome::Broken;
 use crate::support::faults::records::private_key;

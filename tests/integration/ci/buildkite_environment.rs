@@ -134,7 +134,7 @@ fn files_that_keys_and_variables_name_can_be_read() {
     std::fs::create_dir_all(outside.parent().unwrap()).unwrap();
     std::fs::copy(step.checkout().join("keys/cosign.key"), &outside).unwrap();
     let bundle = step.file("etc/bundle.pem");
-    std::fs::write(&bundle, Authority::new().pem()).unwrap();
+    std::fs::write(&bundle, Authority::generate().pem()).unwrap();
     let token = step.file("etc/token");
     std::fs::write(&token, &account.1).unwrap();
     step.set("COSIGN_PASSWORD", "secret");

@@ -1,7 +1,7 @@
 //! A fault at each call to Vault × each kind of fault: what the run comes to, which calls are made and
 //! by whose token, and that nothing is stored that does not verify; and tests that are no row of a table.
 
-mod faults;
+mod fault;
 mod fixture;
 mod of_any;
 mod of_key;
@@ -15,7 +15,7 @@ mod ways;
 
 use std::fmt;
 
-use self::faults::{Fault, Scene};
+use self::fault::{Fault, Scene};
 use self::fixture::{IMAGE, JWT, KEY, LOGIN, VaultFixture};
 use crate::support::faults::outcome::{Broken, End};
 use crate::support::faults::{self as tables, Services};

@@ -300,7 +300,7 @@ fn an_unavailable_vault_is_reported() {
 #[test]
 fn an_untrusted_connection_is_reported_with_the_setting_that_trusts_it() {
     let mut page = page();
-    let (ours, clients) = (Authority::new(), Authority::new());
+    let (ours, clients) = (Authority::generate(), Authority::generate());
     let vault = Vault::start_with(&Service {
         authority: Some(&ours),
         clients: Some(&clients),

@@ -330,7 +330,7 @@ fn an_invalid_variable_is_named() {
         &format!("{SIGN} hashivault://ci-signer"),
     );
     sandbox.unset("TRANSIT_SECRET_ENGINE_PATH");
-    let (certificate, key) = Authority::new().certificate("client.example");
+    let (certificate, key) = Authority::generate().certificate("client.example");
     sandbox.write("client.pem", certificate);
     sandbox.write("client.key", key);
     sandbox.write("empty.key", "");

@@ -175,7 +175,7 @@ fn a_token_on_the_command_line_is_not_repeated() {
 #[test]
 fn a_private_key_in_the_place_of_a_file_s_name_is_not_repeated() {
     let key = plain_key();
-    let (certificate, other) = Authority::new().certificate("client.example");
+    let (certificate, other) = Authority::generate().certificate("client.example");
     for name in ["VAULT_CLIENT_KEY", "VAULT_CLIENT_CERT"] {
         let (mut said, mut aws) = (Said::default(), talkative(AwsFixture::new()));
         aws.sandbox.set("VAULT_ADDR", "https://vault.invalid");

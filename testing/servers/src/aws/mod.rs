@@ -117,7 +117,7 @@ impl AwsServer {
 
     /// One that speaks TLS, with a certificate of [`Self::ca_pem`] for localhost and 127.0.0.1.
     pub fn start_tls() -> Self {
-        let (authority, mut server) = (Authority::new(), Self::new());
+        let (authority, mut server) = (Authority::generate(), Self::new());
         server.ca = Some(authority.pem());
         server.listen(Wire::Tls(authority.server(&["localhost", "127.0.0.1"])))
     }

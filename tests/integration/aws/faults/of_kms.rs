@@ -1,6 +1,6 @@
 //! What KMS can answer to either call, for the public key and for a signature.
 
-use super::faults::Fault;
+use super::fault::Fault;
 use super::{Call, Command, Row};
 use crate::support::faults::{EVER, ONCE, THRICE, hold, nonsense, refused, row};
 

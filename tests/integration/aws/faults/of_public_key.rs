@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::faults::{Fault, OTHER_KEY, public_half};
+use super::fault::{Fault, OTHER_KEY, public_half};
 use super::of_kms::ANY;
 use super::{Call, Command, Row};
 use crate::support::faults::{EVER, hold, nonsense, refused, row};

@@ -1,6 +1,6 @@
 //! What GitHub can answer to a job that asks for its identity token, and STS to the token.
 
-use super::faults::Fault;
+use super::fault::Fault;
 use super::{Call, Command, Row};
 use crate::support::faults::{EVER, ONCE, THRICE, hold, refused, row};
 

@@ -1,6 +1,6 @@
 //! What S3 can answer while an image is signed.
 
-use super::faults::Fault;
+use super::fault::Fault;
 use super::{Call, Command, Row};
 use crate::support::MANIFEST;
 use crate::support::faults::records::MOVED;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::faults::{
+use super::fault::{
     Fault, OTHER_KEY, as_jws_has_it, cut, of_another_key, of_another_message, with_a_tail,
     with_one_bit_flipped,
 };

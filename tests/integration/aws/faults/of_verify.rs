@@ -1,6 +1,6 @@
 //! What S3 can answer while an image is verified by a key in KMS. GetPublicKey is beside the signer's.
 
-use super::faults::Fault;
+use super::fault::Fault;
 use super::of_s3::{ABSENT, ANY, BODY, DENIED, EMPTY_LIST, PAGE};
 use super::{Call, Command, Row};
 use crate::support::faults::records::MOVED;

@@ -120,7 +120,7 @@ impl Vault {
         let body = json!({
             "kubernetes_host": cluster.endpoint,
             // It has to be given, or Vault looks for the files of a pod; over plain HTTP it is not used.
-            "kubernetes_ca_cert": Authority::new().pem(),
+            "kubernetes_ca_cert": Authority::generate().pem(),
             "disable_local_ca_jwt": true,
         });
         self.post(&format!("auth/{mount}/config"), &body);

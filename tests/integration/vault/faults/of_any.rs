@@ -1,6 +1,6 @@
 //! What can be answered to any call, and what to those for which a token is shown.
 
-use super::faults::Fault;
+use super::fault::Fault;
 use super::{Command, Row};
 use crate::support::faults::{EVER, ONCE, THRICE, hold, nonsense, refused, row};
 use s3lo_test_servers::vault::{Kind, TOKEN};

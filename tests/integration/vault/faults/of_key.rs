@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::faults::{Fault, public_half};
+use super::fault::{Fault, public_half};
 use super::of_any::{ANY, WITH_A_TOKEN};
 use super::{Command, Row};
 use crate::support::faults::{EVER, ONCE, hold, nonsense, refused, row};

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::faults::Fault;
+use super::fault::Fault;
 use super::fixture::JWT;
 use super::of_any::ANY;
 use super::{Command, Row};

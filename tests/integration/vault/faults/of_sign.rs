@@ -1,6 +1,6 @@
 //! What Vault can answer when it is asked for a signature, and what others do meanwhile.
 
-use super::faults::{
+use super::fault::{
     Fault, as_jws_has_it, by_another_key, bytes_of, of_another_message, of_version_1, url_safe,
 };
 use super::of_any::{ANY, WITH_A_TOKEN};

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::sync::mpsc;
 
-use super::faults::Scene;
+use super::fault::Scene;
 use super::fixture::{LOGIN, VaultFixture};
 use crate::support::MANIFEST;
 use crate::support::program::finish;

@@ -10,10 +10,12 @@ const NAMES: [&str; 2] = ["localhost", "127.0.0.1"];
 /// A Vault behind TLS, at a sandbox that does not trust it yet: `ca.pem` is its authority's, `other.pem`
 /// that of another.
 fn behind_tls() -> (VaultFixture, Authority) {
-    let authority = Authority::new();
+    let authority = Authority::generate();
     let fixture = at(VaultServer::start_tls(authority.server(&NAMES), key()));
     fixture.sandbox.write("ca.pem", authority.pem());
-    fixture.sandbox.write("other.pem", Authority::new().pem());
+    fixture
+        .sandbox
+        .write("other.pem", Authority::generate().pem());
     (fixture, authority)
 }
 
@@ -80,7 +82,7 @@ fn the_authorities_of_a_file_are_trusted_and_no_others() {
     is_trusted(&fixture);
     let both = format!(
         "# ours\n{}# theirs\n{}",
-        Authority::new().pem(),
+        Authority::generate().pem(),
         authority.pem()
     );
     fixture.sandbox.write("both.pem", both);
@@ -93,7 +95,7 @@ fn the_authorities_of_a_folder_are_trusted_and_no_others() {
     let (mut fixture, authority) = behind_tls();
     fixture
         .sandbox
-        .write("folder/other.pem", Authority::new().pem());
+        .write("folder/other.pem", Authority::generate().pem());
     fixture.sandbox.set("VAULT_CAPATH", "folder");
     is_not_trusted(&fixture);
     fixture.sandbox.write("folder/ours.pem", authority.pem());
@@ -105,7 +107,7 @@ fn the_authorities_of_a_variable_are_trusted_and_no_others() {
     let (mut fixture, authority) = behind_tls();
     fixture
         .sandbox
-        .set("VAULT_CACERT_BYTES", &Authority::new().pem());
+        .set("VAULT_CACERT_BYTES", &Authority::generate().pem());
     is_not_trusted(&fixture);
     fixture.sandbox.set("VAULT_CACERT_BYTES", &authority.pem());
     is_trusted(&fixture);
@@ -138,7 +140,7 @@ fn invalid_authorities_are_named_before_any_request() {
 
 #[test]
 fn a_certificate_for_another_host_is_not_trusted() {
-    let authority = Authority::new();
+    let authority = Authority::generate();
     let config = authority.server(&["vault.example", "127.0.0.2"]);
     let mut fixture = at(VaultServer::start_tls(config, key()));
     fixture.sandbox.write("ca.pem", authority.pem());
@@ -149,7 +151,7 @@ fn a_certificate_for_another_host_is_not_trusted() {
 /// A Vault that demands a certificate of its `clients`, at a sandbox with `client.pem` and `client.key` of
 /// `authority`.
 fn demanding(clients: &Authority, authority: &Authority) -> VaultFixture {
-    let servers = Authority::new();
+    let servers = Authority::generate();
     let config = servers.server_for(&NAMES, clients);
     let mut fixture = at(VaultServer::start_tls(config, key()));
     fixture.sandbox.write("ca.pem", servers.pem());
@@ -162,13 +164,13 @@ fn demanding(clients: &Authority, authority: &Authority) -> VaultFixture {
 
 #[test]
 fn a_certificate_is_shown_to_a_vault_that_demands_one() {
-    let clients = Authority::new();
+    let clients = Authority::generate();
     let mut fixture = demanding(&clients, &clients);
     is_not_trusted(&fixture);
     fixture.sandbox.set("VAULT_CLIENT_CERT", "client.pem");
     fixture.sandbox.set("VAULT_CLIENT_KEY", "client.key");
     is_trusted(&fixture);
-    let mut stranger = demanding(&clients, &Authority::new());
+    let mut stranger = demanding(&clients, &Authority::generate());
     stranger.sandbox.set("VAULT_CLIENT_CERT", "client.pem");
     stranger.sandbox.set("VAULT_CLIENT_KEY", "client.key");
     is_not_trusted(&stranger);
@@ -176,7 +178,7 @@ fn a_certificate_is_shown_to_a_vault_that_demands_one() {
 
 #[test]
 fn half_a_certificate_pair_and_an_invalid_one_are_refused() {
-    let clients = Authority::new();
+    let clients = Authority::generate();
     for (certificate, key) in [
         ("client.pem", ""),
         ("", "client.key"),

@@ -20,7 +20,7 @@ fn key() -> Key {
 
 /// A sandbox for `https://vault.example`, which only the proxy knows.
 fn behind_a_tunnel() -> VaultFixture {
-    let authority = Authority::new();
+    let authority = Authority::generate();
     let config = authority.server(&["vault.example"]);
     let mut fixture = VaultFixture::at(VaultServer::start_tunnel(config, key()));
     fixture.sandbox.write("ca.pem", authority.pem());
