@@ -1,9 +1,9 @@
 //! Concurrent work: many items at once, and blocking work off the async thread.
 
-use futures_util::{StreamExt as _, stream};
+use tokio::task::{JoinError, JoinSet};
 
-/// Runs `work` for every item, at most `concurrency` at a time, and calls `done` with each result as it
-/// comes. The results are in the order of the items.
+/// Runs `work` for every item, each in a task of its own, at most `concurrency` at a time, and calls `done` with each
+/// result as it comes. The results are in the order of the items. Where this is dropped, the tasks end.
 pub async fn run_all<I, T, F>(
     items: &[I],
     concurrency: usize,
@@ -11,15 +11,22 @@ pub async fn run_all<I, T, F>(
     mut done: impl FnMut(usize, &T),
 ) -> Vec<T>
 where
-    F: Future<Output = T>,
+    F: Future<Output = T> + Send + 'static,
+    T: Send + 'static,
 {
-    let numbered = items.iter().enumerate().map(|(number, item)| {
-        let result = work(number, item);
-        async move { (number, result.await) }
-    });
-    let mut running = stream::iter(numbered).buffer_unordered(concurrency.max(1));
+    let mut waiting = items.iter().enumerate();
+    let mut running = JoinSet::new();
     let mut results = Vec::with_capacity(items.len());
-    while let Some((number, result)) = running.next().await {
+    loop {
+        let free = concurrency.max(1).saturating_sub(running.len());
+        for (number, item) in waiting.by_ref().take(free) {
+            let result = work(number, item);
+            running.spawn(async move { (number, result.await) });
+        }
+        let Some(ended) = running.join_next().await else {
+            break;
+        };
+        let (number, result) = ended.unwrap_or_else(panicked);
         done(number, &result);
         results.push((number, result));
     }
@@ -33,9 +40,11 @@ where
     T: Send + 'static,
     F: FnOnce() -> T + Send + 'static,
 {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        // Nothing aborts these tasks, so this is a panic.
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
+    let ended = tokio::task::spawn_blocking(work).await;
+    ended.unwrap_or_else(panicked)
+}
+
+/// Nobody waits for a task that was aborted, so the only end without a result is a panic.
+fn panicked<T>(error: JoinError) -> T {
+    std::panic::resume_unwind(error.into_panic())
 }

@@ -292,9 +292,11 @@ const MAX_CONCURRENT_READS: usize = 16;
 async fn read_records(image: &Image, key: &Key) -> Result<Records, Error> {
     let (keys, listing) = join(key.opened(), listing(image, key)).await;
     let keys = keys?;
-    let read = keys
+    // Collected first: the compiler cannot tell that a stream of borrowing closures may change threads.
+    let read: Vec<_> = keys
         .iter()
-        .map(|public| read_record(image, public, listing.as_ref()));
+        .map(|public| read_record(image, public, listing.as_ref()))
+        .collect();
     let found = stream::iter(read)
         .buffered(MAX_CONCURRENT_READS)
         .collect()

@@ -13,12 +13,15 @@ mod verify;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser as _};
 use serde::Serialize;
+use tokio::runtime::Builder;
 use tokio::time::Instant;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -112,14 +115,22 @@ fn command(cli: Cli, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Exi
         ))),
         Command::Sign(args) => {
             let context = RunContext::command_line();
-            waiting(sign::run(&args, &context, output, out, err)).map(|(status, _)| status)
+            waiting(
+                args.images.references.len(),
+                sign::run(&args, &context, output, out, err),
+            )
+            .map(|(status, _)| status)
         }
         Command::Verify(args) => {
             let context = RunContext::command_line();
-            waiting(verify::run(&args, &context, output, out, err)).map(|(status, _)| status)
+            waiting(
+                args.images.references.len(),
+                verify::run(&args, &context, output, out, err),
+            )
+            .map(|(status, _)| status)
         }
         Command::GenerateKeyPair(args) => keys::generate(&args, output, out),
-        Command::PublicKey(args) => waiting(keys::public(&args, output, out, err)),
+        Command::PublicKey(args) => waiting(0, keys::public(&args, output, out, err)),
         Command::Completions(args) => {
             let mut script = Vec::new();
             clap_complete::generate(args.shell, &mut Cli::command(), "s3lo", &mut script);
@@ -189,12 +200,26 @@ impl From<io::Error> for CommandError {
     }
 }
 
-/// One thread waits for everything; files and curves have threads of their own. One that is stuck,
-/// in a file system that does not answer, does not hold up the end.
-fn waiting<T>(work: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+/// The most threads that do the work of several images, beside those for files: what is done between two waits keeps
+/// no more of them busy.
+const MAX_THREADS: usize = 4;
+
+/// Waits for the work on so many `images`: one thread does that of a single one, so that no other has to be started.
+/// Files and scrypt have threads of their own. One that is stuck, in a file system that does not answer, does not hold
+/// up the end.
+fn waiting<T>(
+    images: usize,
+    work: impl Future<Output = Result<T, CommandError>>,
+) -> Result<T, CommandError> {
+    let threads = available_parallelism().map_or(1, NonZeroUsize::get);
+    let mut runtime = if images > 1 && threads > 1 {
+        let mut runtime = Builder::new_multi_thread();
+        runtime.worker_threads(threads.min(MAX_THREADS));
+        runtime
+    } else {
+        Builder::new_current_thread()
+    };
+    let runtime = runtime.enable_all().build()?;
     let result = runtime.block_on(work);
     runtime.shutdown_background();
     result

@@ -1,6 +1,7 @@
 //! `s3lo sign`.
 
 use std::io::Write;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::ci::report::{ReportRow, RowOutcome, Valid};
@@ -12,7 +13,7 @@ use crate::cli::{CommandError, CommandResults, ExitStatus, deadline, setup};
 use crate::diagnostic::Diagnostic;
 use crate::image::Image;
 use crate::key::reference::KeyRef;
-use crate::sign::{Error, Options, Signed, Status, sign};
+use crate::sign::{self, Error, Options, Signed, Status, sign};
 
 type Signatures = Vec<Result<Signed, Error>>;
 
@@ -53,11 +54,12 @@ pub(crate) async fn run(
         options.deadline,
     )
     .await?;
-    let (references, signers) = (keys.references(), keys.signers());
+    let references = keys.references();
+    let signers: Arc<[sign::Key]> = keys.signers().into();
     let text = output == Output::Text;
     let work = |image: Image| {
-        let signers = signers.as_slice();
-        async move { sign(&image, signers, &options).await }
+        let signers = Arc::clone(&signers);
+        async move { sign(&image, &signers, &options).await }
     };
     let several = images.len() > 1;
     let print =

@@ -1,8 +1,8 @@
 //! `s3lo verify`.
 
-use std::cell::RefCell;
 use std::io::Write;
 use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use s3lo_core::verdict::{Policy, Verdict};
 
@@ -16,9 +16,26 @@ use crate::diagnostic::Diagnostic;
 use crate::image::Image;
 use crate::key::reference::KeyRef;
 use crate::option_name::option;
-use crate::verify::{Decision, Error, Options, Outcome, Require, verify};
+use crate::verify::{self, Decision, Error, Options, Outcome, Require, verify};
 
 type Answer = Result<Outcome, Error>;
+
+/// The images that have failed so far.
+#[derive(Clone, Default)]
+struct Failed(Arc<Mutex<Vec<String>>>);
+
+impl Failed {
+    fn add(&self, image: &Image) {
+        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        names.push(image.reference.to_string());
+    }
+
+    /// Their names, if there are any.
+    fn names(&self) -> Option<String> {
+        let names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (!names.is_empty()).then(|| names.join(", "))
+    }
+}
 
 /// What is said of every image.
 pub(crate) struct VerifyResults {
@@ -75,17 +92,19 @@ pub(crate) async fn run(
         options.deadline,
     )
     .await?;
-    let (references, public) = (keys.references(), keys.public_keys());
+    let references = keys.references();
+    let public: Arc<[verify::Key]> = keys.public_keys().into();
     let text = output == Output::Text;
-    let proven = RefCell::new(Vec::new());
+    let failed = Failed::default();
     let work = |image: Image| {
-        let public = public.as_slice();
-        let proven = &proven;
+        let (public, failed) = (Arc::clone(&public), failed.clone());
         async move {
-            let answer = verify(&image, public, &options).await;
-            let failed = |outcome: &Outcome| outcome.decision == Decision::Failed;
-            if answer.as_ref().is_ok_and(failed) {
-                proven.borrow_mut().push(image.reference.to_string());
+            let answer = verify(&image, &public, &options).await;
+            if answer
+                .as_ref()
+                .is_ok_and(|outcome| outcome.decision == Decision::Failed)
+            {
+                failed.add(&image);
             }
             answer
         }
@@ -102,18 +121,15 @@ pub(crate) async fn run(
     let ((answers, mut printed), warnings) = match signals.during(&keys, worked).await {
         Ok(done) => done,
         // Nor is it hidden by a signal.
-        Err(stopped) if !proven.borrow().is_empty() => {
-            let stopped = Diagnostic {
-                message: format!(
-                    "{}; not verified: {}",
-                    stopped.message,
-                    proven.borrow().join(", ")
-                ),
-                ..stopped
-            };
-            return Err(CommandError::Refused(stopped));
+        Err(stopped) => {
+            return Err(match failed.names() {
+                None => stopped.into(),
+                Some(names) => CommandError::Refused(Diagnostic {
+                    message: format!("{}; not verified: {names}", stopped.message),
+                    ..stopped
+                }),
+            });
         }
-        Err(stopped) => return Err(stopped.into()),
     };
     // The verdict is what the exit code is for, whoever reads the rest.
     let _ = text::warnings(err, &warnings);

@@ -120,13 +120,19 @@ fn work_on(
     let json = form == Output::Json;
     match args.work {
         CiWork::Sign(args) => {
-            let ran = waiting(sign::run(&args.work, &context, form, out, err));
+            let ran = waiting(
+                args.work.images.references.len(),
+                sign::run(&args.work, &context, form, out, err),
+            );
             let asked = (Action::Sign, &args.work.images, &args.work.aws);
             let report = args.report;
             outcome(ran, asked, OutputOptions { json, report }, log)
         }
         CiWork::Verify(args) => {
-            let ran = waiting(verify::run(&args.work, &context, form, out, err));
+            let ran = waiting(
+                args.work.images.references.len(),
+                verify::run(&args.work, &context, form, out, err),
+            );
             let asked = (Action::Verify, &args.work.images, &args.work.aws);
             let report = args.report;
             outcome(ran, asked, OutputOptions { json, report }, log)

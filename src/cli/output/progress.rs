@@ -11,13 +11,17 @@ use crate::tasks;
 
 /// Works on all images at once, and prints each result as text in the order asked: as soon as it is
 /// ready, or after the bar is gone. A failed print ends the printing, not the work.
-pub(crate) async fn work_on<T: Clone, F: Future<Output = T>>(
+pub(crate) async fn work_on<T, F>(
     images: &[Image],
     concurrency: usize,
     text: bool,
     work: impl Fn(Image) -> F,
     mut print: impl FnMut(&Image, &T) -> io::Result<()>,
-) -> (Vec<T>, io::Result<()>) {
+) -> (Vec<T>, io::Result<()>)
+where
+    T: Clone + Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
     let bar = bar(images.len(), text);
     let mut order = InOrder::new();
     let mut printed = Ok(());
