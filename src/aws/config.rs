@@ -258,7 +258,7 @@ const STS: RelyingParty = RelyingParty {
     ],
     file_variable: Some("AWS_WEB_IDENTITY_TOKEN_FILE"),
     gitlab_help: "add to the job: `id_tokens: {GITLAB_OIDC_TOKEN: {aud: sts.amazonaws.com}}`",
-    options_help: "name where the token is: `--web-identity-token-file FILE` or `--web-identity-token-env NAME`",
+    options: ["web-identity-token-file", "web-identity-token-env"],
 };
 
 fn role(options: &Options) -> Result<Option<Role>, Error> {
@@ -298,7 +298,7 @@ fn role(options: &Options) -> Result<Option<Role>, Error> {
     let source = match (token_file, token_variable) {
         (Some(path), _) => TokenSource::File(path),
         (None, Some(name)) if !environment::is_name(&name) => {
-            return Err(Error::NotATokenVariable("--web-identity-token-env"));
+            return Err(Error::NotATokenVariable);
         }
         (None, Some(name)) => TokenSource::Variable(name),
         (None, None) => TokenSource::detect(ci, &STS)?,
@@ -307,10 +307,10 @@ fn role(options: &Options) -> Result<Option<Role>, Error> {
     if let TokenSource::File(path) = &source
         && (path.is_empty() || jwt::is_token(path))
     {
-        return Err(Error::NotATokenFile(match options.role.token_file {
-            Some(_) => "--web-identity-token-file",
-            None => "AWS_WEB_IDENTITY_TOKEN_FILE",
-        }));
+        return Err(match options.role.token_file {
+            Some(_) => Error::NotATokenFile,
+            None => Error::NotATokenFileVariable,
+        });
     }
     let session_name = match session_name {
         Some(name) => name,

@@ -19,6 +19,7 @@ use crate::net::ca_bundle;
 use crate::net::ca_bundle::untrusted_certificate_help;
 use crate::net::error_chain::{find_source, innermost};
 use crate::net::unreachable::{TlsFailure, Unreachable};
+use crate::option_name::option;
 use s3lo_core::explain::Explain;
 
 /// The reason why AWS cannot be called, whatever the call is for.
@@ -26,7 +27,7 @@ use s3lo_core::explain::Explain;
 #[non_exhaustive]
 #[allow(missing_docs)]
 pub enum Error {
-    #[error("`{arn}` belongs to the account {}, which `--allowed-account` does not name", arn.account)]
+    #[error("`{arn}` belongs to the account {}, which {allowed_account} does not name", arn.account, allowed_account = option("allowed-account"))]
     AccountNotAllowed { arn: Box<Arn> },
     #[error("AssumeRoleWithWebIdentity failed: {answer}")]
     AssumeRole { answer: ErrorResponse },
@@ -73,12 +74,21 @@ pub enum Error {
     NoRole,
     #[error("{variable} names something that is not a file")]
     NotAFile { variable: &'static str },
-    /// An option or a variable, which may hold the token itself.
-    #[error("`{0}` does not name the place of a token")]
-    NotATokenFile(&'static str),
     /// An option, which may hold the token itself.
-    #[error("`{0}` does not name the place of a token")]
-    NotATokenVariable(&'static str),
+    #[error(
+        "{} does not name the place of a token",
+        option("web-identity-token-file")
+    )]
+    NotATokenFile,
+    /// A variable, which may hold the token itself.
+    #[error("`AWS_WEB_IDENTITY_TOKEN_FILE` does not name the place of a token")]
+    NotATokenFileVariable,
+    /// An option, which may hold the token itself.
+    #[error(
+        "{} does not name the place of a token",
+        option("web-identity-token-env")
+    )]
+    NotATokenVariable,
     #[error("`{}` is not an AWS region", region.escape_debug())]
     Region { region: String },
     #[error("STS refused to let this job assume `{role}`: {answer}")]
@@ -127,7 +137,7 @@ impl Explain for Error {
             Self::Credentials { .. } => "credentials_refused",
             Self::Expired { .. } => "session_expired",
             Self::NoCredentials { .. } => "no_credentials",
-            Self::NotATokenFile(_) | Self::NotATokenVariable(_) => "usage",
+            Self::NotATokenFile | Self::NotATokenFileVariable | Self::NotATokenVariable => "usage",
             Self::RoleRefused { .. } => "role_refused",
             Self::Token(error) => error.code(),
             Self::Unreachable { .. } => "unreachable",
@@ -138,11 +148,11 @@ impl Explain for Error {
     fn help(&self) -> String {
         match self {
             Self::AccountNotAllowed { arn } => format!(
-                "give the role and the key of the account that you mean, or add `--allowed-account {}`",
-                arn.account
+                "give the role and the key of the account that you mean, or add {}",
+                option("allowed-account").with(arn.account.as_str())
             ),
             Self::AssumeRole { answer } | Self::CallerIdentity { answer } if answer.is_transient() => {
-                "STS failed repeatedly; run it again later, or give it longer with `--timeout`".to_owned()
+                format!("STS failed repeatedly; run it again later, or give it longer with {timeout}", timeout = option("timeout"))
             }
             Self::AssumeRole { .. } | Self::CallerIdentity { .. } | Self::IncompleteResponse { .. } => {
                 "check AWS_ENDPOINT_URL_STS and HTTPS_PROXY: what answers there is not STS".to_owned()
@@ -154,24 +164,24 @@ impl Explain for Error {
             }
             Self::Configuration { .. } => "check the region, AWS_ENDPOINT_URL and its kind, AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT, which may contradict each other".to_owned(),
             Self::Credentials { .. } => "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, which must be of one set, or AWS_PROFILE".to_owned(),
-            Self::Expired { .. } => "run the job again, at a desk after `aws sso login`; what was signed already is kept; credentials that another step exported end when they end, while `--role-arn` lets this program renew them".to_owned(),
+            Self::Expired { .. } => format!("run the job again, at a desk after `aws sso login`; what was signed already is kept; credentials that another step exported end when they end, while {role_arn} lets this program renew them", role_arn = option("role-arn")),
             Self::HalfAPair { set, missing } => {
                 format!("set {missing} as well, or unset {set} to use other credentials")
             }
             Self::NoCredentials { sso: true, .. } => {
                 "log in again: `aws sso login`, with `--profile NAME` where AWS_PROFILE names one".to_owned()
             }
-            Self::NoCredentials { .. } => "in CI give `--role-arn arn:aws:iam::ACCOUNT:role/NAME`, which takes the job's identity token; at a desk set AWS_PROFILE, after `aws sso login`; or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; on a CI runner of your own with an instance role set AWS_EC2_METADATA_DISABLED=false".to_owned(),
-            Self::NoRole => "give the role: `--role-arn arn:aws:iam::ACCOUNT:role/NAME`".to_owned(),
+            Self::NoCredentials { .. } => format!("in CI give {role_arn}, which takes the job's identity token; at a desk set AWS_PROFILE, after `aws sso login`; or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; on a CI runner of your own with an instance role set AWS_EC2_METADATA_DISABLED=false", role_arn = option("role-arn").with("arn:aws:iam::ACCOUNT:role/NAME")),
+            Self::NoRole => format!("give the role: {role_arn}", role_arn = option("role-arn").with("arn:aws:iam::ACCOUNT:role/NAME")),
             Self::NotAFile { variable } => format!("let {variable} name a file, or unset it"),
-            Self::NotATokenFile(_) => {
+            Self::NotATokenFile | Self::NotATokenFileVariable => {
                 "give the path of the file that holds the token, not the token".to_owned()
             }
-            Self::NotATokenVariable(_) => {
+            Self::NotATokenVariable => {
                 "give the name of the variable that holds the token, such as `GITLAB_OIDC_TOKEN`, not the token".to_owned()
             }
             Self::Region { .. } => {
-                "write a region such as `eu-central-1` in `--region`, AWS_REGION or the profile".to_owned()
+                format!("write a region such as `eu-central-1` in {region}, AWS_REGION or the profile", region = option("region"))
             }
             Self::RoleRefused { role, duration, claims, answer } => {
                 trust_policy::advice(role, *duration, claims, answer)
@@ -185,7 +195,7 @@ impl Explain for Error {
             }
             Self::Unreachable { reason } if reason.tls == Some(TlsFailure::UnknownIssuer) => untrusted_certificate_help(),
             Self::Unreachable { .. } => {
-                "check the network, HTTPS_PROXY, NO_PROXY and AWS_ENDPOINT_URL_STS; STS is asked in the region of `--region`".to_owned()
+                format!("check the network, HTTPS_PROXY, NO_PROXY and AWS_ENDPOINT_URL_STS; STS is asked in the region of {region}", region = option("region"))
             }
             Self::Variable(error) => error.help(),
         }
@@ -289,9 +299,13 @@ pub(crate) fn from_credentials_error(error: &CredentialsError) -> Error {
         // The SDK's own words are a page about each provider that it tried.
         CredentialsError::CredentialsNotLoaded(_) => {
             let role = matches!(variable("AWS_ROLE_ARN"), Ok(Some(_)));
-            let unused = "; AWS_ROLE_ARN names a role, which takes `--role-arn` or a token file";
-            let unused = if role { unused } else { "" };
-            format!("none in environment, profile, container or instance{unused}")
+            let mut reason = "none in environment, profile, container or instance".to_owned();
+            if role {
+                let role_arn = option("role-arn");
+                reason +=
+                    &format!("; AWS_ROLE_ARN names a role, which takes {role_arn} or a token file");
+            }
+            reason
         }
         other => innermost(other),
     };

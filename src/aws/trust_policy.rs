@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::aws::arn::Arn;
 use crate::aws::response::ErrorResponse;
 use crate::identity::jwt::{Audience, Claims};
+use crate::option_name::option;
 use crate::text::quoted;
 
 /// The change to IAM, by the refusal of STS.
@@ -32,17 +33,19 @@ pub(crate) fn advice(
             quoted(&audience),
         ),
         "InvalidIdentityToken" if answer.says("audience") => format!(
-            "{token}; ask for an audience that the provider knows with `--audience`, or add this one: `aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn {} --client-id {}`",
+            "{token}; ask for an audience that the provider knows with {audience}, or add this one: `aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn {} --client-id {}`",
             quoted(&provider_arn(role, provider)),
             quoted(&audience),
+            audience = option("audience")
         ),
         "ExpiredTokenException" => {
             format!("{token}; run the job again: its token is valid for some minutes")
         }
         "ValidationError" if answer.says("DurationSeconds") => format!(
-            "ask for a shorter session, such as `--role-duration 15m`, or raise the role's maximum: `aws iam update-role --role-name {} --max-session-duration {}`",
+            "ask for a shorter session, such as {role_duration}, or raise the role's maximum: `aws iam update-role --role-name {} --max-session-duration {}`",
             quoted(name),
-            duration.as_secs()
+            duration.as_secs(),
+            role_duration = option("role-duration").with("15m")
         ),
         "AccessDenied" if subject.ends_with(":pull_request") => format!(
             "{token}: a pull request, whose code anybody may have written; sign from a branch or a tag, which the role can trust"
@@ -54,7 +57,8 @@ pub(crate) fn advice(
             )
         }
         _ => format!(
-            "{token}; look the code up in the errors of AssumeRoleWithWebIdentity, and check `--role-arn`"
+            "{token}; look the code up in the errors of AssumeRoleWithWebIdentity, and check {role_arn}",
+            role_arn = option("role-arn")
         ),
     }
 }

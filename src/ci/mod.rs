@@ -5,8 +5,7 @@ pub mod inputs;
 pub mod markup;
 pub mod outputs;
 pub mod report;
-mod system;
-pub mod wording;
+pub(crate) mod system;
 
 use crate::ci::system::{azure, buildkite, github, gitlab, plain};
 use crate::environment::is_true;

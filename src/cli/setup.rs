@@ -40,12 +40,7 @@ pub(crate) struct RunContext {
     pub(crate) passwords: Passwords,
     /// Who is told of secrets as soon as they are learned.
     pub(crate) mask: Mask,
-    /// How errors are said here.
-    pub(crate) say: Say,
 }
-
-/// Says an error in the words of whoever reads it.
-pub(crate) type Say = fn(Diagnostic) -> Diagnostic;
 
 impl RunContext {
     /// The command line's: COSIGN_PASSWORD, or whoever sits there.
@@ -53,7 +48,6 @@ impl RunContext {
         Self {
             passwords: password::passwords(),
             mask: Mask::default(),
-            say: |diagnostic| diagnostic,
         }
     }
 

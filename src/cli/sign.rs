@@ -8,7 +8,7 @@ use crate::ci::report::{ReportRow, RowOutcome, Valid};
 use crate::cli::args::{Output, SignArgs};
 use crate::cli::output::json::SignElement;
 use crate::cli::output::{progress, text};
-use crate::cli::setup::{KeyCounting, Run, RunContext, Say};
+use crate::cli::setup::{KeyCounting, Run, RunContext};
 use crate::cli::{CommandError, CommandResults, ExitStatus, deadline, setup};
 use crate::diagnostic::Diagnostic;
 use crate::image::Image;
@@ -22,7 +22,6 @@ pub(crate) struct SignResults {
     images: Vec<Image>,
     keys: Vec<KeyRef>,
     results: Vec<Signatures>,
-    say: Say,
 }
 
 /// Signs every image with every key.
@@ -70,13 +69,12 @@ pub(crate) async fn run(
     let _ = text::warnings(err, &warnings);
     printed?;
     if text {
-        errors(err, &images, &results, context.say)?;
+        errors(err, &images, &results)?;
     }
     let done = SignResults {
         keys: references.to_vec(),
         images,
         results,
-        say: context.say,
     };
     if !text {
         done.document(out)?;
@@ -98,8 +96,7 @@ impl CommandResults for SignResults {
     type Element = SignElement;
 
     fn elements(&self, several: bool) -> Vec<SignElement> {
-        let element =
-            |(image, key, result)| SignElement::new(image, key, result, self.say, several);
+        let element = |(image, key, result)| SignElement::new(image, key, result, several);
         self.each().map(element).collect()
     }
 
@@ -118,7 +115,7 @@ impl CommandResults for SignResults {
                     stored_path: Some(signed.stored_path.clone()),
                     schema: signed.schema.version(),
                 }),
-                Err(error) => RowOutcome::Failed((self.say)(Diagnostic::new(error))),
+                Err(error) => RowOutcome::Failed(Diagnostic::new(error)),
             };
             ReportRow::new(&image.reference, key.as_str(), found)
         };
@@ -142,16 +139,11 @@ fn print(
 }
 
 /// Tells each error once, with the images that it befell: a wrong password befalls all of them.
-fn errors(
-    err: &mut dyn Write,
-    images: &[Image],
-    results: &[Signatures],
-    say: Say,
-) -> std::io::Result<()> {
+fn errors(err: &mut dyn Write, images: &[Image], results: &[Signatures]) -> std::io::Result<()> {
     let mut told: Vec<(Diagnostic, Vec<String>)> = Vec::new();
     for (image, results) in images.iter().zip(results) {
         for error in results.iter().filter_map(|result| result.as_ref().err()) {
-            let diagnostic = say(Diagnostic::new(error));
+            let diagnostic = Diagnostic::new(error);
             let name = image.reference.to_string();
             match told.iter_mut().find(|(known, _)| *known == diagnostic) {
                 Some((_, names)) if names.last() == Some(&name) => {}

@@ -12,6 +12,7 @@ use crate::cli::args::Cli;
 use crate::diagnostic::Diagnostic;
 use crate::identity::jwt;
 use crate::key::reference::RefError;
+use crate::option_name::option;
 use crate::text::{holds_key_block, is_key_material};
 
 /// Everything that is not an option: commands and references.
@@ -91,7 +92,11 @@ pub(crate) fn secret(arguments: &[OsString]) -> Option<Diagnostic> {
     words.iter().any(is_token).then(|| {
         Diagnostic::usage(
             "an argument holds an identity token, not the place of one",
-            "put the token into a variable and name that: `--web-identity-token-env NAME` for AWS, `--vault-jwt-env NAME` for Vault",
+            format!(
+                "put the token into a variable and name that: {} for AWS, {} for Vault",
+                option("web-identity-token-env").with("NAME"),
+                option("vault-jwt-env").with("NAME")
+            ),
         )
     })
 }

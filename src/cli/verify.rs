@@ -10,7 +10,7 @@ use crate::ci::report::{ReportRow, RowOutcome, Valid};
 use crate::cli::args::{Output, VerifyArgs};
 use crate::cli::output::json::VerifyElement;
 use crate::cli::output::{progress, text};
-use crate::cli::setup::{KeyCounting, Run, RunContext, Say};
+use crate::cli::setup::{KeyCounting, Run, RunContext};
 use crate::cli::{CommandError, CommandResults, ExitStatus, deadline, setup};
 use crate::diagnostic::Diagnostic;
 use crate::image::Image;
@@ -42,7 +42,6 @@ pub(crate) struct VerifyResults {
     images: Vec<Image>,
     keys: Vec<KeyRef>,
     answers: Vec<Answer>,
-    say: Say,
 }
 
 /// Verifies every image by the keys.
@@ -115,7 +114,7 @@ pub(crate) async fn run(
             out: &mut *out,
             err: &mut *err,
         };
-        print(to, image, references, answer, context.say, several)
+        print(to, image, references, answer, several)
     };
     let worked = progress::work_on(&images, args.images.concurrency, text, work, print);
     let ((answers, mut printed), warnings) = match signals.during(&keys, worked).await {
@@ -140,7 +139,6 @@ pub(crate) async fn run(
         keys: references.to_vec(),
         images,
         answers,
-        say: context.say,
     };
     if !text {
         printed = done.document(out);
@@ -157,7 +155,7 @@ pub(crate) async fn run(
 impl VerifyResults {
     /// What a report says of an image.
     fn found(&self, answer: &Answer) -> RowOutcome {
-        let failed = |error: &Error| RowOutcome::Failed((self.say)(Diagnostic::new(error)));
+        let failed = |error: &Error| RowOutcome::Failed(Diagnostic::new(error));
         let outcome = match answer {
             Ok(outcome) => outcome,
             Err(error) => return failed(error),
@@ -217,7 +215,7 @@ impl CommandResults for VerifyResults {
 
     fn elements(&self, several: bool) -> Vec<VerifyElement> {
         let each = self.images.iter().zip(&self.answers);
-        each.map(|(image, answer)| VerifyElement::new(image, &self.keys, answer, self.say, several))
+        each.map(|(image, answer)| VerifyElement::new(image, &self.keys, answer, several))
             .collect()
     }
 
@@ -245,7 +243,6 @@ fn print(
     image: &Image,
     keys: &[KeyRef],
     answer: &Answer,
-    say: Say,
     several: bool,
 ) -> std::io::Result<()> {
     let names = if several {
@@ -254,7 +251,7 @@ fn print(
         Vec::new()
     };
     match answer {
-        Err(error) => text::error(err, &say(Diagnostic::new(error)), &names),
+        Err(error) => text::error(err, &Diagnostic::new(error), &names),
         Ok(outcome) => {
             match outcome.decision {
                 Decision::Verified => text::verified(out, image, keys, outcome, several)?,
@@ -263,7 +260,7 @@ fn print(
             }
             // A key that could not be asked is told of, even where the others decided.
             for error in outcome.keys.iter().filter_map(|key| key.as_ref().err()) {
-                text::error(err, &say(Diagnostic::new(error)), &names)?;
+                text::error(err, &Diagnostic::new(error), &names)?;
             }
             Ok(())
         }

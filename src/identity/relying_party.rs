@@ -1,6 +1,7 @@
 //! The services that identity tokens are for.
 
 use crate::identity::ci_system::CiSystem;
+use crate::option_name::option;
 
 /// A service that trusts the identity tokens of CI systems.
 #[derive(Debug, PartialEq, Eq)]
@@ -14,8 +15,8 @@ pub struct RelyingParty {
     pub file_variable: Option<&'static str>,
     /// The YAML by which a GitLab job gets a token.
     pub gitlab_help: &'static str,
-    /// The options that name a token.
-    pub options_help: &'static str,
+    /// The options that name a token's file and its variable.
+    pub options: [&'static str; 2],
 }
 
 impl RelyingParty {
@@ -26,17 +27,24 @@ impl RelyingParty {
     }
 
     /// What to add to a job of `ci` that has no token.
-    pub(crate) fn help_in(&self, ci: Option<CiSystem>) -> &'static str {
+    pub(crate) fn help_in(&self, ci: Option<CiSystem>) -> String {
         match ci {
-            Some(CiSystem::Bitbucket) => "add to the step: `oidc: true`",
+            Some(CiSystem::Bitbucket) => "add to the step: `oidc: true`".to_owned(),
             Some(CiSystem::CircleCi) => {
-                "let the job use a context, without which CircleCI gives no identity token: `context: [NAME]`"
+                "let the job use a context, without which CircleCI gives no identity token: `context: [NAME]`".to_owned()
             }
             Some(CiSystem::GitHub) => {
-                "add to the job: `permissions: {id-token: write, contents: read}`; workflows that a fork triggers cannot have it"
+                "add to the job: `permissions: {id-token: write, contents: read}`; workflows that a fork triggers cannot have it".to_owned()
             }
-            Some(CiSystem::GitLab) => self.gitlab_help,
-            Some(CiSystem::Buildkite) | None => self.options_help,
+            Some(CiSystem::GitLab) => self.gitlab_help.to_owned(),
+            Some(CiSystem::Buildkite) | None => {
+                let [file, variable] = self.options;
+                format!(
+                    "name where the token is: {} or {}",
+                    option(file).with("FILE"),
+                    option(variable).with("NAME")
+                )
+            }
         }
     }
 }

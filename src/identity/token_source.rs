@@ -391,7 +391,7 @@ impl Explain for Error {
         match self {
             Self::Agent { permanent: false, .. } => "run the job again; `buildkite-agent oidc request-token --audience sts.amazonaws.com` shows what the agent says".to_owned(),
             Self::Agent { .. } => "run it where the agent's `buildkite-agent` is in PATH, or pass its token in: `BUILDKITE_OIDC_TOKEN=\"$(buildkite-agent oidc request-token --audience sts.amazonaws.com)\"`".to_owned(),
-            Self::Missing { ci, party } => party.help_in(*ci).to_owned(),
+            Self::Missing { ci, party } => party.help_in(*ci),
             Self::NotAToken { .. } => "check that it is the identity token itself, three parts with two dots between them".to_owned(),
             Self::Request { permanent: true, .. } => "check that the job has `permissions: {id-token: write, contents: read}`, and that it runs this program itself".to_owned(),
             Self::Request { .. } => "run the job again; GitHub failed to answer".to_owned(),

@@ -16,7 +16,7 @@ pub trait Provider: Send + Sync {
     fn schemes(&self) -> &'static [&'static str];
 
     /// An example of each kind of reference, as advice for a scheme that is unknown.
-    fn examples(&self) -> &'static [&'static str];
+    fn examples(&self) -> Vec<String>;
 
     /// Variables that contain secrets. They are masked in CI before anything else happens.
     fn secret_variables(&self) -> &'static [&'static str] {

@@ -4,6 +4,7 @@ use s3lo_core::explain::Explain;
 use std::fmt;
 
 use crate::key::error::Error;
+use crate::option_name::option;
 use crate::text::is_key_material;
 
 /// A checked `--key`. It is stored in records and printed, so it contains no secret.
@@ -145,7 +146,7 @@ pub struct Supported {
     /// The schemes.
     pub schemes: Vec<&'static str>,
     /// An example of each kind.
-    pub examples: Vec<&'static str>,
+    pub examples: Vec<String>,
 }
 
 impl RefError {
@@ -182,10 +183,15 @@ impl Explain for RefError {
     fn help(&self) -> String {
         match self {
             Self::Provider(error) => error.help(),
-            Self::Empty => "name a key, as in `--key cosign.key`".to_owned(),
+            Self::Empty => format!(
+                "name a key, as in {key}",
+                key = option("key").with("cosign.key")
+            ),
             Self::KeyMaterial => {
-                "put the key into a variable and name that: `--key env://COSIGN_PRIVATE_KEY`"
-                    .to_owned()
+                format!(
+                    "put the key into a variable and name that: {key}",
+                    key = option("key").with("env://COSIGN_PRIVATE_KEY")
+                )
             }
             Self::UnknownScheme { scheme, supported }
                 if supported

@@ -51,7 +51,6 @@ pub fn parse(text: &str) -> Result<KeyRef, RefError> {
             examples: all
                 .iter()
                 .flat_map(|provider| provider.examples())
-                .copied()
                 .collect(),
         };
         return Err(RefError::unknown_scheme(reference.scheme(), supported));

@@ -111,7 +111,6 @@ fn work_on(
             ask: None,
         },
         mask,
-        say: options::in_options,
     };
     let Command::Ci(args) = job.cli.command else {
         return Err(io::Error::other("these are not the arguments of `ci`"));
@@ -182,7 +181,6 @@ fn stopped(
     output_options: OutputOptions,
     log: &mut BufferedOutput,
 ) -> io::Result<JobOutcome> {
-    let diagnostic = options::in_options(diagnostic);
     failed(
         diagnostic.clone(),
         output_options.json,

@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use crate::ci;
 use crate::ci::inputs::{Input, OptionSpec, Origin, UnknownPolicy, Value, ValueKind, resolve};
 use crate::ci::report::Action;
-use crate::ci::{LogFormat, inputs, wording};
+use crate::ci::{LogFormat, inputs};
 use crate::cli::args::{Cli, ReportArgs};
 use crate::cli::ci::results::OutputOptions;
 use crate::cli::mistake;
@@ -20,7 +20,7 @@ use crate::environment::{is_true, variable};
 use crate::key::provider::Provider;
 use crate::key::registry::Providers;
 use crate::mask::Mask;
-use crate::option_name::{OptionName, option, set_password};
+use crate::option_name::{OptionName, option};
 
 /// The command of a job.
 pub(crate) struct Job {
@@ -181,10 +181,15 @@ fn variable_of_key(key: &str) -> Option<&str> {
     key.split_once("env://").map(|(_, variable)| variable)
 }
 
-/// Writes an option as this job does: as an input, a variable or a setting. What is no option of a job is typed.
+/// Writes an option as this job does: as an input, a variable or a setting.
 pub(crate) fn spelled(option: &OptionName<'_>) -> String {
+    spelled_in(ci::detect(), option)
+}
+
+fn spelled_in(format: &dyn LogFormat, option: &OptionName<'_>) -> String {
     match name_in_jobs(option.name) {
-        Some(name) => format!("`{}`", ci::detect().option(name, option.value)),
+        Some(name) => format!("`{}`", format.option(name, option.value)),
+        // Only a command line has it.
         None => option.typed(),
     }
 }
@@ -194,19 +199,6 @@ fn name_in_jobs(long: &str) -> Option<&'static str> {
     let mut all = options(Action::Sign).iter().chain(options(Action::Verify));
     let option = all.find(|option| option.is_called(long))?;
     Some(option.name())
-}
-
-/// An error whose sentences still name options as they are typed: those of keys and of AWS.
-pub(crate) fn in_options(diagnostic: Diagnostic) -> Diagnostic {
-    let format = ci::detect();
-    let option_of = |long: &str| name_in_jobs(long).map(str::to_owned);
-    let written = |text: &str| wording::in_options(text, format, &option_of);
-    let password = set_password();
-    Diagnostic {
-        message: written(&diagnostic.message),
-        help: written(&diagnostic.help).replace("set COSIGN_PASSWORD", &password),
-        ..diagnostic
-    }
 }
 
 /// A mistake in the options of a job. clap's text quotes the arguments that its context names: those are the job's
@@ -378,4 +370,30 @@ fn missing(option: &str, format: &dyn LogFormat) -> Diagnostic {
 /// Whether a GitHub job was started again with debug logging.
 pub(crate) fn is_debugged() -> bool {
     is_true("GITHUB_ACTIONS") && matches!(variable("RUNNER_DEBUG"), Ok(Some(text)) if text == "1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ci::system::gitlab::GitLab;
+    use crate::ci::system::plain::Plain;
+
+    #[test]
+    fn an_option_is_written_as_the_job_writes_it() {
+        let timeout = option("timeout").with("10m");
+        assert_eq!(spelled_in(&GitLab, &timeout), "`timeout: 10m`");
+        assert_eq!(spelled_in(&Plain, &timeout), "`S3LO_TIMEOUT=10m`");
+        assert_eq!(spelled_in(&Plain, &option("key")), "`S3LO_KEY`");
+        assert_eq!(spelled_in(&GitLab, &option("role-arn")), "`role-to-assume`");
+        assert_eq!(spelled_in(&GitLab, &option("force")), "`--force`");
+    }
+
+    #[test]
+    fn a_mistake_names_the_option_as_the_job_writes_it() {
+        let words = ["s3lo", "ci", "sign", "--key=k", "--role-arn=x", "ref"];
+        let error = Cli::try_parse_from(words).unwrap_err();
+        let message = mistake_in_job(&error).message;
+        assert!(message.starts_with("invalid value 'x' for `"), "{message}");
+        assert!(!message.contains("--role-arn"), "{message}");
+    }
 }

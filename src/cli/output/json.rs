@@ -5,7 +5,6 @@ use std::io::{self, Write};
 use s3lo_core::verdict::Verdict;
 use serde::Serialize;
 
-use crate::cli::setup::Say;
 use crate::diagnostic::Diagnostic;
 use crate::image::Image;
 use crate::key::reference::KeyRef;
@@ -116,7 +115,6 @@ impl SignElement {
         image: &Image,
         key: &KeyRef,
         result: &Result<Signed, sign::Error>,
-        say: Say,
         several: bool,
     ) -> Self {
         let key_ref = key.as_str().to_owned();
@@ -138,7 +136,7 @@ impl SignElement {
                 },
                 Err(error) => SignResult::Failed {
                     key_ref: several.then_some(key_ref),
-                    error: say(Diagnostic::new(error)).into(),
+                    error: Diagnostic::new(error).into(),
                 },
             },
         }
@@ -191,19 +189,18 @@ impl VerifyElement {
         image: &Image,
         keys: &[KeyRef],
         result: &Result<Outcome, verify::Error>,
-        say: Say,
         several: bool,
     ) -> Self {
         let outcome = result.as_ref();
         Self {
             reference: several.then(|| image.reference.to_string()),
             result: match outcome {
-                Ok(outcome) => VerifyResult::of_image(outcome, keys, say),
-                Err(error) => VerifyResult::failed(None, error, say),
+                Ok(outcome) => VerifyResult::of_image(outcome, keys),
+                Err(error) => VerifyResult::failed(None, error),
             },
             signatures: outcome.ok().filter(|_| keys.len() > 1).map(|outcome| {
                 let each = keys.iter().zip(&outcome.keys);
-                each.map(|(key, outcome)| VerifyResult::of_key(key, outcome, say))
+                each.map(|(key, outcome)| VerifyResult::of_key(key, outcome))
                     .collect()
             }),
         }
@@ -211,12 +208,12 @@ impl VerifyElement {
 }
 
 impl VerifyResult {
-    fn of_image(outcome: &Outcome, keys: &[KeyRef], say: Say) -> Self {
+    fn of_image(outcome: &Outcome, keys: &[KeyRef]) -> Self {
         let verified = outcome.decision == Decision::Verified;
         if outcome.decision == Decision::Undecided
             && let Some(error) = outcome.first_error()
         {
-            return Self::failed(None, error, say);
+            return Self::failed(None, error);
         }
         let shown = if verified {
             outcome.first_valid()
@@ -236,9 +233,9 @@ impl VerifyResult {
         )
     }
 
-    fn of_key(key_ref: &KeyRef, outcome: &Result<KeyOutcome, verify::Error>, say: Say) -> Self {
+    fn of_key(key_ref: &KeyRef, outcome: &Result<KeyOutcome, verify::Error>) -> Self {
         match outcome {
-            Err(error) => Self::failed(Some(key_ref), error, say),
+            Err(error) => Self::failed(Some(key_ref), error),
             Ok(key) => match &key.verdict {
                 Verdict::Verified(_) => Self::judged(true, None, None, Some(key_ref), Some(key)),
                 Verdict::Rejected(reason) => Self::judged(
@@ -279,10 +276,10 @@ impl VerifyResult {
         }
     }
 
-    fn failed(key_ref: Option<&KeyRef>, error: &verify::Error, say: Say) -> Self {
+    fn failed(key_ref: Option<&KeyRef>, error: &verify::Error) -> Self {
         Self::Failed {
             key_ref: key_ref.map(|key| key.as_str().to_owned()),
-            error: say(Diagnostic::new(error)).into(),
+            error: Diagnostic::new(error).into(),
         }
     }
 }

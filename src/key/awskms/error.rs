@@ -11,6 +11,7 @@ use crate::key::awskms::uri::{KmsKeyUri, is_key};
 use crate::key::reference::KeyRef;
 use crate::net::ca_bundle::untrusted_certificate_help;
 use crate::net::unreachable::{TlsFailure, Unreachable};
+use crate::option_name::option;
 use crate::text::quoted;
 
 /// Why a key in KMS does not open, or does not sign.
@@ -169,7 +170,7 @@ impl Explain for KeyError {
         Error::Common(error) => error.help(),
         Error::Denied { action, resource, answer, .. } => denied(action, resource, answer),
         Error::NotFound { region, .. } => not_found(&self.uri, region),
-        Error::NoRegion => "give `--region REGION` or set AWS_REGION, or name the key by its ARN".to_owned(),
+        Error::NoRegion => format!("give {region} or set AWS_REGION, or name the key by its ARN", region = option("region").with("REGION")),
         Error::Incomplete { .. }
         | Error::OtherKey { .. }
         | Error::OtherType { .. }
@@ -178,7 +179,7 @@ impl Explain for KeyError {
         }
         Error::Repointed { .. } => "nothing was stored; run it again, and it is signed by the key that the alias leads to now".to_owned(),
         Error::Service { answer, .. } => match answer.status {
-            _ if answer.is_throttled() => "give it longer with `--timeout`, sign fewer images at once with `--concurrency 8`, or ask AWS for a higher quota of cryptographic operations on asymmetric keys".to_owned(),
+            _ if answer.is_throttled() => format!("give it longer with {timeout}, sign fewer images at once with {concurrency}, or ask AWS for a higher quota of cryptographic operations on asymmetric keys", timeout = option("timeout"), concurrency = option("concurrency").with("8")),
             Some(500..) => "KMS failed repeatedly; run it again later".to_owned(),
             _ => "look the code up in the KMS API's list of errors, and quote the request ID to AWS".to_owned(),
         },
@@ -202,11 +203,13 @@ fn not_found(uri: &KmsKeyUri, region: &str) -> String {
     match (uri.arn(), uri.id().starts_with("alias/")) {
         (Some(_), _) => format!("check the ARN; {list} shows the names that there are"),
         (None, true) => format!(
-            "check the name, and that it is in {region}: {list}; name another region with `--region`, and a key of another account by its ARN"
+            "check the name, and that it is in {region}: {list}; name another region with {other}, and a key of another account by its ARN",
+            other = option("region")
         ),
         (None, false) => format!(
-            "check the ID, and that it is in {region}: {list}; if it is an alias, write `awskms:///alias/{}`; name another region with `--region`, and a key of another account by its ARN",
-            uri.id()
+            "check the ID, and that it is in {region}: {list}; if it is an alias, write `awskms:///alias/{}`; name another region with {other}, and a key of another account by its ARN",
+            uri.id(),
+            other = option("region")
         ),
     }
 }

@@ -17,6 +17,7 @@ use crate::key::error::Error;
 use crate::key::provider::{Provider, ProviderKey, Session};
 use crate::key::reference::{KeyRef, RefError};
 use crate::key::signer::{PublicKeys, Signer};
+use crate::option_name::option;
 use crate::text::quoted;
 
 /// The provider of keys in AWS KMS. Its options are those of AWS, which stores use too.
@@ -28,8 +29,9 @@ impl Provider for AwsKms {
         &["awskms"]
     }
 
-    fn examples(&self) -> &'static [&'static str] {
-        &["a key in AWS KMS (`--key awskms:///alias/NAME`)"]
+    fn examples(&self) -> Vec<String> {
+        let key = option("key").with("awskms:///alias/NAME");
+        vec![format!("a key in AWS KMS ({key})")]
     }
 
     fn check(&self, reference: &KeyRef) -> Result<(), RefError> {

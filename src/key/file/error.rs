@@ -5,6 +5,7 @@ use s3lo_core::explain::Explain;
 
 use crate::key::file::location::Location;
 use crate::key::reference::KeyRef;
+use crate::option_name::{option, set_password};
 use crate::text::quoted;
 
 /// Why a key file cannot be used.
@@ -80,12 +81,21 @@ impl Explain for Error {
         match self {
             Self::Missing { key, location } => missing(key, location),
             Self::Oversized { .. } => "give a PEM file of at most 64 KiB".to_owned(),
-            Self::PasswordMissing { .. } => "set COSIGN_PASSWORD to the password that the key was made with".to_owned(),
+            Self::PasswordMissing { .. } => format!(
+                "{} to the password that the key was made with",
+                set_password()
+            ),
             Self::Private { key, source } => private_help(key, source),
             Self::Public { key, source } => public_help(key, source),
-            Self::Unreadable { key, .. } => format!("check that it is a file that this user may read: `ls -l {}`", quoted(key.as_str())),
+            Self::Unreadable { key, .. } => format!(
+                "check that it is a file that this user may read: `ls -l {}`",
+                quoted(key.as_str())
+            ),
             Self::WrongPassword { .. } => {
-                "set COSIGN_PASSWORD to the password that the key was made with; a trailing newline counts".to_owned()
+                format!(
+                    "{} to the password that the key was made with; a trailing newline counts",
+                    set_password()
+                )
             }
         }
     }
@@ -126,7 +136,7 @@ fn private_help(key: &KeyRef, error: &private::Error) -> String {
             "bring it into cosign's form: `cosign import-key-pair --key {}`, then use import-cosign.key",
             quoted(key.as_str())
         ),
-        private::Error::Pem(pem::Error::Several) => "put each key into a file of its own, and give `--key` for each".to_owned(),
+        private::Error::Pem(pem::Error::Several) => format!("put each key into a file of its own, and give {key} for each", key = option("key")),
         private::Error::Cosign(cosign::Error::Cost { .. }) => {
             "cosign writes N = 32768, 65536 or 131072 with r = 8 and p = 1; make the key again with `s3lo generate-key-pair`, and do not trust where this one comes from".to_owned()
         }
@@ -162,7 +172,7 @@ fn public_help(key: &KeyRef, error: &public::Error) -> String {
         public::Error::Certificate => {
             format!("take the public key out of it: `openssl x509 -in {} -noout -pubkey > key.pub`", quoted(key.as_str()))
         }
-        public::Error::Pem(pem::Error::Several) => "put each key into a file of its own, and give `--key` for each".to_owned(),
+        public::Error::Pem(pem::Error::Several) => format!("put each key into a file of its own, and give {key} for each", key = option("key")),
         public::Error::Curve => format!("name the curve in it: `openssl ec -in {} -param_enc named_curve -out named.key`", quoted(key.as_str())),
         public::Error::Exponent
         | public::Error::RsaSize { .. }

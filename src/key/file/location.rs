@@ -4,6 +4,7 @@ use s3lo_core::explain::Explain;
 
 use crate::environment::is_name;
 use crate::key::reference::{KeyRef, PATH_SCHEME};
+use crate::option_name::option;
 
 /// The location of a key in PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +42,9 @@ impl Explain for NotAVariable {
     }
 
     fn help(&self) -> String {
-        "write `env://` and a name of letters, digits and underscores, as in `--key env://COSIGN_PRIVATE_KEY`".to_owned()
+        format!(
+            "write `env://` and a name of letters, digits and underscores, as in {key}",
+            key = option("key").with("env://COSIGN_PRIVATE_KEY")
+        )
     }
 }

@@ -16,6 +16,7 @@ use crate::key::file::location::Location;
 use crate::key::provider::{Provider, ProviderKey, Session};
 use crate::key::reference::{KeyRef, PATH_SCHEME, RefError};
 use crate::key::signer::{PublicKeys, Signer};
+use crate::option_name::option;
 
 /// The provider of keys in PEM. It has no options.
 #[derive(Args, Clone, Debug, Default)]
@@ -26,10 +27,14 @@ impl Provider for KeyFiles {
         &[PATH_SCHEME, "env"]
     }
 
-    fn examples(&self) -> &'static [&'static str] {
-        &[
-            "a key file (`--key cosign.key`)",
-            "a variable that holds one (`--key env://COSIGN_PRIVATE_KEY`)",
+    fn examples(&self) -> Vec<String> {
+        let key = option("key");
+        vec![
+            format!("a key file ({})", key.with("cosign.key")),
+            format!(
+                "a variable that holds one ({})",
+                key.with("env://COSIGN_PRIVATE_KEY")
+            ),
         ]
     }
 

@@ -26,6 +26,7 @@ use crate::key::vault::client::options::Options;
 use crate::key::vault::location::KeyLocation;
 use crate::key::vault::signer::KeyHandle;
 use crate::key::vault::uri::TransitKeyUri;
+use crate::option_name::{OptionName, option};
 use crate::text::is_vault_token;
 
 /// The provider of keys in Vault and OpenBao.
@@ -35,13 +36,15 @@ pub struct Vault {
     options: Options,
 }
 
+const EXAMPLE: OptionName<'static> = option("key").with("hashivault://HOST/v1/transit/keys/KEY");
+
 impl Provider for Vault {
     fn schemes(&self) -> &'static [&'static str] {
         &["hashivault", "openbao"]
     }
 
-    fn examples(&self) -> &'static [&'static str] {
-        &["in Vault (`--key hashivault://HOST/v1/transit/keys/KEY`)"]
+    fn examples(&self) -> Vec<String> {
+        vec![format!("in Vault ({EXAMPLE})")]
     }
 
     fn secret_variables(&self) -> &'static [&'static str] {
@@ -77,10 +80,10 @@ impl Provider for Vault {
     }
 
     fn unused_option(&self) -> Option<Diagnostic> {
-        let flag = self.options.first_set()?;
+        let unused = self.options.first_set()?;
         Some(Diagnostic::usage(
-            format!("`{flag}` is for keys in Vault and OpenBao"),
-            "leave it away, or name such a key: `--key hashivault://HOST/v1/transit/keys/KEY`",
+            format!("{unused} is for keys in Vault and OpenBao"),
+            format!("leave it away, or name such a key: {EXAMPLE}"),
         ))
     }
 

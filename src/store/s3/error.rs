@@ -6,6 +6,7 @@ use crate::aws;
 use crate::aws::response::ErrorResponse;
 use crate::net::ca_bundle::untrusted_certificate_help;
 use crate::net::unreachable::{TlsFailure, Unreachable};
+use crate::option_name::option;
 
 /// An error of S3 that is no answer about an object.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -84,12 +85,11 @@ impl Explain for Error {
                 answer,
             } => denied(action, object, answer.message.as_deref()),
             Self::NoBucket { .. } => {
-                "check the bucket's name, and the account or `--endpoint` that it belongs to"
-                    .to_owned()
+                format!("check the bucket's name, and the account or {endpoint} that it belongs to", endpoint = option("endpoint"))
             }
             Self::Service { action, answer, .. } => match answer.status {
                 Some(501) if *action == "s3:PutObject" => "this S3 server does not know conditional writes (`If-None-Match`), which keep two signers from overwriting each other; use a newer version of it".to_owned(),
-                _ if answer.is_throttled() => "give it longer with `--timeout`, or sign fewer images at once with `--concurrency 4`".to_owned(),
+                _ if answer.is_throttled() => format!("give it longer with {timeout}, or sign fewer images at once with {concurrency}", timeout = option("timeout"), concurrency = option("concurrency").with("4")),
                 Some(500..) => "the service failed repeatedly; run it again later".to_owned(),
                 _ => "look the code up in the S3 API's list of errors, and quote the request ID to whoever runs the service".to_owned(),
             },
@@ -97,12 +97,9 @@ impl Explain for Error {
                 untrusted_certificate_help()
             }
             Self::Unreachable { .. } => {
-                "check the network, HTTPS_PROXY and NO_PROXY, and the URL if you gave `--endpoint`"
-                    .to_owned()
+                format!("check the network, HTTPS_PROXY and NO_PROXY, and the URL if you gave {endpoint}", endpoint = option("endpoint"))
             }
-            Self::WrongRegion { .. } => {
-                "name the bucket's region: `--region REGION` or AWS_REGION".to_owned()
-            }
+            Self::WrongRegion { .. } => format!("name the bucket's region: {region} or AWS_REGION", region = option("region").with("REGION")),
         }
     }
 }
@@ -164,9 +161,10 @@ fn denied(action: &str, object: &str, message: Option<&str>) -> String {
         );
     }
     if message.is_none_or(|message| !message.contains("not authorized")) {
-        help.push_str(
-            "; with `--expected-bucket-owner`, check that the bucket belongs to that account",
-        );
+        help.push_str(&format!(
+            "; with {}, check that the bucket belongs to that account",
+            option("expected-bucket-owner")
+        ));
     }
     help
 }

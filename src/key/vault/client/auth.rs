@@ -71,8 +71,8 @@ pub(crate) fn choose(
     let mount = Mount::parse(path.strip_prefix("auth/").unwrap_or(path));
     let mount =
         mount.ok_or_else(|| environment::Error::new(&name, text, "the path of a login method"))?;
-    if let Some(flag) = options.unused_by(method) {
-        return Err(Error::UnusedFlag { flag, method });
+    if let Some(option) = options.unused_by(method) {
+        return Err(Error::UnusedOption { option, method });
     }
     let method = match method {
         Method::AppRole => approle(variables, role_id)?,
@@ -120,7 +120,7 @@ const VAULT: RelyingParty = RelyingParty {
     ],
     file_variable: None,
     gitlab_help: "add to the job: `id_tokens: {VAULT_ID_TOKEN: {aud: VAULT_ADDR}}`",
-    options_help: "name where the token is: `--vault-jwt-file FILE` or `--vault-jwt-env NAME`",
+    options: ["vault-jwt-file", "vault-jwt-env"],
 };
 
 fn approle(variables: Variables, role_id: Option<(String, String)>) -> Result<LoginMethod, Error> {

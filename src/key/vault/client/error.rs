@@ -13,6 +13,7 @@ use crate::key::vault::client::token::TokenOrigin;
 use crate::key::vault::client::variables::Variables;
 use crate::net::retry::Retry;
 use crate::net::unreachable::{TlsFailure, Unreachable};
+use crate::option_name::option;
 use crate::text::quoted;
 
 /// An error of a call. No error holds a token.
@@ -179,7 +180,8 @@ impl Explain for Error {
     fn help(&self) -> String {
         match self {
             Self::Audience { wanted, .. } => format!(
-                "let the CI system make one for `{wanted}`, in GitLab by `id_tokens: {{VAULT_ID_TOKEN: {{aud: {wanted}}}}}`, or name the audience that you mean by `--vault-audience`"
+                "let the CI system make one for `{wanted}`, in GitLab by `id_tokens: {{VAULT_ID_TOKEN: {{aud: {wanted}}}}}`, or name the audience that you mean by {vault_audience}",
+                vault_audience = option("vault-audience")
             ),
             Self::Denied {
                 server,
@@ -218,8 +220,10 @@ impl Explain for Error {
                 server.product.command_line()
             ),
             Self::Service { server, answer, .. } if answer.is_throttled() => format!(
-                "give it longer with `--timeout`, sign fewer images at once with `--concurrency 4`, or raise the quota: `{} read sys/quotas/rate-limit/NAME`",
-                server.product.command_line()
+                "give it longer with {timeout}, sign fewer images at once with {concurrency}, or raise the quota: `{} read sys/quotas/rate-limit/NAME`",
+                server.product.command_line(),
+                timeout = option("timeout"),
+                concurrency = option("concurrency").with("4")
             ),
             Self::Service { server, answer, .. } if answer.is_transient() => format!(
                 "it failed repeatedly; run it again later, and look at `{} status`",
@@ -259,8 +263,8 @@ fn denied(product: Product, capability: &str, path: &str) -> String {
     )
 }
 
-fn unreachable(tls: Option<TlsFailure>) -> &'static str {
-    match tls {
+fn unreachable(tls: Option<TlsFailure>) -> String {
+    let advice = match tls {
         Some(TlsFailure::OtherName) => "name the server as its certificate does",
         Some(TlsFailure::CaCertificate) => {
             "its certificate is that of an authority, which no server may show: give it one with `basicConstraints=CA:FALSE`"
@@ -272,10 +276,14 @@ fn unreachable(tls: Option<TlsFailure>) -> &'static str {
             "show a certificate that the server trusts: VAULT_CLIENT_CERT=FILE and VAULT_CLIENT_KEY=FILE"
         }
         Some(TlsFailure::NotTls) => {
-            "the server speaks without TLS there: check its port, or name it by its `http://` address in VAULT_ADDR or `--vault-address`"
+            return format!(
+                "the server speaks without TLS there: check its port, or name it by its `http://` address in VAULT_ADDR or {}",
+                option("vault-address")
+            );
         }
         None => "check the address, the network, HTTPS_PROXY and NO_PROXY",
-    }
+    };
+    advice.to_owned()
 }
 
 fn no_mount(product: Product, path: &str) -> String {
@@ -286,7 +294,8 @@ fn no_mount(product: Product, path: &str) -> String {
     let mount = mount.map_or(path, |(mount, _)| mount);
     if path.starts_with("auth/") && path.ends_with("/login") {
         return format!(
-            "look where the login method is mounted, `{cli} auth list`, and name that by `--vault-auth-mount PATH`"
+            "look where the login method is mounted, `{cli} auth list`, and name that by {vault_auth_mount}",
+            vault_auth_mount = option("vault-auth-mount").with("PATH")
         );
     }
     if ["auth", "sys"].contains(&mount.split('/').next().unwrap_or_default()) {
@@ -295,8 +304,9 @@ fn no_mount(product: Product, path: &str) -> String {
         );
     }
     format!(
-        "look where the transit engine is mounted, `{cli} secrets list`, and name that in the key, `{}://HOST/v1/MOUNT/keys/KEY`, or by TRANSIT_SECRET_ENGINE_PATH; or mount one: `{cli} secrets enable -path={mount} transit`; in a namespace, give `--vault-namespace NAMESPACE`",
-        product.scheme()
+        "look where the transit engine is mounted, `{cli} secrets list`, and name that in the key, `{}://HOST/v1/MOUNT/keys/KEY`, or by TRANSIT_SECRET_ENGINE_PATH; or mount one: `{cli} secrets enable -path={mount} transit`; in a namespace, give {vault_namespace}",
+        product.scheme(),
+        vault_namespace = option("vault-namespace").with("NAMESPACE")
     )
 }
 
@@ -306,7 +316,8 @@ fn not_found(product: Product, path: &str) -> String {
         return "check the key's name".to_owned();
     };
     format!(
-        "check mount and name: `{cli} secrets list` and `{cli} list {mount}/keys`; or, where `{mount}` is a transit engine, make the key: `{cli} write -f {path} type=ecdsa-p256`; in a namespace, give `--vault-namespace NAMESPACE`"
+        "check mount and name: `{cli} secrets list` and `{cli} list {mount}/keys`; or, where `{mount}` is a transit engine, make the key: `{cli} write -f {path} type=ecdsa-p256`; in a namespace, give {vault_namespace}",
+        vault_namespace = option("vault-namespace").with("NAMESPACE")
     )
 }
 
@@ -327,8 +338,9 @@ fn token(product: Product, origin: &TokenOrigin) -> String {
             .to_owned();
     }
     format!(
-        "it is wrong, expired or revoked, or of another server or namespace; get a new one with `{} login` and put it into {origin}; in CI let the job log in by its identity token: `--vault-role ROLE`",
-        product.command_line()
+        "it is wrong, expired or revoked, or of another server or namespace; get a new one with `{} login` and put it into {origin}; in CI let the job log in by its identity token: {vault_role}",
+        product.command_line(),
+        vault_role = option("vault-role").with("ROLE")
     )
 }
 
@@ -356,21 +368,27 @@ fn refused(
     let said = said.unwrap_or_default();
     match method {
         Method::AppRole => format!(
-            "check {}, which is not the role's name (`{cli} read auth/{mount}/role/ROLE/role-id`), and give a new secret ID by {} (`{cli} write -f auth/{mount}/role/ROLE/secret-id`): it may have expired, or be used up; look also whether AppRole is mounted there: `{cli} auth list`, `--vault-auth-mount PATH`",
+            "check {}, which is not the role's name (`{cli} read auth/{mount}/role/ROLE/role-id`), and give a new secret ID by {} (`{cli} write -f auth/{mount}/role/ROLE/secret-id`): it may have expired, or be used up; look also whether AppRole is mounted there: `{cli} auth list`, {vault_auth_mount}",
             Variables(product).name("ROLE_ID"),
-            Variables(product).name("SECRET_ID")
+            Variables(product).name("SECRET_ID"),
+            vault_auth_mount = option("vault-auth-mount").with("PATH")
         ),
         Method::Kubernetes => format!(
-            "look at the role, which must name this service account and its namespace: `{cli} read auth/{mount}/role/{named}`; {said}at the method's way to Kubernetes: `{cli} read auth/{mount}/config`; and whether it is mounted there: `{cli} auth list`, `--vault-auth-mount PATH`"
+            "look at the role, which must name this service account and its namespace: `{cli} read auth/{mount}/role/{named}`; {said}at the method's way to Kubernetes: `{cli} read auth/{mount}/config`; and whether it is mounted there: `{cli} auth list`, {vault_auth_mount}",
+            vault_auth_mount = option("vault-auth-mount").with("PATH")
         ),
         Method::Jwt if answer.says("audience") => format!(
-            "{said}let the token be for one of the role's bound_audiences (`{cli} read auth/{mount}/role/{named}`): in GitLab by the `aud` of its `id_tokens`, elsewhere by `--vault-audience`; or let whoever keeps the role add this one to them"
+            "{said}let the token be for one of the role's bound_audiences (`{cli} read auth/{mount}/role/{named}`): in GitLab by the `aud` of its `id_tokens`, elsewhere by {vault_audience}; or let whoever keeps the role add this one to them",
+            vault_audience = option("vault-audience")
         ),
         Method::Jwt if answer.says("could not be found") => {
             format!("name a role that there is: `{cli} list auth/{mount}/role`")
         }
         Method::Jwt if answer.says("missing role") => {
-            "name the role: `--vault-role ROLE`".to_owned()
+            format!(
+                "name the role: {vault_role}",
+                vault_role = option("vault-role").with("ROLE")
+            )
         }
         Method::Jwt
             if answer.says("claim") && answer.says("bound")
@@ -395,7 +413,8 @@ fn refused(
             )
         }
         Method::Jwt => format!(
-            "{said}look whether a JWT login is mounted there, `{cli} auth list`, and name it by `--vault-auth-mount PATH`; and at the role: `{cli} read auth/{mount}/role/{named}`"
+            "{said}look whether a JWT login is mounted there, `{cli} auth list`, and name it by {vault_auth_mount}; and at the role: `{cli} read auth/{mount}/role/{named}`",
+            vault_auth_mount = option("vault-auth-mount").with("PATH")
         ),
     }
 }

@@ -14,6 +14,7 @@ use crate::key::vault::client::token::TokenOrigin;
 use crate::key::vault::client::variables::Variables;
 use crate::net::ca_bundle;
 use crate::net::url::Authority;
+use crate::option_name::{OptionName, option};
 
 /// The address of a Vault or OpenBao server, and how to log in there.
 #[derive(Args, Clone, Debug, Default)]
@@ -67,7 +68,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// Whether a flag asks for a login.
+    /// Whether an option asks for a login.
     pub(crate) fn logs_in(&self) -> bool {
         let texts = [
             &self.role,
@@ -79,38 +80,38 @@ impl Options {
         self.method.is_some() || texts.into_iter().any(Option::is_some)
     }
 
-    /// A flag that has no effect with this method.
-    pub(crate) fn unused_by(&self, method: Method) -> Option<&'static str> {
-        let flags: &[(&str, &Option<String>)] = match method {
+    /// An option that has no effect with this method.
+    pub(crate) fn unused_by(&self, method: Method) -> Option<OptionName<'static>> {
+        let options: &[(&str, &Option<String>)] = match method {
             Method::AppRole => &[
-                ("--vault-role", &self.role),
-                ("--vault-audience", &self.audience),
-                ("--vault-jwt-file", &self.jwt_file),
-                ("--vault-jwt-env", &self.jwt_variable),
+                ("vault-role", &self.role),
+                ("vault-audience", &self.audience),
+                ("vault-jwt-file", &self.jwt_file),
+                ("vault-jwt-env", &self.jwt_variable),
             ],
             Method::Kubernetes | Method::Jwt => &[],
         };
-        let given = flags.iter().find(|(_, given)| given.is_some());
-        given.map(|(flag, _)| *flag)
+        let given = options.iter().find(|(_, given)| given.is_some());
+        given.map(|(name, _)| option(name))
     }
 
-    /// The first flag that is set.
-    pub fn first_set(&self) -> Option<&'static str> {
-        let flags = [
-            ("--vault-address", self.address.is_some()),
-            ("--vault-namespace", self.namespace.is_some()),
-            ("--vault-auth", self.method.is_some()),
-            ("--vault-role", self.role.is_some()),
-            ("--vault-auth-mount", self.mount.is_some()),
-            ("--vault-audience", self.audience.is_some()),
-            ("--vault-jwt-file", self.jwt_file.is_some()),
-            ("--vault-jwt-env", self.jwt_variable.is_some()),
-            ("--vault-plain-http", self.plain_http),
+    /// The first option that is set.
+    pub fn first_set(&self) -> Option<OptionName<'static>> {
+        let options = [
+            ("vault-address", self.address.is_some()),
+            ("vault-namespace", self.namespace.is_some()),
+            ("vault-auth", self.method.is_some()),
+            ("vault-role", self.role.is_some()),
+            ("vault-auth-mount", self.mount.is_some()),
+            ("vault-audience", self.audience.is_some()),
+            ("vault-jwt-file", self.jwt_file.is_some()),
+            ("vault-jwt-env", self.jwt_variable.is_some()),
+            ("vault-plain-http", self.plain_http),
         ];
-        flags
+        options
             .into_iter()
             .find(|(_, given)| *given)
-            .map(|(flag, _)| flag)
+            .map(|(name, _)| option(name))
     }
 }
 
@@ -224,18 +225,18 @@ pub enum Error {
         reason: String,
     },
     /// A flag without effect on the method.
-    #[error("`{flag}` says nothing to the login by {method}")]
-    UnusedFlag {
-        /// The flag.
-        flag: &'static str,
+    #[error("{option} says nothing to the login by {method}")]
+    UnusedOption {
+        /// The option.
+        option: OptionName<'static>,
         /// The method.
         method: Method,
     },
     /// `--vault-jwt-file` holds a token, or nothing.
-    #[error("`--vault-jwt-file` does not name where the identity token is")]
+    #[error("{vault_jwt_file} does not name where the identity token is", vault_jwt_file = option("vault-jwt-file"))]
     NotATokenFile,
     /// `--vault-jwt-env` holds something other than a variable's name.
-    #[error("`--vault-jwt-env` does not name where the identity token is")]
+    #[error("{vault_jwt_env} does not name where the identity token is", vault_jwt_env = option("vault-jwt-env"))]
     NotATokenVariable,
     /// A variable that means nothing.
     #[error(transparent)]
@@ -263,7 +264,7 @@ impl Explain for Error {
             Self::NotAToken { .. } | Self::NotATokenInFile { .. } | Self::TokenFile { .. } => {
                 "no_credentials"
             }
-            Self::NotATokenFile | Self::NotATokenVariable | Self::UnusedFlag { .. } => "usage",
+            Self::NotATokenFile | Self::NotATokenVariable | Self::UnusedOption { .. } => "usage",
             Self::Variable(error) => error.code(),
         }
     }
@@ -281,8 +282,15 @@ impl Explain for Error {
             ),
             Self::Identity { server, source, approle } => {
                 let help = no_identity_token(&server.address, source);
-                let hint = "; to log in by VAULT_ROLE_ID and VAULT_SECRET_ID give `--vault-auth approle`, and no `--vault-role`";
-                format!("{help}{}", if *approle { hint } else { "" })
+                if *approle {
+                    format!(
+                        "{help}; to log in by VAULT_ROLE_ID and VAULT_SECRET_ID give {}, and no {}",
+                        option("vault-auth").with("approle"),
+                        option("vault-role")
+                    )
+                } else {
+                    help
+                }
             }
             Self::NoAddress { product } => format!(
                 "set {}=https://HOST:PORT, or name it in the key: `{}://HOST/v1/transit/keys/KEY`",
@@ -292,7 +300,7 @@ impl Explain for Error {
             Self::NoAppRole { missing } => format!(
                 "set {missing}; or log in by the CI system's identity token: `--vault-auth jwt --vault-role ROLE`"
             ),
-            Self::NoRole => "name it: `--vault-role ROLE`".to_owned(),
+            Self::NoRole => format!("name it: {vault_role}", vault_role = option("vault-role").with("ROLE")),
             Self::NoToken { product, family } => {
                 let named = |end| Variables(*family).name(end);
                 let others = if product == family {
@@ -301,19 +309,19 @@ impl Explain for Error {
                     format!("; all variables are {}, since that is what names the server", named("…"))
                 };
                 format!(
-                    "in CI give `--vault-role ROLE`, which logs in by the job's identity token; or set {}, {}, or {} and {}; at a desk run `{} login`{others}",
+                    "in CI give {vault_role}, which logs in by the job's identity token; or set {}, {}, or {} and {}; at a desk run `{} login`{others}",
                     named("TOKEN"),
                     named("TOKEN_FILE"),
                     named("ROLE_ID"),
                     named("SECRET_ID"),
-                    product.command_line()
+                    product.command_line(), vault_role = option("vault-role").with("ROLE")
                 )
             }
             Self::NotAToken { .. } | Self::NotATokenInFile { .. } => {
                 "put the token itself there, one word such as `hvs.…`, and nothing else".to_owned()
             }
             Self::PlainHttp { .. } => {
-                "give the server an `https://` address; where the network is guarded otherwise, say so by `--vault-plain-http`".to_owned()
+                format!("give the server an `https://` address; where the network is guarded otherwise, say so by {vault_plain_http}", vault_plain_http = option("vault-plain-http"))
             }
             Self::Proxy { .. } => "write it as in `http://proxy.example:3128`".to_owned(),
             Self::ServerName { variable } => format!(
@@ -326,7 +334,7 @@ impl Explain for Error {
             Self::TokenFile { variable, .. } => {
                 format!("let {variable} name a file that this user may read, or unset it")
             }
-            Self::UnusedFlag { method, .. } => match method {
+            Self::UnusedOption { method, .. } => match method {
                 Method::AppRole => "leave it away: AppRole takes VAULT_ROLE_ID and VAULT_SECRET_ID".to_owned(),
                 _ => "leave it away".to_owned(),
             },
@@ -353,13 +361,17 @@ pub(crate) fn no_identity_token(address: &Address, source: &token_source::Error)
         token_source::Error::Agent {
             permanent: true, ..
         } => format!(
-            "run it where the agent's `buildkite-agent` is in PATH, or pass its token in: `VAULT_ID_TOKEN=\"$(buildkite-agent oidc request-token --audience {address})\"` with `--vault-jwt-env VAULT_ID_TOKEN`"
+            "run it where the agent's `buildkite-agent` is in PATH, or pass its token in: `VAULT_ID_TOKEN=\"$(buildkite-agent oidc request-token --audience {address})\"` with {vault_jwt_env}",
+            vault_jwt_env = option("vault-jwt-env").with("VAULT_ID_TOKEN")
         ),
         token_source::Error::Agent { .. } => format!(
             "run the job again; `buildkite-agent oidc request-token --audience {address}` shows what the agent says"
         ),
         token_source::Error::Unreadable { path, .. } if path.starts_with("/var/run/secrets/") => {
-            "run it in a pod, or name the token's file by `--vault-jwt-file`".to_owned()
+            format!(
+                "run it in a pod, or name the token's file by {vault_jwt_file}",
+                vault_jwt_file = option("vault-jwt-file")
+            )
         }
         other => other.help(),
     }
