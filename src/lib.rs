@@ -3,41 +3,36 @@
 //! # Data flow
 //!
 //! ```text
-//! what was typed,
-//! what a job says: ci ─ cli ─▶ Plan ─▶ sign ──▶ key::Signer   (file, environment, AWS KMS, Vault)
-//!                                       │  ╲──▶ store::Store  (s3, local)     ◀─ cloud: credentials, HTTP
-//!                                       ▼
-//!                                    verdict::judge ◀── verify
-//!                                       │
-//!        stdout, exit code, ci: outputs, summary ◀─ cli ◀─ explain
+//! arguments ───────────────▶ cli::args ─┐                    ┌─▶ key: a signer  (file, AWS KMS, Vault)
+//! a job's variables ─▶ ci::inputs ──────┴─▶ cli::setup: Run ─┤
+//!                                                            └─▶ store: objects (S3, directory)
+//!                                                 │
+//!                                                 ▼
+//!                        sign ──▶ verdict::judge (in s3lo-core) ◀── verify
+//!                                                 │
+//!                                                 ▼
+//! stdout, stderr, exit code ◀─ cli::output    cli::ci::results ─▶ step outputs, files, summary, log
 //! ```
 //!
-//! # Rooms
+//! # Modules
 //!
-//! A room uses only rooms above it.
+//! Each module uses only those above it. The crate `s3lo-core` is below all: references, manifests, records, keys as
+//! bytes, and the one verifier, without files, network, environment or clock.
 //!
-//! | room | holds |
+//! | module | contents |
 //! |---|---|
-//! | [`digest`], [`mod@reference`], [`text`] | what names a manifest and where it lies |
-//! | [`environment`] | variables, where empty is unset |
-//! | [`mask`] | whoever is told of secrets as soon as they are learned |
-//! | [`manifest`], [`payload`], [`record`] | what is read, signed and stored |
-//! | [`key::algorithm`], [`key::armor`], [`key::public`], [`key::cosign`] | keys as bytes |
-//! | [`verdict`] | the one verifier |
-//! | [`cloud`] | one shared AWS configuration: identity, role, HTTP client, retries |
-//! | [`vault`] | a Vault and a login there; its addresses and answers |
-//! | [`key::awskms`], [`key::transit`], [`key::versions`] | how a key in KMS and in a transit engine is named, and what the engine says of it |
-//! | [`key::private`], [`key::opening`], [`key::file`], [`key::kms`], [`key::vault`] | what signs |
-//! | [`store`] | where objects lie |
-//! | [`image`], [`batch`] | a reference in its store; many at once |
-//! | [`sign`](mod@sign), [`verify`] | what runs at the same time, and what is checked before what is kept |
-//! | [`ci::inputs`] | what a job says by its environment |
-//! | [`explain`] | errors in words, with what to do |
-//! | [`ci`] | results in the words of a CI system |
-//! | [`cli`] | what was typed, and what is printed |
-//!
-//! But for [`environment`], down to [`verdict`] the rooms are pure: no file, environment, clock,
-//! randomness or network.
+//! | [`text`], [`option_name`], [`mask`], [`tasks`] | text for terminals, options in messages, masking of secrets, work side by side; files written atomically and read with a bound |
+//! | [`environment`], [`diagnostic`] | variables, of which an empty one is unset; errors as they are printed |
+//! | [`net`] | HTTP client, certificates, URLs, retry |
+//! | [`identity`] | the CI system and its identity token |
+//! | [`aws`] | the configuration that all clients of AWS share, the role, its credentials |
+//! | [`context`] | what the keys and stores of a run share |
+//! | [`ci`] | a job's options, and its results in the form of its CI system |
+//! | [`key`] | key references, the providers of keys in a folder each, the keyring of a run |
+//! | [`store`] | stores of objects, in a folder each |
+//! | [`image`] | a reference in its store |
+//! | [`sign`](mod@sign), [`verify`] | the order of requests and checks |
+//! | [`cli`] | arguments, and what is printed |
 #![forbid(unsafe_code)]
 
 mod atomic_file;

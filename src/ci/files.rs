@@ -1,4 +1,4 @@
-//! The files in which a run leaves its results.
+//! Writes the results of a run to files.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -9,7 +9,7 @@ use crate::atomic_file::{parent, temporary_file};
 use crate::diagnostic::Explain;
 use crate::text::shown_path;
 
-/// Adds to a file that the CI system made for this step.
+/// Appends to a file that the CI system made for this step.
 ///
 /// # Errors
 ///
@@ -21,8 +21,8 @@ pub fn append(path: &Path, text: &str) -> Result<(), Error> {
     file.write_all(text.as_bytes()).map_err(unwritable)
 }
 
-/// Writes a file that the job asked for, in place of one that is there. In a container this is root: the file
-/// is given to whom its folder belongs, who has to be able to remove it.
+/// Writes a file that the job asked for, or replaces it. In a container this is root: the file is given to the owner of
+/// its folder, who has to be able to remove it.
 ///
 /// # Errors
 ///
@@ -36,24 +36,24 @@ pub fn write(path: &Path, text: &str) -> Result<(), Error> {
     let write = || {
         let draft = temporary_file(path, text.as_bytes(), 0o644)?;
         give_to_owner(draft.as_file(), parent(path));
-        // The name itself is replaced: what a link of this name points to is nobody's wish.
+        // The name itself is replaced, not the target of a link of this name.
         draft.persist(path).map_err(|error| error.error)?;
         Ok(())
     };
     write().map_err(|error: io::Error| Error::new(path, &error))
 }
 
-/// Writes each output into a file of its name; of `names` those that there is nothing to say of are removed.
+/// Writes each output to a file of its name, and removes those of `names` that have no value.
 ///
 /// # Errors
 ///
 /// [`Error`] if that cannot be done.
 pub fn write_each(
-    place: &Path,
+    directory: &Path,
     outputs: &crate::ci::outputs::Outputs,
     names: &[&str],
 ) -> Result<(), Error> {
-    let missing = place
+    let missing = directory
         .ancestors()
         .filter(|part| !part.as_os_str().is_empty());
     let missing: Vec<_> = missing.take_while(|part| !part.exists()).collect();
@@ -69,15 +69,14 @@ pub fn write_each(
         .iter()
         .filter(|name| !outputs.iter().any(|(known, _)| known == *name))
     {
-        remove(&place.join(stale))?;
+        remove(&directory.join(stale))?;
     }
     outputs
         .iter()
-        .try_for_each(|(name, value)| write(&place.join(name), value))
+        .try_for_each(|(name, value)| write(&directory.join(name), value))
 }
 
-/// Takes away what an earlier run left in a file that this one is going to write. What cannot be taken away cannot
-/// be written either, which is told then.
+/// Removes a file of an earlier run that this one is going to write. A failure shows when it is written.
 pub fn clear(path: &Path) {
     if !is_special(path) {
         let _ = remove(path);
@@ -98,7 +97,7 @@ fn is_special(path: &Path) -> bool {
     there.is_ok_and(|kind| !kind.is_file() && !kind.is_symlink())
 }
 
-/// Whoever may not give a file away keeps it.
+/// Best effort: without permission to chown, the file keeps its owner.
 fn give_to_owner(file: &File, folder: &Path) {
     if let Ok(folder) = folder.metadata() {
         let _ = fchown(file, Some(folder.uid()), Some(folder.gid()));
@@ -111,11 +110,11 @@ fn give_to_owner(file: &File, folder: &Path) {
 pub struct Error {
     /// The file.
     pub path: String,
-    /// What the operating system says.
+    /// The operating system's message.
     pub reason: String,
 }
 
-/// What the operating system says, without the draft's name.
+/// The operating system's message, without the name of the temporary file.
 fn reason(error: &io::Error) -> String {
     match error.raw_os_error() {
         Some(code) => io::Error::from_raw_os_error(code).to_string(),

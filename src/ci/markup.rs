@@ -1,6 +1,6 @@
-//! Text that others have a say in, inside of Markdown.
+//! Untrusted text inside Markdown.
 //!
-//! What is in `<code>` is written in character references, which are never read as markup
+//! Text in `<code>` is written in character references, which are never read as markup
 //! ([CommonMark 2.5](https://spec.commonmark.org/0.31.2/#entity-and-numeric-character-references)): no cell of a
 //! table ends early, nothing becomes a link, an image, a heading, a mention or HTML.
 #![deny(
@@ -32,13 +32,13 @@ pub fn block(lines: &[String]) -> String {
 
 /// `text` as nothing but text, on one line.
 fn plain(text: &str) -> String {
-    let text = clipped_to(&printable(text), LONGEST);
+    let text = clipped_to(&printable(text), MAX_TEXT_LEN);
     let mut escaped = String::with_capacity(text.len());
     let (mut chars, mut before) = (text.chars().peekable(), String::new());
     while let Some(c) = chars.next() {
         let harmless = match c {
             ' ' | '-' | '/' | '=' | ',' | '+' => true,
-            // What begins as `https://` or `www.` does is made a link of.
+            // Words that begin like `https://` or `www.` become links.
             ':' => chars.peek() != Some(&'/'),
             '.' => !before.ends_with("www"),
             c => c.is_alphanumeric(),
@@ -47,7 +47,7 @@ fn plain(text: &str) -> String {
         if harmless {
             escaped.push(c);
         } else {
-            // A String takes whatever is written to it.
+            // Writing to a String cannot fail.
             let _ = write!(escaped, "&#{};", u32::from(c));
         }
     }
@@ -55,14 +55,14 @@ fn plain(text: &str) -> String {
 }
 
 /// The most characters of one text. A reference has at most 1,024 bytes.
-const LONGEST: usize = 2000;
+const MAX_TEXT_LEN: usize = 2000;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn nothing_in_it_is_markup() {
+    fn escaped_text_holds_no_markup() {
         let escaped = plain("a|b`<i>\\|\n[x](y) &amp; @me é");
         assert!(
             !escaped.contains(['|', '`', '<', '\\', '\n', '[', '@']),

@@ -1,4 +1,4 @@
-//! A CI job: what it says by its environment, and what it is told in the words of its CI system.
+//! A CI job: its options, and its results in the form of its CI system.
 
 pub mod files;
 pub mod inputs;
@@ -11,22 +11,22 @@ use crate::ci::system::{azure, buildkite, github, gitlab, plain};
 use crate::environment::is_true;
 use crate::identity::ci_system::CiSystem;
 
-/// A CI system's language on stdout. What is returned is whole lines, or nothing where the system has no word
-/// for it. Whatever is given may be hostile.
+/// The log commands of a CI system. Each method returns whole lines, or nothing if the system has no such command. All
+/// text may be hostile.
 pub trait LogFormat: Sync {
-    /// Has a line of a secret hidden from now on.
+    /// Masks a line of a secret from now on.
     fn mask(&self, _secret: &str) -> String {
         String::new()
     }
 
-    /// Text that is shown as it is, in a part of the log that can be folded.
-    fn collapsed(&self, part: &LogSection<'_>) -> String;
+    /// A section of the log that is collapsed.
+    fn collapsed(&self, section: &LogSection<'_>) -> String;
 
-    /// Text that is shown as it is, and not folded.
-    fn expanded(&self, part: &LogSection<'_>) -> String;
+    /// A section of the log that is expanded.
+    fn expanded(&self, section: &LogSection<'_>) -> String;
 
-    /// What the whole run comes to, where the system shows that beside the log.
-    fn annotation(&self, _kind: Kind, _title: &str, _text: &str) -> String {
+    /// The outcome of the run, for systems that show that beside the log.
+    fn annotation(&self, _kind: AnnotationKind, _title: &str, _text: &str) -> String {
         String::new()
     }
 
@@ -35,17 +35,17 @@ pub trait LogFormat: Sync {
         String::new()
     }
 
-    /// A summary, which lies in a file.
+    /// A summary in a file.
     fn summary(&self, _path: &str) -> String {
         String::new()
     }
 
-    /// What a step's user should know of its doing, where somebody looks for mistakes.
+    /// A debug message.
     fn debug(&self, text: &str) -> String {
         neutralize(text)
     }
 
-    /// How a job says an option.
+    /// An option as the job writes it.
     fn option(&self, name: &str, value: Option<&str>) -> String {
         match value {
             None => name.to_owned(),
@@ -57,29 +57,29 @@ pub trait LogFormat: Sync {
     fn is_one_stream(&self) -> bool;
 }
 
-/// A part of the log.
+/// A section of the log.
 #[derive(Clone, Copy, Debug)]
 pub struct LogSection<'a> {
-    /// One line over it.
+    /// One line above it.
     pub title: &'a str,
     /// The lines.
     pub text: &'a str,
-    /// What the system calls it where it wants a name.
+    /// Its name, for systems that need one.
     pub name: &'a str,
     /// When it began, in seconds since 1970.
     pub began: u64,
     /// When it ended.
     pub ended: u64,
-    /// What nobody can guess.
+    /// A text that cannot be guessed.
     pub token: &'a str,
 }
 
-/// What an annotation tells.
+/// The kind of an annotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// That all is well.
+pub enum AnnotationKind {
+    /// Success.
     Notice,
-    /// That it is not.
+    /// Failure.
     Error,
 }
 

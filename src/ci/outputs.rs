@@ -1,4 +1,4 @@
-//! What a step hands on to those after it, in the forms of the CI systems.
+//! Outputs of a step, in the forms of the CI systems.
 #![deny(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
@@ -11,8 +11,8 @@ use crate::ci::report::Action;
 pub type Outputs = Vec<(&'static str, String)>;
 
 /// The names that the outputs of a command can have.
-pub fn names(work: Action) -> &'static [&'static str] {
-    match work {
+pub fn names(action: Action) -> &'static [&'static str] {
+    match action {
         Action::Sign => &["digest", "keyID", "storedPath", "signedAt", "results"],
         Action::Verify => &[
             "verified", "reason", "digest", "keyID", "signedAt", "results",
@@ -20,7 +20,7 @@ pub fn names(work: Action) -> &'static [&'static str] {
     }
 }
 
-/// GitHub's file: each value between two lines that nobody can guess
+/// GitHub's file: each value between two delimiters that cannot be guessed
 /// ([multiline strings](https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#multiline-strings)).
 pub fn github(outputs: &Outputs, delimiter: &str) -> String {
     let one =
@@ -36,14 +36,14 @@ pub fn dotenv(outputs: &Outputs, prefix: &str) -> String {
     let safe = |c: char| c.is_ascii_alphanumeric() || "._:/@+=,-".contains(c);
     let kept = outputs
         .iter()
-        .filter(|(name, value)| !FREE.contains(name) && value.chars().all(safe));
+        .filter(|(name, value)| !FREE_TEXT.contains(name) && value.chars().all(safe));
     let line =
         |(name, value): &(&str, String)| format!("S3LO_{prefix}_{}={value}\n", shouted(name));
     kept.map(line).collect()
 }
 
 /// Outputs that are sentences or JSON.
-const FREE: [&str; 2] = ["reason", "results"];
+const FREE_TEXT: [&str; 2] = ["reason", "results"];
 
 /// `storedPath` as `STORED_PATH`.
 fn shouted(name: &str) -> String {
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn each_value_is_between_delimiters() {
+    fn each_value_stands_between_delimiters() {
         assert_eq!(
             github(&vec![("a", "1\n2".to_owned()), ("b", String::new())], "end"),
             "a<<end\n1\n2\nend\nb<<end\n\nend\n"
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_hold_nothing_that_anybody_expands() {
+    fn a_line_holds_nothing_that_a_shell_expands() {
         assert_eq!(
             dotenv(&outputs("bucket/a:b"), "SIGN"),
             "S3LO_SIGN_SIGNED=true\nS3LO_SIGN_KEY_ID=3b780f64bd6940e1\nS3LO_SIGN_STORED_PATH=bucket/a:b\n"

@@ -13,7 +13,7 @@ use crate::ci::markup::{block, code};
 use crate::diagnostic::Diagnostic;
 use crate::text::{printable, quoted};
 
-/// What a run was about.
+/// The command of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// `sign`.
@@ -47,7 +47,7 @@ impl Action {
     }
 }
 
-/// What came of one image; with `sign`, by one key.
+/// The outcome of one image; with `sign`, for one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportRow {
     /// The image's name and tag.
@@ -58,12 +58,12 @@ pub struct ReportRow {
     pub unpinned: String,
     /// The key as it was given.
     pub key: String,
-    /// What came of it.
+    /// The outcome.
     pub result: RowOutcome,
 }
 
 impl ReportRow {
-    /// What came of an image by a key.
+    /// The outcome of an image with a key.
     pub fn new(reference: &Reference, key: &str, result: RowOutcome) -> Self {
         Self {
             name: reference.name(),
@@ -75,14 +75,14 @@ impl ReportRow {
     }
 }
 
-/// What came of an image.
+/// The outcome of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RowOutcome {
     /// A valid signature.
     Valid(Valid),
-    /// None: why not.
+    /// No valid signature, and why.
     Invalid(Reason),
-    /// Nobody knows.
+    /// An error.
     Failed(Diagnostic),
 }
 
@@ -95,22 +95,22 @@ pub struct Valid {
     pub digest: String,
     /// The key's ID.
     pub key_id: String,
-    /// When its signer says that it signed.
+    /// The time that its signer claims.
     pub signed_at: Option<String>,
     /// Where it lies.
     pub stored_path: Option<String>,
-    /// What it binds.
+    /// Its schema.
     pub schema: u64,
 }
 
-/// All that a report tells.
+/// A report of a run.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// What the run was about.
-    pub work: Action,
-    /// What came of each image, in the order asked.
+    /// The command.
+    pub action: Action,
+    /// The outcomes, in the order asked.
     pub rows: Vec<ReportRow>,
-    /// What kept the run from beginning, or from its end.
+    /// The error that ended the run early.
     pub stopped: Option<Diagnostic>,
     /// The region that was named, for the command to verify with.
     pub region: Option<String>,
@@ -154,13 +154,13 @@ impl Report {
 
     /// The outcome, and the image if there is but one.
     fn lead(&self) -> (String, Option<&str>) {
-        let (done, not_done) = match self.work {
+        let (done, not_done) = match self.action {
             Action::Sign => ("Signed", "Not signed"),
             Action::Verify => ("Verified", "Not verified"),
         };
         let valid = self.count(|found| matches!(found, RowOutcome::Valid(_)));
         let all = self.rows.len();
-        let things = match self.work {
+        let things = match self.action {
             Action::Sign if self.has_several_keys() => "signatures",
             _ => "images",
         };
@@ -169,7 +169,7 @@ impl Report {
             [] => (not_done.to_owned(), None),
             [row] if valid == all => {
                 let kept = matches!(&row.result, RowOutcome::Valid(valid) if valid.kept);
-                let done = if kept && self.work == Action::Sign {
+                let done = if kept && self.action == Action::Sign {
                     "Already signed"
                 } else {
                     done
@@ -186,7 +186,7 @@ impl Report {
         }
     }
 
-    /// What was done, in a line.
+    /// The result in one line.
     pub fn in_short(&self) -> String {
         match self.only() {
             Some(valid) => format!("{} by key {}", valid.digest, valid.key_id),
@@ -194,7 +194,7 @@ impl Report {
         }
     }
 
-    /// What went wrong first, in words, and how much more did.
+    /// The first problem, and the number of others.
     pub fn first_problem(&self) -> Option<String> {
         if let Some(stopped) = &self.stopped {
             return Some(in_words(stopped));
@@ -238,21 +238,21 @@ impl Report {
             (lead, None) => format!("### {lead}\n\n"),
         };
         let tail = self.tail();
-        let room = most
+        let space = most
             .saturating_sub(page.len())
             .saturating_sub(tail.len())
-            .saturating_sub(REST);
+            .saturating_sub(REMAINDER_LEN);
         if !self.rows.is_empty() {
-            page.push_str(&self.table(room));
+            page.push_str(&self.table(space));
         }
         page.push_str(&tail);
         page
     }
 
-    fn table(&self, room: usize) -> String {
+    fn table(&self, space: usize) -> String {
         match self.rows.as_slice() {
             [row] => self.card(row),
-            rows => self.grid(rows, room),
+            rows => self.grid(rows, space),
         }
     }
 
@@ -281,7 +281,7 @@ impl Report {
     }
 
     /// Several images, a line for each.
-    fn grid(&self, rows: &[ReportRow], room: usize) -> String {
+    fn grid(&self, rows: &[ReportRow], space: usize) -> String {
         let keys = self.has_several_keys();
         let mut grid = String::new();
         if let (false, Some(first)) = (keys, rows.first()) {
@@ -294,7 +294,7 @@ impl Report {
         let mut left_out = 0_usize;
         for row in rows {
             let line = self.line(row, keys);
-            if left_out > 0 || grid.len().saturating_add(line.len()) > room {
+            if left_out > 0 || grid.len().saturating_add(line.len()) > space {
                 left_out = left_out.saturating_add(1);
             } else {
                 grid.push_str(&line);
@@ -326,7 +326,7 @@ impl Report {
     }
 
     fn outcome(&self, found: &RowOutcome) -> String {
-        match (self.work, found) {
+        match (self.action, found) {
             (Action::Sign, RowOutcome::Valid(valid)) if valid.kept => {
                 format!("signed before (schema {})", valid.schema)
             }
@@ -341,28 +341,28 @@ impl Report {
         }
     }
 
-    /// What stands below the table: errors with what to do, and the command to verify with.
+    /// The text below the table: errors with their help, and the commands to verify with.
     fn tail(&self) -> String {
         let mut tail = String::new();
         let failed = self.rows.iter().filter_map(|row| match &row.result {
             RowOutcome::Failed(diagnostic) => Some(diagnostic),
             _ => None,
         });
-        let mut told: Vec<&Diagnostic> = Vec::new();
+        let mut shown: Vec<&Diagnostic> = Vec::new();
         for diagnostic in self.stopped.iter().chain(failed) {
-            if !told.contains(&diagnostic) {
-                told.push(diagnostic);
+            if !shown.contains(&diagnostic) {
+                shown.push(diagnostic);
             }
         }
-        for diagnostic in told.iter().take(MOST_ERRORS) {
+        for diagnostic in shown.iter().take(MAX_ERRORS) {
             let help = format!("help: {}", diagnostic.help);
             tail.push_str(&block(&[format!("error: {}", diagnostic.message), help]));
             tail.push('\n');
         }
-        if let Some(more) = told.len().checked_sub(MOST_ERRORS).filter(|more| *more > 0) {
+        if let Some(more) = shown.len().checked_sub(MAX_ERRORS).filter(|more| *more > 0) {
             tail.push_str(&format!("And {more} more errors, which the log shows.\n\n"));
         }
-        if self.work == Action::Sign {
+        if self.action == Action::Sign {
             let commands = self.commands();
             if !commands.is_empty() {
                 tail.push_str("<details><summary>Verify</summary>\n\n");
@@ -373,7 +373,7 @@ impl Report {
         tail
     }
 
-    /// How what was signed is verified, by whoever has the public half.
+    /// The commands that verify the images by the public key.
     fn commands(&self) -> Vec<String> {
         let mut commands = Vec::new();
         let mut exported: Vec<&str> = Vec::new();
@@ -382,7 +382,7 @@ impl Report {
             let RowOutcome::Valid(valid) = &row.result else {
                 continue;
             };
-            if verified == MOST_COMMANDS {
+            if verified == MAX_COMMANDS {
                 commands.push("# and so on".to_owned());
                 break;
             }
@@ -418,14 +418,14 @@ impl Report {
     }
 }
 
-/// The room that is kept for the sentence about rows that are left out, in bytes.
-const REST: usize = 200;
+/// The space reserved for the sentence about rows that are left out, in bytes.
+const REMAINDER_LEN: usize = 200;
 
-/// The most errors that are told in full.
-const MOST_ERRORS: usize = 10;
+/// The number of errors that are shown in full.
+const MAX_ERRORS: usize = 10;
 
 /// The most commands to verify with.
-const MOST_COMMANDS: usize = 10;
+const MAX_COMMANDS: usize = 10;
 
 /// As much of a digest as a person compares; the whole of it is in the command to verify with, and in the results.
 fn short(digest: &str) -> String {

@@ -14,7 +14,7 @@ use crate::cli::{CommandError, ExitStatus, deadline, password, setup};
 use crate::diagnostic::Diagnostic;
 use crate::option_name::option;
 
-/// Makes a key pair: `PREFIX.key`, mode 0600, and `PREFIX.pub`, mode 0644.
+/// Generates a key pair: `PREFIX.key`, mode 0600, and `PREFIX.pub`, mode 0644.
 pub(crate) fn generate(
     args: &GenerateArgs,
     output: Output,
@@ -49,11 +49,11 @@ pub(crate) fn generate(
     };
     let key = PrivateKey::generate().map_err(broken)?;
     let sealed = key.seal(&password).map_err(broken)?;
-    // Both are written before either takes its place, and the private key is the last to go.
+    // Both are written before either gets its name; the private key gets it last.
     let private_draft = draft(&private, sealed.as_bytes(), 0o600)?;
     let public_draft = draft(&public, key.public().to_pem().as_bytes(), 0o644)?;
-    place(public_draft, &public, args.force)?;
-    place(private_draft, &private, args.force)?;
+    persist(public_draft, &public, args.force)?;
+    persist(private_draft, &private, args.force)?;
     let key_id = key.public().id().to_string();
     match output {
         Output::Json => json::write(
@@ -144,14 +144,14 @@ fn draft(path: &str, contents: &[u8], mode: u32) -> Result<NamedTempFile, Diagno
     write().map_err(|error: io::Error| unwritten(path, &error))
 }
 
-/// Gives a draft its name.
-fn place(draft: NamedTempFile, path: &str, force: bool) -> Result<(), Diagnostic> {
-    let placed = if force {
+/// Gives a temporary file its name.
+fn persist(draft: NamedTempFile, path: &str, force: bool) -> Result<(), Diagnostic> {
+    let persisted = if force {
         draft.persist(path)
     } else {
         draft.persist_noclobber(path)
     };
-    match placed {
+    match persisted {
         Ok(_) => Ok(()),
         Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Err(exists(path)),
         Err(error) => Err(unwritten(path, &error.error)),

@@ -1,4 +1,4 @@
-//! The command line: what was typed → what it means → what is printed, and the exit code.
+//! The command line: arguments → a run → output and exit code.
 
 mod args;
 mod ci;
@@ -41,9 +41,9 @@ use crate::text::printable;
 enum ExitStatus {
     /// 0: done.
     Done,
-    /// 1: a guard said no, or a signature is missing or invalid.
+    /// 1: a guard refused, or a signature is missing or invalid.
     Refused,
-    /// 2: could not.
+    /// 2: an error.
     Failed,
 }
 
@@ -53,7 +53,7 @@ pub fn command_line() -> clap::Command {
     Cli::command()
 }
 
-/// Runs the program. Whatever is printed goes to `out` and `err`.
+/// Runs the program with `out` and `err` as stdout and stderr.
 pub fn run(arguments: Vec<OsString>, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
     let (out, err) = (&mut IgnoreBrokenPipe(out), &mut IgnoreBrokenPipe(err));
     let result = if ci::is_asked(&arguments) {
@@ -75,15 +75,14 @@ pub fn run(arguments: Vec<OsString>, out: &mut dyn Write, err: &mut dyn Write) -
         Ok(ExitStatus::Refused) => ExitCode::from(1),
         Ok(ExitStatus::Failed) => ExitCode::from(2),
         Err(error) => {
-            // If that cannot be written either, the exit code still tells.
+            // The exit code shows it even if this cannot be written.
             let _ = writeln!(err, "error: cannot write the result: {error}");
             ExitCode::from(2)
         }
     }
 }
 
-/// A writer that does not mind a reader who has left: the exit code is the result, and it must not
-/// become another one because `grep -q` has seen enough.
+/// Ignores broken pipes, so that piping into `grep -q` does not change the exit code.
 struct IgnoreBrokenPipe<'a>(&'a mut dyn Write);
 
 impl Write for IgnoreBrokenPipe<'_> {
@@ -108,14 +107,14 @@ fn command(cli: Cli, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Exi
     }
     let output = cli.global.output;
     let result = match cli.command {
-        // Its arguments are not read before its environment.
+        // Its arguments are parsed together with its environment.
         Command::Ci(_) => Err(CommandError::Diagnostic(Diagnostic::usage(
             "`ci` is not the first word",
             "write it first: `s3lo ci sign`, with flags behind it",
         ))),
         Command::Sign(args) => {
             let context = RunContext::command_line();
-            waiting(
+            block_on(
                 args.images.references.len(),
                 sign::run(&args, &context, output, out, err),
             )
@@ -123,14 +122,14 @@ fn command(cli: Cli, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Exi
         }
         Command::Verify(args) => {
             let context = RunContext::command_line();
-            waiting(
+            block_on(
                 args.images.references.len(),
                 verify::run(&args, &context, output, out, err),
             )
             .map(|(status, _)| status)
         }
         Command::GenerateKeyPair(args) => keys::generate(&args, output, out),
-        Command::PublicKey(args) => waiting(0, keys::public(&args, output, out, err)),
+        Command::PublicKey(args) => block_on(0, keys::public(&args, output, out, err)),
         Command::Completions(args) => {
             let mut script = Vec::new();
             clap_complete::generate(args.shell, &mut Cli::command(), "s3lo", &mut script);
@@ -144,7 +143,7 @@ fn command(cli: Cli, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Exi
             failed(diagnostic, output == Output::Json, out, err)
         }
         Err(CommandError::Refused(diagnostic)) => {
-            // The exit code tells, whoever reads the rest.
+            // The exit code counts, even if this cannot be written.
             let _ = failed(diagnostic, output == Output::Json, out, err);
             Ok(ExitStatus::Refused)
         }
@@ -152,18 +151,18 @@ fn command(cli: Cli, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Exi
     }
 }
 
-/// What a run did, for those who read it later.
+/// The results of a command.
 trait CommandResults {
     /// One result, as JSON.
     type Element: Serialize;
 
-    /// The results in the order asked, as they are told where there are several.
+    /// The results in the order asked; `several` as in an array.
     fn elements(&self, several: bool) -> Vec<Self::Element>;
 
     /// Whether several images or keys were named.
     fn is_of_several(&self) -> bool;
 
-    /// What `--output json` prints.
+    /// Writes the document that `--output json` prints.
     fn document(&self, out: &mut dyn Write) -> io::Result<()> {
         let several = self.is_of_several();
         json::write(out, &json::Results::new(self.elements(several), several))
@@ -174,17 +173,17 @@ trait CommandResults {
         serde_json::to_string(&self.elements(true))
     }
 
-    /// What came of each image.
+    /// The rows of the report.
     fn rows(&self) -> Vec<ReportRow>;
 }
 
 /// Why a command ends early.
 enum CommandError {
-    /// It could not.
+    /// It failed.
     Diagnostic(Diagnostic),
-    /// What was to be printed cannot be.
+    /// The output cannot be written.
     Output(io::Error),
-    /// It could not go on, and knows enough for a no.
+    /// It failed, but has proof of a refusal already.
     Refused(Diagnostic),
 }
 
@@ -200,14 +199,13 @@ impl From<io::Error> for CommandError {
     }
 }
 
-/// The most threads that do the work of several images, beside those for files: what is done between two waits keeps
-/// no more of them busy.
+/// The most threads that work on several images, beside those for files: the work between two waits keeps no more of
+/// them busy.
 const MAX_THREADS: usize = 4;
 
-/// Waits for the work on so many `images`: one thread does that of a single one, so that no other has to be started.
-/// Files and scrypt have threads of their own. One that is stuck, in a file system that does not answer, does not hold
-/// up the end.
-fn waiting<T>(
+/// Runs the work on so many `images`: on one thread for a single one, which starts no other. Files and cryptography have
+/// threads of their own; one that is stuck, in a file system that does not answer, does not delay the end.
+fn block_on<T>(
     images: usize,
     work: impl Future<Output = Result<T, CommandError>>,
 ) -> Result<T, CommandError> {
@@ -297,8 +295,7 @@ fn failed(
     Ok(ExitStatus::Failed)
 }
 
-/// Writes each event as one line. What servers say is in it, and what looks like a line of its own may be
-/// a command to the CI system.
+/// Writes each event as one line. It quotes servers, and a line of theirs could be a command to the CI system.
 struct OneLine<F> {
     to: Box<dyn Write>,
     form: F,
@@ -317,7 +314,7 @@ impl<F: Fn(&str) -> String> Write for OneLine<F> {
     }
 }
 
-/// Tells of our own events only: those of the SDK can hold the headers of a request.
+/// Logs our own events only: those of the SDK can contain the headers of a request.
 fn log(to_stdout: bool, form: impl Fn(&str) -> String + Clone + Send + Sync + 'static) {
     let ours = Targets::new().with_target("s3lo", LevelFilter::DEBUG);
     let lines = tracing_subscriber::fmt::layer()

@@ -1,4 +1,4 @@
-//! What was typed → what it means: references, keys, stores, and the credentials that they need.
+//! Arguments → a run: images in their stores, keys, and the credentials they need.
 
 use std::pin::pin;
 
@@ -28,22 +28,22 @@ use crate::store::backend::Stores;
 /// Whether it matters how many keys there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeyCounting {
-    /// One of them will do, or each works for itself.
+    /// One is enough, or each works alone.
     Any,
-    /// They stand for as many signers.
+    /// Each stands for another signer.
     Distinct,
 }
 
-/// Where a command runs: at a desk, or in a job.
+/// The surroundings of a run: a command line or a job.
 pub(crate) struct RunContext {
     /// Where the password of a key file comes from.
     pub(crate) passwords: Passwords,
-    /// Who is told of secrets as soon as they are learned.
+    /// Masks secrets as soon as they are known.
     pub(crate) mask: Mask,
 }
 
 impl RunContext {
-    /// The command line's: COSIGN_PASSWORD, or whoever sits there.
+    /// A command line: the password is in COSIGN_PASSWORD, or is asked for on the terminal.
     pub(crate) fn command_line() -> Self {
         Self {
             passwords: password::passwords(),
@@ -72,7 +72,7 @@ impl RunContext {
     }
 }
 
-/// A run: images in their stores, and keys, each where it is asked.
+/// A run: images in their stores, and keys.
 pub(crate) struct Run {
     /// The images, in the order typed.
     pub(crate) images: Vec<Image>,
@@ -83,8 +83,8 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Makes stores and keys of what was typed, and gets the credentials that they need. Nothing is
-    /// asked of any service before all that was typed is understood.
+    /// Makes stores and keys, and gets the credentials they need. No request is sent before all arguments are
+    /// understood.
     pub(crate) async fn new(
         images: &ImageArgs,
         keys: Vec<KeyRef>,
@@ -129,13 +129,13 @@ impl Run {
 }
 
 /// The most keys of a run: each is opened, and each is compared with the others.
-const MOST_KEYS: usize = 100;
+const MAX_KEYS: usize = 100;
 
-/// The keys that were named.
+/// Parses the keys.
 pub(crate) fn keys(typed: &[String]) -> Result<Vec<KeyRef>, Diagnostic> {
-    if typed.len() > MOST_KEYS {
+    if typed.len() > MAX_KEYS {
         return Err(Diagnostic::usage(
-            format!("{} keys are named, of {MOST_KEYS} at most", typed.len()),
+            format!("{} keys are named, of {MAX_KEYS} at most", typed.len()),
             format!(
                 "name each key once by {}, and those that are not needed not at all",
                 option("key")

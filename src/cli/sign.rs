@@ -17,7 +17,7 @@ use crate::sign::{self, Error, Options, Signed, Status, sign};
 
 type Signatures = Vec<Result<Signed, Error>>;
 
-/// What came of every image, by every key.
+/// The outcome of each image with each key.
 pub(crate) struct SignResults {
     images: Vec<Image>,
     keys: Vec<KeyRef>,
@@ -65,7 +65,7 @@ pub(crate) async fn run(
         |image: &Image, results: &Signatures| print(out, image, references, results, several);
     let worked = progress::work_on(&images, args.images.concurrency, text, work, print);
     let ((results, printed), warnings) = signals.during(&keys, worked).await?;
-    // What was signed is told, whoever reads the rest.
+    // Warnings that cannot be written do not change the exit code.
     let _ = text::warnings(err, &warnings);
     printed?;
     if text {
@@ -138,17 +138,17 @@ fn print(
     Ok(())
 }
 
-/// Tells each error once, with the images that it befell: a wrong password befalls all of them.
+/// Prints each error once, with the images it concerns: a wrong password concerns all of them.
 fn errors(err: &mut dyn Write, images: &[Image], results: &[Signatures]) -> std::io::Result<()> {
-    let mut told: Vec<(Diagnostic, Vec<String>)> = Vec::new();
+    let mut reported: Vec<(Diagnostic, Vec<String>)> = Vec::new();
     for (image, results) in images.iter().zip(results) {
         for error in results.iter().filter_map(|result| result.as_ref().err()) {
             let diagnostic = Diagnostic::new(error);
             let name = image.reference.to_string();
-            match told.iter_mut().find(|(known, _)| *known == diagnostic) {
+            match reported.iter_mut().find(|(known, _)| *known == diagnostic) {
                 Some((_, names)) if names.last() == Some(&name) => {}
                 Some((_, names)) => names.push(name),
-                None => told.push((diagnostic, vec![name])),
+                None => reported.push((diagnostic, vec![name])),
             }
         }
     }
@@ -156,7 +156,7 @@ fn errors(err: &mut dyn Write, images: &[Image], results: &[Signatures]) -> std:
         .iter()
         .filter(|results| results.iter().any(Result::is_err))
         .count();
-    for (diagnostic, names) in &told {
+    for (diagnostic, names) in &reported {
         let names: &[String] = if images.len() > 1 { names } else { &[] };
         text::error(err, diagnostic, names)?;
     }
@@ -171,7 +171,7 @@ fn errors(err: &mut dyn Write, images: &[Image], results: &[Signatures]) -> std:
     Ok(())
 }
 
-/// What could not be done outranks what a guard refused.
+/// A failure outranks a refusal.
 fn exit_status(results: &[Signatures]) -> ExitStatus {
     let mut errors = results
         .iter()

@@ -112,7 +112,7 @@ fn holds_key_line(arguments: &[OsString], words: &[Cow<'_, str>]) -> bool {
     named.any(is_key_material) || typed.positional().any(is_key)
 }
 
-/// What stands behind the first `=`.
+/// The text behind the first `=`.
 fn value_of(word: &str) -> &str {
     word.split_once('=').map_or("", |(_, value)| value)
 }

@@ -37,7 +37,7 @@ impl Failed {
     }
 }
 
-/// What is said of every image.
+/// The outcome of each image.
 pub(crate) struct VerifyResults {
     images: Vec<Image>,
     keys: Vec<KeyRef>,
@@ -130,7 +130,7 @@ pub(crate) async fn run(
             });
         }
     };
-    // The verdict is what the exit code is for, whoever reads the rest.
+    // Warnings that cannot be written do not change the exit code.
     let _ = text::warnings(err, &warnings);
     if text && images.len() > 1 {
         printed = printed.and_then(|()| summary(err, &answers));
@@ -153,7 +153,7 @@ pub(crate) async fn run(
 }
 
 impl VerifyResults {
-    /// What a report says of an image.
+    /// The outcome of an image in the report.
     fn found(&self, answer: &Answer) -> RowOutcome {
         let failed = |error: &Error| RowOutcome::Failed(Diagnostic::new(error));
         let outcome = match answer {
@@ -258,7 +258,7 @@ fn print(
                 Decision::Failed => text::not_verified(err, image, keys, outcome, several)?,
                 Decision::Undecided => {}
             }
-            // A key that could not be asked is told of, even where the others decided.
+            // A key that failed is reported even if the others decided.
             for error in outcome.keys.iter().filter_map(|key| key.as_ref().err()) {
                 text::error(err, &Diagnostic::new(error), &names)?;
             }

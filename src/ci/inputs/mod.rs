@@ -161,12 +161,12 @@ mod tests {
         };
         let given = resolve(&options(), variables, Some(&policy))?;
         let shown = |input: Input| {
-            let said = match input.value {
+            let text = match input.value {
                 Value::Flag(truth) => truth.to_string(),
                 Value::Lines(lines) => lines.join("|"),
                 Value::Secret(_) => "secret".to_owned(),
             };
-            (input.name, said)
+            (input.name, text)
         };
         Ok(given.into_iter().map(shown).collect())
     }

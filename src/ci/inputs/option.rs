@@ -157,7 +157,7 @@ pub enum Error {
     Unknown {
         /// The name.
         name: String,
-        /// What it would be.
+        /// The kind of name.
         what: &'static str,
         /// The command that runs.
         command: &'static str,

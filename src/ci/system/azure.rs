@@ -1,8 +1,8 @@
 //! Azure Pipelines
 //! ([logging commands](https://learn.microsoft.com/en-us/azure/devops/pipelines/scripts/logging-commands)):
-//! `##vso[…]` and `##[…]`, wherever in a line they are.
+//! `##vso[…]` and `##[…]`, anywhere in a line.
 
-use crate::ci::{Kind, LogFormat, LogSection, encoded, neutralize, neutralize_lines};
+use crate::ci::{AnnotationKind, LogFormat, LogSection, encoded, neutralize, neutralize_lines};
 
 pub(crate) struct Azure;
 
@@ -16,19 +16,19 @@ impl LogFormat for Azure {
         format!("{encoded}##vso[task.setsecret]{secret}\n")
     }
 
-    fn collapsed(&self, part: &LogSection<'_>) -> String {
-        let (title, text) = (neutralize(part.title), neutralize_lines(part.text));
+    fn collapsed(&self, section: &LogSection<'_>) -> String {
+        let (title, text) = (neutralize(section.title), neutralize_lines(section.text));
         format!("##[group]{title}\n{text}##[endgroup]\n")
     }
 
-    fn expanded(&self, part: &LogSection<'_>) -> String {
-        neutralize_lines(part.text)
+    fn expanded(&self, section: &LogSection<'_>) -> String {
+        neutralize_lines(section.text)
     }
 
-    fn annotation(&self, kind: Kind, title: &str, text: &str) -> String {
+    fn annotation(&self, kind: AnnotationKind, title: &str, text: &str) -> String {
         match kind {
-            Kind::Notice => String::new(),
-            Kind::Error => {
+            AnnotationKind::Notice => String::new(),
+            AnnotationKind::Error => {
                 let text = data(&neutralize(&format!("{title}: {text}")));
                 format!("##vso[task.logissue type=error]{text}\n")
             }
@@ -36,7 +36,7 @@ impl LogFormat for Azure {
     }
 
     fn output(&self, name: &str, value: &str) -> String {
-        if value.len() > LONGEST {
+        if value.len() > MAX_OUTPUT_LEN {
             return String::new();
         }
         let value = data(value);
@@ -58,9 +58,9 @@ impl LogFormat for Azure {
 
 /// The longest output, in bytes: each becomes a variable of every step behind this one, and Windows starts no
 /// program with a longer one.
-const LONGEST: usize = 30_000;
+const MAX_OUTPUT_LEN: usize = 30_000;
 
-/// A command's data. The agent decodes these, and `%AZP25` where it is told so of every line; a value never holds
+/// A command's data. The agent decodes these, and `%AZP25` if a job sets that; a value never contains
 /// a line's end.
 fn data(text: &str) -> String {
     encoded(text, "%AZP25")

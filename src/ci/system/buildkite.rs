@@ -6,12 +6,20 @@ use crate::ci::{LogFormat, LogSection, neutralize_lines};
 pub(crate) struct Buildkite;
 
 impl LogFormat for Buildkite {
-    fn collapsed(&self, part: &LogSection<'_>) -> String {
-        format!("--- {}\n{}", title(part.title), neutralize_lines(part.text))
+    fn collapsed(&self, section: &LogSection<'_>) -> String {
+        format!(
+            "--- {}\n{}",
+            title(section.title),
+            neutralize_lines(section.text)
+        )
     }
 
-    fn expanded(&self, part: &LogSection<'_>) -> String {
-        format!("+++ {}\n{}", title(part.title), neutralize_lines(part.text))
+    fn expanded(&self, section: &LogSection<'_>) -> String {
+        format!(
+            "+++ {}\n{}",
+            title(section.title),
+            neutralize_lines(section.text)
+        )
     }
 
     fn is_one_stream(&self) -> bool {

@@ -2,9 +2,9 @@
 //! ([workflow commands](https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands)).
 //!
 //! The runner looks for commands in every line of stdout and stderr: `::name::` at the beginning of one, and
-//! `##[name]` anywhere in it. What others have a say in is shown between `stop-commands` and its token.
+//! `##[name]` anywhere in it. Untrusted text is printed between `stop-commands` and its token.
 
-use crate::ci::{Kind, LogFormat, LogSection, encoded, neutralize};
+use crate::ci::{AnnotationKind, LogFormat, LogSection, encoded, neutralize};
 
 pub(crate) struct GitHub;
 
@@ -13,22 +13,22 @@ impl LogFormat for GitHub {
         format!("::add-mask::{}\n", data(secret))
     }
 
-    fn collapsed(&self, part: &LogSection<'_>) -> String {
-        let (title, text) = (data(&neutralize(part.title)), stopped(part));
+    fn collapsed(&self, section: &LogSection<'_>) -> String {
+        let (title, text) = (data(&neutralize(section.title)), stopped(section));
         format!("::group::{title}\n{text}::endgroup::\n")
     }
 
-    fn expanded(&self, part: &LogSection<'_>) -> String {
-        stopped(part)
+    fn expanded(&self, section: &LogSection<'_>) -> String {
+        stopped(section)
     }
 
-    fn annotation(&self, kind: Kind, title: &str, text: &str) -> String {
+    fn annotation(&self, kind: AnnotationKind, title: &str, text: &str) -> String {
         let kind = match kind {
-            Kind::Notice => "notice",
-            Kind::Error => "error",
+            AnnotationKind::Notice => "notice",
+            AnnotationKind::Error => "error",
         };
-        let title = property(&clipped(title, LONGEST_TITLE));
-        let text = data(&clipped(text, LONGEST_MESSAGE));
+        let title = property(&clipped(title, MAX_TITLE_LEN));
+        let text = data(&clipped(text, MAX_MESSAGE_LEN));
         format!("::{kind} title={title}::{text}\n")
     }
 
@@ -41,8 +41,8 @@ impl LogFormat for GitHub {
     }
 }
 
-fn stopped(part: &LogSection<'_>) -> String {
-    let (token, mut text) = (part.token, part.text.to_owned());
+fn stopped(section: &LogSection<'_>) -> String {
+    let (token, mut text) = (section.token, section.text.to_owned());
     if !text.ends_with('\n') {
         text.push('\n');
     }
@@ -50,8 +50,8 @@ fn stopped(part: &LogSection<'_>) -> String {
 }
 
 /// The runner cuts a message behind 4,096 characters, and GitHub takes titles of 255. Both count as UTF-16 does.
-const LONGEST_MESSAGE: usize = 4000;
-const LONGEST_TITLE: usize = 200;
+const MAX_MESSAGE_LEN: usize = 4000;
+const MAX_TITLE_LEN: usize = 200;
 
 fn clipped(text: &str, most: usize) -> String {
     let mut length = 0_usize;

@@ -9,22 +9,22 @@ pub(crate) struct GitLab;
 const CLEAR: &str = "\u{1b}[0K";
 
 impl LogFormat for GitLab {
-    fn collapsed(&self, part: &LogSection<'_>) -> String {
+    fn collapsed(&self, section: &LogSection<'_>) -> String {
         let LogSection {
             title,
             name,
             began,
             ended,
             ..
-        } = part;
-        let text = neutralize_lines(part.text);
+        } = section;
+        let text = neutralize_lines(section.text);
         format!(
             "{CLEAR}section_start:{began}:{name}[collapsed=true]\r{CLEAR}{title}\n{text}{CLEAR}section_end:{ended}:{name}\r{CLEAR}\n"
         )
     }
 
-    fn expanded(&self, part: &LogSection<'_>) -> String {
-        neutralize_lines(part.text)
+    fn expanded(&self, section: &LogSection<'_>) -> String {
+        neutralize_lines(section.text)
     }
 
     fn is_one_stream(&self) -> bool {

@@ -5,12 +5,12 @@ use crate::ci::{LogFormat, LogSection};
 pub(crate) struct Plain;
 
 impl LogFormat for Plain {
-    fn collapsed(&self, part: &LogSection<'_>) -> String {
-        part.text.to_owned()
+    fn collapsed(&self, section: &LogSection<'_>) -> String {
+        section.text.to_owned()
     }
 
-    fn expanded(&self, part: &LogSection<'_>) -> String {
-        part.text.to_owned()
+    fn expanded(&self, section: &LogSection<'_>) -> String {
+        section.text.to_owned()
     }
 
     fn option(&self, name: &str, value: Option<&str>) -> String {

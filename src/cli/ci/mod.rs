@@ -1,4 +1,4 @@
-//! `s3lo ci`: the same work, described by a job's environment, and its results in the words of the job's CI system.
+//! `s3lo ci`: `sign` and `verify` with options from a job's environment, and results in the form of its CI system.
 
 mod options;
 mod results;
@@ -18,18 +18,19 @@ use crate::cli::ci::results::{BufferedOutput, JobOutcome, OutputOptions, Step};
 use crate::cli::output::{json, text};
 use crate::cli::setup::RunContext;
 use crate::cli::{
-    CommandError, CommandResults, ExitStatus, failed, log as tell, password, sign, verify, waiting,
+    CommandError, CommandResults, ExitStatus, block_on, failed, log as log_to, password, sign,
+    verify,
 };
 use crate::context::Passwords;
 use crate::diagnostic::Diagnostic;
 use crate::mask::Mask;
 use crate::option_name::set_spelling;
 
-/// Whether the arguments are those of `ci`, and no question about it.
+/// Whether the arguments are those of `ci`, and do not ask for its help.
 pub(crate) fn is_asked(arguments: &[OsString]) -> bool {
-    // Elsewhere it is the value of a flag, or a mistake that is to be told as any other.
-    let asks = |place: usize| {
-        let word = arguments.get(place);
+    // Elsewhere the word is the value of an option, or a mistake like any other.
+    let asks = |number: usize| {
+        let word = arguments.get(number);
         word.is_some_and(|word| word == "--help" || word == "-h")
     };
     arguments.get(1).is_some_and(|first| first == "ci") && !asks(2) && !asks(3)
@@ -41,15 +42,15 @@ pub(crate) fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> io::Result<ExitStatus> {
-    let host = ci::detect();
+    let format = ci::detect();
     set_spelling(options::spelled);
     let mask = Mask::new(|secret| {
-        // At once, before anything else is printed, wherever in the program a secret is learned.
-        let _ = io::stdout().write_all(host.mask(secret).as_bytes());
+        // At once, before anything else is printed.
+        let _ = io::stdout().write_all(format.mask(secret).as_bytes());
     });
-    let step = Step::begin(host)?;
+    let step = Step::begin(format)?;
     let mut log = BufferedOutput::default();
-    // What an earlier run left, or who else can write there, is not what this one found.
+    // Files of an earlier run, or of others who can write there, must not pass for this run's.
     let output_options = options::output_options(arguments);
     let stale = [
         &output_options.report.output_file,
@@ -57,17 +58,17 @@ pub(crate) fn run(
     ];
     let stale = stale.into_iter().flatten().map(Path::new);
     stale.for_each(files::clear);
-    let mut outcome = match options::read(arguments.get(2..).unwrap_or_default(), host, &mask) {
-        Ok(job) => work_on(job, host, mask, &mut log)?,
-        Err((work, diagnostic)) => stopped(
-            work,
+    let mut outcome = match options::read(arguments.get(2..).unwrap_or_default(), format, &mask) {
+        Ok(job) => work_on(job, format, mask, &mut log)?,
+        Err((action, diagnostic)) => stopped(
+            action,
             diagnostic,
             ExitStatus::Failed,
             output_options,
             &mut log,
         )?,
     };
-    for error in step.leave(&outcome, &mut log) {
+    for error in step.write(&outcome, &mut log) {
         let diagnostic = Diagnostic::new(&error);
         text::error(&mut log.err, &diagnostic, &[])?;
         outcome.unwritten.push(diagnostic);
@@ -82,18 +83,18 @@ pub(crate) fn run(
     }
 }
 
-/// Does the work of a job.
+/// Runs the command of a job.
 fn work_on(
     job: Job,
-    host: &'static dyn LogFormat,
+    format: &'static dyn LogFormat,
     mask: Mask,
     log: &mut BufferedOutput,
 ) -> io::Result<JobOutcome> {
     let global = job.cli.global;
     let debugged = options::is_debugged();
     if debugged || global.verbose {
-        tell(host.is_one_stream(), move |text: &str| match debugged {
-            true => host.debug(text),
+        log_to(format.is_one_stream(), move |text: &str| match debugged {
+            true => format.debug(text),
             false => ci::neutralize(text),
         });
     }
@@ -107,7 +108,7 @@ fn work_on(
     let context = RunContext {
         passwords: Passwords {
             variable: typed.or_else(password::cosign_password),
-            // Nobody sits at a job.
+            // A job has no terminal.
             ask: None,
         },
         mask,
@@ -115,22 +116,22 @@ fn work_on(
     let Command::Ci(args) = job.cli.command else {
         return Err(io::Error::other("these are not the arguments of `ci`"));
     };
-    let (form, out, err) = (global.output, &mut log.out, &mut log.err);
-    let json = form == Output::Json;
+    let (output, out, err) = (global.output, &mut log.out, &mut log.err);
+    let json = output == Output::Json;
     match args.work {
         CiWork::Sign(args) => {
-            let ran = waiting(
+            let ran = block_on(
                 args.work.images.references.len(),
-                sign::run(&args.work, &context, form, out, err),
+                sign::run(&args.work, &context, output, out, err),
             );
             let asked = (Action::Sign, &args.work.images, &args.work.aws);
             let report = args.report;
             outcome(ran, asked, OutputOptions { json, report }, log)
         }
         CiWork::Verify(args) => {
-            let ran = waiting(
+            let ran = block_on(
                 args.work.images.references.len(),
-                verify::run(&args.work, &context, form, out, err),
+                verify::run(&args.work, &context, output, out, err),
             );
             let asked = (Action::Verify, &args.work.images, &args.work.aws);
             let report = args.report;
@@ -141,7 +142,7 @@ fn work_on(
 
 fn outcome(
     ran: Result<(ExitStatus, impl CommandResults), CommandError>,
-    (work, images, aws): (Action, &ImageArgs, &AwsArgs),
+    (action, images, aws): (Action, &ImageArgs, &AwsArgs),
     output_options: OutputOptions,
     log: &mut BufferedOutput,
 ) -> io::Result<JobOutcome> {
@@ -149,10 +150,10 @@ fn outcome(
         Ok(done) => done,
         Err(CommandError::Output(error)) => return Err(error),
         Err(CommandError::Diagnostic(diagnostic)) => {
-            return stopped(work, diagnostic, ExitStatus::Failed, output_options, log);
+            return stopped(action, diagnostic, ExitStatus::Failed, output_options, log);
         }
         Err(CommandError::Refused(diagnostic)) => {
-            return stopped(work, diagnostic, ExitStatus::Refused, output_options, log);
+            return stopped(action, diagnostic, ExitStatus::Refused, output_options, log);
         }
     };
     let mut document = Vec::new();
@@ -160,7 +161,7 @@ fn outcome(
     Ok(JobOutcome {
         status,
         report: Report {
-            work,
+            action,
             rows: done.rows(),
             stopped: None,
             region: aws.region.clone(),
@@ -173,9 +174,9 @@ fn outcome(
     })
 }
 
-/// A run that came to no results.
+/// The outcome of a run that ended before it had results.
 fn stopped(
-    work: Action,
+    action: Action,
     diagnostic: Diagnostic,
     status: ExitStatus,
     output_options: OutputOptions,
@@ -193,7 +194,7 @@ fn stopped(
     Ok(JobOutcome {
         status,
         report: Report {
-            work,
+            action,
             rows: Vec::new(),
             stopped: Some(diagnostic),
             region: None,

@@ -222,7 +222,7 @@ fn mistake_in_job(error: &clap::Error) -> Diagnostic {
                 .strip_prefix("--")
                 .and_then(|text| text.split(' ').next());
             if let Some(name) = long.filter(|long| name_in_jobs(long).is_some()) {
-                let (quoted, option) = (format!("'{argument}'"), option(name).to_string());
+                let (quoted, option) = (format!("'{argument}'"), spelled(&option(name)));
                 diagnostic.message = diagnostic.message.replace(&quoted, &option);
                 diagnostic.help = diagnostic.help.replace(&quoted, &option);
             }

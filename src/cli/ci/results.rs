@@ -1,4 +1,4 @@
-//! What a run leaves behind as a step of a job: outputs, files, a summary, and a log in its CI system's words.
+//! The results of a run as a step of a job: outputs, files, a summary, and a log in the form of its CI system.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -6,20 +6,20 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::ci::outputs::Outputs;
 use crate::ci::report::{Action, Report};
-use crate::ci::{Kind, LogFormat, LogSection, files, outputs};
+use crate::ci::{AnnotationKind, LogFormat, LogSection, files, outputs};
 use crate::cli::ExitStatus;
 use crate::cli::args::ReportArgs;
 use crate::diagnostic::Diagnostic;
 use crate::identity::ci_system;
 
-/// What GitHub takes for a step's summary, in bytes; Buildkite takes as much for an annotation.
-const LONGEST_SUMMARY: usize = 1024 * 1024;
+/// GitHub's limit for a step's summary, in bytes, and Buildkite's for an annotation.
+const MAX_SUMMARY_LEN: usize = 1024 * 1024;
 
 /// Where Tekton looks for a step's results
 /// ([results](https://tekton.dev/docs/pipelines/tasks/#emitting-results)).
 const TEKTON: &str = "/tekton/results";
 
-/// What is to be printed, and is when all is known: results, errors, and commands to the CI system.
+/// Results, errors and commands to the CI system, printed together at the end.
 #[derive(Default)]
 pub(crate) struct BufferedOutput {
     pub(crate) out: Vec<u8>,
@@ -29,19 +29,19 @@ pub(crate) struct BufferedOutput {
 
 /// How the results are output_options.
 pub(crate) struct OutputOptions {
-    /// As JSON on stdout, too.
+    /// Whether they are printed as JSON.
     pub(crate) json: bool,
-    /// In which files.
+    /// The files for them.
     pub(crate) report: ReportArgs,
 }
 
-/// A run, and what came of it.
+/// A finished run.
 pub(crate) struct JobOutcome {
     pub(crate) status: ExitStatus,
     pub(crate) report: Report,
     /// All results as a JSON array, on one line.
     pub(crate) results: String,
-    /// What `--output json` prints.
+    /// The document that `--output json` prints.
     pub(crate) document: Vec<u8>,
     pub(crate) output_options: OutputOptions,
     /// The results that could not be written.
@@ -49,15 +49,15 @@ pub(crate) struct JobOutcome {
 }
 
 impl JobOutcome {
-    /// What later steps read.
+    /// The outputs that later steps read.
     fn outputs(&self) -> Outputs {
         let mut outputs = Outputs::new();
-        if self.report.work == Action::Verify {
+        if self.report.action == Action::Verify {
             let verified = self.status == ExitStatus::Done && self.report.is_good();
             outputs.push(("verified", verified.to_string()));
             outputs.extend(self.report.reason().map(|reason| ("reason", reason)));
         }
-        // What is not verified is not to be deployed: its digest is in the results alone.
+        // An image that is not verified must not be deployed: its digest is in the results alone.
         if let Some(valid) = self.report.only() {
             outputs.push(("digest", valid.digest.clone()));
             outputs.push(("keyID", valid.key_id.clone()));
@@ -73,38 +73,38 @@ impl JobOutcome {
     /// The same for systems whose outputs are variables.
     fn variables(&self, outputs: &Outputs) -> String {
         let mut variables = outputs.clone();
-        if self.report.work == Action::Sign {
+        if self.report.action == Action::Sign {
             let signed = self.status == ExitStatus::Done && self.report.is_good();
             variables.insert(0, ("signed", signed.to_string()));
         }
-        outputs::dotenv(&variables, &self.report.work.name().to_uppercase())
+        outputs::dotenv(&variables, &self.report.action.name().to_uppercase())
     }
 }
 
 /// A step of a job.
 pub(crate) struct Step {
-    host: &'static dyn LogFormat,
-    /// What nobody can guess.
+    format: &'static dyn LogFormat,
+    /// A text that cannot be guessed.
     token: String,
     /// In seconds since 1970.
     began: u64,
 }
 
 impl Step {
-    pub(crate) fn begin(host: &'static dyn LogFormat) -> io::Result<Self> {
+    pub(crate) fn begin(format: &'static dyn LogFormat) -> io::Result<Self> {
         let mut bytes = [0_u8; 16];
         let filled = aws_lc_rs::rand::fill(&mut bytes);
         filled.map_err(|_| io::Error::other("there is no randomness"))?;
         let digits = bytes.iter().map(|byte| format!("{byte:02x}"));
         Ok(Self {
-            host,
+            format,
             token: format!("s3lo-{}", digits.collect::<String>()),
             began: seconds(),
         })
     }
 
-    /// Leaves the results wherever they are asked for; what could not be left.
-    pub(crate) fn leave(
+    /// Writes the results to every place asked for, and returns what failed.
+    pub(crate) fn write(
         &self,
         outcome: &JobOutcome,
         log: &mut BufferedOutput,
@@ -113,7 +113,7 @@ impl Step {
         let output_options = &outcome.output_options.report;
         let variables = outcome.variables(&outputs);
         for (name, value) in &outputs {
-            log.commands.push_str(&self.host.output(name, value));
+            log.commands.push_str(&self.format.output(name, value));
         }
         let tekton = Path::new(TEKTON).is_dir() && !ci_system::in_any();
         let folders = [
@@ -133,15 +133,16 @@ impl Step {
             }),
             file(&output_options.dotenv_file, &|| variables.clone()),
             file(&output_options.summary_file, &|| {
-                outcome.report.markdown(LONGEST_SUMMARY)
+                outcome.report.markdown(MAX_SUMMARY_LEN)
             }),
             (!output_options.no_summary)
                 .then(|| self.summarise(&outcome.report, log))
                 .flatten(),
         ];
         let folders = folders.into_iter().flatten().map(Path::new);
-        let folders = folders
-            .map(|folder| files::write_each(folder, &outputs, outputs::names(outcome.report.work)));
+        let folders = folders.map(|folder| {
+            files::write_each(folder, &outputs, outputs::names(outcome.report.action))
+        });
         let left = files.into_iter().flatten().chain(folders);
         left.filter_map(Result::err).collect()
     }
@@ -154,21 +155,21 @@ impl Step {
     ) -> Option<Result<(), files::Error>> {
         if let Some(path) = of_step("GITHUB_STEP_SUMMARY") {
             let there = std::fs::metadata(&path).map_or(0, |file| file.len());
-            let there = usize::try_from(there).unwrap_or(LONGEST_SUMMARY);
-            let page = report.markdown(LONGEST_SUMMARY.saturating_sub(there));
+            let there = usize::try_from(there).unwrap_or(MAX_SUMMARY_LEN);
+            let page = report.markdown(MAX_SUMMARY_LEN.saturating_sub(there));
             return Some(files::append(&path, &page));
         }
         let folder = of_step("AGENT_TEMPDIRECTORY").filter(|folder| folder.is_dir())?;
         let path = folder.join(format!("{}.md", self.token));
-        let left = files::write(&path, &report.markdown(LONGEST_SUMMARY));
+        let left = files::write(&path, &report.markdown(MAX_SUMMARY_LEN));
         if left.is_ok() {
             log.commands
-                .push_str(&self.host.summary(&path.to_string_lossy()));
+                .push_str(&self.format.summary(&path.to_string_lossy()));
         }
         Some(left)
     }
 
-    /// Prints all that is to be told.
+    /// Prints the log.
     pub(crate) fn print(
         &self,
         outcome: &JobOutcome,
@@ -176,15 +177,15 @@ impl Step {
         out: &mut dyn Write,
         err: &mut dyn Write,
     ) -> io::Result<()> {
-        let (host, report) = (self.host, &outcome.report);
-        let name = format!("s3lo_{}", report.work.name());
+        let (format, report) = (self.format, &outcome.report);
+        let name = format!("s3lo_{}", report.action.name());
         let unwritten = outcome.status == ExitStatus::Failed && report.is_good();
         let title = if unwritten {
             "The results cannot be written".to_owned()
         } else {
             report.title()
         };
-        let part = |text| LogSection {
+        let section = |text| LogSection {
             title: &title,
             text,
             name: &name,
@@ -192,36 +193,36 @@ impl Step {
             ended: seconds(),
             token: &self.token,
         };
-        let mut told = String::from_utf8_lossy(&log.out).into_owned();
+        let mut results = String::from_utf8_lossy(&log.out).into_owned();
         if outcome.output_options.json {
             // The same JSON, in which nothing has to be taken apart.
-            told = told.replace("##", "#\\u0023");
+            results = results.replace("##", "#\\u0023");
         }
-        let said = String::from_utf8_lossy(&log.err);
-        if !told.is_empty() {
-            out.write_all(host.collapsed(&part(&told)).as_bytes())?;
+        let errors = String::from_utf8_lossy(&log.err);
+        if !results.is_empty() {
+            out.write_all(format.collapsed(&section(&results)).as_bytes())?;
         }
-        if !said.is_empty() {
-            let shown = host.expanded(&part(&said));
-            if host.is_one_stream() {
-                out.write_all(shown.as_bytes())?;
+        if !errors.is_empty() {
+            let expanded = format.expanded(&section(&errors));
+            if format.is_one_stream() {
+                out.write_all(expanded.as_bytes())?;
             } else {
                 out.flush()?;
-                err.write_all(shown.as_bytes())?;
+                err.write_all(expanded.as_bytes())?;
             }
         }
         out.write_all(log.commands.as_bytes())?;
         let (kind, text) = match outcome.status {
-            ExitStatus::Done => (Kind::Notice, report.in_short()),
+            ExitStatus::Done => (AnnotationKind::Notice, report.in_short()),
             ExitStatus::Refused | ExitStatus::Failed => {
                 let problem = report.first_problem();
                 (
-                    Kind::Error,
+                    AnnotationKind::Error,
                     problem.unwrap_or_else(|| all(&outcome.unwritten)),
                 )
             }
         };
-        out.write_all(host.annotation(kind, &title, &text).as_bytes())?;
+        out.write_all(format.annotation(kind, &title, &text).as_bytes())?;
         out.flush()
     }
 }

@@ -75,7 +75,7 @@ impl<T> Results<T> {
     }
 }
 
-/// One image signed by one key, or what came in between.
+/// One image signed by one key, or the error.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SignElement {
@@ -143,7 +143,7 @@ impl SignElement {
     }
 }
 
-/// What is said of one image.
+/// The outcome of one image.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct VerifyElement {
@@ -284,7 +284,7 @@ impl VerifyResult {
     }
 }
 
-/// What `generate-key-pair` made.
+/// The result of `generate-key-pair`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct KeyPair<'a> {
@@ -294,7 +294,7 @@ pub(crate) struct KeyPair<'a> {
     pub(crate) key_id: String,
 }
 
-/// What `public-key` prints.
+/// The result of `public-key`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Public {

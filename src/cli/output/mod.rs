@@ -1,4 +1,4 @@
-//! What a command prints: text, JSON and progress.
+//! Printed output: text, JSON and progress.
 
 pub(crate) mod json;
 pub(crate) mod progress;

@@ -46,9 +46,9 @@ where
     (results, printed)
 }
 
-/// A bar of `length` steps, or none where nobody sees it.
-fn bar(length: usize, wanted: bool) -> Option<ProgressBar> {
-    if !wanted || length < 2 || !io::stderr().is_terminal() {
+/// A bar of `length` steps, if stderr is a terminal.
+fn bar(length: usize, text: bool) -> Option<ProgressBar> {
+    if !text || length < 2 || !io::stderr().is_terminal() {
         return None;
     }
     let length = u64::try_from(length).unwrap_or(u64::MAX);

@@ -68,7 +68,7 @@ pub(crate) fn verified(
     Ok(())
 }
 
-/// An image that is not, with what each of several keys says.
+/// An image that is not verified, with the verdict of each of several keys.
 pub(crate) fn not_verified(
     err: &mut dyn Write,
     image: &Image,
@@ -89,7 +89,7 @@ pub(crate) fn not_verified(
         return Ok(());
     }
     for (key, outcome) in keys.iter().zip(&outcome.keys) {
-        let said = match outcome.as_ref().map(|key| &key.verdict) {
+        let verdict = match outcome.as_ref().map(|key| &key.verdict) {
             Ok(Verdict::Verified(_)) => "valid".to_owned(),
             Ok(Verdict::Rejected(reason)) => reason.to_string(),
             Err(_) => "not known, see below".to_owned(),
@@ -98,13 +98,13 @@ pub(crate) fn not_verified(
             err,
             "  Key:     {}: {}",
             printable(key.as_str()),
-            printable(&said)
+            printable(&verdict)
         )?;
     }
     Ok(())
 }
 
-/// An error, and the images that it befell where there were several.
+/// An error, with the images it concerns if there are several.
 pub(crate) fn error(
     err: &mut dyn Write,
     diagnostic: &Diagnostic,
@@ -126,7 +126,7 @@ pub(crate) fn error(
     writeln!(err, "{diagnostic}")
 }
 
-/// What a run's user should know, whatever came of the run.
+/// Warnings, after success and failure alike.
 pub(crate) fn warnings(err: &mut dyn Write, warnings: &[String]) -> io::Result<()> {
     for warning in warnings {
         writeln!(err, "warning: {}", printable(warning))?;
