@@ -16,16 +16,16 @@ use crate::mask::Mask;
 pub struct Context {
     /// The source of key files' passwords.
     pub passwords: Passwords,
-    options: config::Options,
+    settings: config::Settings,
     aws: OnceCell<Aws>,
 }
 
 impl Context {
     /// The context of a run. AWS is not configured yet.
-    pub fn new(options: config::Options, passwords: Passwords) -> Self {
+    pub fn new(settings: config::Settings, passwords: Passwords) -> Self {
         Self {
             passwords,
-            options,
+            settings,
             aws: OnceCell::new(),
         }
     }
@@ -38,9 +38,7 @@ impl Context {
     /// An invalid option, variable or profile.
     pub async fn aws(&self, key: Option<&Arn>) -> Result<&Aws, Diagnostic> {
         let configure = || async {
-            let mut options = self.options.clone();
-            options.key = key.cloned();
-            let aws = Aws::configure(options).await;
+            let aws = Aws::configure(&self.settings, key).await;
             aws.map_err(|error| Diagnostic::new(&error))
         };
         self.aws.get_or_try_init(configure).await
@@ -53,12 +51,12 @@ impl Context {
 
     /// The end of the run's time.
     pub fn deadline(&self) -> Instant {
-        self.options.deadline
+        self.settings.deadline
     }
 
     /// Masks secrets in logs.
     pub fn mask(&self) -> &Mask {
-        &self.options.mask
+        &self.settings.mask
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 pub use s3lo_core::explain::Explain;
 
-use crate::option_name::option;
+use crate::option_name::{OptionName, option};
 use crate::text::printable;
 
 /// An error as the user meets it.
@@ -44,6 +44,11 @@ impl Diagnostic {
             message: parts.collect::<Vec<_>>().join("; "),
             ..self
         }
+    }
+
+    /// An option that nothing in the run uses; `users` would.
+    pub fn unused_option(option: OptionName<'_>, users: &str, help: impl Into<String>) -> Self {
+        Self::usage(format!("{option} is for {users}"), help)
     }
 
     /// A mistake on the command line.

@@ -18,7 +18,7 @@ use crate::aws::arn::{Account, Arn, is_region};
 use crate::aws::credentials::PrefetchedCredentials;
 use crate::aws::error::{Error, from_credentials_error};
 use crate::aws::role::{Provider, Role};
-use crate::aws::{credentials, retry, role, session_name};
+use crate::aws::{Options, RoleOptions, credentials, retry, role, session_name};
 use crate::environment;
 use crate::environment::variable;
 use crate::identity::ci_system::CiSystem;
@@ -32,38 +32,15 @@ use crate::net::{CONNECT_TIMEOUT, READ_TIMEOUT, ca_bundle, http, url};
 /// The time limit for renewing credentials, with all tries. The SDK's is five seconds.
 const RENEWAL_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// The options of a run that are about AWS.
+/// The settings of a run that the configuration is made from.
 #[derive(Clone, Debug)]
-pub struct Options {
-    /// The region that the user names.
-    pub region: Option<String>,
-    /// The ARN of a key, whose region is used where none is named.
-    pub key: Option<Arn>,
-    /// The role to assume.
-    pub role: RoleOptions,
-    /// The accounts that role and keys may belong to; any, if none are named.
-    pub allowed_accounts: Vec<Account>,
+pub struct Settings {
+    /// The options of the command line.
+    pub options: Options,
     /// The mask that tokens and sessions are registered with.
     pub mask: Mask,
     /// The end of the run.
     pub deadline: Instant,
-}
-
-/// The options of the role to assume. Defaults come from the CI system.
-#[derive(Clone, Debug, Default)]
-pub struct RoleOptions {
-    /// The ARN of the role.
-    pub arn: Option<Arn>,
-    /// The name of the session.
-    pub session_name: Option<String>,
-    /// The duration of the session.
-    pub duration: Option<Duration>,
-    /// The audience of the token.
-    pub audience: Option<String>,
-    /// The file with the token.
-    pub token_file: Option<String>,
-    /// The variable with the token.
-    pub token_variable: Option<String>,
 }
 
 /// The configuration that every client is made from.
@@ -94,7 +71,10 @@ impl Aws {
     /// # Errors
     ///
     /// [`Error`] for invalid settings.
-    pub async fn configure(options: Options) -> Result<Self, Error> {
+    pub async fn configure(settings: &Settings, key: Option<&Arn>) -> Result<Self, Error> {
+        let Settings {
+            options, deadline, ..
+        } = settings;
         let attempts = attempts()?;
         check_retry_mode()?;
         for name in ["AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"] {
@@ -112,7 +92,7 @@ impl Aws {
         ] {
             check_file(variable)?;
         }
-        let role = role(&options)?;
+        let role = role(settings)?;
         if let Some(role) = &role {
             check_allowed(&options.allowed_accounts, &role.arn)?;
         }
@@ -128,7 +108,7 @@ impl Aws {
             });
         }
         let region = named.clone().unwrap_or_else(|| {
-            let of_key = options.key.as_ref().map(|key| key.region.clone());
+            let of_key = key.map(|key| key.region.clone());
             let of_role = || role.as_ref().map(|role| role.arn.home_region().to_owned());
             Region::new(
                 of_key
@@ -149,8 +129,8 @@ impl Aws {
             .identity_cache(IdentityCache::lazy().load_timeout(RENEWAL_TIMEOUT).build())
             .load()
             .await;
-        let role = role
-            .map(|role| Provider::new(role, &anonymous, http.clone(), attempts, options.deadline));
+        let role =
+            role.map(|role| Provider::new(role, &anonymous, http.clone(), attempts, *deadline));
         let credentials = match &role {
             Some(role) => PrefetchedCredentials::new(role.clone()),
             None => {
@@ -162,11 +142,7 @@ impl Aws {
                 let chain = credentials::chain(&config)?;
                 let accounts = options.allowed_accounts.clone();
                 PrefetchedCredentials::new(AllowedAccounts::new(
-                    chain,
-                    &anonymous,
-                    accounts,
-                    attempts,
-                    options.deadline,
+                    chain, &anonymous, accounts, attempts, *deadline,
                 ))
             }
         };
@@ -179,9 +155,9 @@ impl Aws {
             config,
             anonymous,
             named_region: named.map(|region| region.to_string()),
-            allowed_accounts: options.allowed_accounts,
+            allowed_accounts: options.allowed_accounts.clone(),
             attempts,
-            deadline: options.deadline,
+            deadline: *deadline,
             role,
             credentials: Some(credentials),
         })
@@ -261,7 +237,8 @@ const STS: RelyingParty = RelyingParty {
     options: ["web-identity-token-file", "web-identity-token-env"],
 };
 
-fn role(options: &Options) -> Result<Option<Role>, Error> {
+fn role(settings: &Settings) -> Result<Option<Role>, Error> {
+    let options = &settings.options;
     let RoleOptions {
         arn,
         session_name,
@@ -327,7 +304,7 @@ fn role(options: &Options) -> Result<Option<Role>, Error> {
             None => session_name::of_run(ci),
         },
     };
-    let left = options.deadline.saturating_duration_since(Instant::now());
+    let left = settings.deadline.saturating_duration_since(Instant::now());
     let audience = audience.unwrap_or_else(|| match arn.partition.as_str() {
         "aws-cn" => "sts.amazonaws.com.cn".to_owned(),
         _ => "sts.amazonaws.com".to_owned(),
@@ -339,7 +316,7 @@ fn role(options: &Options) -> Result<Option<Role>, Error> {
         audience,
         source,
         allowed_accounts: options.allowed_accounts.clone(),
-        mask: options.mask.clone(),
+        mask: settings.mask.clone(),
     }))
 }
 

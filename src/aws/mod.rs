@@ -5,6 +5,7 @@ pub mod arn;
 pub mod config;
 mod credentials;
 pub mod error;
+pub mod options;
 pub mod preconnect;
 pub mod response;
 pub mod retry;
@@ -13,3 +14,4 @@ pub mod session_name;
 mod trust_policy;
 
 pub use error::Error;
+pub use options::{Options, RoleOptions};

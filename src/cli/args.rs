@@ -3,14 +3,12 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use s3lo_core::digest::Digest;
 use s3lo_core::payload::Schema;
 
-use crate::aws::arn::{Account, Arn, is_region};
-use crate::aws::{role, session_name};
+use crate::aws;
 use crate::key::registry::Providers;
 use crate::sign::IfSigned;
 use crate::store::backend::Backends;
@@ -95,7 +93,7 @@ pub(crate) struct SignArgs {
     #[command(flatten)]
     pub(crate) images: ImageArgs,
     #[command(flatten)]
-    pub(crate) aws: AwsArgs,
+    pub(crate) aws: aws::Options,
     #[command(flatten)]
     pub(crate) providers: Providers,
 }
@@ -124,7 +122,7 @@ pub(crate) struct VerifyArgs {
     #[command(flatten)]
     pub(crate) images: ImageArgs,
     #[command(flatten)]
-    pub(crate) aws: AwsArgs,
+    pub(crate) aws: aws::Options,
     #[command(flatten)]
     pub(crate) providers: Providers,
 }
@@ -202,39 +200,6 @@ pub(crate) struct ImageArgs {
     pub(crate) concurrency: usize,
 }
 
-/// Whose credentials ask AWS, and where.
-#[derive(Args, Debug)]
-#[command(next_help_heading = "AWS")]
-pub(crate) struct AwsArgs {
-    /// The region of bucket and KMS key; a key's ARN names its own, and S3 tells a bucket's [default: AWS_REGION, or the
-    /// profile's]
-    #[arg(long, value_name = "REGION", value_parser = region)]
-    pub(crate) region: Option<String>,
-    /// The AWS role to assume by the CI job's identity token, arn:aws:iam::ACCOUNT:role/NAME [default: AWS_ROLE_ARN with a
-    /// token file, or the environment's credentials]
-    #[arg(long, alias = "role-to-assume", value_name = "ARN", value_parser = role)]
-    pub(crate) role_arn: Option<Arn>,
-    /// What CloudTrail calls the session [default: AWS_ROLE_SESSION_NAME, or s3lo-REPOSITORY-RUN]
-    #[arg(long, value_name = "NAME", value_parser = session_name)]
-    pub(crate) role_session_name: Option<String>,
-    /// How long the session lasts, from 15m to 12h; it is renewed where a run takes longer [default: as --timeout, from 15m
-    /// to 1h]
-    #[arg(long, value_name = "TIME", value_parser = session)]
-    pub(crate) role_duration: Option<Duration>,
-    /// For whom the identity token for AWS is [default: sts.amazonaws.com]
-    #[arg(long, value_name = "AUDIENCE", value_parser = NonEmptyStringValueParser::new())]
-    pub(crate) audience: Option<String>,
-    /// A file that holds the identity token for AWS [default: the CI job's token, or AWS_WEB_IDENTITY_TOKEN_FILE]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) web_identity_token_file: Option<String>,
-    /// A variable that holds the identity token for AWS [default: that of the CI system]
-    #[arg(long, value_name = "NAME", conflicts_with = "web_identity_token_file")]
-    pub(crate) web_identity_token_env: Option<String>,
-    /// The account that role and KMS keys must belong to; may be given several times
-    #[arg(long = "allowed-account", value_name = "ACCOUNT")]
-    pub(crate) allowed_accounts: Vec<Account>,
-}
-
 /// Make a cosign key pair (EC P-256)
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -266,7 +231,7 @@ pub(crate) struct PublicKeyArgs {
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = timeout)]
     pub(crate) timeout: Duration,
     #[command(flatten)]
-    pub(crate) aws: AwsArgs,
+    pub(crate) aws: aws::Options,
     #[command(flatten)]
     pub(crate) providers: Providers,
 }
@@ -328,32 +293,6 @@ fn timeout(text: &str) -> Result<Duration, String> {
 }
 
 const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
-
-fn region(text: &str) -> Result<String, String> {
-    if is_region(text) {
-        return Ok(text.to_owned());
-    }
-    Err("write a region such as `eu-central-1`".to_owned())
-}
-
-fn role(text: &str) -> Result<Arn, String> {
-    let arn = role::parse_arn(text);
-    arn.ok_or_else(|| "write `arn:aws:iam::ACCOUNT:role/NAME`".to_owned())
-}
-
-fn session_name(text: &str) -> Result<String, String> {
-    if session_name::is_valid(text) {
-        return Ok(text.to_owned());
-    }
-    Err("write 2 to 64 of the characters A-Z a-z 0-9 _ + = , . @ -".to_owned())
-}
-
-fn session(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(time) if (15 * 60..=12 * 60 * 60).contains(&time.as_secs()) => Ok(time),
-        _ => Err("write a time from 15m to 12h".to_owned()),
-    }
-}
 
 fn concurrency(text: &str) -> Result<usize, String> {
     match text.parse() {

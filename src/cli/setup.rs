@@ -8,9 +8,9 @@ use s3lo_core::reference;
 use s3lo_core::reference::Reference;
 use tokio::time::{Instant, timeout_at};
 
-use crate::aws::config;
-use crate::aws::config::RoleOptions;
-use crate::cli::args::{AwsArgs, ImageArgs};
+use crate::aws;
+use crate::aws::config::Settings;
+use crate::cli::args::ImageArgs;
 use crate::cli::password;
 use crate::cli::shutdown::ShutdownSignals;
 use crate::context::{Context, Passwords};
@@ -52,23 +52,13 @@ impl RunContext {
     }
 
     /// The settings that keys and stores share.
-    fn shared(&self, args: &AwsArgs, deadline: Instant) -> Context {
-        let options = config::Options {
-            region: args.region.clone(),
-            key: None,
-            role: RoleOptions {
-                arn: args.role_arn.clone(),
-                session_name: args.role_session_name.clone(),
-                duration: args.role_duration,
-                audience: args.audience.clone(),
-                token_file: args.web_identity_token_file.clone(),
-                token_variable: args.web_identity_token_env.clone(),
-            },
-            allowed_accounts: args.allowed_accounts.clone(),
+    fn shared(&self, options: &aws::Options, deadline: Instant) -> Context {
+        let settings = Settings {
+            options: options.clone(),
             mask: self.mask.clone(),
             deadline,
         };
-        Context::new(options, self.passwords.clone())
+        Context::new(settings, self.passwords.clone())
     }
 }
 
@@ -89,7 +79,7 @@ impl Run {
         images: &ImageArgs,
         keys: Vec<KeyRef>,
         counted: KeyCounting,
-        aws: &AwsArgs,
+        aws: &aws::Options,
         providers: &Providers,
         context: &RunContext,
         deadline: Instant,
@@ -148,7 +138,7 @@ pub(crate) fn keys(typed: &[String]) -> Result<Vec<KeyRef>, Diagnostic> {
 /// The public half of a key.
 pub(crate) async fn public_key(
     typed: &str,
-    aws: &AwsArgs,
+    aws: &aws::Options,
     providers: &Providers,
     deadline: Instant,
 ) -> Result<(PublicKey, Vec<String>), Diagnostic> {
@@ -177,14 +167,10 @@ fn key(typed: &str) -> Result<KeyRef, Diagnostic> {
     registry::parse(typed).map_err(|error| Diagnostic::new::<RefError>(&error))
 }
 
-fn check_aws_is_used(args: &AwsArgs, context: &Context) -> Result<(), Diagnostic> {
-    let named = [
-        ("role-arn", args.role_arn.is_some()),
-        ("allowed-account", !args.allowed_accounts.is_empty()),
-    ];
-    match named.iter().find(|(_, given)| *given) {
-        Some((name, _)) if context.configured_aws().is_none() => Err(unused(
-            name,
+fn check_aws_is_used(options: &aws::Options, context: &Context) -> Result<(), Diagnostic> {
+    match options.first_set() {
+        Some(name) if context.configured_aws().is_none() => Err(Diagnostic::unused_option(
+            option(name),
             "`s3://` references and keys in AWS KMS",
             "leave it away: nothing here asks AWS",
         )),
@@ -248,9 +234,4 @@ fn references(args: &ImageArgs) -> Result<Vec<Reference>, Diagnostic> {
             "pin each reference by itself: `REF@sha256:…`",
         )),
     }
-}
-
-/// The error for an option that nothing in this run uses.
-fn unused(name: &str, users: &str, help: &str) -> Diagnostic {
-    Diagnostic::usage(format!("{} is for {users}", option(name)), help)
 }

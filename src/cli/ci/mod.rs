@@ -9,10 +9,11 @@ use std::path::Path;
 
 use secrecy::{ExposeSecret as _, SecretSlice};
 
+use crate::aws;
 use crate::ci;
 use crate::ci::report::{Action, Report};
 use crate::ci::{LogFormat, files};
-use crate::cli::args::{AwsArgs, CiWork, Command, ImageArgs, Output};
+use crate::cli::args::{CiWork, Command, ImageArgs, Output};
 use crate::cli::ci::options::Job;
 use crate::cli::ci::results::{BufferedOutput, JobOutcome, OutputOptions, Step};
 use crate::cli::output::{json, text};
@@ -142,7 +143,7 @@ fn work_on(
 
 fn outcome(
     ran: Result<(ExitStatus, impl CommandResults), CommandError>,
-    (action, images, aws): (Action, &ImageArgs, &AwsArgs),
+    (action, images, aws): (Action, &ImageArgs, &aws::Options),
     output_options: OutputOptions,
     log: &mut BufferedOutput,
 ) -> io::Result<JobOutcome> {

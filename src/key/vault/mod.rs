@@ -81,8 +81,9 @@ impl Provider for Vault {
 
     fn unused_option(&self) -> Option<Diagnostic> {
         let unused = self.options.first_set()?;
-        Some(Diagnostic::usage(
-            format!("{unused} is for keys in Vault and OpenBao"),
+        Some(Diagnostic::unused_option(
+            unused,
+            "keys in Vault and OpenBao",
             format!("leave it away, or name such a key: {EXAMPLE}"),
         ))
     }

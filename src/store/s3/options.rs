@@ -45,17 +45,17 @@ impl Backend for S3 {
         if let Some(endpoint) = &self.endpoint {
             check_url(endpoint)?;
             if !references.iter().all(in_s3) {
-                let name = option("endpoint");
-                return Err(Diagnostic::usage(
-                    format!("{name} is for `s3://` references alone"),
+                return Err(Diagnostic::unused_option(
+                    option("endpoint"),
+                    "`s3://` references alone",
                     name_a_bucket,
                 ));
             }
         }
         if self.expected_bucket_owner.is_some() && !references.iter().any(in_s3) {
-            let name = option("expected-bucket-owner");
-            return Err(Diagnostic::usage(
-                format!("{name} is for `s3://` references"),
+            return Err(Diagnostic::unused_option(
+                option("expected-bucket-owner"),
+                "`s3://` references",
                 name_a_bucket,
             ));
         }

@@ -1,0 +1,97 @@
+//! The options for AWS on the command line.
+
+use std::time::Duration;
+
+use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
+
+use crate::aws::arn::{Account, Arn, is_region};
+use crate::aws::{role, session_name};
+
+/// The region, the role, and the accounts that may be used.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "AWS")]
+pub struct Options {
+    /// The region of bucket and KMS key; a key's ARN names its own, and S3 tells a bucket's [default: AWS_REGION, or the
+    /// profile's]
+    #[arg(long, value_name = "REGION", value_parser = region)]
+    pub region: Option<String>,
+    /// The role to assume.
+    #[command(flatten)]
+    pub role: RoleOptions,
+    /// The account that role and KMS keys must belong to; may be given several times
+    #[arg(long = "allowed-account", value_name = "ACCOUNT")]
+    pub allowed_accounts: Vec<Account>,
+}
+
+/// The role to assume. Defaults come from the CI system.
+#[derive(Args, Clone, Debug, Default)]
+pub struct RoleOptions {
+    /// The AWS role to assume by the CI job's identity token, arn:aws:iam::ACCOUNT:role/NAME [default: AWS_ROLE_ARN with a
+    /// token file, or the environment's credentials]
+    #[arg(id = "role-arn", long = "role-arn", alias = "role-to-assume", value_name = "ARN", value_parser = arn)]
+    pub arn: Option<Arn>,
+    /// What CloudTrail calls the session [default: AWS_ROLE_SESSION_NAME, or s3lo-REPOSITORY-RUN]
+    #[arg(id = "role-session-name", long = "role-session-name", value_name = "NAME", value_parser = session_name)]
+    pub session_name: Option<String>,
+    /// How long the session lasts, from 15m to 12h; it is renewed where a run takes longer [default: as --timeout, from 15m
+    /// to 1h]
+    #[arg(id = "role-duration", long = "role-duration", value_name = "TIME", value_parser = duration)]
+    pub duration: Option<Duration>,
+    /// For whom the identity token for AWS is [default: sts.amazonaws.com]
+    #[arg(long, value_name = "AUDIENCE", value_parser = NonEmptyStringValueParser::new())]
+    pub audience: Option<String>,
+    /// A file that holds the identity token for AWS [default: the CI job's token, or AWS_WEB_IDENTITY_TOKEN_FILE]
+    #[arg(
+        id = "web-identity-token-file",
+        long = "web-identity-token-file",
+        value_name = "FILE"
+    )]
+    pub token_file: Option<String>,
+    /// A variable that holds the identity token for AWS [default: that of the CI system]
+    #[arg(
+        id = "web-identity-token-env",
+        long = "web-identity-token-env",
+        value_name = "NAME",
+        conflicts_with = "web-identity-token-file"
+    )]
+    pub token_variable: Option<String>,
+}
+
+impl Options {
+    /// The name of an option that is set and has no effect unless AWS is used.
+    pub fn first_set(&self) -> Option<&'static str> {
+        let options = [
+            ("role-arn", self.role.arn.is_some()),
+            ("allowed-account", !self.allowed_accounts.is_empty()),
+        ];
+        let set = options.into_iter().find(|(_, is_set)| *is_set);
+        set.map(|(name, _)| name)
+    }
+}
+
+fn region(text: &str) -> Result<String, String> {
+    if is_region(text) {
+        return Ok(text.to_owned());
+    }
+    Err("write a region such as `eu-central-1`".to_owned())
+}
+
+fn arn(text: &str) -> Result<Arn, String> {
+    let arn = role::parse_arn(text);
+    arn.ok_or_else(|| "write `arn:aws:iam::ACCOUNT:role/NAME`".to_owned())
+}
+
+fn session_name(text: &str) -> Result<String, String> {
+    if session_name::is_valid(text) {
+        return Ok(text.to_owned());
+    }
+    Err("write 2 to 64 of the characters A-Z a-z 0-9 _ + = , . @ -".to_owned())
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(time) if (15 * 60..=12 * 60 * 60).contains(&time.as_secs()) => Ok(time),
+        _ => Err("write a time from 15m to 12h".to_owned()),
+    }
+}
