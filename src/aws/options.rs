@@ -10,6 +10,7 @@ use crate::aws::{role, session_name};
 
 /// The region, the role, and the accounts that may be used.
 #[derive(Args, Clone, Debug, Default)]
+#[group(skip)]
 #[command(next_help_heading = "AWS")]
 pub struct Options {
     /// The region of bucket and KMS key; a key's ARN names its own, and S3 tells a bucket's [default: AWS_REGION, or the
@@ -26,6 +27,7 @@ pub struct Options {
 
 /// The role to assume. Defaults come from the CI system.
 #[derive(Args, Clone, Debug, Default)]
+#[group(skip)]
 pub struct RoleOptions {
     /// The AWS role to assume by the CI job's identity token, arn:aws:iam::ACCOUNT:role/NAME [default: AWS_ROLE_ARN with a
     /// token file, or the environment's credentials]
