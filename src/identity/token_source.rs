@@ -133,7 +133,8 @@ fn from_file(path: &str) -> Result<SecretString, Error> {
         path: shown_path(path).to_owned(),
         reason,
     };
-    match bounded_file::read(path, MAX_FILE_LEN) {
+    // A token may come from a pipe, whose writer is waited for as long as the run may take.
+    match bounded_file::read_stream(path, MAX_FILE_LEN) {
         Ok(bytes) => match std::str::from_utf8(&bytes) {
             Ok(text) => Ok(SecretString::from(text)),
             Err(_) => Err(unreadable("stream did not contain valid UTF-8".to_owned())),
@@ -141,10 +142,6 @@ fn from_file(path: &str) -> Result<SecretString, Error> {
         Err(bounded_file::Error::Oversized { .. }) => Err(Error::NotAToken {
             place: TokenSource::File(path.to_owned()).to_string(),
         }),
-        Err(bounded_file::Error::NotAFile { directory: true }) => {
-            let error = std::io::Error::from(rustix::io::Errno::ISDIR);
-            Err(unreadable(error.to_string()))
-        }
         Err(error) => Err(unreadable(error.to_string())),
     }
 }

@@ -245,7 +245,7 @@ impl Explain for Error {
                 server.address
             ),
             Self::Token { server, origin, .. } => token(server.product, origin),
-            Self::Unreachable { reason, .. } => unreachable(reason.tls).to_owned(),
+            Self::Unreachable { reason, .. } => unreachable(reason.tls),
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::option_name::{OptionName, option};
 
 /// The address of a Vault or OpenBao server, and how to log in there.
 #[derive(Args, Clone, Debug, Default)]
+#[group(skip)]
 #[command(next_help_heading = "Vault")]
 pub struct Options {
     /// The Vault or OpenBao server [default: the key's host, or VAULT_ADDR]
