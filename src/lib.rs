@@ -33,6 +33,8 @@
 //! | [`image`] | a reference in its store |
 //! | [`sign`](mod@sign), [`verify`] | the order of requests and checks |
 //! | [`cli`] | arguments, and what is printed |
+//!
+//! `docs/development.md` shows how to add a key provider and a store.
 #![forbid(unsafe_code)]
 
 mod atomic_file;

@@ -399,6 +399,20 @@ mod tests {
     }
 
     #[test]
+    fn a_further_scheme_is_part_of_the_bound_name() {
+        let gcs = Scheme {
+            name: "gs",
+            example: "BUCKET",
+            root: Root::Bucket,
+        };
+        let reference = Reference::parse("gs://b/app:v1", &[Scheme::S3, gcs]).unwrap();
+        assert_eq!(reference.bound_name(), "gs://b/app:v1");
+        assert_eq!(reference.to_string(), "gs://b/app:v1");
+        assert_eq!(parse("s3://b/app:v1").bound_name(), "b/app:v1");
+        assert_eq!(parse("local://b/app:v1").bound_name(), "b/app:v1");
+    }
+
+    #[test]
     fn a_pin_is_taken_off_before_the_tag() {
         let digest = Digest::of(b"");
         let reference = parse(&format!("s3://b/app:v1@{digest}"));

@@ -62,3 +62,29 @@ pub fn parse(text: &str) -> Result<KeyRef, RefError> {
     }
     Ok(reference)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_scheme_has_one_provider_and_an_example_that_it_accepts() {
+        let providers = Providers::default();
+        let mut schemes = BTreeSet::new();
+        for provider in providers.all() {
+            for scheme in provider.schemes() {
+                assert!(schemes.insert(*scheme), "`{scheme}` has two providers");
+            }
+            for example in provider.examples() {
+                let (_, key) = example.split_once("--key ").unwrap();
+                let reference = parse(key.trim_end_matches("`)")).unwrap();
+                assert!(
+                    provider.schemes().contains(&reference.scheme()),
+                    "{example}"
+                );
+            }
+        }
+    }
+}
