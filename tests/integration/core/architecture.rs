@@ -120,3 +120,53 @@ fn a_file_has_one_concern_and_at_most_500_lines() {
         );
     }
 }
+
+/// The parts of the program that neither wait nor read anything from outside.
+const PURE: [&str; 26] = [
+    "aws/arn.rs",
+    "ci/inputs/mod.rs",
+    "ci/inputs/option.rs",
+    "ci/inputs/sources.rs",
+    "ci/inputs/spelling.rs",
+    "ci/markup.rs",
+    "ci/outputs.rs",
+    "ci/report.rs",
+    "ci/system/azure.rs",
+    "ci/system/buildkite.rs",
+    "ci/system/github.rs",
+    "ci/system/gitlab.rs",
+    "ci/system/plain.rs",
+    "diagnostic.rs",
+    "identity/jwt.rs",
+    "key/awskms/uri.rs",
+    "key/reference.rs",
+    "key/vault/client/address.rs",
+    "key/vault/client/response.rs",
+    "key/vault/transit_key.rs",
+    "key/vault/uri.rs",
+    "mask.rs",
+    "net/url.rs",
+    "option_name.rs",
+    "store/mod.rs",
+    "text.rs",
+];
+
+#[test]
+fn pure_modules_use_nothing_from_outside() {
+    let outside = [
+        "tokio",
+        "std::fs",
+        "std::env",
+        "std::net::Tcp",
+        "::now()",
+        "rand::",
+        "rustix",
+    ];
+    for name in PURE {
+        let text = std::fs::read_to_string(root("src").join(name)).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        for word in outside {
+            assert!(!code.contains(word), "{name} uses {word}");
+        }
+    }
+}
