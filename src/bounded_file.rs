@@ -47,7 +47,7 @@ fn read_to_end(file: File, max: u64) -> Result<Zeroizing<Vec<u8>>, Error> {
 
 /// The reason why a file is not read.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the message of each variant says what it is")]
 pub(crate) enum Error {
     #[error(transparent)]
     Io(#[from] io::Error),

@@ -25,7 +25,7 @@ use s3lo_core::explain::Explain;
 /// The reason why AWS cannot be called, whatever the call is for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the message of each variant says what it is")]
 pub enum Error {
     #[error("`{arn}` belongs to the account {}, which {allowed_account} does not name", arn.account, allowed_account = option("allowed-account"))]
     AccountNotAllowed { arn: Box<Arn> },

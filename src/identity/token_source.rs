@@ -326,7 +326,7 @@ fn request_url(url: &str) -> Result<Url, Error> {
 /// The reason why there is no token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the message of each variant says what it is")]
 pub enum Error {
     /// A failure of the Buildkite agent.
     #[error("`buildkite-agent oidc request-token` gave no identity token: {reason}")]

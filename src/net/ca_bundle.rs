@@ -96,7 +96,7 @@ pub(crate) const MAX_LEN: u64 = 1024 * 1024;
 /// The reason why a bundle cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the message of each variant says what it is")]
 pub enum Error {
     /// A file that is missing or not a bundle.
     #[error("the certificates of {variable}, `{path}`, cannot be used: {reason}")]

@@ -112,7 +112,7 @@ impl Store for LocalStore {
 }
 
 /// The name that a draft has, in the moments in which it must have one. Only the holder of the
-/// directory's lock makes or removes it, so whoever takes the lock and finds it has found an orphan.
+/// directory's lock makes or removes it, so what a holder of the lock finds is an orphan.
 const TEMPORARY: &str = ".s3lo.tmp";
 
 /// The most names that a listing gives.

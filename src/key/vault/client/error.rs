@@ -355,7 +355,7 @@ fn refused(
 ) -> String {
     let cli = product.command_line();
     let named = quoted(role.unwrap_or("ROLE"));
-    // Whoever made the token must not end the quotation.
+    // The text comes from a token, so a quote in it must not end the quotation.
     let shown = |text: &str| clipped(text).replace('`', "'");
     let said = claims.map(|claims| {
         format!(
