@@ -55,7 +55,8 @@ pub trait Store: Send + Sync {
     /// [`Error`]; [`Error::Oversized`] still tells the object's version.
     async fn read(&self, key: &str, limit: u64) -> Result<Object, Error>;
 
-    /// Reads an object unless it still is `version`, which gives `None`.
+    /// Reads an object unless it still is `version`, which gives `None`. A store that can ask for that in the request
+    /// itself does so, and saves the transfer.
     ///
     /// # Errors
     ///
@@ -65,7 +66,10 @@ pub trait Store: Send + Sync {
         key: &str,
         limit: u64,
         version: &Version,
-    ) -> Result<Option<Object>, Error>;
+    ) -> Result<Option<Object>, Error> {
+        let object = self.read(key, limit).await?;
+        Ok((object.version != *version).then_some(object))
+    }
 
     /// Writes an object where there is none.
     ///

@@ -85,16 +85,6 @@ impl Store for LocalStore {
         run_blocking(move || place.read_below(&place.root()?, &place.path(), limit)).await
     }
 
-    async fn read_unless(
-        &self,
-        key: &str,
-        limit: u64,
-        version: &Version,
-    ) -> Result<Option<Object>, Error> {
-        let object = self.read(key, limit).await?;
-        Ok((object.version != *version).then_some(object))
-    }
-
     async fn create(&self, key: &str, bytes: &[u8]) -> Result<(), Error> {
         let (place, bytes) = (self.at(key), bytes.to_vec());
         run_blocking(move || place.write(&place.made_folder()?, &bytes, None)).await

@@ -102,16 +102,6 @@ impl Store for MemoryStore {
         })
     }
 
-    async fn read_unless(
-        &self,
-        key: &str,
-        limit: u64,
-        version: &Version,
-    ) -> Result<Option<Object>, Error> {
-        let object = self.read(key, limit).await?;
-        Ok((object.version != *version).then_some(object))
-    }
-
     async fn create(&self, key: &str, bytes: &[u8]) -> Result<(), Error> {
         self.begin("create", key)?;
         if self.get(key).is_some() && !self.ignores_conditions {
