@@ -5,6 +5,10 @@
     clippy::as_conversions
 )]
 
+use std::collections::HashSet;
+
+use s3lo_core::text::clipped;
+
 /// Escapes the characters of `text` that could move a terminal's cursor, start a new line, turn the
 /// reading direction, or hide.
 pub fn printable(text: &str) -> String {
@@ -65,6 +69,45 @@ pub(crate) fn shown_value(value: &str) -> &str {
     if secret { "…" } else { value }
 }
 
+/// A server's text for a message: without the `secrets` that were sent to it, and clipped.
+pub(crate) fn redacted(text: &str, secrets: &[&str]) -> String {
+    clipped(&without_secrets(text, secrets))
+}
+
+/// Replaces by `…` each of the `secrets` in a text, and each part of one of [`MIN_PART_LEN`] bytes or more: servers cut
+/// what they quote.
+pub(crate) fn without_secrets(text: &str, secrets: &[&str]) -> String {
+    let mut secret_bytes = vec![false; text.len()];
+    for secret in secrets.iter().filter(|text| text.len() >= MIN_SECRET_LEN) {
+        let len = secret.len().min(MIN_PART_LEN);
+        let parts: HashSet<&[u8]> = secret.as_bytes().windows(len).collect();
+        for (start, part) in text.as_bytes().windows(len).enumerate() {
+            if parts.contains(part) {
+                let found = secret_bytes.iter_mut().skip(start).take(len);
+                found.for_each(|byte| *byte = true);
+            }
+        }
+    }
+    let mut kept = String::with_capacity(text.len());
+    let mut after_secret = false;
+    for (at, c) in text.char_indices() {
+        let secret = secret_bytes.get(at).copied().unwrap_or(true);
+        match (secret, after_secret) {
+            (false, _) => kept.push(c),
+            (true, false) => kept.push('…'),
+            (true, true) => {}
+        }
+        after_secret = secret;
+    }
+    kept
+}
+
+/// The shortest secret, in bytes, that is searched for. A shorter text may be part of any word.
+const MIN_SECRET_LEN: usize = 8;
+
+/// The shortest part of a secret, in bytes, that is removed without the rest.
+const MIN_PART_LEN: usize = 16;
+
 fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(
@@ -100,5 +143,37 @@ mod tests {
         assert_eq!(quoted("x;curl evil|sh"), "'x;curl evil|sh'");
         assert_eq!(quoted("$(id)'`"), r"'$(id)'\''`'");
         assert_eq!(quoted(""), "''");
+    }
+    #[test]
+    fn a_secret_is_removed_from_a_text_whole_and_in_parts() {
+        let token = "hvs.CAESIJ4wzkDqV0bU7-secret-canary";
+        for (text, kept) in [
+            (format!("bad token {token}, sorry"), "bad token …, sorry"),
+            (format!("{token}{token}"), "…"),
+            (format!("a {token} b {token}"), "a … b …"),
+            // A server that cuts what it quotes.
+            (
+                "bad token hvs.CAESIJ4wzkDqV...".to_owned(),
+                "bad token …...",
+            ),
+            ("…DqV0bU7-secret-canary\"".to_owned(), "……\""),
+            (format!("é{token}é"), "é…é"),
+            ("nothing of it".to_owned(), "nothing of it"),
+            ("hvs.CAES and canary".to_owned(), "hvs.CAES and canary"),
+        ] {
+            assert_eq!(without_secrets(&text, &[token]), kept, "{text}");
+        }
+        // Of two secrets neither hides the other's rest.
+        let longer = format!("{token}-and-more");
+        assert_eq!(
+            without_secrets(&format!("x {longer} y"), &[token, &longer]),
+            "x … y"
+        );
+        assert_eq!(
+            without_secrets("a short pass", &["short", ""]),
+            "a short pass"
+        );
+        assert_eq!(without_secrets("a password", &["password"]), "a …");
+        assert_eq!(redacted("no password", &["password"]), "no …");
     }
 }

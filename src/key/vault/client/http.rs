@@ -8,12 +8,12 @@ use reqwest::{Client, Proxy, Request};
 use zeroize::Zeroizing;
 
 use crate::key::vault::client::address::Address;
-use crate::key::vault::client::response::redacted;
 use crate::key::vault::client::tls::Trust;
 use crate::net::CONNECT_TIMEOUT;
 use crate::net::error_chain::innermost;
 use crate::net::retry;
 use crate::net::unreachable::Unreachable;
+use crate::text::redacted;
 
 /// The largest body that is read, in bytes. A key has some 1,000 bytes for each version.
 const MAX_BODY_LEN: usize = 4 * 1024 * 1024;

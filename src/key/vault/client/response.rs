@@ -8,8 +8,10 @@
 use std::fmt;
 
 use s3lo_core::json::object;
-use s3lo_core::text::{clipped, clipped_to};
+use s3lo_core::text::clipped_to;
 use serde::Deserialize;
+
+use crate::text::without_secrets;
 
 /// An error response, in Vault's own words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,7 +63,7 @@ impl ErrorResponse {
             .map(|line| line.trim().trim_start_matches("* "))
             .filter(|line| !line.is_empty() && !is_count(line))
             .take(MAX_SENTENCES)
-            .map(|line| clipped_to(&without(line, secrets), MAX_SENTENCE_LEN))
+            .map(|line| clipped_to(&without_secrets(line, secrets), MAX_SENTENCE_LEN))
             .collect();
         Self {
             status,
@@ -148,22 +150,6 @@ fn is_count(line: &str) -> bool {
         .strip_suffix(" errors occurred:")
         .or_else(|| line.strip_suffix(" error occurred:"));
     number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
-}
-
-/// Removes `secrets` from a text.
-fn without(text: &str, secrets: &[&str]) -> String {
-    let long = secrets
-        .iter()
-        .filter(|secret| secret.len() >= MIN_SECRET_LEN);
-    long.fold(text.to_owned(), |text, secret| text.replace(secret, "…"))
-}
-
-/// A shorter text is no token, and may be part of any word.
-const MIN_SECRET_LEN: usize = 8;
-
-/// Makes a server's text safe to print, and removes `secrets`.
-pub(crate) fn redacted(text: &str, secrets: &[&str]) -> String {
-    clipped(&without(text, secrets))
 }
 
 #[cfg(test)]
