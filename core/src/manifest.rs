@@ -2,13 +2,16 @@
 //!
 //! An OCI image [manifest][m] or [index][i], or a Docker schema 2 manifest or manifest list. A
 //! document that could be read as both an image and an index is refused (the confusion of
-//! [CVE-2021-41190][cve]).
+//! [CVE-2021-41190][cve]), with its names read as Go reads them, in which containerd, Docker and s3lo are written.
+//! Go writes an empty list as `null`, and s3lo signs manifests without one: `layers` and `manifests` may be absent or
+//! null.
 //!
 //! [m]: https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md
 //! [i]: https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md
 //! [cve]: https://github.com/opencontainers/image-spec/security/advisories/GHSA-77vh-xpmg-72qh
 
 use alloc::borrow::ToOwned as _;
+use alloc::format;
 use alloc::string::{String, ToString as _};
 use core::fmt;
 
@@ -36,7 +39,7 @@ impl Manifest {
     ///
     /// [`Error`] if they are not one of the four kinds of manifest.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
-        let shape: Shape = json::object(bytes).map_err(|error| Error::Json {
+        let shape: Shape = json::object_as_go(bytes).map_err(|error| Error::Json {
             reason: clipped(&error.to_string()),
         })?;
         Ok(Self {
@@ -112,8 +115,8 @@ pub enum Error {
         /// The declared version.
         version: u64,
     },
-    /// It has neither `config` and `layers` nor `manifests`.
-    #[error("it has neither `config` and `layers` nor `manifests`")]
+    /// It has neither a `config` nor `manifests`.
+    #[error("it has neither the `config` of an image nor the `manifests` of an index")]
     Shapeless,
 }
 
@@ -128,7 +131,7 @@ impl Error {
 /// The fields that distinguish an image from an index. serde refuses duplicates of them.
 #[derive(Deserialize)]
 struct Shape {
-    #[serde(rename = "schemaVersion")]
+    #[serde(rename = "schemaVersion", default)]
     schema_version: Kind,
     #[serde(rename = "mediaType", default)]
     media_type: Kind,
@@ -138,34 +141,61 @@ struct Shape {
     layers: Kind,
     #[serde(default)]
     manifests: Kind,
+    /// The layers of Docker's schema 1, which
+    /// [containerd refuses](https://github.com/containerd/containerd/security/advisories/GHSA-5j5w-g665-5m35) in any
+    /// other manifest.
+    #[serde(rename = "fsLayers", default)]
+    fs_layers: Kind,
 }
 
 impl Shape {
     fn media_type(self) -> Result<MediaType, Error> {
+        // A type that cannot be signed explains the absence of everything else: the artifact manifest of a draft of
+        // OCI 1.1 has no schemaVersion.
+        let named = match self.media_type {
+            Kind::Text(name) => match MediaType::from_name(&name) {
+                Some(media_type) => Some(media_type),
+                None => return Err(Error::MediaType { name }),
+            },
+            // OCI lets the media type be absent; the shape then decides.
+            Kind::Absent | Kind::Null => None,
+            _ => return Err(Error::json("mediaType is not a string")),
+        };
         match self.schema_version {
             Kind::Integer(2) => {}
             Kind::Integer(version) => return Err(Error::SchemaVersion { version }),
+            Kind::Absent => return Err(Error::json("it has no schemaVersion")),
             _ => return Err(Error::json("schemaVersion is not an integer")),
         }
-        let is_list = match (self.config, self.layers, self.manifests) {
-            (Kind::Null, Kind::Null, Kind::List) => true,
-            (_, _, Kind::List) => return Err(Error::Ambiguous),
-            (Kind::Object, Kind::List, Kind::Null) => false,
-            (_, _, Kind::Null) => return Err(Error::Shapeless),
-            _ => return Err(Error::json("manifests is not a list")),
-        };
-        // OCI lets the media type be absent; the shape then decides.
-        let name = match self.media_type {
-            Kind::Text(name) => name,
-            Kind::Null if is_list => return Ok(MediaType::OciIndex),
-            Kind::Null => return Ok(MediaType::OciManifest),
-            _ => return Err(Error::json("mediaType is not a string")),
-        };
-        match MediaType::from_name(&name) {
-            Some(media_type) if media_type.is_list() == is_list => Ok(media_type),
-            Some(_) => Err(Error::Ambiguous),
-            None => Err(Error::MediaType { name }),
+        for (name, list) in [
+            ("layers", &self.layers),
+            ("manifests", &self.manifests),
+            ("fsLayers", &self.fs_layers),
+        ] {
+            if !list.is_list() && !list.is_empty() {
+                return Err(Error::json(&format!("{name} is not a list")));
+            }
         }
+        let is_image = match self.config {
+            Kind::Object => true,
+            Kind::Absent | Kind::Null => false,
+            _ => return Err(Error::json("config is not an object")),
+        };
+        let has_layers = self.layers.is_list();
+        let is_index = self.manifests.is_list();
+        let shape = match named.map(MediaType::is_list) {
+            _ if self.fs_layers.is_list() => return Err(Error::Ambiguous),
+            _ if is_index && (is_image || has_layers) => return Err(Error::Ambiguous),
+            Some(false) if is_index => return Err(Error::Ambiguous),
+            Some(true) if is_image || has_layers => return Err(Error::Ambiguous),
+            Some(true) => MediaType::OciIndex,
+            _ if is_image => MediaType::OciManifest,
+            None if is_index => MediaType::OciIndex,
+            // An index of Go without children, and nothing of an image.
+            None if matches!(self.manifests, Kind::Null) && !has_layers => MediaType::OciIndex,
+            _ => return Err(Error::Shapeless),
+        };
+        Ok(named.unwrap_or(shape))
     }
 }
 
@@ -173,14 +203,25 @@ impl Shape {
 /// megabytes.
 #[derive(Default)]
 enum Kind {
+    #[default]
+    Absent,
     Integer(u64),
     List,
-    #[default]
     Null,
     Object,
     Other,
     /// The beginning of the text: no media type is longer.
     Text(String),
+}
+
+impl Kind {
+    fn is_list(&self) -> bool {
+        matches!(self, Self::List)
+    }
+
+    fn is_empty(&self) -> bool {
+        matches!(self, Self::Absent | Self::Null)
+    }
 }
 
 impl<'de> Deserialize<'de> for Kind {
@@ -235,8 +276,6 @@ impl<'de> Visitor<'de> for KindVisitor {
 
 #[cfg(test)]
 mod tests {
-    use alloc::format;
-
     use super::*;
 
     #[test]

@@ -1,8 +1,9 @@
 //! The record: the JSON object beside a manifest that carries a key's signature.
 //!
 //! Written compact, in a fixed order, byte for byte as s3lo writes it. Read strictly: a field that
-//! carries meaning must be there once, in the right type. `keyRef`, `algorithm` and `signedAt` are
-//! not signed; they are for display alone and may be anything.
+//! carries meaning must be there once, in the right type, and in one spelling: s3lo's reader takes no notice
+//! of case. `keyRef`, `algorithm` and `signedAt` are not signed; they are for display alone and
+//! may be anything.
 
 use alloc::borrow::ToOwned as _;
 use alloc::string::{String, ToString as _};
@@ -90,7 +91,7 @@ impl Record {
     /// [`Error`] if the bytes are not a record of a schema that this program knows.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
         // The version first: a record of a later schema is unsupported, not malformed.
-        let Version { schema_version } = json::object(bytes)?;
+        let Version { schema_version } = json::object_read_alike(bytes)?;
         let schema = match schema_version.as_u64() {
             Some(version) => Schema::from_version(version).ok_or_else(|| Error::Unsupported {
                 version: version.to_string(),
@@ -102,7 +103,7 @@ impl Record {
             }
             None => return Err(Error::malformed("schemaVersion is not an integer")),
         };
-        let stored: Stored = json::object(bytes)?;
+        let stored: Stored = json::object_read_alike(bytes)?;
         match (schema, &stored.payload) {
             (Schema::V1, None) => return Err(Error::malformed("payload is missing")),
             (Schema::V2, Some(_)) => {

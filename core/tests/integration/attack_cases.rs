@@ -23,12 +23,12 @@ use crate::vectors;
 /// Every data file, and the least number of cases in it: a file cannot shrink unnoticed.
 const FILES: [(&str, usize); 9] = [
     ("cosign-keys.json", 140),
-    ("manifests.json", 75),
+    ("manifests.json", 110),
     ("private-key-der.json", 55),
     ("private-keys.json", 65),
     ("public-key-der.json", 140),
     ("public-keys.json", 40),
-    ("records.json", 210),
+    ("records.json", 225),
     ("references.json", 200),
     ("signatures.json", 75),
 ];
