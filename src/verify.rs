@@ -11,9 +11,15 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::diagnostic::{Explain, timed_out_help};
 use crate::image::{Image, LISTING_TIMEOUT};
 use crate::key::lazy::LazyKey;
+use crate::key::reference::Versions;
 use crate::key::signer::{PublicKeys, WithheldVersions};
 use crate::store::Listing;
 use crate::{image, key, store};
+
+pub use self::decision::{Decision, Require};
+use self::decision::{Vote, decide};
+
+mod decision;
 
 /// A key to verify with, opened once for all images.
 pub type Key = LazyKey<PublicKeys>;
@@ -27,16 +33,6 @@ pub struct Options {
     pub require: Require,
     /// The end of the run.
     pub deadline: Instant,
-}
-
-/// The number of keys that must have a valid signature on the image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Require {
-    /// Every one.
-    All,
-    /// At least this many distinct ones.
-    AtLeast(std::num::NonZeroUsize),
 }
 
 /// The result for one image.
@@ -61,17 +57,6 @@ pub struct KeyOutcome {
     pub verdict: Verdict,
     /// The versions of the key that the service withholds: a signature by one of them is not found.
     pub withheld: Option<WithheldVersions>,
-}
-
-/// Whether an image passes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// Enough keys signed it.
-    Verified,
-    /// Too few did, whatever the keys with errors would say.
-    Failed,
-    /// It depends on keys with errors.
-    Undecided,
 }
 
 /// Verifies `image` by `keys`.
@@ -109,22 +94,28 @@ pub async fn verify(image: &Image, keys: &[Key], options: &Options) -> Result<Ou
     }
     let judged = keys.iter().zip(records).map(|(key, records)| {
         let reference = key.reference.as_str();
-        records?.outcome(|public, found| {
-            let judged_by = verdict::Key { reference, public };
-            judge(
-                &manifest,
-                found,
-                &image.reference,
-                judged_by,
-                options.policy,
-            )
-        })
+        let mut vote = Vote::unopened(key.reference.versions());
+        let outcome = records.and_then(|records| {
+            vote.open(&records.keys);
+            records.outcome(|public, found| {
+                let judged_by = verdict::Key { reference, public };
+                judge(
+                    &manifest,
+                    found,
+                    &image.reference,
+                    judged_by,
+                    options.policy,
+                )
+            })
+        });
+        vote.judge(&outcome);
+        (outcome, vote)
     });
-    let outcomes: Vec<_> = judged.collect();
+    let (outcomes, votes): (Vec<_>, Vec<_>) = judged.unzip();
     Ok(Outcome {
         digest: Some(current),
         rejected: None,
-        decision: decide(&outcomes, options.require),
+        decision: decide(&votes, options.require),
         keys: outcomes,
     })
 }
@@ -183,41 +174,6 @@ impl Outcome {
             |key: &'_ Result<KeyOutcome, Error>| key.as_ref().is_ok_and(|key| wanted(&key.verdict));
         let number = self.keys.iter().position(known)?;
         Some((number, self.keys.get(number)?.as_ref().ok()?))
-    }
-}
-
-/// Decides over all keys. A key counts once, by its ID, however often it is given.
-fn decide(outcomes: &[Result<KeyOutcome, Error>], require: Require) -> Decision {
-    let mut valid = Vec::new();
-    let mut rejected = false;
-    let mut unknown: usize = 0;
-    for outcome in outcomes {
-        match outcome {
-            Ok(KeyOutcome {
-                key_id,
-                verdict: Verdict::Verified(_),
-                ..
-            }) => {
-                if !valid.contains(key_id) {
-                    valid.push(*key_id);
-                }
-            }
-            Ok(KeyOutcome {
-                verdict: Verdict::Rejected(_),
-                ..
-            }) => rejected = true,
-            Err(_) => unknown = unknown.saturating_add(1),
-        }
-    }
-    match require {
-        Require::All if rejected || outcomes.is_empty() => Decision::Failed,
-        Require::All if unknown > 0 => Decision::Undecided,
-        Require::All => Decision::Verified,
-        Require::AtLeast(least) if valid.len() >= least.get() => Decision::Verified,
-        Require::AtLeast(least) if valid.len().saturating_add(unknown) >= least.get() => {
-            Decision::Undecided
-        }
-        Require::AtLeast(_) => Decision::Failed,
     }
 }
 
@@ -307,7 +263,7 @@ async fn read_records(image: &Image, key: &Key) -> Result<Records, Error> {
 /// Lists the records if the key may have many versions. This costs no wait, since the key is requested
 /// at the same time, and saves a request for each version that did not sign.
 async fn listing(image: &Image, key: &Key) -> Option<Listing> {
-    if !key.reference.has_versions() {
+    if key.reference.versions() != Versions::All {
         return None;
     }
     let prefix = image.reference.records_prefix();

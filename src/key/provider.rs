@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use crate::context::Context;
 use crate::diagnostic::Diagnostic;
 use crate::key::error::Error;
-use crate::key::reference::{KeyRef, RefError};
+use crate::key::reference::{KeyRef, RefError, Versions};
 use crate::key::signer::{PublicKeys, Signer};
 
 /// A kind of key: the meaning of its references, its command-line options, and how its keys are opened.
@@ -35,9 +35,9 @@ pub trait Provider: Send + Sync {
     /// [`RefError`] if the reference names no key.
     fn check(&self, reference: &KeyRef) -> Result<(), RefError>;
 
-    /// Whether a reference may mean several versions of a key.
-    fn has_versions(&self, _reference: &KeyRef) -> bool {
-        false
+    /// The versions of a key that a reference means.
+    fn versions(&self, _reference: &KeyRef) -> Versions {
+        Versions::Single
     }
 
     /// Advice, if a path looks like a reference of this provider.

@@ -13,7 +13,7 @@ pub struct KeyRef {
     written: String,
     scheme: String,
     rest: String,
-    pub(crate) has_versions: bool,
+    pub(crate) versions: Versions,
     pub(crate) suggestion: Option<String>,
 }
 
@@ -45,7 +45,7 @@ impl KeyRef {
             written: text.to_owned(),
             scheme: scheme.to_owned(),
             rest: rest.to_owned(),
-            has_versions: false,
+            versions: Versions::Single,
             suggestion: None,
         })
     }
@@ -65,9 +65,9 @@ impl KeyRef {
         &self.rest
     }
 
-    /// Whether the key may have several versions, each with a public key.
-    pub fn has_versions(&self) -> bool {
-        self.has_versions
+    /// The versions of a key that the reference means.
+    pub fn versions(&self) -> Versions {
+        self.versions
     }
 
     /// Advice, if a path looks like the reference of another provider.
@@ -80,6 +80,17 @@ impl fmt::Display for KeyRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.written)
     }
+}
+
+/// The versions of a key that a reference means, each with a public key of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Versions {
+    /// Such a key has no versions.
+    Single,
+    /// One version of several.
+    One,
+    /// All versions.
+    All,
 }
 
 /// The scheme of a reference that is the path of a file.

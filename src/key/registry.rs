@@ -56,7 +56,7 @@ pub fn parse(text: &str) -> Result<KeyRef, RefError> {
         return Err(RefError::unknown_scheme(reference.scheme(), supported));
     };
     provider.check(&reference)?;
-    reference.has_versions = provider.has_versions(&reference);
+    reference.versions = provider.versions(&reference);
     if reference.scheme() == PATH_SCHEME {
         reference.suggestion = all.iter().find_map(|provider| provider.suggestion(text));
     }

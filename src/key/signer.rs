@@ -3,7 +3,7 @@
 use std::num::NonZeroU64;
 
 use async_trait::async_trait;
-use s3lo_core::crypto::public::PublicKey;
+use s3lo_core::crypto::public::{KeyId, PublicKey};
 
 use crate::key::error::Error;
 
@@ -35,6 +35,7 @@ pub struct Signature {
 pub struct PublicKeys {
     newest: PublicKey,
     older: Vec<PublicKey>,
+    siblings: Vec<KeyId>,
     withheld: Option<WithheldVersions>,
 }
 
@@ -59,8 +60,14 @@ impl PublicKeys {
         Self {
             newest,
             older,
+            siblings: Vec::new(),
             withheld: None,
         }
+    }
+
+    /// The same, with the IDs of versions that the reference leaves out. They verify nothing.
+    pub fn with_siblings(self, siblings: Vec<KeyId>) -> Self {
+        Self { siblings, ..self }
     }
 
     /// The same, with what is known of withheld versions.
@@ -76,6 +83,13 @@ impl PublicKeys {
     /// All, newest first.
     pub fn iter(&self) -> impl Iterator<Item = &PublicKey> {
         std::iter::once(&self.newest).chain(&self.older)
+    }
+
+    /// The IDs of all versions that are known, also of those that the reference leaves out: whoever holds one of them
+    /// holds all.
+    pub fn family(&self) -> impl Iterator<Item = KeyId> {
+        let named = self.iter().map(PublicKey::id);
+        named.chain(self.siblings.iter().copied())
     }
 
     /// The versions that are withheld, if there are any.

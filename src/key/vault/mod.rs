@@ -18,7 +18,7 @@ use crate::context::Context;
 use crate::diagnostic::Diagnostic;
 use crate::key::error::Error;
 use crate::key::provider::{Provider, ProviderKey, Session};
-use crate::key::reference::{KeyRef, RefError};
+use crate::key::reference::{KeyRef, RefError, Versions};
 use crate::key::signer::{PublicKeys, Signer};
 use crate::key::vault::client::Client;
 use crate::key::vault::client::address::{Product, Server};
@@ -68,8 +68,11 @@ impl Provider for Vault {
         Ok(())
     }
 
-    fn has_versions(&self, reference: &KeyRef) -> bool {
-        parse(reference).is_ok_and(|uri| uri.version.is_none())
+    fn versions(&self, reference: &KeyRef) -> Versions {
+        match parse(reference) {
+            Ok(uri) if uri.version.is_some() => Versions::One,
+            _ => Versions::All,
+        }
     }
 
     fn suggestion(&self, path: &str) -> Option<String> {

@@ -163,7 +163,10 @@ impl TransitKey {
     /// As [`to_sign_with`](Self::to_sign_with).
     pub fn public_keys(&self, wanted: Option<NonZeroU64>) -> Result<PublicKeys, Error> {
         if let Some(version) = wanted {
-            return Ok(PublicKeys::from(self.public(version)?));
+            let others = self.versions.keys().filter(|other| **other != version);
+            let others = others.filter_map(|other| self.public(*other).ok());
+            let siblings = others.map(|other| other.id()).collect();
+            return Ok(PublicKeys::from(self.public(version)?).with_siblings(siblings));
         }
         let older = self.versions.keys().rev().skip(1);
         let older = older.map(|version| self.public(*version));

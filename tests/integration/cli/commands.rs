@@ -230,6 +230,7 @@ fn one_of_several_keys_is_enough_unless_more_are_required() {
     verify("--key keys/p384.pub --key keys/rsa2048.pub --require 2", 1);
     // The same key twice counts once.
     verify("--key keys/cosign.pub --key keys/cosign.pub --require 2", 1);
+    verify("--key keys/cosign.key --key keys/cosign.pub --require 2", 1);
     // Nothing may be required, and no more than there are.
     verify("--key keys/cosign.pub --require 0", 2);
     verify("--key keys/cosign.pub --require 2", 2);

@@ -188,3 +188,45 @@ fn a_key_that_cosign_generates_now_signs_here() {
         .s3lo(&format!("verify {REF} --key theirs.pub"))
         .ends_with(0);
 }
+
+/// Manifests that s3lo 3 signs: it reads no more of them than their bytes.
+#[test]
+fn manifests_without_lists_are_signed_and_verified() {
+    let image = "application/vnd.oci.image.manifest.v1+json";
+    let index = "application/vnd.oci.image.index.v1+json";
+    let config = r#""config":{"mediaType":"application/vnd.oci.empty.v1+json","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2}"#;
+    let subject = config
+        .replace("config", "subject")
+        .replace("empty", "image.manifest");
+    let sandbox = Sandbox::new();
+    for (number, fields) in [
+        format!(r#""mediaType":"{image}",{config}"#),
+        format!(r#""mediaType":"{image}",{config},"layers":null"#),
+        format!(
+            r#""mediaType":"{image}","artifactType":"application/vnd.example",{config},{subject}"#
+        ),
+        format!(r#""mediaType":"{index}","manifests":null"#),
+        format!(r#""mediaType":"{index}",{subject}"#),
+        config.to_owned(),
+    ]
+    .iter()
+    .enumerate()
+    {
+        sandbox.push(
+            "artifact",
+            &format!("v{number}"),
+            &format!(r#"{{"schemaVersion":2,{fields}}}"#),
+        );
+        let image = format!("local://./store/artifact:v{number}");
+        sandbox
+            .s3lo(&format!(
+                "sign {image} --key keys/p256-sec1.key --schema-version 2"
+            ))
+            .ends_with(0);
+        sandbox
+            .s3lo(&format!(
+                "verify {image} --key keys/p256-sec1.pub --min-schema 2"
+            ))
+            .ends_with(0);
+    }
+}

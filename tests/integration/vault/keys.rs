@@ -381,6 +381,58 @@ fn versions_of_one_key_are_one_signer() {
 }
 
 #[test]
+fn a_kept_public_key_of_a_version_is_the_same_signer() {
+    let sandbox = sandbox();
+    vault().key("kept-version", "ecdsa-p256");
+    sign(&sandbox, "hashivault://kept-version");
+    let first = sandbox.s3lo("public-key --key hashivault://kept-version");
+    sandbox.write("v1.pub", &first.ends_with(0).out);
+    vault().rotate("kept-version");
+    sign(&sandbox, "hashivault://kept-version");
+    let second = sandbox.s3lo("public-key --key hashivault://kept-version?version=2");
+    sandbox.write("v2.pub", &second.ends_with(0).out);
+    for keys in [
+        "hashivault://kept-version --key v1.pub",
+        "v1.pub --key hashivault://kept-version",
+        "hashivault://kept-version?version=2 --key v1.pub",
+        "hashivault://kept-version?version=1 --key v2.pub",
+        "v1.pub --key v2.pub --key hashivault://kept-version",
+    ] {
+        verify(&sandbox, &format!("{keys} --require 2")).ends_with(1);
+        verify(&sandbox, keys).ends_with(0);
+    }
+    // Two of different holders are two, and a key that nobody names connects nothing.
+    vault().key("kept-beside", "ed25519");
+    sign(&sandbox, "hashivault://kept-beside");
+    let two = "v1.pub --key hashivault://kept-version --key hashivault://kept-beside";
+    verify(&sandbox, &format!("{two} --require 2")).ends_with(0);
+    verify(&sandbox, &format!("{two} --require 3")).ends_with(1);
+    // Vault could say that both are versions of the third.
+    let sandbox = sandbox.with("VAULT_TOKEN", "wrong");
+    let three = "v1.pub --key v2.pub --key hashivault://kept-version --require 2";
+    verify(&sandbox, three).ends_with(2);
+}
+
+#[test]
+fn a_key_that_was_restored_under_another_name_is_the_same_signer() {
+    let sandbox = sandbox();
+    let body = json!({"type": "ecdsa-p256", "exportable": true, "allow_plaintext_backup": true});
+    vault().post("transit/keys/backed-up", &body);
+    sign(&sandbox, "hashivault://backed-up");
+    let backup = vault().get("transit/backup/backed-up")["data"]["backup"].clone();
+    vault().post("transit/restore/restored", &json!({"backup": backup}));
+    // Each goes on by itself, and both had the first version.
+    for key in ["backed-up", "restored"] {
+        vault().rotate(key);
+        sign(&sandbox, &format!("hashivault://{key}"));
+    }
+    assert_eq!(records(&sandbox).len(), 3);
+    let both = "hashivault://backed-up --key hashivault://restored --require";
+    verify(&sandbox, &format!("{both} 2")).ends_with(1);
+    verify(&sandbox, &format!("{both} 1")).ends_with(0);
+}
+
+#[test]
 fn a_token_is_no_key_and_a_host_is_no_token() {
     for token in ["hvs.CAESIJ", "hvb.AAAAAQ", "s.DH6GvFkYqzF4giIMyVFvRrIh"] {
         for service in ["hashivault", "openbao"] {

@@ -1,0 +1,292 @@
+//! The decision over all keys: how many have signed, each holder counted once.
+//!
+//! Whoever holds one version of a key holds them all, so that a key and the kept `.pub` of its older version are one
+//! signer. So are two addresses of one server, and a key that is given both as a file and by a service.
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+
+use s3lo_core::crypto::public::KeyId;
+use s3lo_core::verdict::Verdict;
+
+use super::{Error, KeyOutcome};
+use crate::key::reference::Versions;
+use crate::key::signer::PublicKeys;
+
+/// The number of keys that must have a valid signature on the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Require {
+    /// Every one.
+    All,
+    /// At least this many, of different holders.
+    AtLeast(NonZeroUsize),
+}
+
+/// Whether an image passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Enough keys signed it.
+    Verified,
+    /// Too few did, whatever the keys with errors would say.
+    Failed,
+    /// It depends on keys with errors.
+    Undecided,
+}
+
+/// The vote of one key.
+#[derive(Clone, Debug)]
+pub(super) struct Vote {
+    answer: Answer,
+    family: Family,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    Signed,
+    NotSigned,
+    Unknown,
+}
+
+/// The key with all its versions, as far as they are known.
+#[derive(Clone, Debug)]
+enum Family {
+    Known(Vec<KeyId>),
+    /// A key that could not be opened, and has no other version.
+    Single,
+    /// A key that could not be opened: any other one may be a version of it.
+    Unknown,
+}
+
+impl Vote {
+    /// The vote of a key that could not be opened.
+    pub(super) fn unopened(versions: Versions) -> Self {
+        Self {
+            answer: Answer::Unknown,
+            family: match versions {
+                Versions::Single => Family::Single,
+                Versions::One | Versions::All => Family::Unknown,
+            },
+        }
+    }
+
+    /// Notes the versions of an opened key. They count whether or not its records can be read.
+    pub(super) fn open(&mut self, keys: &PublicKeys) {
+        self.family = Family::Known(keys.family().collect());
+    }
+
+    /// Notes what was found out.
+    pub(super) fn judge(&mut self, outcome: &Result<KeyOutcome, Error>) {
+        self.answer = match outcome.as_ref().map(|outcome| &outcome.verdict) {
+            Ok(Verdict::Verified(_)) => Answer::Signed,
+            Ok(Verdict::Rejected(_)) => Answer::NotSigned,
+            Err(_) => Answer::Unknown,
+        };
+    }
+}
+
+/// Decides over all keys.
+pub(super) fn decide(votes: &[Vote], require: Require) -> Decision {
+    let any = |wanted: Answer| votes.iter().any(|vote| vote.answer == wanted);
+    match require {
+        Require::All if any(Answer::NotSigned) || votes.is_empty() => Decision::Failed,
+        Require::All if any(Answer::Unknown) => Decision::Undecided,
+        Require::All => Decision::Verified,
+        Require::AtLeast(least) => {
+            let (fewest, most) = count(votes);
+            if fewest >= least.get() {
+                Decision::Verified
+            } else if most >= least.get() {
+                Decision::Undecided
+            } else {
+                Decision::Failed
+            }
+        }
+    }
+}
+
+/// The fewest and the most holders that may have signed.
+fn count(votes: &[Vote]) -> (usize, usize) {
+    let holders = holders(votes);
+    let distinct = |counts: fn(Answer) -> bool| {
+        let each = holders.iter().zip(votes);
+        let counted = each.filter(|(_, vote)| counts(vote.answer));
+        let mut counted: Vec<_> = counted.map(|(holder, _)| *holder).collect();
+        counted.sort_unstable();
+        counted.dedup();
+        counted.len()
+    };
+    let signed = distinct(|answer| answer == Answer::Signed);
+    let most = distinct(|answer| answer != Answer::NotSigned);
+    let is_unknown = |vote: &Vote| matches!(vote.family, Family::Unknown);
+    let fewest = if votes.iter().any(is_unknown) {
+        signed.min(1)
+    } else {
+        signed
+    };
+    (fewest, most)
+}
+
+/// The holder of each key, as the index of one of the holder's keys: keys that share a version have one holder.
+fn holders(votes: &[Vote]) -> Vec<usize> {
+    let mut holders: Vec<usize> = (0..votes.len()).collect();
+    let mut first: HashMap<KeyId, usize> = HashMap::new();
+    for (number, vote) in votes.iter().enumerate() {
+        let Family::Known(family) = &vote.family else {
+            continue;
+        };
+        for id in family {
+            let other = *first.entry(*id).or_insert(number);
+            let (Some(&from), Some(&to)) = (holders.get(number), holders.get(other)) else {
+                continue;
+            };
+            for holder in holders.iter_mut().filter(|holder| **holder == from) {
+                *holder = to;
+            }
+        }
+    }
+    holders
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: u8) -> KeyId {
+        KeyId::of_spki(&[number])
+    }
+
+    fn vote(answer: Answer, family: &[u8]) -> Vote {
+        Vote {
+            answer,
+            family: Family::Known(family.iter().copied().map(id).collect()),
+        }
+    }
+
+    fn signed(family: &[u8]) -> Vote {
+        vote(Answer::Signed, family)
+    }
+
+    fn unopened(versions: Versions) -> Vote {
+        Vote::unopened(versions)
+    }
+
+    fn at_least(votes: &[Vote], least: usize) -> Decision {
+        decide(votes, Require::AtLeast(NonZeroUsize::new(least).unwrap()))
+    }
+
+    #[test]
+    fn keys_of_one_holder_count_once() {
+        for one_holder in [
+            // One key by two names.
+            vec![signed(&[1]), signed(&[1])],
+            // A key in Vault, and the `.pub` of an older version.
+            vec![signed(&[2, 1]), signed(&[1])],
+            vec![signed(&[1]), signed(&[2, 1])],
+            // Two addresses of one server, one of which gives fewer versions.
+            vec![signed(&[3, 2, 1]), signed(&[3, 2])],
+            // Two old versions, which the key itself connects, whether or not it signed, wherever it stands.
+            vec![
+                signed(&[1]),
+                signed(&[2]),
+                vote(Answer::NotSigned, &[3, 2, 1]),
+            ],
+            vec![
+                vote(Answer::Unknown, &[3, 2, 1]),
+                signed(&[1]),
+                signed(&[2]),
+            ],
+            vec![signed(&[1]), signed(&[2, 1]), signed(&[3, 2]), signed(&[3])],
+        ] {
+            assert_eq!(
+                at_least(&one_holder, 1),
+                Decision::Verified,
+                "{one_holder:?}"
+            );
+            assert_eq!(at_least(&one_holder, 2), Decision::Failed, "{one_holder:?}");
+        }
+        let two = [signed(&[1, 2]), signed(&[3, 4]), signed(&[2])];
+        assert_eq!(at_least(&two, 2), Decision::Verified);
+        assert_eq!(at_least(&two, 3), Decision::Failed);
+    }
+
+    #[test]
+    fn a_key_with_versions_that_is_not_opened_may_be_the_holder_of_all() {
+        for versions in [Versions::One, Versions::All] {
+            let votes = [signed(&[1]), signed(&[2]), unopened(versions)];
+            assert_eq!(at_least(&votes, 1), Decision::Verified);
+            assert_eq!(at_least(&votes, 2), Decision::Undecided);
+            assert_eq!(at_least(&votes, 3), Decision::Undecided);
+        }
+        let votes = [signed(&[1]), signed(&[2]), unopened(Versions::Single)];
+        assert_eq!(at_least(&votes, 2), Decision::Verified);
+        assert_eq!(at_least(&votes, 3), Decision::Undecided);
+    }
+
+    /// Every vote over three versions.
+    fn all_votes() -> Vec<Vote> {
+        let mut all = vec![unopened(Versions::Single), unopened(Versions::All)];
+        for answer in [Answer::Signed, Answer::NotSigned, Answer::Unknown] {
+            for bits in 1..8_u8 {
+                let family: Vec<_> = (0..3).filter(|bit| bits & (1 << bit) != 0).collect();
+                all.push(vote(answer, &family));
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn the_same_key_under_another_name_never_raises_the_count() {
+        let all = all_votes();
+        for first in &all {
+            for second in &all {
+                for third in &all {
+                    let votes = [first.clone(), second.clone(), third.clone()];
+                    let (fewest, most) = count(&votes);
+                    assert!(fewest <= most, "{votes:?}");
+                    for again in votes.iter().filter(|vote| vote.answer == Answer::Signed) {
+                        let mut more = votes.to_vec();
+                        more.push(again.clone());
+                        assert_eq!(count(&more), (fewest, most), "{more:?}");
+                        // The same by one of its versions, or with one more.
+                        let Family::Known(family) = &again.family else {
+                            continue;
+                        };
+                        for version in family {
+                            more.pop();
+                            let family = Family::Known(vec![*version]);
+                            let answer = Answer::Signed;
+                            more.push(Vote { answer, family });
+                            assert_eq!(count(&more), (fewest, most), "{more:?}");
+                        }
+                        let family = family.iter().copied().chain([id(9)]).collect();
+                        more.pop();
+                        more.push(Vote {
+                            answer: Answer::Signed,
+                            family: Family::Known(family),
+                        });
+                        assert_eq!(count(&more), (fewest, most), "{more:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_that_comes_late_only_narrows_the_count() {
+        let all = all_votes();
+        for first in &all {
+            for second in &all {
+                for opened in all.iter().filter(|vote| vote.answer != Answer::Unknown) {
+                    let before = [first.clone(), second.clone(), unopened(Versions::All)];
+                    let after = [first.clone(), second.clone(), opened.clone()];
+                    let (before, after) = (count(&before), count(&after));
+                    assert!(
+                        before.0 <= after.0 && after.1 <= before.1,
+                        "{first:?} {second:?} {opened:?}"
+                    );
+                }
+            }
+        }
+    }
+}
