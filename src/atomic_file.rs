@@ -7,6 +7,26 @@ use std::path::Path;
 
 use tempfile::NamedTempFile;
 
+/// Checks that a write to `path` replaces a regular file, or nothing. A link is refused too: it may be that of a device,
+/// or one that somebody put there for a run of root.
+pub(crate) fn check_replaceable(path: &Path) -> io::Result<()> {
+    let kind = match path.symlink_metadata() {
+        Ok(there) => there.file_type(),
+        // A folder that is missing or closed shows when the file is written.
+        Err(_) => return Ok(()),
+    };
+    let is = if kind.is_file() {
+        return Ok(());
+    } else if kind.is_symlink() {
+        "a symbolic link"
+    } else if kind.is_dir() {
+        "a directory"
+    } else {
+        "a device, a pipe or a socket"
+    };
+    Err(io::Error::other(format!("it is {is}, not a regular file")))
+}
+
 /// The folder in which `path` lies.
 pub(crate) fn parent(path: &Path) -> &Path {
     match path.parent() {

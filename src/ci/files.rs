@@ -1,24 +1,84 @@
 //! Writes the results of a run to files.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt as _, fchown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::atomic_file::{parent, temporary_file};
+use rustix::fs::{Mode, OFlags};
+
+use crate::atomic_file::{check_replaceable, parent, temporary_file};
 use crate::diagnostic::Explain;
 use crate::text::shown_path;
+
+/// A place for results that a job names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// A file that is written, or replaced.
+    File(PathBuf),
+    /// Standard error.
+    Stderr,
+    /// Standard output.
+    Stdout,
+}
+
+impl Destination {
+    /// Reads an option: `-` and `/dev/stdout` are standard output, `/dev/stderr` is standard error. In `/dev` they are
+    /// links, which no file must replace.
+    pub fn parse(text: &str) -> Self {
+        match text {
+            "-" | "/dev/stdout" => Self::Stdout,
+            "/dev/stderr" => Self::Stderr,
+            path => Self::File(path.into()),
+        }
+    }
+
+    /// Checks that nothing but a regular file would be replaced.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if something else is there, a link included.
+    pub fn check(&self) -> Result<(), Error> {
+        match self {
+            Self::File(path) => check(path),
+            Self::Stderr | Self::Stdout => Ok(()),
+        }
+    }
+
+    /// Removes the file of an earlier run, which must not pass for that of this one. A failure shows when it is written.
+    pub fn clear(&self) {
+        if let Self::File(path) = self
+            && check(path).is_ok()
+        {
+            let _ = remove(path);
+        }
+    }
+}
+
+fn check(path: &Path) -> Result<(), Error> {
+    check_replaceable(path).map_err(|error| Error::refused(path, &error))
+}
 
 /// Appends to a file that the CI system made for this step.
 ///
 /// # Errors
 ///
-/// [`Error`] if that cannot be done.
+/// [`Error`] if that cannot be done, or something else than a regular file is there.
 pub fn append(path: &Path, text: &str) -> Result<(), Error> {
-    let unwritable = |error: io::Error| Error::new(path, &error);
-    let open = OpenOptions::new().append(true).create(true).open(path);
-    let mut file = open.map_err(unwritable)?;
-    file.write_all(text.as_bytes()).map_err(unwritable)
+    // It was not the job that named it.
+    let by_system = |error| Error {
+        refused: false,
+        ..error
+    };
+    check(path).map_err(by_system)?;
+    // Whatever takes the file's place meanwhile is not followed, and no reader of a pipe is waited for.
+    let flags = OFlags::CREATE | OFlags::APPEND | OFlags::WRONLY | OFlags::CLOEXEC;
+    let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let open = rustix::fs::open(path, flags, Mode::from_raw_mode(0o666));
+    let append = |file: OwnedFd| File::from(file).write_all(text.as_bytes());
+    let appended = open.map_err(io::Error::from).and_then(append);
+    appended.map_err(|error| Error::new(path, &error))
 }
 
 /// Writes a file that the job asked for, or replaces it. In a container this is root: the file is given to the owner of
@@ -26,17 +86,13 @@ pub fn append(path: &Path, text: &str) -> Result<(), Error> {
 ///
 /// # Errors
 ///
-/// [`Error`] if that cannot be done.
+/// [`Error`] if that cannot be done, or something else than a regular file is there.
 pub fn write(path: &Path, text: &str) -> Result<(), Error> {
-    // A device or a pipe would become a file, were its name given to one.
-    if is_special(path) {
-        let reason = "it is there, and is not a regular file".to_owned();
-        return Err(Error::of(path, reason));
-    }
+    check(path)?;
     let write = || {
         let draft = temporary_file(path, text.as_bytes(), 0o644)?;
         give_to_owner(draft.as_file(), parent(path));
-        // The name itself is replaced, not the target of a link of this name.
+        // The name itself is replaced: a link that takes it meanwhile leads nowhere.
         draft.persist(path).map_err(|error| error.error)?;
         Ok(())
     };
@@ -53,6 +109,9 @@ pub fn write_each(
     outputs: &crate::ci::outputs::Outputs,
     names: &[&str],
 ) -> Result<(), Error> {
+    if directory.is_symlink() {
+        return check(directory);
+    }
     let missing = directory
         .ancestors()
         .filter(|part| !part.as_os_str().is_empty());
@@ -76,25 +135,13 @@ pub fn write_each(
         .try_for_each(|(name, value)| write(&directory.join(name), value))
 }
 
-/// Removes a file of an earlier run that this one is going to write. A failure shows when it is written.
-pub fn clear(path: &Path) {
-    if !is_special(path) {
-        let _ = remove(path);
-    }
-}
-
-/// Fails if a file is there and stays.
+/// Fails if a file is there and stays, or something else is there.
 fn remove(path: &Path) -> Result<(), Error> {
+    check(path)?;
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::new(path, &error)),
         _ => Ok(()),
     }
-}
-
-/// Whether something is there that is neither a file nor a link.
-fn is_special(path: &Path) -> bool {
-    let there = path.symlink_metadata().map(|file| file.file_type());
-    there.is_ok_and(|kind| !kind.is_file() && !kind.is_symlink())
 }
 
 /// Best effort: without permission to chown, the file keeps its owner.
@@ -110,26 +157,33 @@ fn give_to_owner(file: &File, folder: &Path) {
 pub struct Error {
     /// The file.
     pub path: String,
-    /// The operating system's message.
+    /// The reason, from the operating system or [`check_replaceable`].
     pub reason: String,
-}
-
-/// The operating system's message, without the name of the temporary file.
-fn reason(error: &io::Error) -> String {
-    match error.raw_os_error() {
-        Some(code) => io::Error::from_raw_os_error(code).to_string(),
-        None => error.kind().to_string(),
-    }
+    /// Whether something else than a regular file is there.
+    pub refused: bool,
 }
 
 impl Error {
+    /// The operating system's message, without the name of the temporary file.
     fn new(path: &Path, error: &io::Error) -> Self {
-        Self::of(path, reason(error))
+        let reason = match error.raw_os_error() {
+            Some(code) => io::Error::from_raw_os_error(code).to_string(),
+            None => error.kind().to_string(),
+        };
+        let path = shown_path(&path.to_string_lossy()).to_owned();
+        Self {
+            path,
+            reason,
+            refused: false,
+        }
     }
 
-    fn of(path: &Path, reason: String) -> Self {
-        let path = shown_path(&path.to_string_lossy()).to_owned();
-        Self { path, reason }
+    fn refused(path: &Path, error: &io::Error) -> Self {
+        Self {
+            reason: error.to_string(),
+            refused: true,
+            ..Self::new(path, error)
+        }
     }
 }
 
@@ -139,6 +193,10 @@ impl Explain for Error {
     }
 
     fn help(&self) -> String {
+        if self.refused {
+            return "name a regular file, or one that is not there yet; `-` is standard output"
+                .to_owned();
+        }
         "name a file in a folder that is there, and let the container run as root, without `--user`; what the log says was done".to_owned()
     }
 }

@@ -1,5 +1,6 @@
 //! What can be typed.
 
+use std::convert::Infallible;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -9,6 +10,8 @@ use s3lo_core::digest::Digest;
 use s3lo_core::payload::Schema;
 
 use crate::aws;
+use crate::ci::files;
+use crate::ci::files::Destination;
 use crate::key::registry::Providers;
 use crate::sign::IfSigned;
 use crate::store::backend::Backends;
@@ -167,15 +170,15 @@ pub(crate) struct ReportArgs {
     /// Write no job summary
     #[arg(long)]
     pub(crate) no_summary: bool,
-    /// A file for the results in JSON
-    #[arg(long, value_name = "FILE")]
-    pub(crate) output_file: Option<String>,
-    /// A file for the outputs, one NAME=value a line
-    #[arg(long, value_name = "FILE")]
-    pub(crate) dotenv_file: Option<String>,
-    /// A file for the summary, in Markdown
-    #[arg(long, value_name = "FILE")]
-    pub(crate) summary_file: Option<String>,
+    /// A file for the results in JSON; `-` is standard output
+    #[arg(long, value_name = "FILE", value_parser = destination)]
+    pub(crate) output_file: Option<Destination>,
+    /// A file for the outputs, one NAME=value a line; `-` is standard output
+    #[arg(long, value_name = "FILE", value_parser = destination)]
+    pub(crate) dotenv_file: Option<Destination>,
+    /// A file for the summary, in Markdown; `-` is standard output
+    #[arg(long, value_name = "FILE", value_parser = destination)]
+    pub(crate) summary_file: Option<Destination>,
     /// A directory for the outputs, each a file of its name
     #[arg(long, value_name = "DIRECTORY")]
     pub(crate) results_directory: Option<String>,
@@ -257,6 +260,25 @@ pub(crate) enum IfSignedArg {
     Fail,
 }
 
+impl ReportArgs {
+    /// Checks that results replace nothing but regular files. A place that is refused is taken out, so that the others
+    /// can report it.
+    pub(crate) fn check(&mut self) -> Result<(), files::Error> {
+        let mut checked = Ok(());
+        for place in [
+            &mut self.output_file,
+            &mut self.dotenv_file,
+            &mut self.summary_file,
+        ] {
+            if let Some(Err(error)) = place.as_ref().map(Destination::check) {
+                *place = None;
+                checked = checked.and(Err(error));
+            }
+        }
+        checked
+    }
+}
+
 impl From<IfSignedArg> for IfSigned {
     fn from(typed: IfSignedArg) -> Self {
         match typed {
@@ -265,6 +287,10 @@ impl From<IfSignedArg> for IfSigned {
             IfSignedArg::Fail => Self::Fail,
         }
     }
+}
+
+fn destination(text: &str) -> Result<Destination, Infallible> {
+    Ok(Destination::parse(text))
 }
 
 fn schema(text: &str) -> Result<Schema, String> {

@@ -10,12 +10,14 @@ use tempfile::NamedTempFile;
 use crate::atomic_file;
 use crate::cli::args::{GenerateArgs, Output, PublicKeyArgs};
 use crate::cli::output::{json, text};
+use crate::cli::shutdown::ShutdownSignals;
 use crate::cli::{CommandError, ExitStatus, deadline, password, setup};
 use crate::diagnostic::Diagnostic;
 use crate::option_name::option;
+use crate::tasks::run_blocking;
 
 /// Generates a key pair: `PREFIX.key`, mode 0600, and `PREFIX.pub`, mode 0644.
-pub(crate) fn generate(
+pub(crate) async fn generate(
     args: &GenerateArgs,
     output: Output,
     out: &mut dyn Write,
@@ -36,12 +38,15 @@ pub(crate) fn generate(
     }
     let (private, public) = (format!("{prefix}.key"), format!("{prefix}.pub"));
     for path in [&private, &public] {
-        match Path::new(path).symlink_metadata() {
-            Ok(there) if there.is_dir() || !args.force => return Err(exists(path).into()),
-            _ => {}
+        let there = Path::new(path).symlink_metadata().is_ok();
+        if there && !args.force {
+            return Err(exists(path).into());
         }
+        atomic_file::check_replaceable(Path::new(path)).map_err(|error| refused(path, &error))?;
     }
-    let password = new_password()?;
+    // Only the prompt takes long. A signal that ends it must not leave the terminal as it is meanwhile.
+    let signals = ShutdownSignals::listen();
+    let password = signals.unless_received(run_blocking(new_password)).await?;
     let broken = |error| Diagnostic {
         code: "key_generation",
         message: format!("no key could be made: {error}"),
@@ -163,6 +168,17 @@ fn unwritten(path: &str, error: &io::Error) -> Diagnostic {
         code: "io",
         message: format!("cannot write `{path}`: {}", error.kind()),
         help: "check that the directory exists and may be written".to_owned(),
+    }
+}
+
+fn refused(path: &str, error: &io::Error) -> Diagnostic {
+    Diagnostic {
+        code: "not_a_file",
+        message: format!("cannot write `{path}`: {error}"),
+        help: format!(
+            "choose another name by {}: only a regular file is overwritten",
+            option("output-key-prefix")
+        ),
     }
 }
 

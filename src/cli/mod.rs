@@ -2,6 +2,7 @@
 
 mod args;
 mod ci;
+mod crash;
 mod keys;
 mod output;
 mod password;
@@ -56,10 +57,12 @@ pub fn command_line() -> clap::Command {
 /// Runs the program with `out` and `err` as stdout and stderr.
 pub fn run(arguments: Vec<OsString>, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
     let (out, err) = (&mut IgnoreBrokenPipe(out), &mut IgnoreBrokenPipe(err));
+    let json = Typed::new(&arguments).wants_json();
+    crash::report_by(move |diagnostic| crash::print(diagnostic, json));
     let result = if ci::is_asked(&arguments) {
         ci::run(&arguments, out, err)
     } else if let Some(diagnostic) = typed::secret(&arguments) {
-        failed(diagnostic, Typed::new(&arguments).wants_json(), out, err)
+        failed(diagnostic, json, out, err)
     } else {
         match Cli::try_parse_from(&arguments) {
             Ok(cli) => command(cli, out, err),
@@ -128,7 +131,7 @@ fn command(cli: Cli, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Exi
             )
             .map(|(status, _)| status)
         }
-        Command::GenerateKeyPair(args) => keys::generate(&args, output, out),
+        Command::GenerateKeyPair(args) => block_on(0, keys::generate(&args, output, out)),
         Command::PublicKey(args) => block_on(0, keys::public(&args, output, out, err)),
         Command::Completions(args) => {
             let mut script = Vec::new();
@@ -219,6 +222,7 @@ fn block_on<T>(
     };
     let runtime = runtime.enable_all().build()?;
     let result = runtime.block_on(work);
+    password::restore_terminal();
     runtime.shutdown_background();
     result
 }

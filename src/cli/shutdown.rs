@@ -33,23 +33,31 @@ impl ShutdownSignals {
         select(pin!(interrupt.recv()), pin!(terminate.recv())).await;
     }
 
-    /// Works until a signal arrives, as when a CI system cancels a job. After a signal or an error it closes the
-    /// sessions of the keys.
+    /// Works until a signal arrives, as when a CI system cancels a job.
+    pub(crate) async fn unless_received<T>(
+        &self,
+        work: impl Future<Output = Result<T, Diagnostic>>,
+    ) -> Result<T, Diagnostic> {
+        match select(pin!(work), pin!(self.received())).await {
+            Either::Left((done, _)) => done,
+            Either::Right(_) => Err(Diagnostic {
+                code: "interrupted",
+                message: "the run was told to stop".to_owned(),
+                help: "run it again; what a signer has stored already is kept".to_owned(),
+            }),
+        }
+    }
+
+    /// The same. After a signal or an error it closes the sessions of the keys.
     pub(crate) async fn unless_stopped<T>(
         &self,
         keys: &Keyring,
         work: impl Future<Output = Result<T, Diagnostic>>,
     ) -> Result<T, Diagnostic> {
-        let done = match select(pin!(work), pin!(self.received())).await {
-            Either::Left((Ok(done), _)) => return Ok(done),
-            Either::Left((Err(error), _)) => error,
-            Either::Right(_) => Diagnostic {
-                code: "interrupted",
-                message: "the run was told to stop".to_owned(),
-                help: "run it again; what a signer has stored already is kept".to_owned(),
-            },
-        };
-        Err(done.with(&keys.close().await))
+        match self.unless_received(work).await {
+            Ok(done) => Ok(done),
+            Err(error) => Err(error.with(&keys.close().await)),
+        }
     }
 
     /// Does the work of a run, and closes the sessions of the keys. Returns warnings for the user beside the result.

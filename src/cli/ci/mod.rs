@@ -5,22 +5,23 @@ mod results;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::path::Path;
+use std::sync::Arc;
 
 use secrecy::{ExposeSecret as _, SecretSlice};
 
 use crate::aws;
 use crate::ci;
+use crate::ci::LogFormat;
+use crate::ci::files::Destination;
 use crate::ci::report::{Action, Report};
-use crate::ci::{LogFormat, files};
 use crate::cli::args::{CiWork, Command, ImageArgs, Output};
 use crate::cli::ci::options::Job;
 use crate::cli::ci::results::{BufferedOutput, JobOutcome, OutputOptions, Step};
 use crate::cli::output::{json, text};
 use crate::cli::setup::RunContext;
 use crate::cli::{
-    CommandError, CommandResults, ExitStatus, block_on, failed, log as log_to, password, sign,
-    verify,
+    CommandError, CommandResults, ExitStatus, block_on, crash, failed, log as log_to, password,
+    sign, verify,
 };
 use crate::context::Passwords;
 use crate::diagnostic::Diagnostic;
@@ -49,18 +50,26 @@ pub(crate) fn run(
         // At once, before anything else is printed.
         let _ = io::stdout().write_all(format.mask(secret).as_bytes());
     });
-    let step = Step::begin(format)?;
+    let step = Arc::new(Step::begin(format)?);
+    let (crashed, words) = (Arc::clone(&step), arguments.to_vec());
+    crash::report_by(move |diagnostic| report_crash(&crashed, &words, diagnostic));
     let mut log = BufferedOutput::default();
-    // Files of an earlier run, or of others who can write there, must not pass for this run's.
-    let output_options = options::output_options(arguments);
-    let stale = [
-        &output_options.report.output_file,
-        &output_options.report.dotenv_file,
-    ];
-    let stale = stale.into_iter().flatten().map(Path::new);
-    stale.for_each(files::clear);
-    let mut outcome = match options::read(arguments.get(2..).unwrap_or_default(), format, &mask) {
-        Ok(job) => work_on(job, format, mask, &mut log)?,
+    let mut output_options = options::output_options(arguments);
+    let refused = output_options.report.check();
+    let job = options::read(arguments.get(2..).unwrap_or_default(), format, &mask);
+    // Nothing is removed before the run is understood.
+    let job = job.and_then(|job| match refused {
+        Err(error) => Err((job.action(), Diagnostic::new(&error))),
+        Ok(()) => Ok(job),
+    });
+    let outcome = match job {
+        Ok(job) => {
+            // Files of an earlier run, or of others who can write there, must not pass for this run's.
+            let report = &output_options.report;
+            let stale = [&report.output_file, &report.dotenv_file];
+            stale.into_iter().flatten().for_each(Destination::clear);
+            work_on(job, format, mask, &mut log)?
+        }
         Err((action, diagnostic)) => stopped(
             action,
             diagnostic,
@@ -69,6 +78,17 @@ pub(crate) fn run(
             &mut log,
         )?,
     };
+    finish(&step, outcome, log, out, err)
+}
+
+/// Leaves the results in every place, and prints the log.
+fn finish(
+    step: &Step,
+    mut outcome: JobOutcome,
+    mut log: BufferedOutput,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> io::Result<ExitStatus> {
     for error in step.write(&outcome, &mut log) {
         let diagnostic = Diagnostic::new(&error);
         text::error(&mut log.err, &diagnostic, &[])?;
@@ -81,6 +101,21 @@ pub(crate) fn run(
         // A proven failure is not hidden by a log that is full.
         (ExitStatus::Refused, _) => Ok(ExitStatus::Refused),
         (status, printed) => printed.map(|()| status),
+    }
+}
+
+/// Leaves the results of a run that ended in a panic: nothing is verified.
+fn report_crash(step: &Step, arguments: &[OsString], diagnostic: Diagnostic) {
+    let mut output_options = options::output_options(arguments);
+    let _ = output_options.report.check();
+    let action = options::action(arguments.get(2..).unwrap_or_default());
+    let action = action.map_or(Action::Sign, |(action, _)| action);
+    let mut log = BufferedOutput::default();
+    let failed = ExitStatus::Failed;
+    if let Ok(outcome) = stopped(action, diagnostic, failed, output_options, &mut log)
+        && let Ok((mut out, mut err)) = crash::streams()
+    {
+        let _ = finish(step, outcome, log, &mut out, &mut err);
     }
 }
 

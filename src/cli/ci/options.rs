@@ -8,10 +8,11 @@ use clap::{ArgAction, CommandFactory as _, Parser as _};
 use secrecy::SecretString;
 
 use crate::ci;
+use crate::ci::files::Destination;
 use crate::ci::inputs::{Input, OptionSpec, Origin, UnknownPolicy, Value, ValueKind, resolve};
 use crate::ci::report::Action;
 use crate::ci::{LogFormat, inputs};
-use crate::cli::args::{Cli, ReportArgs};
+use crate::cli::args::{CiWork, Cli, Command, ReportArgs};
 use crate::cli::ci::results::OutputOptions;
 use crate::cli::mistake;
 use crate::cli::typed::{Typed, secret};
@@ -30,6 +31,16 @@ pub(crate) struct Job {
     pub(crate) password: Option<SecretString>,
     /// The options from the environment, and where each comes from.
     pub(crate) origins: Vec<(String, Origin)>,
+}
+
+impl Job {
+    /// The command.
+    pub(crate) fn action(&self) -> Action {
+        match &self.cli.command {
+            Command::Ci(args) if matches!(args.work, CiWork::Verify(_)) => Action::Verify,
+            _ => Action::Sign,
+        }
+    }
 }
 
 /// The help for a mistake that clap has no advice for: a job has no terminal to call `--help` at.
@@ -255,14 +266,15 @@ pub(crate) fn output_options(arguments: &[OsString]) -> OutputOptions {
         let value = typed.values(name).next().map(str::to_owned);
         value.or_else(|| option(name))
     };
+    let destination = |name: &str| file(name).as_deref().map(Destination::parse);
     OutputOptions {
         json: typed.wants_json() || option("output").is_some_and(|form| form == "json"),
         report: ReportArgs {
             no_summary: typed.has("no-summary")
                 || option("summary").is_some_and(|text| text.eq_ignore_ascii_case("false")),
-            output_file: file("output-file"),
-            dotenv_file: file("dotenv-file"),
-            summary_file: file("summary-file"),
+            output_file: destination("output-file"),
+            dotenv_file: destination("dotenv-file"),
+            summary_file: destination("summary-file"),
             results_directory: file("results-directory"),
         },
     }
@@ -286,7 +298,7 @@ fn hide(name: &str, mask: &Mask) {
 }
 
 /// The command, and the arguments behind it: the first argument names it, or the option `command`.
-fn action(arguments: &[OsString]) -> Result<(Action, &[OsString]), Diagnostic> {
+pub(crate) fn action(arguments: &[OsString]) -> Result<(Action, &[OsString]), Diagnostic> {
     let parse = |word: &str| {
         Action::from_name(word).ok_or_else(|| {
             Diagnostic::usage(

@@ -1,9 +1,10 @@
 //! The results of a run as a step of a job: outputs, files, a summary, and a log in the form of its CI system.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::ci::files::Destination;
 use crate::ci::outputs::Outputs;
 use crate::ci::report::{Action, Report};
 use crate::ci::{AnnotationKind, LogFormat, LogSection, files, outputs};
@@ -19,11 +20,16 @@ const MAX_SUMMARY_LEN: usize = 1024 * 1024;
 /// ([results](https://tekton.dev/docs/pipelines/tasks/#emitting-results)).
 const TEKTON: &str = "/tekton/results";
 
+/// Writes a text to a file, or appends it.
+type Writer = fn(&Path, &str) -> Result<(), files::Error>;
+
 /// Results, errors and commands to the CI system, printed together at the end.
 #[derive(Default)]
 pub(crate) struct BufferedOutput {
     pub(crate) out: Vec<u8>,
     pub(crate) err: Vec<u8>,
+    /// The results that were asked for on a stream instead of in a file.
+    streams: Vec<(Destination, String)>,
     commands: String,
 }
 
@@ -115,58 +121,77 @@ impl Step {
         for (name, value) in &outputs {
             log.commands.push_str(&self.format.output(name, value));
         }
+        let mut errors = Vec::new();
+        let mut put =
+            |place: Option<&Destination>, write: Writer, text: &dyn Fn() -> String| match place {
+                None => {}
+                Some(Destination::File(path)) => errors.extend(write(path, &text()).err()),
+                Some(stream) => log.streams.push((stream.clone(), text())),
+            };
+        put(of_step("GITHUB_OUTPUT").as_ref(), files::append, &|| {
+            outputs::github(&outputs, &self.token)
+        });
+        let drone = of_step("DRONE_OUTPUT");
+        put(drone.as_ref(), files::append, &|| variables.clone());
+        let place = output_options.output_file.as_ref();
+        put(place, files::write, &|| {
+            let document = String::from_utf8_lossy(&outcome.document).into_owned();
+            match place {
+                Some(Destination::File(_)) => document,
+                _ => inert_json(&document),
+            }
+        });
+        let place = output_options.dotenv_file.as_ref();
+        put(place, files::write, &|| variables.clone());
+        let markdown = || outcome.report.markdown(MAX_SUMMARY_LEN);
+        let place = output_options.summary_file.as_ref();
+        put(place, files::write, &markdown);
+        if !output_options.no_summary {
+            errors.extend(self.summarise(&outcome.report, log));
+        }
         let tekton = Path::new(TEKTON).is_dir() && !ci_system::in_any();
         let folders = [
             output_options.results_directory.as_deref(),
             tekton.then_some(TEKTON),
         ];
-        let file = |name: &Option<String>, text: &dyn Fn() -> String| {
-            let path = name.as_ref().map(Path::new);
-            path.map(|path| files::write(path, &text()))
-        };
-        let files = [
-            of_step("GITHUB_OUTPUT")
-                .map(|path| files::append(&path, &outputs::github(&outputs, &self.token))),
-            of_step("DRONE_OUTPUT").map(|path| files::append(&path, &variables)),
-            file(&output_options.output_file, &|| {
-                String::from_utf8_lossy(&outcome.document).into_owned()
-            }),
-            file(&output_options.dotenv_file, &|| variables.clone()),
-            file(&output_options.summary_file, &|| {
-                outcome.report.markdown(MAX_SUMMARY_LEN)
-            }),
-            (!output_options.no_summary)
-                .then(|| self.summarise(&outcome.report, log))
-                .flatten(),
-        ];
-        let folders = folders.into_iter().flatten().map(Path::new);
-        let folders = folders.map(|folder| {
-            files::write_each(folder, &outputs, outputs::names(outcome.report.action))
-        });
-        let left = files.into_iter().flatten().chain(folders);
-        left.filter_map(Result::err).collect()
+        for folder in folders.into_iter().flatten().map(Path::new) {
+            let names = outputs::names(outcome.report.action);
+            errors.extend(files::write_each(folder, &outputs, names).err());
+        }
+        errors
     }
 
-    /// The summary where the CI system looks for one.
-    fn summarise(
-        &self,
-        report: &Report,
-        log: &mut BufferedOutput,
-    ) -> Option<Result<(), files::Error>> {
-        if let Some(path) = of_step("GITHUB_STEP_SUMMARY") {
-            let there = std::fs::metadata(&path).map_or(0, |file| file.len());
-            let there = usize::try_from(there).unwrap_or(MAX_SUMMARY_LEN);
-            let page = report.markdown(MAX_SUMMARY_LEN.saturating_sub(there));
-            return Some(files::append(&path, &page));
+    /// Writes the summary where the CI system looks for one.
+    fn summarise(&self, report: &Report, log: &mut BufferedOutput) -> Option<files::Error> {
+        match of_step("GITHUB_STEP_SUMMARY") {
+            Some(Destination::File(path)) => {
+                let there = std::fs::metadata(&path).map_or(0, |file| file.len());
+                let there = usize::try_from(there).unwrap_or(MAX_SUMMARY_LEN);
+                let page = report.markdown(MAX_SUMMARY_LEN.saturating_sub(there));
+                return files::append(&path, &page).err();
+            }
+            Some(stream) => {
+                let page = report.markdown(MAX_SUMMARY_LEN);
+                log.streams.push((stream, page));
+                return None;
+            }
+            None => {}
         }
-        let folder = of_step("AGENT_TEMPDIRECTORY").filter(|folder| folder.is_dir())?;
+        let Some(Destination::File(folder)) = of_step("AGENT_TEMPDIRECTORY") else {
+            return None;
+        };
+        if !folder.is_dir() {
+            return None;
+        }
         let path = folder.join(format!("{}.md", self.token));
-        let left = files::write(&path, &report.markdown(MAX_SUMMARY_LEN));
-        if left.is_ok() {
-            log.commands
-                .push_str(&self.format.summary(&path.to_string_lossy()));
+        match files::write(&path, &report.markdown(MAX_SUMMARY_LEN)) {
+            Ok(()) => {
+                let command = self.format.summary(&path.to_string_lossy());
+                log.commands.push_str(&command);
+                None
+            }
+            Err(error) => Some(error),
         }
-        Some(left)
     }
 
     /// Prints the log.
@@ -195,8 +220,7 @@ impl Step {
         };
         let mut results = String::from_utf8_lossy(&log.out).into_owned();
         if outcome.output_options.json {
-            // The same JSON, in which nothing has to be taken apart.
-            results = results.replace("##", "#\\u0023");
+            results = inert_json(&results);
         }
         let errors = String::from_utf8_lossy(&log.err);
         if !results.is_empty() {
@@ -209,6 +233,13 @@ impl Step {
             } else {
                 out.flush()?;
                 err.write_all(expanded.as_bytes())?;
+            }
+        }
+        for (place, text) in &log.streams {
+            let text = format.expanded(&section(text));
+            match place {
+                Destination::Stderr => err.write_all(text.as_bytes())?,
+                _ => out.write_all(text.as_bytes())?,
             }
         }
         out.write_all(log.commands.as_bytes())?;
@@ -235,10 +266,18 @@ fn all(errors: &[Diagnostic]) -> String {
     first.chain(others).collect::<Vec<_>>().join("\n")
 }
 
+/// The same JSON, in which no CI system finds a command.
+fn inert_json(document: &str) -> String {
+    document.replace("##", "#\\u0023")
+}
+
 /// A file or folder that the CI system gives this step.
-fn of_step(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os(name).filter(|path| !path.is_empty());
-    path.map(PathBuf::from)
+fn of_step(name: &str) -> Option<Destination> {
+    let path = std::env::var_os(name).filter(|path| !path.is_empty())?;
+    Some(match path.to_str() {
+        Some(text) => Destination::parse(text),
+        None => Destination::File(path.into()),
+    })
 }
 
 /// Seconds since 1970.

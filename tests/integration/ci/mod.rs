@@ -11,4 +11,5 @@ pub(crate) mod buildkite_tokens;
 pub(crate) mod github;
 pub(crate) mod github_hostile;
 pub(crate) mod gitlab;
+pub(crate) mod result_files;
 pub(crate) mod systems;

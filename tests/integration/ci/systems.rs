@@ -96,11 +96,7 @@ fn left(sandbox: &Sandbox, line: &str) -> Run {
 fn results_are_left_in_every_file_that_is_asked_for() {
     let sandbox = job();
     std::fs::create_dir(sandbox.file("out")).unwrap();
-    // A link in the place of a file is replaced, and what it points to stays.
-    sandbox.write("precious", "precious");
-    std::os::unix::fs::symlink("../precious", sandbox.file("out/s3lo.json")).unwrap();
     left(&sandbox, "sign").ends_with(0);
-    assert_eq!(text(&sandbox, "precious"), "precious");
     let json: Value = serde_json::from_str(&text(&sandbox, "out/s3lo.json")).unwrap();
     let digest = json["digest"].as_str().unwrap();
     assert_eq!(text(&sandbox, "out/each/digest"), digest);
@@ -426,16 +422,4 @@ fn what_an_earlier_run_left_is_not_what_this_one_found() {
         assert!(!sandbox.file("out/each/digest").exists(), "{name}");
         assert!(!sandbox.file("out/each/keyID").exists(), "{name}");
     }
-}
-
-#[test]
-fn a_pipe_in_the_place_of_a_file_stays_one() {
-    let sandbox = job().with("S3LO_OUTPUT_FILE", "pipe");
-    let made = std::process::Command::new("mkfifo")
-        .arg(sandbox.file("pipe"))
-        .status();
-    assert!(made.unwrap().success());
-    let run = sandbox.s3lo("ci sign").ends_with(2);
-    assert!(run.err.contains("not a regular file"), "{}", run.err);
-    assert!(!sandbox.file("pipe").metadata().unwrap().is_file());
 }

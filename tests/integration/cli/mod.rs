@@ -3,8 +3,10 @@
 pub(crate) mod bounds;
 pub(crate) mod commands;
 pub(crate) mod concurrency;
+pub(crate) mod crashes;
 pub(crate) mod documentation;
 pub(crate) mod errors;
 pub(crate) mod hostile_environment;
 pub(crate) mod interop;
 pub(crate) mod secrets;
+pub(crate) mod terminal;

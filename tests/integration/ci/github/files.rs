@@ -163,22 +163,18 @@ fn a_missing_folder_is_reported() {
 }
 
 #[test]
-fn a_link_in_the_place_of_the_file_leads_nowhere() {
+fn a_link_in_the_place_of_the_file_is_refused() {
     let signer = signer().with("output-file", "s3lo.json");
     signer.write("precious", "precious");
     std::os::unix::fs::symlink("precious", signer.file("s3lo.json")).unwrap();
-    signer.run().ends_with(0);
+    let step = signer.run().ends_with(2);
+    let told = &step.annotation().message;
+    assert!(told.contains("a symbolic link"), "{told}");
     assert_eq!(
         std::fs::read_to_string(signer.file("precious")).unwrap(),
         "precious"
     );
-    assert!(
-        signer
-            .file("s3lo.json")
-            .symlink_metadata()
-            .unwrap()
-            .is_file()
-    );
+    assert!(signer.file("s3lo.json").is_symlink());
 }
 
 #[test]
