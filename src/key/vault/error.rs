@@ -7,6 +7,7 @@ use crate::key::reference::KeyRef;
 use crate::key::vault::client;
 use crate::key::vault::client::address::{Product, Server};
 use crate::key::vault::transit_key;
+use crate::text::quoted;
 
 /// Why a transit key does not open, or does not sign.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -74,17 +75,23 @@ impl Explain for KeyError {
         let mount = path
             .rsplit_once("/keys/")
             .map_or("transit", |(mount, _)| mount);
+        // A `~` that begins a word is one for the shell.
+        let (another, config) = (
+            quoted(&format!("{mount}/keys/NAME")),
+            quoted(&format!("{path}/config")),
+        );
+        let path = quoted(path);
         match &*self.source {
         Error::Answer(error) => match error {
             transit_key::Error::Derived | transit_key::Error::Unsupported { .. } => format!(
-                "make a key that signs: `{cli} write -f {mount}/keys/NAME type=ecdsa-p256`; ecdsa-p384, ecdsa-p521, ed25519 and rsa-2048 to rsa-4096 do as well, without `derived=true`"
+                "make a key that signs: `{cli} write -f {another} type=ecdsa-p256`; ecdsa-p384, ecdsa-p521, ed25519 and rsa-2048 to rsa-4096 do as well, without `derived=true`"
             ),
             transit_key::Error::Version { trimmed: true, oldest, latest, .. } => format!(
                 "it was trimmed, and is gone: name {}, or verify by its public key if that was kept",
                 transit_key::given(*oldest, *latest)
             ),
             transit_key::Error::Version { version, oldest, latest, .. } if version < oldest => format!(
-                "min_decryption_version holds it back: `{cli} read {path}`; if it is still to be trusted, `{cli} write {path}/config min_decryption_version={version}` gives it back; or name {}",
+                "min_decryption_version holds it back: `{cli} read {path}`; if it is still to be trusted, `{cli} write {config} min_decryption_version={version}` gives it back; or name {}",
                 transit_key::given(*oldest, *latest)
             ),
             transit_key::Error::Version { .. } => {
@@ -97,7 +104,7 @@ impl Explain for KeyError {
             "sign with another version, by `?version=N`, or with another key; `verify` takes version {version} as it is"
         ),
         Error::NotToSignWith { .. } => format!(
-            "run it again if the key is being rotated now; otherwise name a version that may sign, or let this one: `{cli} write {path}/config min_encryption_version=0`"
+            "run it again if the key is being rotated now; otherwise name a version that may sign, or let this one: `{cli} write {config} min_encryption_version=0`"
         ),
     }
     }

@@ -28,7 +28,7 @@ impl KeyLocation {
         let variables = Variables::of_product(product)?;
         let configured = match &options.address {
             Some(address) => Some(("--vault-address".to_owned(), address.clone())),
-            None => variables.value("ADDR")?,
+            None => variables.address()?,
         };
         let (variable, configured) = match configured {
             None => (String::new(), None),

@@ -23,6 +23,7 @@ use crate::key::vault::error::{Error, KeyError};
 use crate::key::vault::transit_key;
 use crate::key::vault::transit_key::TransitKey;
 use crate::key::vault::uri::TransitKeyUri;
+use crate::text::quoted;
 
 /// A key, and the client of its server.
 #[derive(Clone)]
@@ -106,7 +107,7 @@ impl KeyHandle {
         format!(
             "{not_looked_for}: min_decryption_version holds them back; whoever keeps the key may have had a reason: `{} read {}`",
             self.uri.product.command_line(),
-            self.path()
+            quoted(&self.path())
         )
     }
 

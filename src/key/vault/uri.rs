@@ -64,13 +64,17 @@ impl TransitKeyUri {
                 version,
             });
         };
-        let form = || Error::Form {
-            scheme,
-            instead: correction(product, rest),
+        let form = || {
+            let (instead, below_path) = correction(product, rest);
+            Error::Form {
+                scheme,
+                instead,
+                below_path,
+            }
         };
         let authority = match authority.parse::<Authority>() {
             Ok(authority) => authority,
-            Err(_) if authority.is_empty() => return Err(form()),
+            Err(_) if ["", "http:", "https:"].contains(&authority) => return Err(form()),
             Err(_) => {
                 return Err(Error::Host {
                     scheme,
@@ -94,15 +98,26 @@ impl TransitKeyUri {
     }
 }
 
-/// A correction: the URI that may have been meant, or its form.
-fn correction(product: Product, rest: &str) -> String {
+/// A correction: the URI that may have been meant, or its form; and whether a path before `/v1/` was left out.
+fn correction(product: Product, rest: &str) -> (String, bool) {
     let scheme = product.scheme();
     let path = rest.split('?').next().unwrap_or(rest).trim_matches('/');
     let path = path
         .replacen("/sign/", "/keys/", 1)
         .replacen("V1/", "v1/", 1);
-    let (first, others) = path.split_once('/').unwrap_or((&path, ""));
-    let others = others.strip_prefix("v1").unwrap_or(others);
+    let path = path
+        .strip_prefix("https://")
+        .or_else(|| path.strip_prefix("http://"))
+        .unwrap_or(&path);
+    let (first, others) = path.split_once('/').unwrap_or((path, ""));
+    // A path before `/v1/` is part of VAULT_ADDR.
+    let below_path = others
+        .split_once("/v1/")
+        .filter(|_| !others.starts_with("v1/"));
+    let others = match below_path {
+        Some((_, others)) => others,
+        None => others.strip_prefix("v1").unwrap_or(others),
+    };
     let others = others.trim_start_matches('/');
     let last = others.rsplit('/').next().unwrap_or_default();
     let last = if is_vault_token(last) { "KEY" } else { last };
@@ -127,7 +142,8 @@ fn correction(product: Product, rest: &str) -> String {
     let pin = rest.split_once('?').map(|(_, query)| query);
     let pin = pin.filter(|query| version(query).is_ok());
     let pin = pin.map_or_else(String::new, |query| format!("?{query}"));
-    format!("{scheme}://{}{pin}", found.map_or("KEY", String::as_str))
+    let instead = format!("{scheme}://{}{pin}", found.map_or("KEY", String::as_str));
+    (instead, below_path.is_some())
 }
 
 /// Reads `version=N`.
@@ -171,6 +187,8 @@ pub enum Error {
         scheme: &'static str,
         /// What to write.
         instead: String,
+        /// Whether there is a path between the host and `/v1/`.
+        below_path: bool,
     },
     /// The host is none.
     #[error("`{}` is not a host", host.escape_debug())]
@@ -209,6 +227,18 @@ impl Explain for Error {
 
     fn help(&self) -> String {
         match self {
+            Self::Form {
+                instead,
+                scheme,
+                below_path: true,
+            } => format!(
+                "write `{instead}`, and the path below which the server is in {}, as in `https://HOST/PATH`",
+                if *scheme == "openbao" {
+                    "BAO_ADDR"
+                } else {
+                    "VAULT_ADDR"
+                }
+            ),
             Self::Form { instead, .. } => format!("write `{instead}`"),
             Self::Host { scheme, .. } => {
                 format!(
@@ -330,6 +360,30 @@ mod tests {
                 "vault.example/v1/transit/keys/KEY",
             ),
             ("/", "HOST/v1/transit/keys/KEY"),
+            (
+                "https://vault.example/v1/transit/keys/k",
+                "vault.example/v1/transit/keys/k",
+            ),
+            (
+                "http://127.0.0.1:8200/v1/transit/keys/k?version=2",
+                "127.0.0.1:8200/v1/transit/keys/k?version=2",
+            ),
+            (
+                "https://vault.example/",
+                "vault.example/v1/transit/keys/KEY",
+            ),
+            (
+                "proxy.example/vault/v1/transit/keys/k",
+                "proxy.example/v1/transit/keys/k",
+            ),
+            (
+                "https://proxy.example/a/vault/v1/team/transit/sign/k",
+                "proxy.example/v1/team/transit/keys/k",
+            ),
+            (
+                "vault.example/v1/team/v1/transit/sign/k",
+                "vault.example/v1/team/v1/transit/keys/k",
+            ),
         ] {
             match parse(rest) {
                 Err(Error::Form {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{ResolvesServerCertUsingSni, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
 
 /// It signs certificates.
@@ -38,6 +39,24 @@ impl Authority {
     /// A server that speaks to nobody who shows no certificate of `clients`.
     pub fn server_for(&self, names: &[&str], clients: &Self) -> Arc<ServerConfig> {
         self.of_server(names, Some(clients))
+    }
+
+    /// A server of this name, which shows its certificate only to clients that ask for the name.
+    pub fn server_by_name(&self, name: &str) -> Arc<ServerConfig> {
+        let provider = Arc::new(default_provider());
+        let (leaf, key) = self.leaf(&[name]);
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let certified = CertifiedKey::from_der(vec![leaf.der().clone()], key, &provider).unwrap();
+        let mut by_name = ResolvesServerCertUsingSni::new();
+        by_name.add(name, certified).unwrap();
+        let builder = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap();
+        Arc::new(
+            builder
+                .with_no_client_auth()
+                .with_cert_resolver(Arc::new(by_name)),
+        )
     }
 
     fn of_server(&self, names: &[&str], clients: Option<&Self>) -> Arc<ServerConfig> {

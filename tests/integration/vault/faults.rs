@@ -1,6 +1,7 @@
 //! A fault at each call to Vault × each kind of fault: what the run comes to, which calls are made and
 //! by whose token, and that nothing is stored that does not verify; and tests that are no row of a table.
 
+mod addresses;
 mod fault;
 mod fixture;
 mod of_any;

@@ -114,6 +114,9 @@ fn a_reference_that_names_no_key_comes_with_how_to_write_it() {
         "hashivault://vault.example:99999/v1/transit/keys/ci-signer",
         "hashivault://vault.example:https/v1/transit/keys/ci-signer",
         "hashivault://https://vault.example/v1/transit/keys/ci-signer",
+        "hashivault://proxy.example/vault/v1/transit/keys/ci-signer",
+        "openbao://https://proxy.example/bao/v1/team/transit/keys/ci-signer",
+        "hashivault://vault.example/v1/+/transit/keys/ci-signer",
         "hashivault://-ci-signer",
         "hashivault://ci%20signer",
         "hashivault://ci-signer#1",
@@ -160,12 +163,27 @@ fn a_missing_address_comes_with_how_to_set_it() {
         "https://vault.example/ui/",
         "https://vault.example/v1",
         "https://user:canary-of-the-token@vault.example",
-        "unix:///run/vault.sock",
+        "https://vault.example/vault?token=canary-of-the-token",
+        "https://vault.example/vault/v1/transit",
+        "unix://run/vault.sock",
+        "unix:///",
     ] {
         let sandbox = sandbox().with("VAULT_ADDR", address);
         let what = format!("VAULT_ADDR={address}").replace("canary", "…");
         page.tell(&what, &sandbox, &format!("{SIGN} hashivault://ci-signer"));
     }
+    let agent = sandbox().with("VAULT_AGENT_ADDR", "unix:///run/vault/agent.sock");
+    page.tell(
+        "a socket, and another host in the key",
+        &agent,
+        &format!("{SIGN} {HOST}"),
+    );
+    let gitlab = sandbox().with("VAULT_SERVER_URL", "vault.example");
+    page.tell(
+        "VAULT_SERVER_URL=vault.example",
+        &gitlab,
+        &format!("{SIGN} hashivault://ci-signer"),
+    );
     let flag = "--vault-address vault.example";
     page.tell(
         flag,
@@ -266,6 +284,33 @@ fn a_missing_token_comes_with_where_to_put_it() {
     );
     let folder = bare().with("VAULT_TOKEN_FILE", "keys");
     page.tell("VAULT_TOKEN_FILE is a folder", &folder, &line);
+    for path in [
+        "/builds/acme/app.tmp/VAULT_TOKEN",
+        "./token",
+        "~/.vault-token",
+    ] {
+        let what = format!("VAULT_TOKEN is the path {path}");
+        page.tell(&what, &sandbox().with("VAULT_TOKEN", path), &line);
+    }
+    let bao = bare().with("BAO_TOKEN", "/builds/acme/app.tmp/BAO_TOKEN");
+    page.tell(
+        "BAO_TOKEN is a path",
+        &bao,
+        &line.replace("hashivault", "openbao"),
+    );
+    for (what, secret_id) in [
+        (
+            "VAULT_SECRET_ID is a path",
+            "/builds/acme/app.tmp/VAULT_SECRET_ID",
+        ),
+        (
+            "VAULT_SECRET_ID is a wrapping token",
+            "hvs.canary-of-the-token",
+        ),
+    ] {
+        let approle = bare().with("VAULT_ROLE_ID", "675a50e7-cfe0-be76-e35f-49ec009731ea");
+        page.tell(what, &approle.with("VAULT_SECRET_ID", secret_id), &line);
+    }
     let home = bare();
     home.write("home/.vault-token", "hvs.canary-of-the-token and more");
     let path = home.file("home");
@@ -292,8 +337,12 @@ fn an_invalid_variable_is_named() {
             "VAULT_PROXY_ADDR",
             "http://user:canary-of-the-token@not a host",
         ),
-        ("VAULT_TLS_SERVER_NAME", "vault.internal"),
-        ("BAO_TLS_SERVER_NAME", "bao.internal"),
+        (
+            "VAULT_HTTP_PROXY",
+            "http://user:canary-of-the-token@not a host",
+        ),
+        ("VAULT_TLS_SERVER_NAME", "10.0.0.5"),
+        ("BAO_TLS_SERVER_NAME", "https://bao.internal"),
         ("VAULT_CACERT", "nowhere.pem"),
         ("VAULT_CACERT", "keys/cosign.pub"),
         ("VAULT_CACERT_BYTES", "not PEM"),
@@ -312,6 +361,9 @@ fn an_invalid_variable_is_named() {
         } else {
             line.clone()
         };
+        if name.ends_with("TLS_SERVER_NAME") && !name.starts_with("BAO_") {
+            sandbox.set("VAULT_ADDR", "https://vault.example");
+        }
         if ["VAULT_AUTH_METHOD", "BAO_AUTH_METHOD"].contains(&name) {
             sandbox.unset("VAULT_TOKEN");
         }

@@ -89,6 +89,12 @@ pub(crate) fn choose(
 /// The token of VAULT_TOKEN or VAULT_TOKEN_FILE.
 fn configured_token(variables: Variables) -> Result<Option<Token>, Error> {
     if let Some((name, text)) = variables.value("TOKEN")? {
+        if is_path(&text) {
+            return Err(Error::Path {
+                variable: name,
+                instead: Some(variables.name("TOKEN_FILE")),
+            });
+        }
         let origin = TokenOrigin::Variable(name);
         let token = Token::new(&text, origin.clone());
         return Ok(Some(token.ok_or(Error::NotAToken { origin })?));
@@ -105,6 +111,13 @@ fn configured_token(variables: Variables) -> Result<Option<Token>, Error> {
             reason,
         }),
     }
+}
+
+/// Whether a text is the path of a file, as GitLab hands in a variable of the type File. A token has no slash.
+fn is_path(text: &str) -> bool {
+    ["/", "./", "../", "~/"]
+        .iter()
+        .any(|start| text.starts_with(start))
 }
 
 /// Vault, whose logins take identity tokens.
@@ -124,7 +137,24 @@ const VAULT: RelyingParty = RelyingParty {
 };
 
 fn approle(variables: Variables, role_id: Option<(String, String)>) -> Result<LoginMethod, Error> {
-    match (role_id, variables.value("SECRET_ID")?) {
+    let secret_id = variables.value("SECRET_ID")?;
+    for (name, text) in [&role_id, &secret_id].into_iter().flatten() {
+        if is_path(text) {
+            return Err(Error::Path {
+                variable: name.clone(),
+                instead: None,
+            });
+        }
+    }
+    if let Some((variable, text)) = &secret_id
+        && text::is_vault_token(text)
+    {
+        return Err(Error::WrappedSecretId {
+            variable: variable.clone(),
+            product: variables.0,
+        });
+    }
+    match (role_id, secret_id) {
         (Some((_, role_id)), Some((_, secret_id))) => Ok(LoginMethod::AppRole {
             role_id,
             secret_id: SecretString::from(secret_id),
@@ -159,6 +189,11 @@ fn jwt(
         chosen: options.audience.is_some(),
         audience: match &options.audience {
             Some(audience) => audience.clone(),
+            None if server.address.socket().is_some() => {
+                return Err(Error::NoAudience {
+                    server: server.clone(),
+                });
+            }
             None => server.address.to_string(),
         },
         source,
@@ -197,13 +232,17 @@ fn token_source(options: &Options) -> Result<Option<TokenSource>, Error> {
 fn token_of_user(variables: Variables, server: &Server, options: &Options) -> Result<Auth, Error> {
     let product = server.product;
     let family = variables.0;
-    let none = Error::NoToken { product, family };
-    let configured = options.address.is_some() || variables.value("ADDR")?.is_some();
+    // A Vault Agent or Proxy adds its own token to requests without one, where its configuration says so.
+    let none = || match server.address.socket() {
+        Some(_) => Ok(Auth::Token(Token::of_agent())),
+        None => Err(Error::NoToken { product, family }),
+    };
+    let configured = options.address.is_some() || variables.address()?.is_some();
     if ci_system::in_any() || !configured {
-        return Err(none);
+        return none();
     }
     let Some(home) = variable("HOME")? else {
-        return Err(none);
+        return none();
     };
     let path = format!("{home}/.vault-token");
     match from_file(&path) {
@@ -211,7 +250,7 @@ fn token_of_user(variables: Variables, server: &Server, options: &Options) -> Re
         Ok(None) => Err(Error::NotAToken {
             origin: TokenOrigin::File(path),
         }),
-        Err(_) => Err(none),
+        Err(_) => none(),
     }
 }
 

@@ -3,10 +3,11 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
+use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{NoProxy, Proxy};
 
 use crate::environment;
-use crate::key::vault::client::address::Server;
+use crate::key::vault::client::address::{Address, Server, ServerName};
 use crate::key::vault::client::auth;
 use crate::key::vault::client::auth::Auth;
 use crate::key::vault::client::http::Transport;
@@ -34,13 +35,13 @@ impl Config {
     /// [`Error`] for an invalid option or variable, and if there is neither a token nor a way to log in.
     pub(crate) fn new(server: &Server, options: &Options, mask: &Mask) -> Result<Self, Error> {
         let variables = Variables::of_product(server.product)?;
-        if let Some((name, _)) = variables.value("TLS_SERVER_NAME")? {
-            return Err(Error::ServerName { variable: name });
-        }
         let namespace = match &options.namespace {
             Some(namespace) => Some(("--vault-namespace".to_owned(), namespace.clone())),
             None => variables.value("NAMESPACE")?,
         };
+        // A slash alone is the root, which needs no header.
+        let namespace =
+            namespace.filter(|(_, text)| text.is_empty() || text.bytes().any(|byte| byte != b'/'));
         let namespace = namespace.map(|(name, text)| {
             let path = Mount::parse(&text)
                 .ok_or_else(|| environment::Error::new(&name, text, "the path of a namespace"))?;
@@ -63,6 +64,7 @@ impl Config {
             auth: auth::choose(variables, server, options, mask)?,
             transport: Transport {
                 trust: Trust::from_environment(variables)?,
+                server_name: server_name(variables, &server.address)?,
                 proxy: proxy(variables)?,
                 timeout,
             },
@@ -80,8 +82,16 @@ fn seconds(text: &str) -> Option<Duration> {
     (!time.is_zero()).then_some(time)
 }
 
+/// The variable of the proxy for this server alone, and its value.
+fn proxy_variable(variables: Variables) -> Result<Option<(String, String)>, environment::Error> {
+    Ok(match variables.value("PROXY_ADDR")? {
+        None => variables.value("HTTP_PROXY")?,
+        found => found,
+    })
+}
+
 fn proxy(variables: Variables) -> Result<Option<Proxy>, Error> {
-    let Some((variable, url)) = variables.value("PROXY_ADDR")? else {
+    let Some((variable, url)) = proxy_variable(variables)? else {
         return Ok(None);
     };
     // The URL may hold a password, so no error repeats it.
@@ -90,4 +100,31 @@ fn proxy(variables: Variables) -> Result<Option<Proxy>, Error> {
         Ok(proxy) if plain => Ok(Some(proxy.no_proxy(NoProxy::from_env()))),
         _ => Err(Error::Proxy { variable }),
     }
+}
+
+/// The name that the server's certificate is for. A proxy would be asked for that name, and not for the server.
+fn server_name(variables: Variables, address: &Address) -> Result<Option<ServerName>, Error> {
+    let Some((variable, text)) = variables.value("TLS_SERVER_NAME")? else {
+        return Ok(None);
+    };
+    if !address.is_tls() {
+        return Ok(None);
+    }
+    let name = ServerName::parse(&text).ok_or_else(|| {
+        environment::Error::new(
+            &variable,
+            text,
+            "the domain name in the server's certificate",
+        )
+    })?;
+    let proxied = !address.is_loopback()
+        && (proxy_variable(variables)?.is_some()
+            || address
+                .origin(None)
+                .parse()
+                .is_ok_and(|url| Matcher::from_env().intercept(&url).is_some()));
+    if proxied {
+        return Err(Error::ServerNameByProxy { variable });
+    }
+    Ok(Some(name))
 }

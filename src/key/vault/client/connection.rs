@@ -1,6 +1,6 @@
 //! A connection to a server: requests, with a token or without, and the meaning of each response.
 
-use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::header::{HOST, HeaderName, HeaderValue};
 use reqwest::{Client, Request};
 use rustify::Endpoint;
 use secrecy::ExposeSecret as _;
@@ -18,6 +18,8 @@ use crate::net::retry::{Backoff, Throttle};
 /// A connection to one server.
 pub(crate) struct Connection {
     pub(crate) server: Server,
+    /// The URL that requests name, without a path.
+    pub(crate) origin: String,
     pub(crate) namespace: Option<String>,
     pub(crate) client: Client,
     pub(crate) attempts: u32,
@@ -36,10 +38,10 @@ impl Connection {
             server: self.server.clone(),
             reason: reason.into(),
         };
-        let made = endpoint.request(&self.server.address.to_string());
+        let made = endpoint.request(&self.origin);
         let made = made.map_err(|error| unusable(error.to_string()))?;
         let mut request = Request::try_from(made).map_err(|error| unusable(error.to_string()))?;
-        let path = format!("/v1{}", request.url().path());
+        let path = format!("{}/v1{}", self.server.address.path(), request.url().path());
         request.url_mut().set_path(&path);
         Ok(request)
     }
@@ -53,18 +55,21 @@ impl Connection {
     ) -> Result<Zeroizing<Vec<u8>>, Error> {
         let mut request = self.request(endpoint)?;
         let path = endpoint.path();
-        let secret = token.secret.expose_secret();
-        let mut value = HeaderValue::from_str(secret).map_err(|_| Error::Token {
-            server: self.server.clone(),
-            origin: token.origin.clone(),
-            answer: ErrorResponse::default(),
-        })?;
-        value.set_sensitive(true);
-        request.headers_mut().insert(TOKEN, value);
+        let secret = token.secret.as_ref().map(|secret| secret.expose_secret());
+        if let Some(secret) = secret {
+            let mut value = HeaderValue::from_str(secret).map_err(|_| Error::Token {
+                server: self.server.clone(),
+                origin: token.origin.clone(),
+                answer: ErrorResponse::default(),
+            })?;
+            value.set_sensitive(true);
+            request.headers_mut().insert(TOKEN, value);
+        }
         // vaultrs begins some paths with a slash, and one with a tab.
         let path = path.trim().trim_start_matches('/');
-        let response = self.send(request, &[secret]).await?;
-        self.classify(response, path, capability, &[secret], Some(&token.origin))
+        let secrets = secret.as_slice();
+        let response = self.send(request, secrets).await?;
+        self.classify(response, path, capability, secrets, Some(&token.origin))
     }
 
     /// Makes one attempt without a token. No error contains one of the `secrets`.
@@ -81,6 +86,10 @@ impl Connection {
 
     async fn send(&self, mut request: Request, secrets: &[&str]) -> Result<Response, Error> {
         let headers = request.headers_mut();
+        // The URL may name the certificate's host in place of the server's.
+        if let Ok(host) = HeaderValue::from_str(&self.server.address.host_header()) {
+            headers.insert(HOST, host);
+        }
         // Proves that a client made the request, and not a form in a browser.
         headers.insert(REQUEST, HeaderValue::from_static("true"));
         if let Some(namespace) = &self.namespace

@@ -245,6 +245,10 @@ impl Explain for Error {
                 server.address
             ),
             Self::Token { server, origin, .. } => token(server.product, origin),
+            Self::Unreachable { server, .. } if server.address.socket().is_some() => {
+                "check that the agent runs, that its socket is there, and that this user may write to it"
+                    .to_owned()
+            }
             Self::Unreachable { reason, .. } => unreachable(reason.tls),
         }
     }
@@ -316,7 +320,9 @@ fn not_found(product: Product, path: &str) -> String {
         return "check the key's name".to_owned();
     };
     format!(
-        "check mount and name: `{cli} secrets list` and `{cli} list {mount}/keys`; or, where `{mount}` is a transit engine, make the key: `{cli} write -f {path} type=ecdsa-p256`; in a namespace, give {vault_namespace}",
+        "check mount and name: `{cli} secrets list` and `{cli} list {}`; or, where `{mount}` is a transit engine, make the key: `{cli} write -f {} type=ecdsa-p256`; in a namespace, give {vault_namespace}",
+        quoted(&format!("{mount}/keys")),
+        quoted(path),
         vault_namespace = option("vault-namespace").with("NAMESPACE")
     )
 }
@@ -333,6 +339,12 @@ fn redirected(product: Product, to: Option<&str>) -> String {
 }
 
 fn token(product: Product, origin: &TokenOrigin) -> String {
+    if *origin == TokenOrigin::Agent {
+        return format!(
+            "let the agent add its token, by `use_auto_auth_token = true` in its configuration; or set {}",
+            Variables(product).name("TOKEN")
+        );
+    }
     if let TokenOrigin::Login { .. } = origin {
         return "run the job again; the token may have been revoked, or allow too few uses"
             .to_owned();

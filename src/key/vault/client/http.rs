@@ -1,13 +1,17 @@
 //! The HTTP client for Vault. It follows no redirect, which would carry the token along, and bounds each body.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{CONTENT_TYPE, HeaderValue, LOCATION};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Proxy, Request};
+use tokio::net::lookup_host;
 use zeroize::Zeroizing;
 
-use crate::key::vault::client::address::Address;
+use crate::key::vault::client::address::{Address, ServerName};
 use crate::key::vault::client::tls::Trust;
 use crate::net::CONNECT_TIMEOUT;
 use crate::net::error_chain::innermost;
@@ -22,6 +26,8 @@ const MAX_BODY_LEN: usize = 4 * 1024 * 1024;
 pub(crate) struct Transport {
     /// TLS settings.
     pub(crate) trust: Trust,
+    /// The name that the server's certificate is for, where its address has another host.
+    pub(crate) server_name: Option<ServerName>,
     /// The proxy for Vault alone, if one is set.
     pub(crate) proxy: Option<Proxy>,
     /// The limit for one response.
@@ -40,7 +46,14 @@ pub(crate) fn client(address: &Address, transport: Transport) -> Result<Client, 
         .timeout(transport.timeout)
         .http1_only()
         .user_agent(concat!("s3lo/", env!("CARGO_PKG_VERSION")));
-    if address.is_loopback() {
+    if let Some(socket) = address.socket() {
+        builder = builder.unix_socket(socket);
+    }
+    if let Some(host) = address.host().filter(|_| transport.server_name.is_some()) {
+        // Requests name the certificate's host, for which TLS asks. They go to the address nevertheless.
+        builder = builder.dns_resolver(Arc::new(FixedHost(host)));
+    }
+    if address.is_loopback() || transport.server_name.is_some() {
         builder = builder.no_proxy();
     } else if let Some(proxy) = transport.proxy {
         builder = builder.proxy(proxy);
@@ -52,6 +65,19 @@ pub(crate) fn client(address: &Address, transport: Transport) -> Result<Client, 
         builder.tls_certs_only([])
     };
     builder.build().map_err(|error| innermost(&error))
+}
+
+/// A resolver that finds one host, whatever name is asked for.
+struct FixedHost(String);
+
+impl Resolve for FixedHost {
+    fn resolve(&self, _: Name) -> Resolving {
+        let host = self.0.clone();
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = lookup_host((host, 0)).await?.collect();
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
 }
 
 /// An HTTP response.

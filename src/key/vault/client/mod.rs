@@ -63,6 +63,7 @@ impl Client {
     ) -> Result<Self, options::Error> {
         let config = Config::new(&server, options, mask)?;
         let warning = config.transport.trust.warning().map(Arc::from);
+        let origin = server.address.origin(config.transport.server_name.as_ref());
         let client = http::client(&server.address, config.transport);
         let client = client.map_err(|reason| options::Error::Transport {
             server: server.clone(),
@@ -70,6 +71,7 @@ impl Client {
         })?;
         let connection = Arc::new(Connection {
             server,
+            origin,
             namespace: config.namespace,
             client,
             attempts: config.attempts,

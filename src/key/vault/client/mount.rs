@@ -34,8 +34,33 @@ impl fmt::Display for Mount {
     }
 }
 
-/// Whether a part of a path needs no quoting in a policy, a URL or a shell.
-fn is_segment(text: &str) -> bool {
-    let byte = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-    !matches!(text, "" | "." | "..") && text.bytes().all(byte)
+/// Whether a part of a path stands for itself in a URL and in a policy, where `+` alone is a wildcard.
+pub(crate) fn is_segment(text: &str) -> bool {
+    let byte = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-@+~:=,".contains(&byte);
+    !matches!(text, "" | "." | ".." | "+") && text.bytes().all(byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_is_a_path_that_stands_for_itself() {
+        for (text, path) in [
+            ("transit", "transit"),
+            ("/team/a/transit/", "team/a/transit"),
+            ("team@acme/transit", "team@acme/transit"),
+            ("ci+prod/transit", "ci+prod/transit"),
+            ("team~a/transit", "team~a/transit"),
+            ("eu:1/transit", "eu:1/transit"),
+        ] {
+            assert_eq!(Mount::parse(text).unwrap().as_str(), path);
+        }
+        for text in [
+            "", "/", "a//b", ".", "a/../b", "a b", "a?b", "a#b", "a%2fb", "a\\b", "a*", "+/a",
+            "a\"b", "ä",
+        ] {
+            assert!(Mount::parse(text).is_none(), "{text}");
+        }
+    }
 }

@@ -151,6 +151,12 @@ pub enum Error {
         /// Whether there is what AppRole takes.
         approle: bool,
     },
+    /// The address of a socket names no server that an identity token could be for.
+    #[error("the login to {server} needs an audience, which a socket does not name")]
+    NoAudience {
+        /// The server.
+        server: Server,
+    },
     /// No address is configured.
     #[error("nothing says where {product} is")]
     NoAddress {
@@ -186,6 +192,14 @@ pub enum Error {
         /// The variable that names the file.
         variable: String,
     },
+    /// The variable holds the path of a file, as a GitLab variable of the type File does.
+    #[error("{variable} holds the path of a file, and not the secret itself")]
+    Path {
+        /// The variable.
+        variable: String,
+        /// The variable that takes a path, if there is one.
+        instead: Option<String>,
+    },
     /// The token would go over the network in the clear.
     #[error("`{address}` is not guarded by TLS, and a token would be sent there in the clear")]
     PlainHttp {
@@ -198,9 +212,9 @@ pub enum Error {
         /// The variable.
         variable: String,
     },
-    /// Not built.
-    #[error("{variable} is set, and is not supported")]
-    ServerName {
+    /// A proxy would be asked for the name in the certificate, and not for the server.
+    #[error("{variable} cannot be used through a proxy")]
+    ServerNameByProxy {
         /// The variable.
         variable: String,
     },
@@ -242,6 +256,14 @@ pub enum Error {
     /// A variable that means nothing.
     #[error(transparent)]
     Variable(#[from] environment::Error),
+    /// A token in place of a secret ID, as a response in a wrap leaves it.
+    #[error("{variable} holds a token, and not a secret ID")]
+    WrappedSecretId {
+        /// The variable.
+        variable: String,
+        /// The product, for its command line.
+        product: Product,
+    },
 }
 
 fn quoted(path: Option<&str>) -> String {
@@ -254,17 +276,20 @@ impl Explain for Error {
             Self::Address { .. }
             | Self::Contradiction { .. }
             | Self::NoAddress { .. }
+            | Self::NoAudience { .. }
             | Self::PlainHttp { .. }
             | Self::Proxy { .. }
-            | Self::ServerName { .. }
+            | Self::ServerNameByProxy { .. }
             | Self::Tls(_)
             | Self::Transport { .. } => "configuration",
             Self::Bundle(error) => error.code(),
             Self::Identity { source, .. } => source.code(),
             Self::NoAppRole { .. } | Self::NoRole | Self::NoToken { .. } => "no_credentials",
-            Self::NotAToken { .. } | Self::NotATokenInFile { .. } | Self::TokenFile { .. } => {
-                "no_credentials"
-            }
+            Self::NotAToken { .. }
+            | Self::NotATokenInFile { .. }
+            | Self::Path { .. }
+            | Self::TokenFile { .. }
+            | Self::WrappedSecretId { .. } => "no_credentials",
             Self::NotATokenFile | Self::NotATokenVariable | Self::UnusedOption { .. } => "usage",
             Self::Variable(error) => error.code(),
         }
@@ -273,9 +298,12 @@ impl Explain for Error {
     fn help(&self) -> String {
         match self {
             Self::Address { .. } => {
-                "write scheme, host and port alone, as in `https://vault.example:8200`".to_owned()
+                "write scheme, host and port, as in `https://vault.example:8200`, and a path only where a proxy serves Vault below one, without `/v1`; or name an agent's socket, as in `unix:///run/vault/agent.sock`".to_owned()
             }
             Self::Bundle(error) => error.help(),
+            Self::Contradiction { variable, other, .. } if other.socket().is_some() => {
+                format!("name the key by its name alone, or unset {variable}")
+            }
             Self::Contradiction { product, variable, named, other } => format!(
                 "name one server: leave {variable} away, or name the key by its name alone, or set {variable} to `{}://{named}`{}",
                 if other.is_tls() { "https" } else { "http" },
@@ -297,6 +325,10 @@ impl Explain for Error {
                 "set {}=https://HOST:PORT, or name it in the key: `{}://HOST/v1/transit/keys/KEY`",
                 Variables(*product).name("ADDR"),
                 product.scheme()
+            ),
+            Self::NoAudience { .. } => format!(
+                "name it, most often the URL of the server behind the socket: {}",
+                option("vault-audience").with("https://vault.example")
             ),
             Self::NoAppRole { missing } => format!(
                 "set {missing}; or log in by the CI system's identity token: `--vault-auth jwt --vault-role ROLE`"
@@ -321,12 +353,16 @@ impl Explain for Error {
             Self::NotAToken { .. } | Self::NotATokenInFile { .. } => {
                 "put the token itself there, one word such as `hvs.…`, and nothing else".to_owned()
             }
+            Self::Path { variable, instead } => {
+                let instead = instead.as_ref().map_or_else(String::new, |instead| format!("name the file by {instead}, or "));
+                format!("{instead}put what the file holds into {variable}; in GitLab give that variable the type Variable, not File")
+            }
             Self::PlainHttp { .. } => {
                 format!("give the server an `https://` address; where the network is guarded otherwise, say so by {vault_plain_http}", vault_plain_http = option("vault-plain-http"))
             }
             Self::Proxy { .. } => "write it as in `http://proxy.example:3128`".to_owned(),
-            Self::ServerName { variable } => format!(
-                "unset {variable}, and name the server as its certificate does"
+            Self::ServerNameByProxy { variable } => format!(
+                "add the server's host to NO_PROXY where it is reached directly; otherwise unset {variable}, and name the server as its certificate does"
             ),
             Self::Tls(error) => error.help(),
             Self::Transport { .. } => {
@@ -346,6 +382,10 @@ impl Explain for Error {
                 "give the name of the variable that holds the token, such as `VAULT_ID_TOKEN`, not the token".to_owned()
             }
             Self::Variable(error) => error.help(),
+            Self::WrappedSecretId { variable, product } => format!(
+                "if the token wraps a secret ID, unwrap it before the run, which works once: {variable}=\"$({} unwrap -field=secret_id TOKEN)\"",
+                product.command_line()
+            ),
         }
     }
 }

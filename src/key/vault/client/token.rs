@@ -9,7 +9,8 @@ use crate::key::vault::client::mount::Mount;
 
 /// A token.
 pub(crate) struct Token {
-    pub(crate) secret: SecretString,
+    /// The text; `None` if an agent in front of the server adds one of its own.
+    pub(crate) secret: Option<SecretString>,
     pub(crate) origin: TokenOrigin,
     /// Whether this run revokes it at its end.
     pub(crate) revocable: bool,
@@ -27,16 +28,27 @@ impl Token {
             .bytes()
             .all(|byte| byte.is_ascii_graphic() && !b"\"'`".contains(&byte));
         (valid && (1..=MAX_TOKEN_LEN).contains(&text.len())).then(|| Self {
-            secret: SecretString::from(text),
+            secret: Some(SecretString::from(text)),
             origin,
             revocable: false,
         })
+    }
+
+    /// The token that an agent adds to requests without one.
+    pub(crate) fn of_agent() -> Self {
+        Self {
+            secret: None,
+            origin: TokenOrigin::Agent,
+            revocable: false,
+        }
     }
 }
 
 /// The origin of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenOrigin {
+    /// An agent in front of the server.
+    Agent,
     /// A file at this path.
     File(String),
     /// A login of this run.
@@ -53,6 +65,7 @@ pub enum TokenOrigin {
 impl fmt::Display for TokenOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Agent => f.write_str("the agent"),
             Self::File(path) => write!(f, "`{path}`"),
             Self::Login { method, mount } => write!(f, "the login by {method} at `{mount}`"),
             Self::Variable(name) => f.write_str(name),

@@ -16,8 +16,19 @@ impl Variables {
             Product::OpenBao => Product::Vault,
         };
         let (own, others) = (Self(product), Self(other));
-        let lent = own.value("ADDR")?.is_none() && others.value("ADDR")?.is_some();
+        let lent = own.address()?.is_none() && others.address()?.is_some();
         Ok(if lent { others } else { own })
+    }
+
+    /// The variable that names the server, and its value: that of an agent in front of it first, as Vault's own client
+    /// has it; last the one that [GitLab](https://docs.gitlab.com/ci/secrets/hashicorp_vault/) reads.
+    pub(crate) fn address(self) -> Result<Option<(String, String)>, environment::Error> {
+        for end in ["AGENT_ADDR", "ADDR", "SERVER_URL"] {
+            if let Some(found) = self.value(end)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
     }
 
     /// The full name of a variable.

@@ -200,16 +200,12 @@ impl Call {
         call
     }
 
-    /// What stands behind `/v1/`, in parts; nothing if that is not there.
+    /// The segments after the first `/v1/`: before it may be a host or the path of a reverse proxy.
     fn route(&self) -> Vec<&str> {
-        let behind_host = match self.path.strip_prefix("http://") {
-            None => self.path.as_str(),
-            Some(rest) => rest.find('/').map_or("", |at| &rest[at..]),
-        };
-        let route = behind_host.strip_prefix("/v1/");
+        let route = self.path.split_once("/v1/");
         route
             .into_iter()
-            .flat_map(|route| route.split('/'))
+            .flat_map(|(_, route)| route.split('/'))
             .collect()
     }
 

@@ -137,7 +137,9 @@ fn an_address_with_a_password_is_refused_without_printing_it() {
     for address in [
         "https://user:canary@vault.example",
         "http://user:canary@127.0.0.1:8200",
-        "https://vault.example/canary",
+        "https://vault.example/hvs.canary",
+        "https://vault.example/vault/s.canary-of-26-characters-x",
+        "https://vault.example/#canary",
         "https://vault.example?token=canary",
         "hvs.canary",
     ] {

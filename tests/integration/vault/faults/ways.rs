@@ -7,10 +7,11 @@ use s3lo_test_servers::http::Reply;
 use s3lo_test_servers::vault::{Kind, VaultServer};
 
 /// Every way to name a proxy for this scheme.
-const PROXIES: [&str; 4] = [
+const PROXIES: [&str; 5] = [
     "HTTPS_PROXY",
     "https_proxy",
     "ALL_PROXY",
+    "VAULT_HTTP_PROXY",
     "VAULT_PROXY_ADDR",
 ];
 
@@ -56,6 +57,23 @@ fn a_vault_that_is_far_is_asked_by_the_proxy() {
         assert_eq!(calls[0].path, "vault.example:8200", "{name}");
         // It leads there, and is told nothing else.
         assert_eq!(calls[0].token(), None, "{name}");
+    }
+}
+
+/// As Vault's own client has it.
+#[test]
+fn of_several_proxies_the_one_that_is_most_vault_s_is_asked() {
+    for (asked, other) in [
+        ("VAULT_PROXY_ADDR", "VAULT_HTTP_PROXY"),
+        ("VAULT_PROXY_ADDR", "HTTPS_PROXY"),
+        ("VAULT_HTTP_PROXY", "HTTPS_PROXY"),
+    ] {
+        let mut fixture = behind_a_tunnel();
+        let (proxy, nowhere) = (fixture.vault.endpoint.clone(), fixture.elsewhere.url());
+        fixture.sandbox.set(asked, &proxy);
+        fixture.sandbox.set(other, &nowhere);
+        fixture.run("sign", "").ends_with(0);
+        assert!(fixture.elsewhere.visits().is_empty(), "{asked} {other}");
     }
 }
 
