@@ -31,7 +31,7 @@
 //! | [`key`] | key references, the providers of keys in a folder each, the keyring of a run |
 //! | [`store`] | stores of objects, in a folder each |
 //! | [`image`] | a reference in its store |
-//! | [`sign`](mod@sign), [`verify`] | the order of requests and checks |
+//! | [`sign`](mod@sign), [`verify`], [`inspect`](mod@inspect) | the order of requests and checks |
 //! | [`cli`] | arguments, and what is printed |
 //!
 //! `docs/development.md` shows how to add a key provider and a store.
@@ -47,6 +47,7 @@ pub mod diagnostic;
 pub mod environment;
 pub mod identity;
 pub mod image;
+pub mod inspect;
 pub mod key;
 pub mod mask;
 pub mod net;

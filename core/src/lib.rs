@@ -18,6 +18,7 @@ pub mod explain;
 pub mod json;
 pub mod manifest;
 pub mod payload;
+pub mod platform;
 pub mod record;
 pub mod reference;
 pub mod text;

@@ -72,6 +72,17 @@ pub enum MediaType {
     OciManifest,
 }
 
+impl fmt::Display for MediaType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::DockerManifest => "application/vnd.docker.distribution.manifest.v2+json",
+            Self::DockerManifestList => "application/vnd.docker.distribution.manifest.list.v2+json",
+            Self::OciIndex => "application/vnd.oci.image.index.v1+json",
+            Self::OciManifest => "application/vnd.oci.image.manifest.v1+json",
+        })
+    }
+}
+
 impl MediaType {
     fn from_name(name: &str) -> Option<Self> {
         Some(match name {

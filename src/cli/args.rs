@@ -12,6 +12,7 @@ use s3lo_core::payload::Schema;
 use crate::aws;
 use crate::ci::files;
 use crate::ci::files::Destination;
+use crate::cli::version;
 use crate::key::registry::Providers;
 use crate::sign::IfSigned;
 use crate::store::backend::Backends;
@@ -22,8 +23,8 @@ use crate::verify::Require;
 #[command(
     name = "s3lo",
     version,
-    max_term_width = 100,
-    disable_help_subcommand = true
+    long_version = version::text(),
+    max_term_width = 100
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -48,6 +49,21 @@ pub(crate) struct Global {
     /// Tell on stderr what is done
     #[arg(long, short, global = true)]
     pub(crate) verbose: bool,
+    /// Print nothing if all goes well: errors and failed verdicts alone
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Whether to use colors; auto: on a terminal, unless NO_COLOR is set
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub(crate) color: Color,
+}
+
+/// When to use colors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    #[default]
+    Auto,
+    Always,
+    Never,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -64,7 +80,15 @@ pub(crate) enum Command {
     Ci(CiArgs),
     GenerateKeyPair(GenerateArgs),
     PublicKey(PublicKeyArgs),
+    Inspect(InspectArgs),
+    /// Write a tiny image and a throw-away key pair to try the program with
+    #[command(after_help = "\
+Writes ./demo, and cosign.key and cosign.pub where neither is there yet, and prints the commands to try.
+The password of the key is COSIGN_PASSWORD, or `demo`.")]
+    Demo,
     Completions(CompletionsArgs),
+    /// Print the version, the commit, and the formats that are read
+    Version,
 }
 
 /// Sign images
@@ -84,7 +108,7 @@ Exit codes: 0 signed, 1 a guard said no, 2 could not.")]
 pub(crate) struct SignArgs {
     /// The private key: a file, env://NAME, awskms:///alias/NAME or hashivault://HOST/v1/transit/keys/NAME; may be given
     /// several times
-    #[arg(long = "key", value_name = "KEY", required = true)]
+    #[arg(long = "key", short = 'k', value_name = "KEY", required = true)]
     pub(crate) keys: Vec<String>,
     /// What is signed: 1 binds the digest, 2 the image's name and tag as well (for verifiers that are s3lo 3 or this
     /// program)
@@ -114,7 +138,7 @@ Exit codes: 0 verified, 1 a signature is missing or invalid, 2 could not decide.
 pub(crate) struct VerifyArgs {
     /// The key: a public or private key file, env://NAME, awskms:///alias/NAME or
     /// hashivault://HOST/v1/transit/keys/NAME; may be given several times
-    #[arg(long = "key", value_name = "KEY", required = true)]
+    #[arg(long = "key", short = 'k', value_name = "KEY", required = true)]
     pub(crate) keys: Vec<String>,
     /// The least schema that counts: 2 refuses signatures that do not bind the tag
     #[arg(long, value_name = "N", default_value = "1", value_parser = schema)]
@@ -228,11 +252,32 @@ Examples:
   s3lo public-key --key awskms:///alias/release-signer > release-signer.pub")]
 pub(crate) struct PublicKeyArgs {
     /// The key: a file, env://NAME, awskms:///alias/NAME or hashivault://HOST/v1/transit/keys/NAME
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, short, value_name = "KEY")]
     pub(crate) key: String,
     /// When to give up, for the whole run
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = timeout)]
     pub(crate) timeout: Duration,
+    #[command(flatten)]
+    pub(crate) aws: aws::Options,
+    #[command(flatten)]
+    pub(crate) providers: Providers,
+}
+
+/// Show an image: its digest, its platforms, and the signature records beside it
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  s3lo inspect s3://my-bucket/myapp:v1.0
+  s3lo inspect s3://my-bucket/myapp:v1.0 --key cosign.pub --output json
+
+A record says by itself which key made it and when: only a verdict by a key that you give is proof. This is no gate: the
+exit code is 0 whatever the verdicts are, and 2 if the image cannot be read.")]
+pub(crate) struct InspectArgs {
+    /// A key to judge the records by; may be given several times
+    #[arg(long = "key", short = 'k', value_name = "KEY")]
+    pub(crate) keys: Vec<String>,
+    #[command(flatten)]
+    pub(crate) images: ImageArgs,
     #[command(flatten)]
     pub(crate) aws: aws::Options,
     #[command(flatten)]

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use s3lo_core::crypto::private::PrivateKey;
+use s3lo_core::crypto::public::KeyId;
 use secrecy::{ExposeSecret as _, SecretSlice};
 use tempfile::NamedTempFile;
 
@@ -47,19 +48,7 @@ pub(crate) async fn generate(
     // Only the prompt takes long. A signal that ends it must not leave the terminal as it is meanwhile.
     let signals = ShutdownSignals::listen();
     let password = signals.unless_received(run_blocking(new_password)).await?;
-    let broken = |error| Diagnostic {
-        code: "key_generation",
-        message: format!("no key could be made: {error}"),
-        help: "run it again".to_owned(),
-    };
-    let key = PrivateKey::generate().map_err(broken)?;
-    let sealed = key.seal(&password).map_err(broken)?;
-    // Both are written before either gets its name; the private key gets it last.
-    let private_draft = draft(&private, sealed.as_bytes(), 0o600)?;
-    let public_draft = draft(&public, key.public().to_pem().as_bytes(), 0o644)?;
-    persist(public_draft, &public, args.force)?;
-    persist(private_draft, &private, args.force)?;
-    let key_id = key.public().id().to_string();
+    let key_id = write_pair(prefix, &password, args.force)?.to_string();
     match output {
         Output::Json => json::write(
             out,
@@ -76,6 +65,28 @@ pub(crate) async fn generate(
         }
     }
     Ok(ExitStatus::Done)
+}
+
+/// Generates a key pair, and writes `PREFIX.key` and `PREFIX.pub`.
+pub(crate) fn write_pair(
+    prefix: &str,
+    password: &SecretSlice<u8>,
+    force: bool,
+) -> Result<KeyId, Diagnostic> {
+    let (private, public) = (format!("{prefix}.key"), format!("{prefix}.pub"));
+    let broken = |error| Diagnostic {
+        code: "key_generation",
+        message: format!("no key could be made: {error}"),
+        help: "run it again".to_owned(),
+    };
+    let key = PrivateKey::generate().map_err(broken)?;
+    let sealed = key.seal(password).map_err(broken)?;
+    // Both are written before either gets its name; the private key gets it last.
+    let private_draft = draft(&private, sealed.as_bytes(), 0o600)?;
+    let public_draft = draft(&public, key.public().to_pem().as_bytes(), 0o644)?;
+    persist(public_draft, &public, force)?;
+    persist(private_draft, &private, force)?;
+    Ok(key.public().id())
 }
 
 /// Prints the public half of a key.

@@ -3,6 +3,8 @@
 mod args;
 mod ci;
 mod crash;
+mod demo;
+mod inspect;
 mod keys;
 mod output;
 mod password;
@@ -11,6 +13,7 @@ mod shutdown;
 mod sign;
 mod typed;
 mod verify;
+mod version;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -19,7 +22,7 @@ use std::process::ExitCode;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, Parser as _};
 use serde::Serialize;
 use tokio::runtime::Builder;
@@ -31,6 +34,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::ci::report::ReportRow;
 use crate::cli::args::{Cli, Command, Output};
+use crate::cli::output::text::Style;
 use crate::cli::output::{json, text};
 use crate::cli::setup::RunContext;
 use crate::cli::typed::Typed;
@@ -109,6 +113,7 @@ fn command(cli: Cli, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Exi
         log(false, str::to_owned);
     }
     let output = cli.global.output;
+    let style = Style::new(cli.global.quiet, cli.global.color);
     let result = match cli.command {
         // Its arguments are parsed together with its environment.
         Command::Ci(_) => Err(CommandError::Diagnostic(Diagnostic::usage(
@@ -116,7 +121,7 @@ fn command(cli: Cli, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Exi
             "write it first: `s3lo ci sign`, with flags behind it",
         ))),
         Command::Sign(args) => {
-            let context = RunContext::command_line();
+            let context = RunContext::command_line(style);
             block_on(
                 args.images.references.len(),
                 sign::run(&args, &context, output, out, err),
@@ -124,7 +129,7 @@ fn command(cli: Cli, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Exi
             .map(|(status, _)| status)
         }
         Command::Verify(args) => {
-            let context = RunContext::command_line();
+            let context = RunContext::command_line(style);
             block_on(
                 args.images.references.len(),
                 verify::run(&args, &context, output, out, err),
@@ -133,6 +138,13 @@ fn command(cli: Cli, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Exi
         }
         Command::GenerateKeyPair(args) => block_on(0, keys::generate(&args, output, out)),
         Command::PublicKey(args) => block_on(0, keys::public(&args, output, out, err)),
+        Command::Inspect(args) => {
+            let context = RunContext::command_line(style);
+            let images = args.images.references.len();
+            block_on(images, inspect::run(&args, &context, output, out, err))
+        }
+        Command::Demo => demo::run(output, out),
+        Command::Version => version::run(output, out).map_err(CommandError::from),
         Command::Completions(args) => {
             let mut script = Vec::new();
             clap_complete::generate(args.shell, &mut Cli::command(), "s3lo", &mut script);
@@ -233,6 +245,36 @@ fn deadline(timeout: Duration) -> Instant {
     now.checked_add(timeout).unwrap_or(now)
 }
 
+/// Printed for no arguments.
+const INTRODUCTION: &str = "\
+s3lo signs container images that live in S3, and verifies them.
+
+  s3lo demo                                                        writes an image and a key to try it with
+  s3lo sign s3://BUCKET/IMAGE:TAG --key awskms:///alias/NAME       signs an image
+  s3lo verify s3://BUCKET/IMAGE:TAG --key cosign.pub               verifies it
+
+All commands and options: s3lo --help
+Documentation: https://github.com/s3lo/sign-action
+";
+
+/// The [commands](https://github.com/OuFinx/s3lo) of the program of the same name that pushes images.
+const OF_OTHER_S3LO: [&str; 8] = [
+    "clean", "copy", "delete", "list", "pull", "push", "serve", "stats",
+];
+
+fn of_other_s3lo(error: &clap::Error) -> bool {
+    let typed = error.get(ContextKind::InvalidSubcommand);
+    matches!(typed, Some(ContextValue::String(typed)) if OF_OTHER_S3LO.contains(&typed.as_str()))
+}
+
+/// The command that was typed, and is none.
+fn named(error: &clap::Error) -> String {
+    match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(typed)) => format!("`{typed}`"),
+        _ => "this".to_owned(),
+    }
+}
+
 /// Prints help where that was asked for, and the mistake otherwise.
 fn unparsed(
     error: &clap::Error,
@@ -247,8 +289,22 @@ fn unparsed(
             Ok(ExitStatus::Done)
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand if !json => {
-            err.write_all(error.to_string().as_bytes())?;
+            if typed.positional().next().is_none() {
+                err.write_all(INTRODUCTION.as_bytes())?;
+            } else {
+                err.write_all(error.to_string().as_bytes())?;
+            }
             Ok(ExitStatus::Failed)
+        }
+        ErrorKind::InvalidSubcommand if of_other_s3lo(error) => {
+            let diagnostic = Diagnostic::usage(
+                format!(
+                    "{} is a command of the s3lo that stores images",
+                    named(error)
+                ),
+                "get that one from https://github.com/OuFinx/s3lo; this one signs and verifies, and is best installed beside it as `s3lo-sign`",
+            );
+            failed(diagnostic, json, out, err)
         }
         _ => {
             let commands = Cli::command();

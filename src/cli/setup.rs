@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::aws;
 use crate::aws::config::Settings;
 use crate::cli::args::ImageArgs;
+use crate::cli::output::text::Style;
 use crate::cli::password;
 use crate::cli::shutdown::ShutdownSignals;
 use crate::context::{Context, Passwords};
@@ -40,14 +41,17 @@ pub(crate) struct RunContext {
     pub(crate) passwords: Passwords,
     /// Masks secrets as soon as they are known.
     pub(crate) mask: Mask,
+    /// How results are printed.
+    pub(crate) style: Style,
 }
 
 impl RunContext {
     /// A command line: the password is in COSIGN_PASSWORD, or is asked for on the terminal.
-    pub(crate) fn command_line() -> Self {
+    pub(crate) fn command_line(style: Style) -> Self {
         Self {
             passwords: password::passwords(),
             mask: Mask::default(),
+            style,
         }
     }
 
@@ -143,7 +147,7 @@ pub(crate) async fn public_key(
     deadline: Instant,
 ) -> Result<(PublicKey, Vec<String>), Diagnostic> {
     let references = vec![key(typed)?];
-    let shared = RunContext::command_line().shared(aws, deadline);
+    let shared = RunContext::command_line(Style::default()).shared(aws, deadline);
     let keys = Keyring::new(references, providers, &shared).await?;
     check_aws_is_used(aws, &shared)?;
     let signals = ShutdownSignals::listen();

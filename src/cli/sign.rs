@@ -61,12 +61,17 @@ pub(crate) async fn run(
         async move { sign(&image, &signers, &options).await }
     };
     let several = images.len() > 1;
-    let print =
-        |image: &Image, results: &Signatures| print(out, image, references, results, several);
-    let worked = progress::work_on(&images, args.images.concurrency, text, work, print);
+    let quiet = context.style.quiet;
+    let print = |image: &Image, results: &Signatures| match quiet {
+        true => Ok(()),
+        false => print(out, image, references, results, several),
+    };
+    let worked = progress::work_on(&images, args.images.concurrency, text, quiet, work, print);
     let ((results, printed), warnings) = signals.during(&keys, worked).await?;
-    // Warnings that cannot be written do not change the exit code.
-    let _ = text::warnings(err, &warnings);
+    if !(quiet && exit_status(&results) == ExitStatus::Done) {
+        // Warnings that cannot be written do not change the exit code.
+        let _ = text::warnings(err, &warnings);
+    }
     printed?;
     if text {
         errors(err, &images, &results)?;

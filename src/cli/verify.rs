@@ -9,6 +9,7 @@ use s3lo_core::verdict::{Policy, Verdict};
 use crate::ci::report::{ReportRow, RowOutcome, Valid};
 use crate::cli::args::{Output, VerifyArgs};
 use crate::cli::output::json::VerifyElement;
+use crate::cli::output::text::Style;
 use crate::cli::output::{progress, text};
 use crate::cli::setup::{KeyCounting, Run, RunContext};
 use crate::cli::{CommandError, CommandResults, ExitStatus, deadline, setup};
@@ -114,9 +115,16 @@ pub(crate) async fn run(
             out: &mut *out,
             err: &mut *err,
         };
-        print(to, image, references, answer, several)
+        print(to, context.style, image, references, answer, several)
     };
-    let worked = progress::work_on(&images, args.images.concurrency, text, work, print);
+    let worked = progress::work_on(
+        &images,
+        args.images.concurrency,
+        text,
+        context.style.quiet,
+        work,
+        print,
+    );
     let ((answers, mut printed), warnings) = match signals.during(&keys, worked).await {
         Ok(done) => done,
         // Nor is it hidden by a signal.
@@ -130,8 +138,11 @@ pub(crate) async fn run(
             });
         }
     };
-    // Warnings that cannot be written do not change the exit code.
-    let _ = text::warnings(err, &warnings);
+    let quiet = context.style.quiet;
+    if !(quiet && exit_status(&answers) == ExitStatus::Done) {
+        // Warnings that cannot be written do not change the exit code.
+        let _ = text::warnings(err, &warnings);
+    }
     if text && images.len() > 1 {
         printed = printed.and_then(|()| summary(err, &answers));
     }
@@ -240,6 +251,7 @@ struct Streams<'a> {
 
 fn print(
     Streams { out, err }: Streams<'_>,
+    style: Style,
     image: &Image,
     keys: &[KeyRef],
     answer: &Answer,
@@ -254,8 +266,9 @@ fn print(
         Err(error) => text::error(err, &Diagnostic::new(error), &names),
         Ok(outcome) => {
             match outcome.decision {
-                Decision::Verified => text::verified(out, image, keys, outcome, several)?,
-                Decision::Failed => text::not_verified(err, image, keys, outcome, several)?,
+                Decision::Verified if style.quiet => {}
+                Decision::Verified => text::verified(out, style, image, keys, outcome, several)?,
+                Decision::Failed => text::not_verified(err, style, image, keys, outcome, several)?,
                 Decision::Undecided => {}
             }
             // A key that failed is reported even if the others decided.

@@ -33,11 +33,26 @@ pub(crate) enum Front {
 use Front::{Buildkite, CommandLine, GitHub, GitLab, Page};
 
 /// Options that a front end does not have, and why.
-pub(crate) const LEFT_OUT: [(Front, &[&str], &str); 9] = [
+pub(crate) const LEFT_OUT: [(Front, &[&str], &str); 12] = [
     (
         CommandLine,
         &["password", "summary"],
         "they are COSIGN_PASSWORD and `--no-summary`",
+    ),
+    (
+        GitHub,
+        &["color", "quiet"],
+        "they are for terminals and scripts",
+    ),
+    (
+        Buildkite,
+        &["color", "quiet"],
+        "they are for terminals and scripts",
+    ),
+    (
+        GitLab,
+        &["color", "quiet"],
+        "they are for terminals and scripts",
     ),
     (GitHub, &["no-summary"], "it is the input `summary`"),
     (

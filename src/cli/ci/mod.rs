@@ -17,6 +17,7 @@ use crate::ci::report::{Action, Report};
 use crate::cli::args::{CiWork, Command, ImageArgs, Output};
 use crate::cli::ci::options::Job;
 use crate::cli::ci::results::{BufferedOutput, JobOutcome, OutputOptions, Step};
+use crate::cli::output::text::Style;
 use crate::cli::output::{json, text};
 use crate::cli::setup::RunContext;
 use crate::cli::{
@@ -148,6 +149,7 @@ fn work_on(
             ask: None,
         },
         mask,
+        style: Style::new(global.quiet, global.color),
     };
     let Command::Ci(args) = job.cli.command else {
         return Err(io::Error::other("these are not the arguments of `ci`"));

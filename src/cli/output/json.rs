@@ -25,7 +25,7 @@ pub(crate) struct Failed {
 }
 
 #[derive(Serialize)]
-struct ErrorFields {
+pub(crate) struct ErrorFields {
     code: &'static str,
     message: String,
     help: String,

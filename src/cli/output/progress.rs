@@ -15,6 +15,7 @@ pub(crate) async fn work_on<T, F>(
     images: &[Image],
     concurrency: usize,
     text: bool,
+    quiet: bool,
     work: impl Fn(Image) -> F,
     mut print: impl FnMut(&Image, &T) -> io::Result<()>,
 ) -> (Vec<T>, io::Result<()>)
@@ -22,7 +23,7 @@ where
     T: Clone + Send + 'static,
     F: Future<Output = T> + Send + 'static,
 {
-    let bar = bar(images.len(), text);
+    let bar = bar(images.len(), text && !quiet);
     let mut order = InOrder::new();
     let mut printed = Ok(());
     let done = |number: usize, result: &T| {

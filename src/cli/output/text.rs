@@ -1,15 +1,55 @@
 //! Results as text.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 
+use clap::builder::styling::AnsiColor;
 use s3lo_core::verdict::Verdict;
 
+use crate::cli::args::Color;
 use crate::diagnostic::Diagnostic;
 use crate::image::Image;
 use crate::key::reference::KeyRef;
 use crate::sign::{Signed, Status};
 use crate::text::printable;
 use crate::verify::{KeyOutcome, Outcome};
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Style {
+    /// Whether success prints nothing.
+    pub(crate) quiet: bool,
+    /// Whether stdout gets colors.
+    pub(crate) out_colored: bool,
+    /// Whether stderr gets colors.
+    pub(crate) err_colored: bool,
+}
+
+impl Style {
+    /// The style that the options ask for, on the terminals that there are.
+    pub(crate) fn new(quiet: bool, color: Color) -> Self {
+        // https://no-color.org: any value but the empty one.
+        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let colored = |is_terminal: bool| match color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => is_terminal && !no_color,
+        };
+        Self {
+            quiet,
+            out_colored: colored(io::stdout().is_terminal()),
+            err_colored: colored(io::stderr().is_terminal()),
+        }
+    }
+}
+
+/// A mark, in its color.
+fn mark(mark: &'static str, color: AnsiColor, colored: bool) -> String {
+    if colored {
+        let style = color.on_default();
+        return format!("{style}{mark}{style:#}");
+    }
+    mark.to_owned()
+}
 
 /// How an image is named: by its name, and in full where there are several.
 fn name(image: &Image, several: bool) -> String {
@@ -44,12 +84,14 @@ pub(crate) fn signed(
 /// A verified image, with every key that signed it.
 pub(crate) fn verified(
     out: &mut dyn Write,
+    style: Style,
     image: &Image,
     keys: &[KeyRef],
     outcome: &Outcome,
     several: bool,
 ) -> io::Result<()> {
-    writeln!(out, "✓ Verified {}", name(image, several))?;
+    let check = mark("✓", AnsiColor::Green, style.out_colored);
+    writeln!(out, "{check} Verified {}", name(image, several))?;
     if let Some(digest) = outcome.digest {
         writeln!(out, "  Digest:  {digest}")?;
     }
@@ -71,12 +113,18 @@ pub(crate) fn verified(
 /// An image that is not verified, with the verdict of each of several keys.
 pub(crate) fn not_verified(
     err: &mut dyn Write,
+    style: Style,
     image: &Image,
     keys: &[KeyRef],
     outcome: &Outcome,
     several: bool,
 ) -> io::Result<()> {
-    writeln!(err, "✗ Verification FAILED for {}", name(image, several))?;
+    let cross = mark("✗", AnsiColor::Red, style.err_colored);
+    writeln!(
+        err,
+        "{cross} Verification FAILED for {}",
+        name(image, several)
+    )?;
     writeln!(err, "  {}", printable(&outcome.reason().to_string()))?;
     for outcome in &outcome.keys {
         if let Ok(outcome) = outcome

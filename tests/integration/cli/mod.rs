@@ -1,12 +1,15 @@
 //! The command line: commands, errors, secrets, bounds.
 
+pub(crate) mod basics;
 pub(crate) mod bounds;
 pub(crate) mod commands;
 pub(crate) mod concurrency;
 pub(crate) mod crashes;
+pub(crate) mod demo;
 pub(crate) mod documentation;
 pub(crate) mod errors;
 pub(crate) mod hostile_environment;
+pub(crate) mod inspect;
 pub(crate) mod interop;
 pub(crate) mod secrets;
 pub(crate) mod terminal;

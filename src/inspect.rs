@@ -1,0 +1,174 @@
+//! How one image is shown: its manifest, its platforms, and every record beside it.
+//!
+//! A record says by itself who signed and when; only the verdict of a key that was given is proof.
+
+use std::sync::Arc;
+
+use futures_util::future::{join, join_all};
+use futures_util::{StreamExt as _, stream};
+use s3lo_core::digest::Digest;
+use s3lo_core::manifest::MediaType;
+use s3lo_core::platform::{MAX_CONFIG_BYTES, Platforms};
+use s3lo_core::record::{self, Record};
+use s3lo_core::verdict;
+use s3lo_core::verdict::{Found, Policy, Reason, Verdict, judge};
+use tokio::time::{Instant, timeout_at};
+
+use crate::image::Image;
+use crate::store::{self, Object, Store};
+use crate::verify::{Error, Key};
+
+/// The most records that are read of an image.
+const MAX_RECORDS: usize = 100;
+
+/// The most records that are read at the same time.
+const CONCURRENCY: usize = 16;
+
+/// An image and the records beside it.
+#[derive(Clone, Debug)]
+pub struct Inspection {
+    /// The manifest's media type, or the reason why it is no manifest.
+    pub media_type: Result<MediaType, Reason>,
+    /// The digest of the object under the tag, if it could be read in full.
+    pub digest: Option<Digest>,
+    /// The names of its platforms.
+    pub platforms: Vec<String>,
+    /// The records, by name.
+    pub records: Vec<FoundRecord>,
+    /// Whether there are more records than were read.
+    pub more_records: bool,
+    /// Whether each key that was given could be opened.
+    pub keys: Vec<Result<(), Error>>,
+}
+
+/// A record beside the manifest.
+#[derive(Clone, Debug)]
+pub struct FoundRecord {
+    /// The name without `.json`, which is the ID of the key that the record is for.
+    pub name: String,
+    /// The content, which nobody has verified.
+    pub content: Result<Record, String>,
+    /// The verdict of each key that has this ID, by the index of the key.
+    pub verdicts: Vec<(usize, Verdict)>,
+}
+
+/// Reads the manifest and all records of `image`, and judges each record by those of the `keys` that it is for.
+///
+/// # Errors
+///
+/// [`Error`] if there is no image, or the store does not list the records.
+pub async fn inspect(image: &Image, keys: &[Key], deadline: Instant) -> Result<Inspection, Error> {
+    timeout_at(deadline, inspect_all(image, keys))
+        .await
+        .unwrap_or(Err(Error::TimedOut))
+}
+
+async fn inspect_all(image: &Image, keys: &[Key]) -> Result<Inspection, Error> {
+    let prefix = image.reference.records_prefix();
+    let read = join(image.read_manifest(), image.store.list(&prefix));
+    let opened = join_all(keys.iter().map(Key::opened));
+    let ((snapshot, listing), opened) = join(read, opened).await;
+    let (snapshot, listing) = (snapshot?, listing?);
+    let manifest = verdict::read_manifest(snapshot.found());
+    let (digest, platforms) = match snapshot.found() {
+        Found::Bytes(bytes) => {
+            let platforms = Platforms::of_manifest(bytes);
+            (
+                Some(Digest::of(bytes)),
+                named(&image.store, platforms).await,
+            )
+        }
+        Found::Absent | Found::NotAFile | Found::Oversized => (None, Vec::new()),
+    };
+    let names = listing.names.iter();
+    let ids = names.filter_map(|name| name.strip_suffix(".json"));
+    let ids = ids.filter(|name| is_key_id(name)).map(str::to_owned);
+    let mut names: Vec<_> = ids.collect();
+    let more_records = names.len() > MAX_RECORDS || !listing.complete;
+    names.truncate(MAX_RECORDS);
+    let reads = names.into_iter().map(|name| read_record(image, name));
+    let found: Vec<_> = stream::iter(reads).buffered(CONCURRENCY).collect().await;
+    let mut records = Vec::with_capacity(found.len());
+    for (name, object) in found {
+        let bytes = match &object {
+            Ok(object) => Found::Bytes(&object.bytes),
+            Err(store::Error::NotFound { .. }) => continue,
+            Err(store::Error::Oversized { .. }) => Found::Oversized,
+            Err(store::Error::NotAFile { .. } | store::Error::Symlink { .. }) => Found::NotAFile,
+            Err(error) => return Err(error.clone().into()),
+        };
+        let mut verdicts = Vec::new();
+        for (number, opened) in opened.iter().enumerate() {
+            let all = opened.iter().flat_map(|keys| keys.iter());
+            for public in all.filter(|public| public.id().to_string() == name) {
+                let reference = keys.get(number).map_or("", |key| key.reference.as_str());
+                let verdict = match &manifest {
+                    Ok(manifest) => {
+                        let key = verdict::Key { reference, public };
+                        judge(manifest, bytes, &image.reference, key, Policy::default())
+                    }
+                    Err(reason) => Verdict::Rejected(reason.clone()),
+                };
+                verdicts.push((number, verdict));
+            }
+        }
+        records.push(FoundRecord {
+            name,
+            content: content(bytes),
+            verdicts,
+        });
+    }
+    Ok(Inspection {
+        media_type: manifest.map(|manifest| manifest.media_type()),
+        digest,
+        platforms,
+        records,
+        more_records,
+        keys: opened
+            .into_iter()
+            .map(|opened| opened.map(drop).map_err(Error::from))
+            .collect(),
+    })
+}
+
+async fn read_record(image: &Image, name: String) -> (String, Result<Object, store::Error>) {
+    let key = image.reference.record_key(&name);
+    let object = image.store.read(&key, record::MAX_BYTES).await;
+    (name, object)
+}
+
+/// Whether a name is a key's ID. Others are not those of records, whatever they contain.
+fn is_key_id(name: &str) -> bool {
+    name.len() == 16
+        && name
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+fn content(found: Found<'_>) -> Result<Record, String> {
+    match found {
+        Found::Bytes(bytes) => Record::parse(bytes).map_err(|error| error.to_string()),
+        Found::Oversized => Err(format!("it is larger than {} bytes", record::MAX_BYTES)),
+        Found::Absent | Found::NotAFile => Err("it is not a file".to_owned()),
+    }
+}
+
+/// The names of the platforms, for an image from its configuration.
+async fn named(store: &Arc<dyn Store>, platforms: Platforms) -> Vec<String> {
+    let platforms = match platforms {
+        Platforms::InConfig(digest) => {
+            let name = digest.to_string();
+            let hex = name.strip_prefix("sha256:").unwrap_or(&name);
+            let key = format!("blobs/sha256/{hex}");
+            match store.read(&key, MAX_CONFIG_BYTES).await {
+                Ok(config) => Platforms::of_config(&config.bytes, digest),
+                Err(_) => Platforms::Unknown,
+            }
+        }
+        platforms => platforms,
+    };
+    match platforms {
+        Platforms::Named(names) => names,
+        Platforms::InConfig(_) | Platforms::Unknown => Vec::new(),
+    }
+}
