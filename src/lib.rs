@@ -40,6 +40,7 @@
 mod atomic_file;
 pub mod aws;
 mod bounded_file;
+mod build_info;
 pub mod ci;
 pub mod cli;
 pub mod context;

@@ -10,9 +10,9 @@ use s3lo_core::digest::Digest;
 use s3lo_core::payload::Schema;
 
 use crate::aws;
+use crate::build_info::long_version;
 use crate::ci::files;
 use crate::ci::files::Destination;
-use crate::cli::version;
 use crate::key::registry::Providers;
 use crate::sign::IfSigned;
 use crate::store::backend::Backends;
@@ -23,7 +23,7 @@ use crate::verify::Require;
 #[command(
     name = "s3lo",
     version,
-    long_version = version::text(),
+    long_version = long_version(),
     max_term_width = 100
 )]
 pub(crate) struct Cli {
