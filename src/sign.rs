@@ -343,7 +343,14 @@ impl Signing<'_> {
         let object = match self.image.store.read(object_key, record::MAX_BYTES).await {
             Ok(object) => object,
             Err(store::Error::NotFound { .. }) => return Ok(RecordAction::Put(None)),
-            Err(store::Error::Oversized { version, .. }) => {
+            Err(
+                store::Error::Oversized { version, .. }
+                | store::Error::NotAFile { version, .. }
+                | store::Error::Symlink {
+                    version: Some(version),
+                    ..
+                },
+            ) => {
                 return Ok(RecordAction::Put(Some(version)));
             }
             Err(error) => return Err(error.into()),

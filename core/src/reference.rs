@@ -347,8 +347,10 @@ fn check_segment(segment: &str) -> Result<(), &'static str> {
         "." | ".." => Err("it would name another directory"),
         _ if segment.contains(['/', '\\']) => Err("it holds a slash or backslash"),
         _ if segment.contains(char::is_control) => Err("it holds a control character"),
-        // The name of a temporary file in a directory store.
-        ".s3lo.tmp" => Err("it is a name that this program uses itself"),
+        // The names of temporary files in a directory store.
+        _ if segment.starts_with(".s3lo.") && segment.ends_with(".tmp") => {
+            Err("it is a name that this program uses itself")
+        }
         _ if segment.len() > MAX_SEGMENT_LEN => Err("it is longer than 255 bytes"),
         _ => Ok(()),
     }

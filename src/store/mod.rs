@@ -155,6 +155,8 @@ pub enum Error {
     NotAFile {
         /// The object.
         object: String,
+        /// Its version, by which it can be replaced.
+        version: Version,
     },
     /// There is no such object.
     #[error("`{object}` does not exist")]
@@ -177,6 +179,8 @@ pub enum Error {
     Symlink {
         /// The object.
         object: String,
+        /// Its version, by which it can be replaced, if it is the link itself.
+        version: Option<Version>,
     },
 }
 

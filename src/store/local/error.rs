@@ -2,6 +2,7 @@
 
 use s3lo_core::explain::Explain;
 
+use crate::option_name::option;
 use crate::text::quoted;
 
 /// An error of the file system.
@@ -33,6 +34,14 @@ pub(crate) enum Error {
         /// The reason, from the operating system.
         reason: String,
     },
+    /// Another process has the lock.
+    #[error("`{object}` was not written: {} has the lock of its directory", holder.as_deref().unwrap_or("another process"))]
+    Locked {
+        /// The object.
+        object: String,
+        /// The process, if the kernel shows it.
+        holder: Option<String>,
+    },
     /// The file system is read-only.
     #[error("the file system is read-only: `{object}` was not written")]
     ReadOnly {
@@ -47,6 +56,7 @@ impl Explain for Error {
             Self::Denied { .. } => "access_denied",
             Self::Full { .. } => "disk_full",
             Self::Io { .. } => "io",
+            Self::Locked { .. } => "locked",
             Self::ReadOnly { .. } => "read_only",
         }
     }
@@ -61,6 +71,11 @@ impl Explain for Error {
                 "free some space and run it again; nothing was left half-written".to_owned()
             }
             Self::Io { .. } => "check the directory and its disk, and run it again".to_owned(),
+            Self::Locked { object, .. } => format!(
+                "let that process end, or give this run longer with {}: `lsof {}` shows who has the directory open",
+                option("timeout").with("10m"),
+                quoted(object.rsplit_once('/').map_or(".", |(folder, _)| folder))
+            ),
             Self::ReadOnly { .. } => {
                 "mount the store writable, or sign where it is; verifying needs no writing"
                     .to_owned()

@@ -1,34 +1,33 @@
 //! `local://`: a directory, laid out as a bucket.
 //!
 //! Below the root no symbolic link is followed: a reference cannot be led out of the store by what
-//! lies in it. A file system has no compare-and-swap, so a write is made whole and durable first,
-//! without a name where the file system can ([`O_TMPFILE`][tmp]), and is then linked or renamed into
-//! place under a lock on its directory. A process that is killed in between leaves the object as it
-//! was; what it may leave beside it is a temporary name, which the next writer removes. A power cut
-//! may take back the name of the last seconds, and never leaves half an object under it.
-//!
-//! [tmp]: https://man7.org/linux/man-pages/man2/open.2.html
+//! lies in it. A file system has no compare-and-swap, so an object is written whole and durable under a
+//! temporary name, or none, and then gets its name under a lock on its directory ([`write`]). A process that is
+//! killed in between leaves the object as it was. A power cut may take back the name of the last seconds, and never
+//! leaves half an object under it.
 
+mod beneath;
 mod error;
+mod lock;
+mod write;
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::io::Read as _;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use clap::Args;
-use rustix::fs::{
-    self, AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags, Stat,
-};
+use rustix::fs::{self, CWD, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use s3lo_core::digest::Digest;
-use s3lo_core::manifest;
 use s3lo_core::reference::Scheme;
+use tokio::time::Instant;
 
 use crate::context::Context;
 use crate::diagnostic::{Diagnostic, SharedError};
+use crate::store::local::beneath::{FOLDER, beneath};
 use crate::store::{Backend, Error, Listing, Object, Store, Version};
 use crate::tasks::run_blocking;
 
@@ -42,8 +41,11 @@ impl Backend for Local {
         Scheme::LOCAL
     }
 
-    async fn open(&self, root: &str, _context: &Context) -> Result<Arc<dyn Store>, Diagnostic> {
-        Ok(Arc::new(LocalStore::new(root)))
+    async fn open(&self, root: &str, context: &Context) -> Result<Arc<dyn Store>, Diagnostic> {
+        Ok(Arc::new(LocalStore {
+            deadline: Some(context.deadline()),
+            ..LocalStore::new(root)
+        }))
     }
 }
 
@@ -52,6 +54,8 @@ impl Backend for Local {
 pub struct LocalStore {
     root: PathBuf,
     written: String,
+    /// The end of the run, until which a lock is waited for.
+    deadline: Option<Instant>,
 }
 
 impl LocalStore {
@@ -60,6 +64,7 @@ impl LocalStore {
         Self {
             root: root.into(),
             written: root.to_owned(),
+            deadline: None,
         }
     }
 
@@ -86,13 +91,12 @@ impl Store for LocalStore {
     }
 
     async fn create(&self, key: &str, bytes: &[u8]) -> Result<(), Error> {
-        let (place, bytes) = (self.at(key), bytes.to_vec());
-        run_blocking(move || place.write(&place.made_folder()?, &bytes, None)).await
+        write::put(self.at(key), bytes.to_vec(), None, self.deadline).await
     }
 
     async fn replace(&self, key: &str, bytes: &[u8], version: &Version) -> Result<(), Error> {
-        let (place, bytes, version) = (self.at(key), bytes.to_vec(), version.clone());
-        run_blocking(move || place.write(&place.folder()?, &bytes, Some(&version))).await
+        let version = Some(version.clone());
+        write::put(self.at(key), bytes.to_vec(), version, self.deadline).await
     }
 
     async fn list(&self, prefix: &str) -> Result<Listing, Error> {
@@ -100,10 +104,6 @@ impl Store for LocalStore {
         run_blocking(move || place.list()).await
     }
 }
-
-/// The name that a draft has, in the moments in which it must have one. Only the holder of the
-/// directory's lock makes or removes it, so what a holder of the lock finds is an orphan.
-const TEMPORARY: &str = ".s3lo.tmp";
 
 /// The most names that a listing gives.
 const MOST_NAMES: usize = 1000;
@@ -159,6 +159,7 @@ impl Place {
         match error {
             Errno::LOOP => Error::Symlink {
                 object: self.object.clone(),
+                version: None,
             },
             other => self.failed("read", other),
         }
@@ -174,14 +175,35 @@ impl Place {
 
     fn read_below(&self, folder: &OwnedFd, path: &str, limit: u64) -> Result<Object, Error> {
         let failed = |error| self.failed("read", error);
-        // Without NONBLOCK a FIFO of this name would hold us for ever.
+        let object = || self.object.clone();
+        // Opening a device may have effects, and that of a socket fails: first a look at what it is.
+        let look = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let seen = beneath(folder, path, look).map_err(|error| self.refused(error))?;
+        let stat = fs::fstat(&seen).map_err(failed)?;
+        let not_a_file = |stat: &Stat| Error::NotAFile {
+            object: object(),
+            version: unread(stat),
+        };
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => {}
+            FileType::Symlink => {
+                return Err(Error::Symlink {
+                    object: object(),
+                    version: Some(unread(&stat)),
+                });
+            }
+            _ => return Err(not_a_file(&stat)),
+        }
+        // Without NONBLOCK a FIFO that takes its place, or a lease on it, would hold us for ever.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = beneath(folder, path, flags).map_err(|error| self.refused(error))?;
+        let file = beneath(folder, path, flags).map_err(|error| match error {
+            // A file with a lease (fcntl(2)), a socket, a device without a driver.
+            Errno::AGAIN | Errno::NXIO | Errno::NODEV => not_a_file(&stat),
+            other => self.refused(other),
+        })?;
         let stat = fs::fstat(&file).map_err(failed)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(Error::NotAFile {
-                object: self.object.clone(),
-            });
+            return Err(not_a_file(&stat));
         }
         let mut bytes = Vec::new();
         File::from(file)
@@ -193,60 +215,10 @@ impl Place {
             return Ok(Object { bytes, version });
         }
         Err(Error::Oversized {
-            object: self.object.clone(),
+            object: object(),
             limit,
-            version: large(&stat),
+            version: unread(&stat),
         })
-    }
-
-    /// Writes the object whole: where there is none, or in the place of `version`.
-    fn write(
-        &self,
-        folder: &OwnedFd,
-        bytes: &[u8],
-        version: Option<&Version>,
-    ) -> Result<(), Error> {
-        let failed = |error| self.failed("write", error);
-        let unnamed = unnamed(folder, bytes).map_err(failed)?;
-        fs::flock(folder, FlockOperation::LockExclusive).map_err(failed)?;
-        remove(folder, TEMPORARY).map_err(failed)?;
-        let name = self.name.as_str();
-        let placed = match version {
-            Some(version) if !self.is_still(folder, version)? => {
-                return Err(Error::Changed {
-                    object: self.object.clone(),
-                });
-            }
-            Some(_) => named(folder, unnamed.as_ref(), bytes)
-                .and_then(|()| fs::renameat(folder, TEMPORARY, folder, name)),
-            None => match unnamed.map(|file| link(&file, folder, name)) {
-                Some(Ok(())) => Ok(()),
-                Some(Err(error)) if !NO_LINKS.contains(&error) => Err(error),
-                _ => named(folder, None, bytes).and_then(|()| give_name(folder, name)),
-            },
-        };
-        if placed.is_err() {
-            remove(folder, TEMPORARY).map_err(failed)?;
-        }
-        // The lock ends with the directory's handle.
-        match placed {
-            Err(Errno::EXIST) => Err(Error::Exists {
-                object: self.object.clone(),
-            }),
-            other => other.map_err(failed),
-        }
-    }
-
-    fn is_still(&self, folder: &OwnedFd, version: &Version) -> Result<bool, Error> {
-        if version.0.starts_with(LARGE) {
-            let stat = fs::statat(folder, self.name.as_str(), AtFlags::SYMLINK_NOFOLLOW);
-            return Ok(stat.is_ok_and(|stat| large(&stat) == *version));
-        }
-        match self.read(folder, manifest::MAX_BYTES) {
-            Ok(object) => Ok(object.version == *version),
-            Err(Error::NotFound { .. } | Error::Oversized { .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
     }
 
     fn list(&self) -> Result<Listing, Error> {
@@ -301,113 +273,23 @@ impl Place {
     }
 }
 
-const FOLDER: OFlags = OFlags::DIRECTORY
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
+/// What begins the version of something that was not read: an object that is too large, or is no file.
+const UNREAD: &str = "unread:";
 
-/// What begins the version of an object that is too large to be read.
-const LARGE: &str = "large:";
-
-fn large(stat: &Stat) -> Version {
+fn unread(stat: &Stat) -> Version {
     let Stat {
         st_ino,
+        st_mode,
         st_size,
         st_mtime,
         st_mtime_nsec,
         ..
     } = stat;
     Version(format!(
-        "{LARGE}{st_ino}:{st_size}:{st_mtime}:{st_mtime_nsec}"
+        "{UNREAD}{st_ino}:{st_mode}:{st_size}:{st_mtime}:{st_mtime_nsec}"
     ))
-}
-
-/// Opens what lies below `folder` at `path`, following no link: `LOOP` if there is one.
-fn beneath(folder: &OwnedFd, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
-    let no_links = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    match fs::openat2(folder, path, flags, Mode::empty(), no_links) {
-        // A kernel before 5.6, or a sandbox that does not know the call: one component at a time.
-        Err(Errno::NOSYS | Errno::PERM) => {}
-        other => return other,
-    }
-    let mut current = fs::openat(folder, ".", FOLDER, Mode::empty())?;
-    let mut names = path.split('/').peekable();
-    while let Some(name) = names.next() {
-        let flags = if names.peek().is_some() {
-            FOLDER
-        } else {
-            flags
-        };
-        current = match fs::openat(&current, name, flags | OFlags::NOFOLLOW, Mode::empty()) {
-            // What Linux says of a link that may not be followed depends on the flags.
-            Err(Errno::NOTDIR) if is_link(&current, name) => return Err(Errno::LOOP),
-            other => other?,
-        };
-    }
-    Ok(current)
-}
-
-fn is_link(folder: &OwnedFd, name: &str) -> bool {
-    fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
-        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink)
-}
-
-/// A durable file without a name, or `None` where the file system has no such thing.
-fn unnamed(folder: &OwnedFd, bytes: &[u8]) -> Result<Option<File>, Errno> {
-    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
-    let file = match fs::openat(folder, ".", flags, Mode::from_raw_mode(0o666)) {
-        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => return Ok(None),
-        other => File::from(other?),
-    };
-    fill(&file, bytes)?;
-    Ok(Some(file))
-}
-
-/// What a file system without hard links says, or a machine without /proc.
-const NO_LINKS: [Errno; 3] = [Errno::NOENT, Errno::OPNOTSUPP, Errno::PERM];
-
-/// Gives the named draft its own name, unless something has it.
-fn give_name(folder: &OwnedFd, name: &str) -> Result<(), Errno> {
-    match fs::renameat_with(folder, TEMPORARY, folder, name, RenameFlags::NOREPLACE) {
-        Err(Errno::INVAL | Errno::NOSYS) => {}
-        other => return other,
-    }
-    let linked = fs::linkat(folder, TEMPORARY, folder, name, AtFlags::empty());
-    remove(folder, TEMPORARY).and(linked)
-}
-
-/// Gives a draft its temporary name: links the unnamed file, or writes one.
-fn named(folder: &OwnedFd, unnamed: Option<&File>, bytes: &[u8]) -> Result<(), Errno> {
-    if let Some(file) = unnamed {
-        match link(file, folder, TEMPORARY) {
-            Err(error) if NO_LINKS.contains(&error) => {}
-            other => return other,
-        }
-    }
-    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-    let file = fs::openat(folder, TEMPORARY, flags, Mode::from_raw_mode(0o666))?;
-    fill(&File::from(file), bytes)
-}
-
-fn fill(mut file: &File, bytes: &[u8]) -> Result<(), Errno> {
-    file.write_all(bytes)
-        .and_then(|()| file.sync_all())
-        .map_err(|error| errno(&error))
-}
-
-/// Names an unnamed file. By way of /proc, for the direct way wants a capability on kernels before
-/// 6.10; `NOENT` means that there is no /proc.
-fn link(file: &File, folder: &OwnedFd, name: &str) -> Result<(), Errno> {
-    let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
-    fs::linkat(CWD, unnamed, folder, name, AtFlags::SYMLINK_FOLLOW)
 }
 
 fn errno(error: &std::io::Error) -> Errno {
     Errno::from_io_error(error).unwrap_or(Errno::IO)
-}
-
-fn remove(folder: &OwnedFd, name: &str) -> Result<(), Errno> {
-    match fs::unlinkat(folder, name, AtFlags::empty()) {
-        Err(Errno::NOENT) => Ok(()),
-        other => other,
-    }
 }

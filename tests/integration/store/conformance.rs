@@ -50,7 +50,8 @@ pub(crate) async fn make_bucket(name: &str) {
     client.create_bucket().bucket(name).send().await.unwrap();
 }
 
-async fn conforms(store: &dyn Store) {
+/// Runs the suite on an empty store.
+pub(crate) async fn conforms(store: &dyn Store) {
     // What is not there.
     let key = "manifests/app/v1/signatures/0123456789abcdef.json";
     assert!(matches!(

@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::process::Command;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use crate::support::program::{Sandbox, finish};
 use crate::support::{MANIFEST, files};
@@ -57,12 +59,17 @@ fn a_linked_signatures_folder_or_record_is_not_followed() {
     sandbox.write("outside.json", "untouched");
     symlink(sandbox.file("outside.json"), sandbox.file(RECORD)).unwrap();
     sandbox
+        .s3lo(&format!("verify {REF} --key keys/cosign.pub"))
+        .ends_with(1);
+    // The link itself is replaced, as any other record that is not valid.
+    sandbox
         .s3lo(&format!("sign {REF} --key keys/cosign.key"))
-        .ends_with(2);
+        .ends_with(0);
     assert_eq!(
         fs::read_to_string(sandbox.file("outside.json")).unwrap(),
         "untouched"
     );
+    assert!(!sandbox.file(RECORD).is_symlink());
 }
 
 #[test]
@@ -77,26 +84,156 @@ fn the_root_itself_may_be_a_link() {
         .ends_with(0);
 }
 
+/// A helper process that has done something to a file, until its input ends.
+struct Holder(std::process::Child);
+
+impl Holder {
+    /// Runs a line of Python on the file `f`.
+    fn of(path: &Path, line: &str) -> Self {
+        use std::io::Read as _;
+        let script = format!(
+            "import fcntl, os, sys\nf = sys.argv[1]\n{line}\nprint('.', flush=True)\nsys.stdin.read()"
+        );
+        let mut child = Command::new("python3")
+            .args(["-c", &script])
+            .arg(path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("python3 is missing: install it");
+        let mut ready = [0];
+        let out = child.stdout.as_mut().unwrap();
+        out.read_exact(&mut ready).unwrap();
+        Self(child)
+    }
+
+    fn end(mut self) {
+        drop(self.0.stdin.take());
+        self.0.wait().unwrap();
+    }
+}
+
+type Make = fn(&Path) -> Option<Holder>;
+
+/// What is no regular file, or cannot be read as one.
+const NO_FILES: [(&str, Make); 5] = [
+    ("a directory", |path| {
+        fs::create_dir(path).unwrap();
+        None
+    }),
+    ("a pipe", |path| {
+        assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+        None
+    }),
+    ("a socket", |path| {
+        drop(UnixListener::bind(path).unwrap());
+        None
+    }),
+    ("a link", |path| {
+        symlink("/dev/zero", path).unwrap();
+        None
+    }),
+    ("a file with a lease", |path| {
+        fs::write(path, "{}").unwrap();
+        let line = "fd = os.open(f, os.O_WRONLY); fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)";
+        let line = format!("import signal\nsignal.signal(signal.SIGIO, signal.SIG_IGN)\n{line}");
+        Some(Holder::of(path, &line))
+    }),
+];
+
 #[test]
-fn what_is_not_a_file_is_not_read() {
-    for make in [
-        |path: &std::path::Path| fs::create_dir(path).unwrap(),
-        |path: &std::path::Path| {
-            assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
-        },
-    ] {
+fn what_is_not_a_file_is_no_record_and_gives_way_to_one() {
+    for (name, make) in NO_FILES {
         let sandbox = Sandbox::with_image();
         fs::create_dir(sandbox.file(RECORDS)).unwrap();
-        make(&sandbox.file(RECORD));
+        let holder = make(&sandbox.file(RECORD));
+        let verify = format!("verify {REF} --key keys/cosign.pub");
+        let run = sandbox.s3lo(&verify).ends_with(1);
+        assert!(
+            run.err.contains("malformed signature record"),
+            "{name}: {}",
+            run.err
+        );
+        let sign = sandbox.s3lo(&format!("sign {REF} --key keys/cosign.key"));
+        if name == "a directory" {
+            // A rename does not replace one.
+            let run = sign.ends_with(2);
+            assert!(run.err.contains("not a regular file"), "{}", run.err);
+        } else {
+            sign.ends_with(0);
+            sandbox.s3lo(&verify).ends_with(0);
+            assert_eq!(files(&sandbox.file(RECORDS)), ["d78a77d897aeffc7.json"]);
+        }
+        holder.into_iter().for_each(Holder::end);
+    }
+}
+
+#[test]
+fn what_is_not_a_file_is_no_manifest() {
+    for (name, make) in NO_FILES {
+        let sandbox = Sandbox::with_image();
         sandbox
-            .s3lo(&format!("verify {REF} --key keys/cosign.pub"))
-            .ends_with(1);
+            .s3lo(&format!("sign {REF} --key keys/cosign.key"))
+            .ends_with(0);
         let manifest = sandbox.file("store/manifests/myapp/v1.0/manifest.json");
         fs::remove_file(&manifest).unwrap();
-        make(&manifest);
+        let holder = make(&manifest);
+        let run = sandbox.s3lo(&format!("verify {REF} --key keys/cosign.pub"));
+        assert!(run.code == Some(1), "{name}: {}", run.err);
         sandbox
             .s3lo(&format!("sign {REF} --key keys/cosign.key"))
             .ends_with(2);
+        holder.into_iter().for_each(Holder::end);
+    }
+}
+
+/// What somebody who may read a directory can do to those who write it.
+const READERS_LOCK: &str = "fd = os.open(f, os.O_RDONLY); fcntl.flock(fd, fcntl.LOCK_SH)";
+
+#[test]
+fn a_lock_that_stays_is_reported_with_the_process_that_has_it() {
+    let sandbox = Sandbox::with_image();
+    sandbox.write("plain.key", crate::support::plain_key());
+    fs::create_dir(sandbox.file(RECORDS)).unwrap();
+    let holder = Holder::of(&sandbox.file(RECORDS), READERS_LOCK);
+    let run = sandbox
+        .s3lo(&format!("sign {REF} --key plain.key --timeout 3s"))
+        .ends_with(2);
+    let text = run.err.replace(&holder.0.id().to_string(), "PID");
+    insta::assert_snapshot!(text);
+    let line = format!("sign {REF} --key plain.key --timeout 3s -o json");
+    let run = sandbox.s3lo(&line).ends_with(2);
+    assert_eq!(run.json()["error"]["code"], "locked");
+    // It stops no reader.
+    sandbox
+        .s3lo(&format!("verify {REF} --key keys/cosign.pub"))
+        .ends_with(1);
+    holder.end();
+    sandbox
+        .s3lo(&format!("sign {REF} --key plain.key"))
+        .ends_with(0);
+}
+
+#[test]
+fn a_lock_that_is_given_back_is_waited_for() {
+    use std::io::{BufRead as _, BufReader};
+    for mode in ["keep", "replace"] {
+        let sandbox = Sandbox::with_image();
+        sandbox.write("plain.key", crate::support::plain_key());
+        let sign = ["sign", REF, "--key", "plain.key", "--if-signed", mode];
+        sandbox.run(&sign).ends_with(0);
+        if mode == "keep" {
+            let records = files(&sandbox.file(RECORDS));
+            fs::remove_file(sandbox.file(RECORDS).join(&records[0])).unwrap();
+        }
+        let holder = Holder::of(&sandbox.file(RECORDS), READERS_LOCK);
+        let mut child = sandbox.start(&[&sign[..], &["--verbose"]].concat());
+        let err = BufReader::new(child.stderr.take().unwrap());
+        let mut lines = err.lines().map(Result::unwrap);
+        assert!(lines.any(|line| line.contains("the directory is locked")));
+        holder.end();
+        lines.for_each(drop);
+        assert_eq!(child.wait().unwrap().code(), Some(0));
     }
 }
 
@@ -153,13 +290,22 @@ fn a_signature_leaves_one_file_and_nothing_else() {
 }
 
 #[test]
-fn an_orphan_of_a_killed_signer_is_removed_by_the_next() {
+fn an_orphan_of_a_killed_signer_is_removed_when_it_is_old() {
     let sandbox = Sandbox::with_image();
-    sandbox.write(&format!("{RECORDS}/.s3lo.tmp"), "half a rec");
+    let names = [".s3lo.0123456789abcdef.tmp", ".s3lo.fedcba9876543210.tmp"];
+    for name in names {
+        sandbox.write(&format!("{RECORDS}/{name}"), "half a rec");
+    }
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(2 * 60 * 60);
+    let orphan = sandbox.file(&format!("{RECORDS}/{}", names[0]));
+    let orphan = fs::File::options().write(true).open(orphan);
+    orphan.unwrap().set_modified(old).unwrap();
     sandbox
         .s3lo(&format!("sign {REF} --key keys/cosign.key"))
         .ends_with(0);
-    assert_eq!(files(&sandbox.file(RECORDS)), ["d78a77d897aeffc7.json"]);
+    // The other one may be a draft of a signer on another machine.
+    let left = files(&sandbox.file(RECORDS));
+    assert_eq!(left, [names[1], "d78a77d897aeffc7.json"]);
 }
 
 /// Kills signers ever later, so that death comes at every stage, the write included.
@@ -214,11 +360,13 @@ fn a_signer_killed_at_any_moment_leaves_no_record_or_a_valid_one() {
                 }
                 other => panic!("{mode}: {other:?}"),
             }
-            // The next one who writes removes a name that was left behind.
+            // A name that was left behind is in nobody's way.
             sandbox
                 .s3lo(&format!("sign {REF} --key plain.key --if-signed replace"))
                 .ends_with(0);
-            assert_eq!(files(&sandbox.file(RECORDS)).len(), 1);
+            sandbox
+                .s3lo(&format!("verify {REF} --key plain.pub"))
+                .ends_with(0);
         }
     }
     println!("killed 300 signers: {none} left no record, {valid} a valid one");

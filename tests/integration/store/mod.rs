@@ -2,5 +2,6 @@
 
 pub(crate) mod conformance;
 pub(crate) mod local;
+pub(crate) mod mounts;
 pub(crate) mod races;
 pub(crate) mod s3;

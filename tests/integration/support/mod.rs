@@ -7,6 +7,7 @@ pub(crate) mod github_runner;
 pub(crate) mod gitlab;
 pub(crate) mod memory;
 pub(crate) mod minio;
+pub(crate) mod mount;
 pub(crate) mod program;
 pub(crate) mod tools;
 pub(crate) mod vault;
