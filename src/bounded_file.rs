@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 ///
 /// [`Error`] if the file cannot be read, is no regular file, or is larger.
 pub(crate) fn read(path: impl AsRef<Path>, max: u64) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = open(path.as_ref(), flags, Mode::empty()).map_err(io::Error::from)?;
     let file = File::from(file);
     if !file.metadata()?.is_file() {

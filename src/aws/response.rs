@@ -1,9 +1,13 @@
 //! Error responses of AWS services.
 
 use std::fmt;
+use std::time::{Duration, SystemTime};
 
+use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use s3lo_core::text::{clipped, clipped_to};
 
@@ -20,7 +24,12 @@ pub struct ErrorResponse {
     pub message: Option<String>,
     /// The request's ID.
     pub request_id: Option<String>,
+    /// The difference between the service's clock and this machine's, if the response is dated.
+    pub clock_difference: Option<Duration>,
 }
+
+/// A difference of clocks from which on it may be the reason for a refused signature. The SDK's own.
+const MIN_SKEW: Duration = Duration::from_secs(4 * 60);
 
 /// The most characters of a message that are kept: AWS names a principal, an action and a resource in the
 /// messages that matter most.
@@ -37,6 +46,7 @@ impl ErrorResponse {
                 .message()
                 .map(|text| clipped_to(text, MAX_MESSAGE_LEN)),
             request_id: request_id(response).map(clipped),
+            clock_difference: clock_difference(response),
         })
     }
 
@@ -55,6 +65,7 @@ impl ErrorResponse {
     /// Whether the same request may succeed a moment later.
     pub fn is_transient(&self) -> bool {
         self.is_throttled()
+            || TRANSIENT_ERRORS.contains(&self.code())
             || self
                 .status
                 .is_some_and(|status| status >= 500 || status == 408)
@@ -62,16 +73,23 @@ impl ErrorResponse {
 
     /// Whether the service is throttling.
     pub fn is_throttled(&self) -> bool {
-        // The SDK's own list, as far as these services use it, and R2's status.
+        // 429 is R2's.
+        THROTTLING_ERRORS.contains(&self.code()) || self.status == Some(429)
+    }
+
+    /// Whether the signature may have been refused for the time that it names. The SDK signs the next request of the
+    /// same client with the service's time
+    /// ([clock skew](https://docs.aws.amazon.com/sdkref/latest/guide/feature-clock-skew.html)).
+    pub fn is_skewed(&self) -> bool {
         let codes = [
-            "LimitExceededException",
-            "RequestLimitExceeded",
-            "SlowDown",
-            "Throttling",
-            "ThrottlingException",
-            "TooManyRequestsException",
+            "InvalidSignatureException",
+            "RequestTimeTooSkewed",
+            "SignatureDoesNotMatch",
         ];
-        codes.contains(&self.code()) || self.status == Some(429)
+        codes.contains(&self.code())
+            && self
+                .clock_difference
+                .is_some_and(|difference| difference > MIN_SKEW)
     }
 
     /// Whether the session of the credentials has expired.
@@ -83,6 +101,19 @@ impl ErrorResponse {
         ]
         .contains(&self.code())
     }
+}
+
+/// The difference between the `Date` of a response and the clock here; that of a cache is an old one.
+fn clock_difference(response: &HttpResponse) -> Option<Duration> {
+    let headers = response.headers();
+    if headers.get("age").is_some() {
+        return None;
+    }
+    let there = DateTime::from_str(headers.get("date")?, Format::HttpDate).ok()?;
+    let there = SystemTime::try_from(there).ok()?;
+    let here = SystemTime::now();
+    let ahead = there.duration_since(here);
+    Some(ahead.unwrap_or_else(|behind| behind.duration()))
 }
 
 impl fmt::Display for ErrorResponse {

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use aws_config::SdkConfig;
+use aws_runtime::retries::classifiers::TRANSIENT_ERRORS;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -37,8 +38,28 @@ where
         let sent = call();
         async move { sent.await.map_err(Failed) }
     };
-    let done = backoff.run(attempt, Failed::classify).await;
+    let mut clock = ClockCorrection::default();
+    let classify = |error: &Failed<E>| match ErrorResponse::of(&error.0) {
+        Some(answer) if clock.is_worth_a_try(&answer) => Retry::Transient,
+        _ => error.classify(),
+    };
+    let done = backoff.run(attempt, classify).await;
     done.map_err(|Failed(error)| error)
+}
+
+/// The one more try of a request that was signed with a wrong time.
+#[derive(Default)]
+pub(crate) struct ClockCorrection {
+    tried: bool,
+}
+
+impl ClockCorrection {
+    /// Whether the response is the first that may come from a wrong time.
+    pub(crate) fn is_worth_a_try(&mut self, answer: &ErrorResponse) -> bool {
+        let first = !self.tried && answer.is_skewed();
+        self.tried |= first;
+        first
+    }
 }
 
 /// A failed try.
@@ -52,7 +73,8 @@ impl<E: ProvideErrorMetadata> Failed<E> {
             }
             (SdkError::ServiceError(_), Some(answer)) => {
                 matches!(answer.status, Some(500 | 502 | 503 | 504))
-                    || ["InternalError", "RequestTimeout"].contains(&answer.code())
+                    || answer.code() == "InternalError"
+                    || TRANSIENT_ERRORS.contains(&answer.code())
             }
             (SdkError::DispatchFailure(failure), _) => {
                 failure.is_timeout() || failure.is_io() || failure.as_other().is_some()

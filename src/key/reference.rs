@@ -34,10 +34,12 @@ impl KeyRef {
             .split_at_checked(7)
             .filter(|(start, _)| start.eq_ignore_ascii_case("pkcs11:"))
             .map(|(_, rest)| ("pkcs11", rest));
-        let (scheme, rest) = text
-            .split_once("://")
-            .or(pkcs11)
-            .unwrap_or((PATH_SCHEME, text));
+        let (scheme, rest) = match pkcs11.or_else(|| text.split_once("://")) {
+            // As a variable in front of it leaves it that is not set. It must not become the path of a file.
+            Some(("", _)) => return Err(RefError::NoScheme),
+            Some(split) => split,
+            None => (PATH_SCHEME, text),
+        };
         if !WITHOUT_AUTHORITY.contains(&scheme) && carries_secret(rest) {
             return Err(RefError::Secret);
         }
@@ -122,6 +124,9 @@ pub enum RefError {
     /// The text is a key.
     #[error("the key reference holds a key, not the place of one")]
     KeyMaterial,
+    /// The text begins with `://`.
+    #[error("the key reference begins with `://`, without a kind of key")]
+    NoScheme,
     /// A key service that this program does not support yet.
     #[error("{service} keys (`{scheme}:`) are not supported yet")]
     NotBuilt {
@@ -187,7 +192,7 @@ impl Explain for RefError {
             Self::Provider(error) => error.code(),
             Self::Secret | Self::KeyMaterial => "secret_in_key_reference",
             Self::NotBuilt { .. } | Self::UnknownScheme { .. } => "unknown_key_scheme",
-            Self::Empty | Self::TooLong => "bad_key_reference",
+            Self::Empty | Self::NoScheme | Self::TooLong => "bad_key_reference",
         }
     }
 
@@ -197,6 +202,10 @@ impl Explain for RefError {
             Self::Empty => format!(
                 "name a key, as in {key}",
                 key = option("key").with("cosign.key")
+            ),
+            Self::NoScheme => format!(
+                "the variable in front of `://` is empty: write the kind of key, as in {key}",
+                key = option("key").with("awskms:///alias/NAME")
             ),
             Self::KeyMaterial => {
                 format!(
@@ -232,6 +241,34 @@ impl Supported {
             None => String::new(),
             Some((only, [])) => format!("use {only}"),
             Some((last, others)) => format!("use {} or {last}", others.join(", ")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_without_its_scheme_is_no_path() {
+        for text in [
+            "://",
+            "://cosign.pub",
+            "://alias/release-signer",
+            "://token=secret@host/../cosign.key",
+        ] {
+            assert_eq!(KeyRef::split(text), Err(RefError::NoScheme), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_pin_of_pkcs11_is_a_secret_wherever_it_stands() {
+        for text in [
+            "pkcs11:token=x;pin-value=1234",
+            "pkcs11:token=x;pin-value=1234?module-path=file:///x",
+            "PKCS11:x?pin-value=1234&module-path=file:///x",
+        ] {
+            assert_eq!(KeyRef::split(text), Err(RefError::Secret), "{text}");
         }
     }
 }

@@ -19,6 +19,9 @@ const HOST_SERVICES: [Ipv4Addr; 3] = [
     Ipv4Addr::new(169, 254, 170, 23),
 ];
 
+/// The name of this machine.
+const LOCALHOST: &str = "localhost";
+
 /// Parses an `http://` or `https://` URL without user and password.
 ///
 /// The URL parser mends what the HTTP clients, which get the text, read in another way. So the host must be
@@ -55,7 +58,7 @@ pub(crate) fn is_near(text: &str) -> bool {
 
 fn is_loopback<S: AsRef<str>>(host: &Host<S>) -> bool {
     match host {
-        Host::Domain(name) => name.as_ref() == "localhost",
+        Host::Domain(name) => name.as_ref() == LOCALHOST,
         Host::Ipv4(address) => *address == Ipv4Addr::LOCALHOST,
         Host::Ipv6(address) => *address == Ipv6Addr::LOCALHOST,
     }
@@ -95,6 +98,9 @@ impl FromStr for Authority {
             Host::Domain(name) if !name.eq_ignore_ascii_case(host) || !is_name(&name) => {
                 Err(NotAHost)
             }
+            // The HTTP clients look up the name as it is written, and musl compares it with those of /etc/hosts byte by
+            // byte: in capitals it may lead to another machine.
+            Host::Domain(name) if name == LOCALHOST && host != LOCALHOST => Err(NotAHost),
             // Of the ways to write one, some are names to others.
             Host::Ipv4(address) if address.to_string() != host => Err(NotAHost),
             host => Ok(Self { host, port }),
@@ -114,7 +120,8 @@ impl fmt::Display for Authority {
 
 fn is_name(text: &str) -> bool {
     let byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    let word = |end: Option<u8>| end.is_some_and(|byte| byte.is_ascii_alphanumeric());
+    let word =
+        |end: Option<u8>| end.is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     let name = text.strip_suffix('.').unwrap_or(text);
     (1..=253).contains(&name.len())
         && name.bytes().all(byte)
@@ -137,6 +144,7 @@ mod tests {
             "https://minio.example:9000",
             "https://Minio.Example/",
             "http://my_minio:9000/a/b?c#d",
+            "http://_minio:9000",
             "https://minio.example.:9000",
             "https://[2001:db8::1]:9000",
             "https://[2001:DB8:0::1]",
@@ -197,6 +205,9 @@ mod tests {
             "http://localhost:80@elsewhere.example/token",
             "http://localhost\\@elsewhere.example/token",
             "http://localhost.example",
+            "http://localhost./",
+            "http://LOCALHOST:4566",
+            "http://Localhost/",
             "https://",
             "ftp://run.actions.example",
             "token",
@@ -222,6 +233,7 @@ mod tests {
             "http://169.254.169.253/",
             "http://[fd00:ec3::254]/",
             "http://minio.example/",
+            "http://LOCALHOST:8080/",
         ] {
             assert!(!is_near(text), "{text}");
         }

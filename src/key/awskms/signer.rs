@@ -22,6 +22,7 @@ use crate::aws::arn::Arn;
 use crate::aws::config::Aws;
 use crate::aws::error::Failure;
 use crate::aws::preconnect;
+use crate::aws::retry::ClockCorrection;
 use crate::key;
 use crate::key::awskms::error::{Error, KeyError};
 use crate::key::awskms::uri;
@@ -114,6 +115,7 @@ impl Kms {
         let mut retry = KmsRetry {
             inconsistent: MAX_INCONSISTENT,
             fresh_session: self.aws.assumes_a_role(),
+            clock: ClockCorrection::default(),
         };
         let attempt = || {
             let sent = call();
@@ -296,6 +298,7 @@ const MAX_INCONSISTENT: u32 = 2;
 struct KmsRetry {
     inconsistent: u32,
     fresh_session: bool,
+    clock: ClockCorrection,
 }
 
 impl KmsRetry {
@@ -304,6 +307,9 @@ impl KmsRetry {
             Error::Unreachable { .. } => return Retry::Transient,
             Error::Service { answer, .. } if answer.is_throttled() => return Retry::Throttled,
             Error::Service { answer, .. } if answer.is_transient() => return Retry::Transient,
+            Error::Common(
+                aws::Error::ClockSkewed { answer, .. } | aws::Error::Credentials { answer, .. },
+            ) if self.clock.is_worth_a_try(answer) => return Retry::Transient,
             Error::NotFound { .. } => true,
             Error::State { answer } => answer.says("reating"),
             Error::Common(aws::Error::Credentials { .. }) => self.fresh_session,
