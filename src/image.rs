@@ -82,6 +82,21 @@ impl Image {
         }
     }
 
+    /// Lists the records beside the manifest.
+    ///
+    /// # Errors
+    ///
+    /// [`store::Error`] if the store fails.
+    pub async fn record_ids(&self) -> Result<RecordIds, store::Error> {
+        let listing = self.store.list(&self.reference.records_prefix()).await?;
+        let names = listing.names.iter();
+        let ids = names.filter_map(|name| name.strip_suffix(".json"));
+        Ok(RecordIds {
+            ids: ids.filter(|id| is_key_id(id)).map(str::to_owned).collect(),
+            complete: listing.complete,
+        })
+    }
+
     async fn tags(&self) -> Option<Vec<String>> {
         let listing = self.store.list(&self.reference.tags_prefix()).await;
         Some(listing.ok()?.names)
@@ -112,6 +127,23 @@ impl Image {
             Err(error) => Err(error),
         }
     }
+}
+
+/// The IDs that the records of an image are named after. Nobody has verified that these keys signed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordIds {
+    /// The IDs, sorted.
+    pub ids: Vec<String>,
+    /// Whether there are no more.
+    pub complete: bool,
+}
+
+/// Whether a name is a key's ID. A file of any other name is no record, whatever it contains.
+fn is_key_id(name: &str) -> bool {
+    name.len() == 16
+        && name
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// The state of a tag since its manifest was read.

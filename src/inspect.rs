@@ -14,7 +14,7 @@ use s3lo_core::verdict;
 use s3lo_core::verdict::{Found, Policy, Reason, Verdict, judge};
 use tokio::time::{Instant, timeout_at};
 
-use crate::image::Image;
+use crate::image::{Image, RecordIds};
 use crate::store::{self, Object, Store};
 use crate::verify::{Error, Key};
 
@@ -64,8 +64,7 @@ pub async fn inspect(image: &Image, keys: &[Key], deadline: Instant) -> Result<I
 }
 
 async fn inspect_all(image: &Image, keys: &[Key]) -> Result<Inspection, Error> {
-    let prefix = image.reference.records_prefix();
-    let read = join(image.read_manifest(), image.store.list(&prefix));
+    let read = join(image.read_manifest(), image.record_ids());
     let opened = join_all(keys.iter().map(Key::opened));
     let ((snapshot, listing), opened) = join(read, opened).await;
     let (snapshot, listing) = (snapshot?, listing?);
@@ -80,13 +79,10 @@ async fn inspect_all(image: &Image, keys: &[Key]) -> Result<Inspection, Error> {
         }
         Found::Absent | Found::NotAFile | Found::Oversized => (None, Vec::new()),
     };
-    let names = listing.names.iter();
-    let ids = names.filter_map(|name| name.strip_suffix(".json"));
-    let ids = ids.filter(|name| is_key_id(name)).map(str::to_owned);
-    let mut names: Vec<_> = ids.collect();
-    let more_records = names.len() > MAX_RECORDS || !listing.complete;
-    names.truncate(MAX_RECORDS);
-    let reads = names.into_iter().map(|name| read_record(image, name));
+    let RecordIds { mut ids, complete } = listing;
+    let more_records = ids.len() > MAX_RECORDS || !complete;
+    ids.truncate(MAX_RECORDS);
+    let reads = ids.into_iter().map(|id| read_record(image, id));
     let found: Vec<_> = stream::iter(reads).buffered(CONCURRENCY).collect().await;
     let mut records = Vec::with_capacity(found.len());
     for (name, object) in found {
@@ -135,14 +131,6 @@ async fn read_record(image: &Image, name: String) -> (String, Result<Object, sto
     let key = image.reference.record_key(&name);
     let object = image.store.read(&key, record::MAX_BYTES).await;
     (name, object)
-}
-
-/// Whether a name is a key's ID. Others are not those of records, whatever they contain.
-fn is_key_id(name: &str) -> bool {
-    name.len() == 16
-        && name
-            .bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn content(found: Found<'_>) -> Result<Record, String> {

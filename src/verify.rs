@@ -9,7 +9,7 @@ use s3lo_core::{record, verdict};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::diagnostic::{Explain, timed_out_help};
-use crate::image::{Image, LISTING_TIMEOUT};
+use crate::image::{Image, LISTING_TIMEOUT, RecordIds};
 use crate::key::lazy::LazyKey;
 use crate::key::reference::Versions;
 use crate::key::signer::{PublicKeys, WithheldVersions};
@@ -18,8 +18,10 @@ use crate::{image, key, store};
 
 pub use self::decision::{Decision, Require};
 use self::decision::{Vote, decide};
+pub use self::rejection::Rejection;
 
 mod decision;
+mod rejection;
 
 /// A key to verify with, opened once for all images.
 pub type Key = LazyKey<PublicKeys>;
@@ -46,6 +48,9 @@ pub struct Outcome {
     pub keys: Vec<Result<KeyOutcome, Error>>,
     /// The decision over all keys.
     pub decision: Decision,
+    /// The records beside the manifest, if they were looked at to explain why a signature is missing. No verdict depends
+    /// on them.
+    pub beside: Option<RecordIds>,
 }
 
 /// The result for one key.
@@ -112,12 +117,19 @@ pub async fn verify(image: &Image, keys: &[Key], options: &Options) -> Result<Ou
         (outcome, vote)
     });
     let (outcomes, votes): (Vec<_>, Vec<_>) = judged.unzip();
-    Ok(Outcome {
+    let mut outcome = Outcome {
         digest: Some(current),
         rejected: None,
         decision: decide(&votes, options.require),
         keys: outcomes,
-    })
+        beside: None,
+    };
+    if outcome.decision == Decision::Failed && rejection::is_worth_a_listing(&outcome) {
+        let until = options.deadline.min(Instant::now() + LISTING_TIMEOUT);
+        let listed = timeout_at(until, image.record_ids()).await;
+        outcome.beside = listed.ok().and_then(Result::ok);
+    }
+    Ok(outcome)
 }
 
 impl Outcome {
@@ -140,6 +152,7 @@ impl Outcome {
                 .collect(),
             rejected: Some(reason.clone()),
             decision: Decision::Failed,
+            beside: None,
         }
     }
 

@@ -7,7 +7,6 @@
 
 use s3lo_core::reference::Reference;
 use s3lo_core::text::clipped_to;
-use s3lo_core::verdict::Reason;
 
 use crate::ci::markup::{block, code};
 use crate::diagnostic::Diagnostic;
@@ -81,7 +80,7 @@ pub enum RowOutcome {
     /// A valid signature.
     Valid(Valid),
     /// No valid signature, and why.
-    Invalid(Reason),
+    Invalid(Invalid),
     /// An error.
     Failed(Diagnostic),
 }
@@ -101,6 +100,23 @@ pub struct Valid {
     pub stored_path: Option<String>,
     /// Its schema.
     pub schema: u64,
+}
+
+/// The lack of a valid signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invalid {
+    /// The reason.
+    pub reason: String,
+    /// The manifest's digest.
+    pub digest: Option<String>,
+    /// The key's ID.
+    pub key_id: Option<String>,
+    /// The place of the record that was looked for.
+    pub looked_at: Option<String>,
+    /// The IDs of records beside it, which are not verified.
+    pub beside: Vec<String>,
+    /// The next action.
+    pub help: String,
 }
 
 /// A report of a run.
@@ -201,14 +217,10 @@ impl Report {
         }
         let mut problems = self.rows.iter().filter_map(|row| match &row.result {
             RowOutcome::Valid(_) => None,
-            RowOutcome::Invalid(reason) => {
-                let help = match reason {
-                    Reason::SchemaTooLow { .. } | Reason::UnsupportedSchema { .. } => {
-                        "\nhelp: sign it again, with `schema-version: 2`"
-                    }
-                    _ => "",
-                };
-                Some((row, printable(&reason.to_string()) + help))
+            RowOutcome::Invalid(invalid) => {
+                let text = format!("{}\nhelp: {}", invalid.reason, invalid.help);
+                let lines: Vec<_> = text.lines().map(printable).collect();
+                Some((row, lines.join("\n")))
             }
             RowOutcome::Failed(diagnostic) => Some((row, in_words(diagnostic))),
         });
@@ -276,6 +288,20 @@ impl Report {
         } else {
             card.push_str(&line("Key", code(&row.key)));
         }
+        if let RowOutcome::Invalid(invalid) = &row.result {
+            let beside = invalid.beside.join(", ");
+            for (name, known) in [
+                ("Key ID", invalid.key_id.as_deref()),
+                ("Digest", invalid.digest.as_deref()),
+                ("Looked at", invalid.looked_at.as_deref()),
+                ("Beside it, not verified", Some(beside.as_str())),
+                ("Help", Some(invalid.help.as_str())),
+            ] {
+                if let Some(text) = known.filter(|text| !text.is_empty()) {
+                    card.push_str(&line(name, code(text)));
+                }
+            }
+        }
         card.push('\n');
         card
     }
@@ -334,8 +360,8 @@ impl Report {
             (Action::Verify, RowOutcome::Valid(valid)) => {
                 format!("verified (schema {})", valid.schema)
             }
-            (_, RowOutcome::Invalid(reason)) => {
-                format!("**not verified**: {}", code(&reason.to_string()))
+            (_, RowOutcome::Invalid(invalid)) => {
+                format!("**not verified**: {}", code(&invalid.reason))
             }
             (_, RowOutcome::Failed(diagnostic)) => format!("**failed**: {}", code(diagnostic.code)),
         }

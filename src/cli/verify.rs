@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use s3lo_core::verdict::{Policy, Verdict};
 
-use crate::ci::report::{ReportRow, RowOutcome, Valid};
+use crate::ci::report::{Invalid, ReportRow, RowOutcome, Valid};
 use crate::cli::args::{Output, VerifyArgs};
 use crate::cli::output::json::VerifyElement;
 use crate::cli::output::text::Style;
@@ -17,7 +17,7 @@ use crate::diagnostic::Diagnostic;
 use crate::image::Image;
 use crate::key::reference::KeyRef;
 use crate::option_name::option;
-use crate::verify::{self, Decision, Error, Options, Outcome, Require, verify};
+use crate::verify::{self, Decision, Error, Options, Outcome, Rejection, Require, verify};
 
 type Answer = Result<Outcome, Error>;
 
@@ -165,13 +165,23 @@ pub(crate) async fn run(
 
 impl VerifyResults {
     /// The outcome of an image in the report.
-    fn found(&self, answer: &Answer) -> RowOutcome {
+    fn found(&self, image: &Image, answer: &Answer) -> RowOutcome {
         let failed = |error: &Error| RowOutcome::Failed(Diagnostic::new(error));
         let outcome = match answer {
             Ok(outcome) => outcome,
             Err(error) => return failed(error),
         };
-        let invalid = || RowOutcome::Invalid(outcome.reason().clone());
+        let invalid = || {
+            let rejection = Rejection::new(&image.reference, outcome);
+            RowOutcome::Invalid(Invalid {
+                reason: rejection.reason.to_string(),
+                digest: rejection.digest.map(|digest| digest.to_string()),
+                key_id: rejection.key_id.map(|id| id.to_string()),
+                looked_at: rejection.looked_at,
+                beside: rejection.beside.unwrap_or_default(),
+                help: rejection.help,
+            })
+        };
         match outcome.decision {
             Decision::Verified => {}
             Decision::Failed => return invalid(),
@@ -237,7 +247,11 @@ impl CommandResults for VerifyResults {
     fn rows(&self) -> Vec<ReportRow> {
         let each = self.images.iter().zip(&self.answers);
         let row = |(image, answer): (&Image, &Answer)| {
-            ReportRow::new(&image.reference, &self.keys_of(answer), self.found(answer))
+            ReportRow::new(
+                &image.reference,
+                &self.keys_of(answer),
+                self.found(image, answer),
+            )
         };
         each.map(row).collect()
     }

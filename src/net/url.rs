@@ -31,7 +31,14 @@ pub(crate) fn parse(text: &str) -> Option<Url> {
         .strip_prefix("https://")
         .or_else(|| text.strip_prefix("http://"))?;
     let authority = rest.split(['/', '?', '#']).next()?;
-    authority.parse::<Authority>().ok()?;
+    // The HTTP clients look up the name as it is written, and musl compares it with those of /etc/hosts byte by byte: in
+    // capitals it may lead to another machine.
+    match authority.parse::<Authority>().ok()?.host {
+        Host::Domain(name) if name == LOCALHOST && !authority.starts_with(LOCALHOST) => {
+            return None;
+        }
+        _ => {}
+    }
     let printable = |c: char| !c.is_whitespace() && !c.is_control();
     Url::parse(text)
         .ok()
@@ -98,9 +105,6 @@ impl FromStr for Authority {
             Host::Domain(name) if !name.eq_ignore_ascii_case(host) || !is_name(&name) => {
                 Err(NotAHost)
             }
-            // The HTTP clients look up the name as it is written, and musl compares it with those of /etc/hosts byte by
-            // byte: in capitals it may lead to another machine.
-            Host::Domain(name) if name == LOCALHOST && host != LOCALHOST => Err(NotAHost),
             // Of the ways to write one, some are names to others.
             Host::Ipv4(address) if address.to_string() != host => Err(NotAHost),
             host => Ok(Self { host, port }),

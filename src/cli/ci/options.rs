@@ -335,6 +335,9 @@ fn options(action: Action) -> &'static [OptionSpec] {
     }
 }
 
+/// Arguments that no variable of a job gives.
+const NOT_OF_JOBS: [&str; 5] = ["color", "help", "no_summary", "quiet", "version"];
+
 /// The options that clap declares for a command, so that none can be forgotten, and those of a job alone.
 fn declared(action: Action) -> Vec<OptionSpec> {
     let root = Cli::command();
@@ -343,7 +346,7 @@ fn declared(action: Action) -> Vec<OptionSpec> {
     let arguments = command.into_iter().flat_map(clap::Command::get_arguments);
     let declared = root.get_arguments().chain(arguments);
     let mut options: Vec<_> = declared
-        .filter(|argument| !["help", "version", "no_summary"].contains(&argument.get_id().as_str()))
+        .filter(|argument| !NOT_OF_JOBS.contains(&argument.get_id().as_str()))
         .map(|argument| {
             let kind = match argument.get_action() {
                 ArgAction::SetTrue => ValueKind::Flag,

@@ -9,7 +9,7 @@ use crate::diagnostic::Diagnostic;
 use crate::image::Image;
 use crate::key::reference::KeyRef;
 use crate::sign::{Signed, Status};
-use crate::verify::{Decision, KeyOutcome, Outcome};
+use crate::verify::{Decision, KeyOutcome, Outcome, Rejection};
 use crate::{sign, verify};
 
 /// Writes `value` and a newline.
@@ -175,6 +175,12 @@ enum VerifyResult {
         schema_version: Option<u64>,
         #[serde(skip_serializing_if = "Option::is_none")]
         note: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        looked_at: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        records_beside: Option<Vec<String>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        help: Option<String>,
     },
     #[serde(rename_all = "camelCase")]
     Failed {
@@ -195,7 +201,7 @@ impl VerifyElement {
         Self {
             reference: several.then(|| image.reference.to_string()),
             result: match outcome {
-                Ok(outcome) => VerifyResult::of_image(outcome, keys),
+                Ok(outcome) => VerifyResult::of_image(image, outcome, keys),
                 Err(error) => VerifyResult::failed(None, error),
             },
             signatures: outcome.ok().filter(|_| keys.len() > 1).map(|outcome| {
@@ -208,7 +214,7 @@ impl VerifyElement {
 }
 
 impl VerifyResult {
-    fn of_image(outcome: &Outcome, keys: &[KeyRef]) -> Self {
+    fn of_image(image: &Image, outcome: &Outcome, keys: &[KeyRef]) -> Self {
         let verified = outcome.decision == Decision::Verified;
         if outcome.decision == Decision::Undecided
             && let Some(error) = outcome.first_error()
@@ -224,13 +230,36 @@ impl VerifyResult {
             Some((number, key)) => (keys.get(number), Some(key)),
             None => (keys.first(), None),
         };
+        let rejection = (!verified).then(|| Rejection::new(&image.reference, outcome));
         Self::judged(
             verified,
-            (!verified).then(|| outcome.reason().to_string()),
+            rejection
+                .as_ref()
+                .map(|rejection| rejection.reason.to_string()),
             outcome.digest.map(|digest| digest.to_string()),
             key_ref,
             key,
         )
+        .explained(rejection)
+    }
+
+    /// Adds what explains a rejection.
+    fn explained(mut self, rejection: Option<Rejection>) -> Self {
+        if let (
+            Self::Judged {
+                looked_at,
+                records_beside,
+                help,
+                ..
+            },
+            Some(rejection),
+        ) = (&mut self, rejection)
+        {
+            *looked_at = rejection.looked_at;
+            *records_beside = rejection.beside;
+            *help = Some(rejection.help);
+        }
+        self
     }
 
     fn of_key(key_ref: &KeyRef, outcome: &Result<KeyOutcome, verify::Error>) -> Self {
@@ -273,6 +302,9 @@ impl VerifyResult {
             note: key
                 .and_then(|key| key.withheld.as_ref())
                 .map(|versions| versions.note.clone()),
+            looked_at: None,
+            records_beside: None,
+            help: None,
         }
     }
 

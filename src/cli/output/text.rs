@@ -11,7 +11,7 @@ use crate::image::Image;
 use crate::key::reference::KeyRef;
 use crate::sign::{Signed, Status};
 use crate::text::printable;
-use crate::verify::{KeyOutcome, Outcome};
+use crate::verify::{KeyOutcome, Outcome, Rejection};
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -126,6 +126,33 @@ pub(crate) fn not_verified(
         name(image, several)
     )?;
     writeln!(err, "  {}", printable(&outcome.reason().to_string()))?;
+    let rejection = Rejection::new(&image.reference, outcome);
+    if keys.len() < 2 {
+        if let Some(key_id) = rejection.key_id {
+            writeln!(err, "  Key ID:    {key_id}")?;
+        }
+    } else {
+        for (key, outcome) in keys.iter().zip(&outcome.keys) {
+            let verdict = match outcome.as_ref().map(|key| &key.verdict) {
+                Ok(Verdict::Verified(_)) => "valid".to_owned(),
+                Ok(Verdict::Rejected(reason)) => reason.to_string(),
+                Err(_) => "not known, see below".to_owned(),
+            };
+            let (key, verdict) = (printable(key.as_str()), printable(&verdict));
+            writeln!(err, "  Key:       {key}: {verdict}")?;
+        }
+    }
+    if let Some(digest) = rejection.digest {
+        writeln!(err, "  Digest:    {digest}")?;
+    }
+    if let Some(path) = &rejection.looked_at {
+        writeln!(err, "  Looked at: {}", printable(path))?;
+    }
+    if let Some([_, ..]) = rejection.beside.as_deref() {
+        let ids = rejection.beside.iter().flatten().cloned();
+        let ids = ids.collect::<Vec<_>>().join(", ");
+        writeln!(err, "  Beside it: {ids} (not verified)")?;
+    }
     for outcome in &outcome.keys {
         if let Ok(outcome) = outcome
             && let Some(versions) = &outcome.withheld
@@ -133,23 +160,7 @@ pub(crate) fn not_verified(
             writeln!(err, "  note: {}", versions.note)?;
         }
     }
-    if keys.len() < 2 {
-        return Ok(());
-    }
-    for (key, outcome) in keys.iter().zip(&outcome.keys) {
-        let verdict = match outcome.as_ref().map(|key| &key.verdict) {
-            Ok(Verdict::Verified(_)) => "valid".to_owned(),
-            Ok(Verdict::Rejected(reason)) => reason.to_string(),
-            Err(_) => "not known, see below".to_owned(),
-        };
-        writeln!(
-            err,
-            "  Key:     {}: {}",
-            printable(key.as_str()),
-            printable(&verdict)
-        )?;
-    }
-    Ok(())
+    writeln!(err, "  help: {}", printable(&rejection.help))
 }
 
 /// An error, with the images it concerns if there are several.

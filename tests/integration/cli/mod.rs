@@ -11,5 +11,6 @@ pub(crate) mod errors;
 pub(crate) mod hostile_environment;
 pub(crate) mod inspect;
 pub(crate) mod interop;
+pub(crate) mod rejections;
 pub(crate) mod secrets;
 pub(crate) mod terminal;

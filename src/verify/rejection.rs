@@ -1,0 +1,111 @@
+//! A failed verification for a person: where was looked, what lies beside it, and what to do.
+
+use s3lo_core::crypto::public::KeyId;
+use s3lo_core::digest::Digest;
+use s3lo_core::reference::Reference;
+use s3lo_core::verdict::{Reason, Verdict};
+
+use super::Outcome;
+use crate::image::RecordIds;
+use crate::option_name::option;
+
+/// The most records beside the manifest that are named.
+const MAX_BESIDE: usize = 10;
+
+/// Why an image is not verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// The reason, that of the first key if there are several.
+    pub reason: Reason,
+    /// The digest under the tag, if the object could be read in full.
+    pub digest: Option<Digest>,
+    /// The ID of that key.
+    pub key_id: Option<KeyId>,
+    /// `<bucket or root>/<object key>` of that key's record, unless the manifest alone decided.
+    pub looked_at: Option<String>,
+    /// The IDs of other records beside the manifest, at most ten. Nobody has verified them: the names are whatever was
+    /// written there. `None` if they could not be listed.
+    pub beside: Option<Vec<String>>,
+    /// The next action.
+    pub help: String,
+}
+
+impl Rejection {
+    /// The rejection of the image that `reference` names.
+    pub fn new(reference: &Reference, outcome: &Outcome) -> Self {
+        let key = outcome.first_rejected().map(|(_, key)| key);
+        let looked_for = key.filter(|_| outcome.rejected.is_none());
+        let reason = outcome.reason().clone();
+        let looked_at = |id: &KeyId| reference.stored_path(&reference.record_key(id));
+        let beside = outcome.beside.as_ref().map(|all| beside(all, outcome));
+        let help = help(&reason, reference, beside.as_deref());
+        Self {
+            digest: outcome.digest,
+            key_id: key.map(|key| key.key_id),
+            looked_at: looked_for.map(|key| looked_at(&key.key_id)),
+            beside,
+            help,
+            reason,
+        }
+    }
+}
+
+/// The IDs of the records that are for none of the keys.
+fn beside(all: &RecordIds, outcome: &Outcome) -> Vec<String> {
+    let own: Vec<_> = outcome
+        .keys
+        .iter()
+        .flatten()
+        .map(|key| key.key_id.to_string())
+        .collect();
+    let others = all.ids.iter().filter(|id| !own.contains(id));
+    others.take(MAX_BESIDE).cloned().collect()
+}
+
+fn help(reason: &Reason, reference: &Reference, beside: Option<&[String]>) -> String {
+    let name = reference.name();
+    match reason {
+        Reason::NoSignature { .. } => match beside {
+            Some([_, ..]) => "other keys may have signed it: check that this is the right key, or sign the image with it".to_owned(),
+            Some([]) => "nobody has signed this image: check that the job that signs it has run, for exactly this reference".to_owned(),
+            None => "check that the job that signs it has run, for exactly this reference and with this key".to_owned(),
+        },
+        Reason::ManifestChanged { signed, .. } => format!(
+            "somebody pushed to {name} after it was signed. Find out who; then sign the new image, or deploy the one that was signed, {signed}"
+        ),
+        Reason::Pinned { pinned, .. } => format!(
+            "somebody pushed to {name} since that digest was taken. Find out who; then verify the new digest, or push {pinned} again"
+        ),
+        Reason::InvalidSignature { .. } => {
+            "the record may be a copy of another tag's or bucket's, or made under another spelling: schema 2 signs bucket or directory, image and tag as they are written (`./store` is not `store`). Sign the image under this reference".to_owned()
+        }
+        Reason::SchemaTooLow { .. } => format!(
+            "sign the image again with {}",
+            option("schema-version").with("2")
+        ),
+        Reason::UnsupportedSchema { .. } => {
+            "a later program signed this: verify with a newer release of this one, or sign the image again".to_owned()
+        }
+        Reason::MalformedRecord(_) | Reason::Encoding(_) => {
+            "somebody or something damaged the record: sign the image again, which replaces it".to_owned()
+        }
+        Reason::MalformedManifest(_) => {
+            "there is no image under this tag: push it again, and sign it".to_owned()
+        }
+        Reason::TooFewKeys => format!(
+            "have the others sign it too, or ask for fewer with {}",
+            option("require")
+        ),
+    }
+}
+
+/// Whether every key has given a verdict, and none of them is good: only then is it worth a request to look further.
+pub(super) fn is_worth_a_listing(outcome: &Outcome) -> bool {
+    let rejected = |key: &Verdict| matches!(key, Verdict::Rejected(Reason::NoSignature { .. }));
+    outcome.rejected.is_none()
+        && outcome
+            .keys
+            .iter()
+            .flatten()
+            .any(|key| rejected(&key.verdict))
+}
