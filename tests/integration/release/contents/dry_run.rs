@@ -36,10 +36,12 @@ const PROGRAMS: [(&str, &str); 11] = [
 if [ -n "${INPUT_NAME:-}" ]; then cp -r "$ARTIFACTS/$INPUT_NAME/." "$INPUT_PATH"; exit; fi
 for name in "$ARTIFACTS"/$INPUT_PATTERN; do cp -r "$name" "$INPUT_PATH"; done"#,
     ),
-    // The files that it attests have to be there.
+    // The files that it attests have to be there, and a bill of materials has to be one by the action's own check.
     (
         "attest",
         r#"for input in SUBJECT-CHECKSUMS SBOM-PATH; do ! file=$(printenv "INPUT_$input") || test -s "$file"; done
+! file=$(printenv INPUT_SBOM-PATH) || jq --exit-status '.bomFormat and .serialNumber and .specVersion' "$file" >/dev/null ||
+  { echo "Unsupported SBOM format" >&2; exit 1; }
 echo "$(printenv INPUT_SUBJECT-DIGEST || true) $(printenv INPUT_SBOM-PATH || true)" >>"$GITHUB/attested""#,
     ),
     ("setup-go", ""),

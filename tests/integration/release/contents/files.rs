@@ -57,6 +57,18 @@ fn the_bill_of_materials_lists_what_is_linked_and_nothing_else() {
     let bill: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(bill["bomFormat"], "CycloneDX");
     assert_eq!(bill["specVersion"], "1.5");
+    // Without one `actions/attest` does not take it for CycloneDX (its `checkIsCycloneDX`), and the specification has this
+    // form: https://cyclonedx.org/docs/1.5/json/#serialNumber
+    let serial = bill["serialNumber"].as_str().unwrap();
+    let form = "urn:uuid:xxxxxxxx-xxxx-8xxx-8xxx-xxxxxxxxxxxx";
+    assert_eq!(serial.len(), form.len());
+    for (is, wanted) in serial.chars().zip(form.chars()) {
+        let fits = match wanted {
+            'x' => matches!(is, '0'..='9' | 'a'..='f'),
+            other => is == other,
+        };
+        assert!(fits, "{serial}");
+    }
     let root = &bill["metadata"]["component"];
     assert_eq!(root["name"], "s3lo");
     assert_eq!(root["version"], env!("CARGO_PKG_VERSION"));
