@@ -19,8 +19,9 @@ RUN rustup target add "$(uname -m)-unknown-linux-musl"
 WORKDIR /build
 COPY . .
 # What `s3lo version` calls the commit.
-ARG REVISION
-RUN S3LO_COMMIT=${REVISION:-unknown} cargo build --locked --release --target "$(uname -m)-unknown-linux-musl"
+ARG REVISION=unknown
+ENV S3LO_COMMIT=$REVISION
+RUN cargo build --locked --release --target "$(uname -m)-unknown-linux-musl"
 # The certificates are those that Debian takes from Mozilla, without any that were added to this machine.
 RUN case "$(uname -m)" in x86_64) arch=amd64 ;; aarch64) arch=arm64 ;; *) echo "no image for $(uname -m)" >&2; exit 1 ;; esac \
  && install -D --mode 0755 "target/$(uname -m)-unknown-linux-musl/release/s3lo" "/binary/$arch/s3lo" \
