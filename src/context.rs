@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::aws::arn::Arn;
 use crate::aws::config;
 use crate::aws::config::Aws;
+use crate::aws::config_files;
 use crate::diagnostic::Diagnostic;
 use crate::mask::Mask;
 
@@ -38,6 +39,8 @@ impl Context {
     /// An invalid option, variable or profile.
     pub async fn aws(&self, key: Option<&Arn>) -> Result<&Aws, Diagnostic> {
         let configure = || async {
+            let files = config_files::check(self.settings.deadline).await;
+            files.map_err(|error| Diagnostic::new(&error))?;
             let aws = Aws::configure(&self.settings, key).await;
             aws.map_err(|error| Diagnostic::new(&error))
         };

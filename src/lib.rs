@@ -21,8 +21,8 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`text`], [`option_name`], [`mask`], [`tasks`] | text for terminals, options in messages, masking of secrets, work side by side; files written atomically and read with a bound |
-//! | [`environment`], [`diagnostic`] | variables, of which an empty one is unset; errors as they are printed |
+//! | [`text`], [`option_name`], [`mask`], [`tasks`], [`open_files`] | text for terminals, options in messages, masking of secrets, work side by side and its bounds; files written atomically and read with a bound |
+//! | [`environment`], [`child_environment`], [`diagnostic`] | variables, of which an empty one is unset, and those that no child gets; errors as they are printed |
 //! | [`net`] | HTTP client, certificates, URLs, retry |
 //! | [`identity`] | the CI system and its identity token |
 //! | [`aws`] | the configuration that all clients of AWS share, the role, its credentials |
@@ -41,6 +41,7 @@ mod atomic_file;
 pub mod aws;
 mod bounded_file;
 mod build_info;
+pub mod child_environment;
 pub mod ci;
 pub mod cli;
 pub mod context;
@@ -52,6 +53,7 @@ pub mod inspect;
 pub mod key;
 pub mod mask;
 pub mod net;
+pub mod open_files;
 pub mod option_name;
 pub mod sign;
 pub mod store;

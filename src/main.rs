@@ -17,6 +17,7 @@ fn main() -> ExitCode {
     };
     let _ = setrlimit(Resource::Core, nothing);
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    s3lo::open_files::raise_limit();
     let arguments = std::env::args_os().collect();
     s3lo::cli::run(arguments, &mut io::stdout(), &mut io::stderr())
 }

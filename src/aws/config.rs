@@ -84,14 +84,6 @@ impl Aws {
         if let Some((set, missing)) = credentials::half_a_pair()? {
             return Err(Error::HalfAPair { set, missing });
         }
-        for variable in [
-            "AWS_CONFIG_FILE",
-            "AWS_SHARED_CREDENTIALS_FILE",
-            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-            "SSL_CERT_FILE",
-        ] {
-            check_file(variable)?;
-        }
         let role = role(settings)?;
         if let Some(role) = &role {
             check_allowed(&options.allowed_accounts, &role.arn)?;
@@ -366,17 +358,4 @@ fn check_endpoints() -> Result<(), environment::Error> {
         }
     }
     Ok(())
-}
-
-/// Refuses what is not a file: the SDK would wait for the writer of a pipe for ever.
-fn check_file(name: &'static str) -> Result<(), Error> {
-    let Some(path) = variable(name)? else {
-        return Ok(());
-    };
-    match std::fs::metadata(&path) {
-        // The SDK reports a missing file when it reads it.
-        Err(_) => Ok(()),
-        Ok(file) if file.is_file() || path == "/dev/null" => Ok(()),
-        Ok(_) => Err(Error::NotAFile { variable: name }),
-    }
 }

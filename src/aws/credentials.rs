@@ -15,6 +15,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 
+use crate::aws::config_files;
 use crate::environment;
 use crate::environment::variable;
 use crate::identity::ci_system;
@@ -32,7 +33,10 @@ pub(crate) fn chain(
     config: &ProviderConfig,
 ) -> Result<CredentialsProviderChain, environment::Error> {
     let profile = variable("AWS_PROFILE")?;
-    let profiles = ProfileFileCredentialsProvider::builder().configure(config);
+    let mut profiles = ProfileFileCredentialsProvider::builder().configure(config);
+    if let Some(files) = config_files::with_bare_processes() {
+        profiles = profiles.profile_files(files);
+    }
     let chain = CredentialsProviderChain::first_try(
         "environment",
         EnvironmentVariableCredentialsProvider::new(),

@@ -72,8 +72,6 @@ pub enum Error {
     /// An identity token without a role to assume with it.
     #[error("an identity token is named, and no role to assume with it")]
     NoRole,
-    #[error("{variable} names something that is not a file")]
-    NotAFile { variable: &'static str },
     /// An option, which may hold the token itself.
     #[error(
         "{} does not name the place of a token",
@@ -131,7 +129,6 @@ impl Explain for Error {
             Self::Configuration { .. }
             | Self::HalfAPair { .. }
             | Self::NoRole
-            | Self::NotAFile { .. }
             | Self::Region { .. }
             | Self::TokenWithoutTls => "configuration",
             Self::Credentials { .. } => "credentials_refused",
@@ -173,7 +170,6 @@ impl Explain for Error {
             }
             Self::NoCredentials { .. } => format!("in CI give {role_arn}, which takes the job's identity token; at a desk set AWS_PROFILE, after `aws sso login`; or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; on a CI runner of your own with an instance role set AWS_EC2_METADATA_DISABLED=false", role_arn = option("role-arn").with("arn:aws:iam::ACCOUNT:role/NAME")),
             Self::NoRole => format!("give the role: {role_arn}", role_arn = option("role-arn").with("arn:aws:iam::ACCOUNT:role/NAME")),
-            Self::NotAFile { variable } => format!("let {variable} name a file, or unset it"),
             Self::NotATokenFile | Self::NotATokenFileVariable => {
                 "give the path of the file that holds the token, not the token".to_owned()
             }

@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub mod arn;
 pub mod config;
+pub(crate) mod config_files;
 mod credentials;
 pub mod error;
 pub mod options;

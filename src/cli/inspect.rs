@@ -14,6 +14,7 @@ use crate::diagnostic::Diagnostic;
 use crate::image::Image;
 use crate::inspect::{FoundRecord, Inspection, inspect};
 use crate::key::reference::KeyRef;
+use crate::open_files;
 use crate::text::printable;
 use crate::verify::{Error, Key};
 
@@ -52,7 +53,8 @@ pub(crate) async fn run(
         Ok(found) => shown(out, image, keys.references(), found),
         Err(_) => Ok(()),
     };
-    let worked = progress::work_on(&images, args.images.concurrency, text, quiet, work, print);
+    let concurrency = open_files::concurrency(args.images.concurrency, public.len());
+    let worked = progress::work_on(&images, concurrency, text, quiet, work, print);
     let ((answers, printed), warnings) = signals.during(&keys, worked).await?;
     let _ = text::warnings(err, &warnings);
     printed?;

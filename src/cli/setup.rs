@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::aws;
 use crate::aws::config::Settings;
+use crate::child_environment;
 use crate::cli::args::ImageArgs;
 use crate::cli::output::text::Style;
 use crate::cli::password;
@@ -168,7 +169,12 @@ pub(crate) async fn public_key(
 }
 
 fn key(typed: &str) -> Result<KeyRef, Diagnostic> {
-    registry::parse(typed).map_err(|error| Diagnostic::new::<RefError>(&error))
+    let parsed = registry::parse(typed);
+    let key = parsed.map_err(|error| Diagnostic::new::<RefError>(&error))?;
+    if let Some(variable) = key.variable() {
+        child_environment::withhold(variable);
+    }
+    Ok(key)
 }
 
 fn check_aws_is_used(options: &aws::Options, context: &Context) -> Result<(), Diagnostic> {

@@ -13,6 +13,7 @@ use crate::cli::{CommandError, CommandResults, ExitStatus, deadline, setup};
 use crate::diagnostic::Diagnostic;
 use crate::image::Image;
 use crate::key::reference::KeyRef;
+use crate::open_files;
 use crate::sign::{self, Error, Options, Signed, Status, sign};
 
 type Signatures = Vec<Result<Signed, Error>>;
@@ -66,7 +67,8 @@ pub(crate) async fn run(
         true => Ok(()),
         false => print(out, image, references, results, several),
     };
-    let worked = progress::work_on(&images, args.images.concurrency, text, quiet, work, print);
+    let concurrency = open_files::concurrency(args.images.concurrency, references.len());
+    let worked = progress::work_on(&images, concurrency, text, quiet, work, print);
     let ((results, printed), warnings) = signals.during(&keys, worked).await?;
     if !(quiet && exit_status(&results) == ExitStatus::Done) {
         // Warnings that cannot be written do not change the exit code.

@@ -16,6 +16,7 @@ use crate::cli::{CommandError, CommandResults, ExitStatus, deadline, setup};
 use crate::diagnostic::Diagnostic;
 use crate::image::Image;
 use crate::key::reference::KeyRef;
+use crate::open_files;
 use crate::option_name::option;
 use crate::verify::{self, Decision, Error, Options, Outcome, Rejection, Require, verify};
 
@@ -119,7 +120,7 @@ pub(crate) async fn run(
     };
     let worked = progress::work_on(
         &images,
-        args.images.concurrency,
+        open_files::concurrency(args.images.concurrency, args.keys.len()),
         text,
         context.style.quiet,
         work,

@@ -21,6 +21,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::bounded_file;
+use crate::child_environment;
 use crate::environment;
 use crate::environment::variable;
 use crate::identity::ci_system::CiSystem;
@@ -159,6 +160,9 @@ async fn from_agent(audience: &str) -> Result<SecretString, Error> {
         .args(["--lifetime", "300"])
         .stdin(Stdio::null())
         .kill_on_drop(true);
+    for name in child_environment::withheld_from_agent() {
+        agent.env_remove(name);
+    }
     let output = match timeout(REQUEST_TIMEOUT, bounded_output(agent)).await {
         Err(_) => return Err(failed("it did not answer in time".to_owned())),
         // A command that cannot be started cannot be started a moment later.

@@ -72,6 +72,11 @@ impl KeyRef {
         self.versions
     }
 
+    /// The variable that the key itself is in: `env://NAME`.
+    pub fn variable(&self) -> Option<&str> {
+        (self.scheme == VARIABLE_SCHEME).then_some(&self.rest)
+    }
+
     /// Advice, if a path looks like the reference of another provider.
     pub fn suggestion(&self) -> Option<&str> {
         self.suggestion.as_deref()
@@ -98,8 +103,11 @@ pub enum Versions {
 /// The scheme of a reference that is the path of a file.
 pub const PATH_SCHEME: &str = "";
 
+/// The scheme of a reference to a key in a variable.
+pub const VARIABLE_SCHEME: &str = "env";
+
 /// Schemes that are followed by a path or by the name of a variable, in which an `@` or a `token=` is no secret.
-const WITHOUT_AUTHORITY: [&str; 2] = [PATH_SCHEME, "env"];
+const WITHOUT_AUTHORITY: [&str; 2] = [PATH_SCHEME, VARIABLE_SCHEME];
 
 /// The longest reference, in bytes: that of the longest path. It becomes part of every record.
 const MAX_LEN: usize = 4096;

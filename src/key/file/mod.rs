@@ -14,7 +14,7 @@ use crate::diagnostic::Diagnostic;
 use crate::key::error::Error;
 use crate::key::file::location::Location;
 use crate::key::provider::{Provider, ProviderKey, Session};
-use crate::key::reference::{KeyRef, PATH_SCHEME, RefError};
+use crate::key::reference::{KeyRef, PATH_SCHEME, RefError, VARIABLE_SCHEME};
 use crate::key::signer::{PublicKeys, Signer};
 use crate::option_name::option;
 
@@ -24,7 +24,7 @@ pub struct KeyFiles {}
 
 impl Provider for KeyFiles {
     fn schemes(&self) -> &'static [&'static str] {
-        &[PATH_SCHEME, "env"]
+        &[PATH_SCHEME, VARIABLE_SCHEME]
     }
 
     fn examples(&self) -> Vec<String> {

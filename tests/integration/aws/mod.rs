@@ -1,5 +1,6 @@
 //! AWS: credentials, roles, KMS, and faults of its services.
 
+pub(crate) mod children;
 pub(crate) mod clock;
 pub(crate) mod credentials;
 pub(crate) mod endpoints;

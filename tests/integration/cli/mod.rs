@@ -12,5 +12,6 @@ pub(crate) mod hostile_environment;
 pub(crate) mod inspect;
 pub(crate) mod interop;
 pub(crate) mod rejections;
+pub(crate) mod resources;
 pub(crate) mod secrets;
 pub(crate) mod terminal;

@@ -70,10 +70,35 @@ impl Mount {
         self.folder.path().join("mnt")
     }
 
+    /// Stops answering until the result is dropped.
+    pub(crate) fn stop(&self) -> Stopped {
+        let pid = self.process.id();
+        signal("STOP", pid);
+        Stopped { pid }
+    }
+
     /// The folder that rclone mounts.
     pub(crate) fn source(&self) -> PathBuf {
         self.folder.path().join("src")
     }
+}
+
+/// A mount that does not answer.
+pub(crate) struct Stopped {
+    pid: u32,
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        signal("CONT", self.pid);
+    }
+}
+
+fn signal(name: &str, pid: u32) {
+    let sent = Command::new("kill")
+        .args(["-s", name, &pid.to_string()])
+        .status();
+    assert!(sent.unwrap().success());
 }
 
 impl Drop for Mount {
