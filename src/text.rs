@@ -9,16 +9,51 @@ use std::collections::HashSet;
 
 use s3lo_core::text::clipped;
 
-/// Escapes the characters of `text` that could move a terminal's cursor, start a new line, turn the
-/// reading direction, or hide.
+/// `text` on one line that is a command to no CI system: the characters are escaped that could move a terminal's cursor,
+/// start a new line, turn the reading direction, or hide.
 pub fn printable(text: &str) -> String {
-    text.chars()
+    let escaped: String = text
+        .chars()
         .flat_map(|c| {
             let escaped = is_unprintable(c).then(|| c.escape_default());
             let plain = (!is_unprintable(c)).then_some(c);
             escaped.into_iter().flatten().chain(plain)
         })
-        .collect()
+        .collect();
+    inert(&escaped)
+}
+
+/// Lines in which no CI system finds a command. Azure's agent looks for `##vso[` and GitHub's runner for `##[` anywhere in
+/// a line, TeamCity for `##teamcity[`; GitHub's looks for `::` behind white space at the beginning of a line
+/// ([agent](https://github.com/microsoft/azure-pipelines-agent/blob/master/src/Agent.Sdk/Command.cs),
+/// [runner](https://github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs)). A `::` within a line, as in
+/// an ARN, stays as it is.
+pub fn inert(text: &str) -> String {
+    /// What stands in the line so far.
+    #[derive(PartialEq, Eq)]
+    enum Line {
+        WhiteSpace,
+        /// White space and a colon.
+        Colon,
+        Text,
+    }
+    let mut inert = String::with_capacity(text.len());
+    let (mut line, mut before) = (Line::WhiteSpace, '\n');
+    for c in text.chars() {
+        // One by one: of three taken apart in pairs two would stay together.
+        if (c == '#' && before == '#') || (c == ':' && line == Line::Colon) {
+            inert.push(' ');
+        }
+        line = match (c, line) {
+            ('\n' | '\r', _) => Line::WhiteSpace,
+            (':', Line::WhiteSpace) => Line::Colon,
+            (c, Line::WhiteSpace) if c.is_whitespace() => Line::WhiteSpace,
+            _ => Line::Text,
+        };
+        inert.push(c);
+        before = c;
+    }
+    inert
 }
 
 /// Quotes `text` as one word of a shell command line, since an attacker may have chosen what is printed
@@ -132,6 +167,27 @@ mod tests {
             printable("a\n::error::\u{1b}[31m\u{202e}é"),
             "a\\n::error::\\u{1b}[31m\\u{202e}é"
         );
+    }
+
+    #[test]
+    fn no_line_holds_a_command_of_a_ci_system() {
+        for (text, expected) in [
+            ("##vso[task.complete]", "# #vso[task.complete]"),
+            ("a##[error]b", "a# #[error]b"),
+            ("####[group]", "# # # #[group]"),
+            ("::error::x", ": :error::x"),
+            (" \t::set-env name=a::b", " \t: :set-env name=a::b"),
+            ("a\n  ::x\r::y\r\n::z", "a\n  : :x\r: :y\r\n: :z"),
+            (":::x", ": ::x"),
+            ("\u{a0}::x", "\u{a0}: :x"),
+            (": :: x", ": :: x"),
+            ("arn:aws:iam::1:role/a", "arn:aws:iam::1:role/a"),
+            ("a# #b #", "a# #b #"),
+            ("", ""),
+        ] {
+            assert_eq!(inert(text), expected, "{text:?}");
+            assert_eq!(inert(expected), expected, "{text:?}");
+        }
     }
 
     #[test]

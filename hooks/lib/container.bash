@@ -139,8 +139,9 @@ hand_environment() {
   hand S3LO_RESULTS_DIRECTORY S3LO_SUMMARY_FILE
   # What the configuration names.
   while read -r variable; do
-    # One that came out empty may have been a pin.
-    [ -n "${!variable-unset}" ] || fail "environment names $variable, which is empty"
+    # It may be a pin: signing without one would fail open.
+    [ -n "${!variable+set}" ] || fail "environment names $variable, which is not set: set it before this hook, or take it out of environment"
+    [ -n "${!variable}" ] || fail "environment names $variable, which is empty"
     hand "$variable"
   done < <(lines ENVIRONMENT)
   hand "$(option WEB_IDENTITY_TOKEN_ENV)" "$(option VAULT_JWT_ENV)"

@@ -11,8 +11,8 @@ use crate::ci::system::{azure, buildkite, github, gitlab, plain};
 use crate::environment::is_true;
 use crate::identity::ci_system::CiSystem;
 
-/// The log commands of a CI system. Each method returns whole lines, or nothing if the system has no such command. All
-/// text may be hostile.
+/// The log commands of a CI system. Each method returns whole lines, or nothing if the system has no such command. Text in
+/// them is [`inert`](crate::text::inert), or is encoded here.
 pub trait LogFormat: Sync {
     /// Masks a line of a secret from now on.
     fn mask(&self, _secret: &str) -> String {
@@ -42,15 +42,7 @@ pub trait LogFormat: Sync {
 
     /// A debug message.
     fn debug(&self, text: &str) -> String {
-        neutralize(text)
-    }
-
-    /// An option as the job writes it.
-    fn option(&self, name: &str, value: Option<&str>) -> String {
-        match value {
-            None => name.to_owned(),
-            Some(value) => format!("{name}: {value}"),
-        }
+        text.to_owned()
     }
 
     /// Whether everything goes to stdout, so that commands and text keep their order.
@@ -99,27 +91,4 @@ fn encoded(text: &str, percent: &str) -> String {
     text.replace('%', percent)
         .replace('\r', "%0D")
         .replace('\n', "%0A")
-}
-
-/// Text in which no system finds a command: those that begin with `##` may be anywhere in a line.
-pub(crate) fn neutralize(text: &str) -> String {
-    // One by one: of three taken apart in pairs two would stay together.
-    let mut apart = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c == '#' && apart.ends_with('#') {
-            apart.push(' ');
-        }
-        apart.push(c);
-    }
-    apart
-}
-
-/// The same, in whole lines, none of which begins as a command does.
-fn neutralize_lines(text: &str) -> String {
-    let lines = neutralize(text);
-    let lines = lines.lines().map(|line| match line.trim_start() {
-        start if start.starts_with("::") => format!(" :{line}\n"),
-        _ => format!("{line}\n"),
-    });
-    lines.collect()
 }

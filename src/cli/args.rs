@@ -13,6 +13,7 @@ use crate::aws;
 use crate::build_info::long_version;
 use crate::ci::files;
 use crate::ci::files::Destination;
+use crate::ci::inputs::Family;
 use crate::key::registry::Providers;
 use crate::sign::IfSigned;
 use crate::store::backend::Backends;
@@ -158,9 +159,9 @@ pub(crate) struct VerifyArgs {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Every flag of `s3lo ci sign` and `s3lo ci verify` is an option, and so are `reference`, `password`, `command` (sign or
-verify, where neither is typed) and `summary` (true or false). Each is taken from the first of these that is not empty:
-what is typed, INPUT_NAME, the plugin's configuration in Buildkite, PLUGIN_NAME, S3LO_NAME. Several references or keys
-are written one a line.
+verify, where neither is typed) and `summary` (true or false). What is typed goes first. All others are from one family
+of variables: the inputs of the GitHub action, INPUT_NAME; the configuration of the Buildkite plugin; PLUGIN_NAME in Drone
+and Woodpecker; else S3LO_NAME. Several references or keys are written one a line.
 
 Examples:
   S3LO_REFERENCE=s3://my-bucket/myapp:v1.0 S3LO_KEY=awskms:///alias/release-signer s3lo ci
@@ -183,6 +184,9 @@ pub(crate) enum CiWork {
 pub(crate) struct JobArgs<T: Args> {
     #[command(flatten)]
     pub(crate) work: T,
+    /// The variables that hold the options; without it those that the CI system sets for a plugin or an action, else S3LO_…
+    #[arg(long, value_enum, value_name = "FAMILY")]
+    pub(crate) inputs: Option<Family>,
     #[command(flatten)]
     pub(crate) report: ReportArgs,
 }

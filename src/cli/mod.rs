@@ -34,6 +34,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::ci::report::ReportRow;
 use crate::cli::args::{Cli, Command, Output};
+use crate::cli::output::inert::InertLines;
 use crate::cli::output::text::Style;
 use crate::cli::output::{json, text};
 use crate::cli::setup::RunContext;
@@ -114,7 +115,24 @@ fn command(cli: Cli, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Exi
     }
     let output = cli.global.output;
     let style = Style::new(cli.global.quiet, cli.global.color);
-    let result = match cli.command {
+    let err = &mut InertLines::new(err);
+    // A script is no text, and JSON is inert in itself.
+    let is_text = output == Output::Text && !matches!(cli.command, Command::Completions(_));
+    if is_text {
+        command_in(cli.command, output, style, &mut InertLines::new(out), err)
+    } else {
+        command_in(cli.command, output, style, out, err)
+    }
+}
+
+fn command_in(
+    command: Command,
+    output: Output,
+    style: Style,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> io::Result<ExitStatus> {
+    let result = match command {
         // Its arguments are parsed together with its environment.
         Command::Ci(_) => Err(CommandError::Diagnostic(Diagnostic::usage(
             "`ci` is not the first word",
@@ -185,7 +203,8 @@ trait CommandResults {
 
     /// All results as a JSON array, on one line.
     fn results(&self) -> serde_json::Result<String> {
-        serde_json::to_string(&self.elements(true))
+        let results = serde_json::to_string(&self.elements(true))?;
+        Ok(json::inert(&results))
     }
 
     /// The rows of the report.

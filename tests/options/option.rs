@@ -235,7 +235,11 @@ pub(crate) fn all() -> Vec<OptionSpec> {
     let (root, of_jobs) = (command_line(), of_jobs());
     let mut all: Vec<OptionSpec> = Vec::new();
     let mut add = |command: &Command, name: &'static str| {
-        for arg in command.get_arguments() {
+        // `--inputs` says where options are, and is none itself.
+        let options = command
+            .get_arguments()
+            .filter(|arg| arg.get_id() != "inputs");
+        for arg in options {
             let new = OptionSpec::of(arg, name);
             let same = |old: &&mut OptionSpec| old.name == new.name && old.text == new.text;
             match all.iter_mut().find(same) {

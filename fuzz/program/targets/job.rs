@@ -24,11 +24,11 @@ fuzz_target!(|bytes: &[u8]| {
     let policy = UnknownPolicy {
         command: "sign",
         other: ("verify", &[]),
-        inputs: true,
     };
-    let Ok(inputs) = resolve(&known, variables, Some(&policy)) else {
+    let Ok(resolved) = resolve(&known, variables, None, Some(&policy)) else {
         return;
     };
+    let inputs = resolved.inputs;
     let mut names: Vec<_> = inputs.iter().map(|input| input.name.clone()).collect();
     names.dedup();
     assert_eq!(names.len(), inputs.len());

@@ -1,42 +1,45 @@
 //! A job's environment → the options of a command.
 //!
-//! For each option the first of these that is not empty: `INPUT_*`, as GitHub's runner names the inputs of an action;
-//! the JSON of BUILDKITE_PLUGIN_CONFIGURATION; `PLUGIN_*`, as Drone and Woodpecker name settings; `S3LO_*`. CI systems
-//! set to the empty string what a user leaves out.
+//! They come from one [family](Family) of variables, which the CI system decides, or `--inputs`. CI
+//! systems set to the empty string what a user leaves out, so that an empty variable is an unset one.
 #![deny(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     clippy::as_conversions
 )]
 
+mod family;
 mod option;
-mod sources;
+pub(crate) mod peers;
+pub(crate) mod sources;
 mod spelling;
 
 use std::ffi::OsString;
 
 use secrecy::SecretString;
 
+pub use crate::ci::inputs::family::Family;
 pub use crate::ci::inputs::option::{
-    Error, Input, OptionSpec, Origin, UnknownPolicy, Value, ValueKind,
+    Error, Input, OptionSpec, Origin, Right, UnknownPolicy, Value, ValueKind,
 };
-use crate::ci::inputs::sources::{RawValue, Sources};
-use crate::ci::inputs::spelling::{refuse_misspelt, refuse_unknown};
+use crate::ci::inputs::sources::{Found, RawValue, Sources};
+use crate::ci::inputs::spelling::Names;
 
-/// The settings that the hook of the Buildkite plugin reads for itself.
-const OF_THE_HOOK: [&str; 6] = [
-    "annotate",
-    "environment",
-    "image",
-    "meta-data",
-    "mount-checkout",
-    "step-command",
-];
+/// The options of a job.
+#[derive(Debug)]
+pub struct Resolved {
+    /// The family of variables that they are from.
+    pub family: Family,
+    /// Those with a value.
+    pub inputs: Vec<Input>,
+    /// Those that are there without a value.
+    pub empty: Vec<String>,
+    /// Warnings about names that are passed over.
+    pub warnings: Vec<String>,
+}
 
-/// The inputs that the runner adds to an action's own.
-const OF_THE_RUNNER: [&str; 2] = ["args", "entrypoint"];
-
-/// Finds the value of each option in `environment`. Without a policy, unknown names and mistakes are passed over.
+/// Finds the value of each option in `environment`, in the variables of `family` if it is given. Without a policy,
+/// unknown names and mistakes are passed over.
 ///
 /// # Errors
 ///
@@ -44,44 +47,64 @@ const OF_THE_RUNNER: [&str; 2] = ["args", "entrypoint"];
 pub fn resolve(
     options: &[OptionSpec],
     environment: impl IntoIterator<Item = (OsString, OsString)>,
+    family: Option<Family>,
     policy: Option<&UnknownPolicy<'_>>,
-) -> Result<Vec<Input>, Error> {
-    let sources = Sources::new(environment, policy.is_none())?;
-    if let Some(policy) = policy {
-        if policy.inputs {
-            let names = sources.inputs.keys().cloned();
-            let names = names.filter(|name| !OF_THE_RUNNER.contains(&name.as_str()));
-            refuse_unknown(options, policy, names, "input")?;
-            if let Some(name) = sources.odd.first() {
-                return Err(Error::Odd { name: name.clone() });
-            }
+) -> Result<Resolved, Error> {
+    let sources = Sources::new(environment, family, policy.is_none())?;
+    let family = sources.family;
+    let warnings = match policy {
+        None => Vec::new(),
+        Some(policy) => Names {
+            options,
+            policy,
+            family,
         }
-        let names = sources.plugin.keys().cloned();
-        let names = names.filter(|name| !OF_THE_HOOK.contains(&name.as_str()));
-        refuse_unknown(options, policy, names, "setting of the plugin")?;
-        refuse_misspelt(options, policy, sources.variables())?;
-    }
-    let mut inputs = Vec::new();
+        .check(&sources)?,
+    };
+    let mut resolved = Resolved {
+        family,
+        inputs: Vec::new(),
+        empty: Vec::new(),
+        warnings,
+    };
     for option in options {
-        match input(option, &sources) {
-            Ok(input) => inputs.extend(input),
+        let found = sources.first(option).and_then(|found| match found {
+            Found::Value(raw, origin) => input(option, raw, origin, &sources).map(Some),
+            Found::Empty => {
+                resolved.empty.push(option.name().to_owned());
+                Ok(None)
+            }
+            Found::Nothing => Ok(None),
+        });
+        match found {
+            Ok(input) => resolved.inputs.extend(input),
             Err(_) if policy.is_none() => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(inputs)
+    Ok(resolved)
 }
 
-/// The value of an option, if it has one.
-fn input(option: &OptionSpec, sources: &Sources) -> Result<Option<Input>, Error> {
-    let Some((raw, origin)) = sources.first(option)? else {
-        return Ok(None);
-    };
-    Ok(Some(Input {
+/// The option with its value.
+fn input(
+    option: &OptionSpec,
+    raw: RawValue,
+    origin: Origin,
+    sources: &Sources,
+) -> Result<Input, Error> {
+    let is_azure = sources.is_true("TF_BUILD");
+    // A password may look like anything.
+    if (is_azure || option.kind != ValueKind::Secret)
+        && let Some(name) = raw.undefined_macro(is_azure)
+    {
+        let name = name.to_owned();
+        return Err(Error::Undefined { origin, name });
+    }
+    Ok(Input {
         name: option.name().to_owned(),
         value: value(option.kind, raw, &origin)?,
         origin,
-    }))
+    })
 }
 
 fn value(kind: ValueKind, raw: RawValue, origin: &Origin) -> Result<Value, Error> {
@@ -138,162 +161,327 @@ fn lines(kind: ValueKind, raw: RawValue) -> Vec<String> {
 mod tests {
     use super::*;
 
+    const GITHUB: [(&str, &str); 2] = [("GITHUB_ACTIONS", "true"), ("INPUT_REFERENCE", "")];
+    const DRONE: [(&str, &str); 1] = [("DRONE", "true")];
+    const BUILDKITE: [(&str, &str); 2] = [
+        ("BUILDKITE", "true"),
+        ("BUILDKITE_PLUGIN_CONFIGURATION", "{}"),
+    ];
+
     fn options() -> Vec<OptionSpec> {
         let mut role = OptionSpec::new("role-to-assume", ValueKind::One);
         role.names.push("role-arn".to_owned());
+        let mut guard = OptionSpec::new("if-signed", ValueKind::One);
+        guard.is_guard = true;
+        let mut file = OptionSpec::new("dotenv-file", ValueKind::One);
+        file.is_input = false;
         vec![
             OptionSpec::new("reference", ValueKind::Several),
-            OptionSpec::new("if-signed", ValueKind::One),
+            OptionSpec::new("key", ValueKind::One),
+            guard,
             OptionSpec::new("verbose", ValueKind::Flag),
             OptionSpec::new("password", ValueKind::Secret),
+            OptionSpec::new("vault-address", ValueKind::One),
+            OptionSpec::new("vault-role", ValueKind::One),
+            file,
             role,
         ]
     }
 
-    fn resolved(variables: &[(&str, &str)]) -> Result<Vec<(String, String)>, Error> {
-        let variables = variables
+    fn resolved(host: &[(&str, &str)], variables: &[(&str, &str)]) -> Result<Resolved, Error> {
+        let variables = host
             .iter()
+            .chain(variables)
             .map(|(name, value)| (OsString::from(name), OsString::from(value)));
         let policy = UnknownPolicy {
             command: "sign",
             other: ("verify", &[OptionSpec::new("require", ValueKind::One)]),
-            inputs: true,
         };
-        let given = resolve(&options(), variables, Some(&policy))?;
-        let shown = |input: Input| {
-            let text = match input.value {
-                Value::Flag(truth) => truth.to_string(),
-                Value::Lines(lines) => lines.join("|"),
-                Value::Secret(_) => "secret".to_owned(),
-            };
-            (input.name, text)
+        resolve(&options(), variables, None, Some(&policy))
+    }
+
+    /// The values as text.
+    fn values(host: &[(&str, &str)], variables: &[(&str, &str)]) -> Vec<String> {
+        let given =
+            resolved(host, variables).unwrap_or_else(|error| panic!("{variables:?}: {error}"));
+        let shown = |input: Input| match input.value {
+            Value::Flag(truth) => truth.to_string(),
+            Value::Lines(lines) => lines.join("|"),
+            Value::Secret(_) => "secret".to_owned(),
         };
-        Ok(given.into_iter().map(shown).collect())
+        given.inputs.into_iter().map(shown).collect()
     }
 
     #[track_caller]
-    fn one(variables: &[(&str, &str)], expected: &str) {
-        let all = resolved(variables).unwrap();
-        let values: Vec<_> = all.iter().map(|(_, value)| value.as_str()).collect();
-        assert_eq!(values, [expected], "{variables:?}");
+    fn right(host: &[(&str, &str)], name: &str) -> Option<Right> {
+        match resolved(host, &[(name, "x")]) {
+            Err(Error::Unknown { right, .. }) => right,
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+
+    fn option(name: &str) -> Option<Right> {
+        Some(Right::Option(name.to_owned()))
     }
 
     #[test]
-    fn the_first_source_with_a_value_wins() {
-        let mut all = [
+    fn one_family_is_read() {
+        let all = [
             ("INPUT_IF-SIGNED", "a"),
-            ("INPUT_IF_SIGNED", "a"),
-            ("BUILDKITE_PLUGIN_CONFIGURATION", r#"{"if-signed":"c"}"#),
             ("PLUGIN_IF_SIGNED", "d"),
             ("S3LO_IF_SIGNED", "e"),
         ];
-        for expected in ["a", "a", "c", "d", "e"] {
-            one(&all, expected);
-            let mut turned = all;
-            turned.reverse();
-            one(&turned, expected);
-            if let Some(first) = all
-                .iter_mut()
-                .find(|(_, value)| value.len() == 1 || value.contains(':'))
-            {
-                first.1 = "";
-            }
+        assert_eq!(values(&GITHUB, &all), ["a"]);
+        assert_eq!(
+            values(&DRONE, &[&all[..], &[("PLUGIN_KEY", "k")]].concat()),
+            ["k", "d"]
+        );
+        assert_eq!(values(&BUILDKITE, &all), ["e"]);
+        assert_eq!(values(&[], &all), ["e"]);
+        assert_eq!(values(&GITHUB[..1], &all), ["e"]);
+        let configured = [("BUILDKITE_PLUGIN_CONFIGURATION", r#"{"if-signed":"c"}"#)];
+        assert_eq!(
+            values(&BUILDKITE[..1], &[&configured[..], &all].concat()),
+            ["c"]
+        );
+        assert_eq!(values(&GITHUB, &[&configured[..], &all].concat()), ["a"]);
+        // Where it is empty, what another family holds does not count either.
+        assert!(values(&GITHUB, &[("INPUT_IF-SIGNED", " "), all[2]]).is_empty());
+    }
+
+    #[test]
+    fn options_that_are_not_read_are_named_in_a_warning() {
+        let own = [
+            ("S3LO_IF_SIGNED", "fail"),
+            ("S3LO_REQUIRE", "2"),
+            ("S3LO_KEY", ""),
+        ];
+        for (host, name) in [(&GITHUB[..], "INPUT_KEY"), (&DRONE, "PLUGIN_KEY")] {
+            let warnings = resolved(host, &[&own[..], &[(name, "k")]].concat())
+                .unwrap()
+                .warnings;
+            let [warning] = &warnings[..] else {
+                panic!("{warnings:?}");
+            };
+            assert!(
+                warning.contains("S3LO_IF_SIGNED, S3LO_REQUIRE,"),
+                "{warning}"
+            );
         }
-        assert!(resolved(&all).unwrap().is_empty());
+        assert!(resolved(&[], &own).unwrap().warnings.is_empty());
     }
 
     #[test]
     fn a_list_is_read_in_lines_and_in_each_system_s_own_form() {
-        for (name, value) in [
-            ("INPUT_REFERENCE", "a\n\n  b \r\nc\n"),
-            ("S3LO_REFERENCE", r#"["a","b","c"]"#),
-            ("PLUGIN_REFERENCE", "a,b,c"),
-            ("PLUGIN_REFERENCE", r#"["a","b","c"]"#),
+        for (host, name, value) in [
+            (&GITHUB[..1], "INPUT_REFERENCE", "a\n\n  b \r\nc\n"),
+            (&[], "S3LO_REFERENCE", r#"["a","b","c"]"#),
+            (&DRONE, "PLUGIN_REFERENCE", "a,b,c"),
+            (&DRONE, "PLUGIN_REFERENCE", r#"["a","b","c"]"#),
             (
+                &BUILDKITE[..1],
                 "BUILDKITE_PLUGIN_CONFIGURATION",
                 r#"{"reference":["a","b","c"]}"#,
             ),
             (
+                &BUILDKITE[..1],
                 "BUILDKITE_PLUGIN_CONFIGURATION",
                 r#"{"reference":"a\nb\nc\n"}"#,
             ),
         ] {
-            one(&[(name, value)], "a|b|c");
+            assert_eq!(values(host, &[(name, value)]), ["a|b|c"], "{name}");
         }
-        one(&[("INPUT_REFERENCE", "a,b")], "a,b");
+        assert_eq!(values(&GITHUB[..1], &[("INPUT_REFERENCE", "a,b")]), ["a,b"]);
     }
 
     #[test]
     fn a_flag_takes_true_and_false_alone() {
         for (value, truth) in [("true", "true"), ("TRUE", "true"), ("False\n", "false")] {
-            one(&[("INPUT_VERBOSE", value)], truth);
+            assert_eq!(values(&GITHUB, &[("INPUT_VERBOSE", value)]), [truth]);
         }
         for value in ["yes", "1", "on", "tRUE", "true false"] {
-            assert!(resolved(&[("INPUT_VERBOSE", value)]).is_err(), "{value}");
+            assert!(
+                resolved(&GITHUB, &[("INPUT_VERBOSE", value)]).is_err(),
+                "{value}"
+            );
         }
-        one(
-            &[("BUILDKITE_PLUGIN_CONFIGURATION", r#"{"verbose":true}"#)],
-            "true",
-        );
+        let verbose = ("BUILDKITE_PLUGIN_CONFIGURATION", r#"{"verbose":true}"#);
+        assert_eq!(values(&BUILDKITE[..1], &[verbose]), ["true"]);
     }
 
     #[test]
-    fn an_unknown_input_is_refused_with_the_nearest_name() {
-        let Err(Error::Unknown { nearest, .. }) = resolved(&[("INPUT_IF-SINGED", "fail")]) else {
-            panic!();
-        };
-        assert_eq!(nearest.as_deref(), Some("if-signed"));
-        let Err(Error::Unknown { other, .. }) = resolved(&[("INPUT_REQUIRE", "all")]) else {
+    fn a_misspelt_input_is_refused_with_the_right_name() {
+        assert_eq!(right(&GITHUB, "INPUT_IF-SINGED"), option("if-signed"));
+        assert_eq!(right(&GITHUB, "INPUT_PASSWROD"), option("password"));
+        assert_eq!(right(&GITHUB, "INPUT_OVERWRITE"), option("if-signed"));
+        assert_eq!(right(&DRONE, "PLUGIN_REFERENCES"), option("reference"));
+        assert_eq!(right(&DRONE, "PLUGIN_IF-SIGNED_"), option("if_signed"));
+        let Err(Error::Unknown { other, .. }) = resolved(&GITHUB, &[("INPUT_REQUIRE", "all")])
+        else {
             panic!();
         };
         assert_eq!(other, Some("verify"));
         let config = r#"{"step-command":"run","refrence":"x"}"#;
-        assert!(resolved(&[("BUILDKITE_PLUGIN_CONFIGURATION", config)]).is_err());
-        assert!(resolved(&[("INPUT_ARGS", "x"), ("INPUT_ENTRYPOINT", "y")]).is_ok());
-        assert!(resolved(&[("S3LO_TEST_TOOLS", "x")]).is_ok());
+        let config = ("BUILDKITE_PLUGIN_CONFIGURATION", config);
+        assert!(resolved(&BUILDKITE[..1], &[config]).is_err());
+        let twice = [("INPUT_IF-SIGNED", "keep"), ("INPUT_IF_SIGNED", "fail")];
+        assert!(matches!(
+            resolved(&GITHUB, &twice),
+            Err(Error::Spelt { .. })
+        ));
+        for (twice, _) in [
+            (("INPUT_IF_SIGNED", "keep"), ()),
+            (("INPUT_IF_SIGNED", ""), ()),
+        ] {
+            let both = [("INPUT_IF-SIGNED", "keep"), twice];
+            assert_eq!(values(&GITHUB, &both), ["keep"]);
+        }
     }
 
     #[test]
-    fn a_misspelt_variable_is_refused() {
-        for name in [
-            "S3LO_IF_SINGED",
-            "PLUGIN_REFERENCES",
-            "S3LO_IFSIGNED",
-            "PLUGIN_IF-SIGNED_",
+    fn an_input_of_others_is_passed_over() {
+        for (name, shown) in [
+            ("INPUT_VERSION", "`version`"),
+            ("INPUT_KEYS", "`keys` (write `key`)"),
+            ("INPUT_IMAGES", "`images` (write `reference`)"),
+            ("INPUT_VAULT-URL", "`vault-url` (write `vault-address`)"),
+            (
+                "INPUT_VAULT-TOKEN",
+                "`vault-token` (write the variable VAULT_TOKEN)",
+            ),
+            (
+                "INPUT_ROLE_TO_ASSUME",
+                "`role_to_assume` (write `role-to-assume`)",
+            ),
+            (
+                "INPUT_ROLE-CHAINING",
+                "`role-chaining` (write `role-to-assume`)",
+            ),
+            ("INPUT_ROLE-EXTERNAL-ID", "`role-external-id`"),
+            ("INPUT_DOTENV-FILE", "`dotenv-file`"),
+            ("INPUT_OUTPUT", "`output`"),
+            ("INPUT_Key", "`Key`"),
+            ("INPUT_\u{212a}EY", "`\u{212a}EY`"),
         ] {
-            let refused = resolved(&[(name, "x")]);
-            assert!(matches!(refused, Err(Error::Misspelt { .. })), "{name}");
+            let found = resolved(&GITHUB, &[(name, "x")]).unwrap();
+            assert!(found.inputs.is_empty(), "{name}");
+            let [warning] = &found.warnings[..] else {
+                panic!("{name}: {:?}", found.warnings);
+            };
+            assert!(warning.ends_with(&format!(": {shown}")), "{warning}");
+        }
+        for silent in ["INPUT_ARGS", "INPUT_ENTRYPOINT", "PLUGIN_KEYS"] {
+            let found = resolved(&GITHUB, &[(silent, "x")]).unwrap();
+            assert!(
+                found.inputs.is_empty() && found.warnings.is_empty(),
+                "{silent}"
+            );
+        }
+        for (host, foreign) in [
+            (&[][..], "PLUGIN_REFERENCE"),
+            (&[], "PLUGIN_DIGEST"),
+            (&[], "INPUT_KEY"),
+            (&[], "BUILDKITE_PLUGIN_CONFIGURATION"),
+            (&GITHUB, "BUILDKITE_PLUGIN_CONFIGURATION"),
+            (&GITHUB[..1], "INPUT_IMAGE"),
+            (&BUILDKITE, "PLUGIN_KEY"),
+            (&DRONE, "INPUT_IF-SINGED"),
+            (&DRONE, "PLUGIN_OIDC_TOKEN_ID"),
+        ] {
+            assert!(
+                resolved(host, &[(foreign, "x")]).unwrap().inputs.is_empty(),
+                "{foreign}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_variable_of_ours_that_is_no_option_is_refused_with_the_right_one() {
+        for (name, expected) in [
+            ("S3LO_IF_SINGED", option("S3LO_IF_SIGNED")),
+            ("S3LO_IFSIGNED", option("S3LO_IF_SIGNED")),
+            ("S3LO_IF-SIGNED", option("S3LO_IF_SIGNED")),
+            ("S3LO_if_signed", option("S3LO_IF_SIGNED")),
+            ("S3LO_KEYS", option("S3LO_KEY")),
+            ("S3LO_KYE", None),
+            ("S3LO_REQUIER", option("S3LO_REQUIRE")),
+            ("S3LO_VAULT_URL", option("S3LO_VAULT_ADDRESS")),
+            ("S3LO_VAULT_TOKEN", Some(Right::Variable("VAULT_TOKEN"))),
+            ("S3LO_NOTHING_LIKE_IT", None),
+            ("S3LO_", None),
+        ] {
+            for host in [&[][..], &GITHUB, &BUILDKITE, &DRONE] {
+                assert_eq!(right(host, name), expected, "{name}");
+            }
         }
         for name in [
             "S3LO_REQUIRE",
             "S3LO_SIGN_DIGEST",
-            "PLUGIN_OIDC_TOKEN_ID",
+            "S3LO_VERIFY_VERIFIED",
             "S3LO_TEST_TOOLS",
+            "S3LO_SERVICE_HOST",
+            "S3LO_SERVICE_PORT",
+            "S3LO_SERVICE_PORT_HTTP",
+            "S3LO_PORT",
+            "S3LO_PORT_443_TCP_ADDR",
+            "S3LO_GATE_SERVICE_HOST",
+            "S3LO_GATE_PORT_443_TCP",
+            "S3LO_GATE_PORT_443_TCP_PROTO",
         ] {
-            assert!(resolved(&[(name, "x")]).is_ok(), "{name}");
+            assert!(resolved(&[], &[(name, "x")]).is_ok(), "{name}");
         }
-        let twice = resolved(&[("INPUT_IF-SIGNED", "keep"), ("INPUT_IF_SIGNED", "fail")]);
-        assert!(matches!(twice, Err(Error::Spelt { .. })));
+        assert!(resolved(&[], &[("S3LO_GATE_PORT_HTTP_X", "x")]).is_err());
+    }
+
+    #[test]
+    fn what_is_there_and_empty_is_told_apart() {
+        let found = resolved(&[], &[("S3LO_KEY", " \n"), ("S3LO_VERBOSE", "")]).unwrap();
+        assert_eq!(found.empty, ["key", "verbose"]);
+        let found = resolved(&BUILDKITE, &[("S3LO_KEY", "")]).unwrap();
+        assert_eq!(found.empty, ["key"]);
+    }
+
+    #[test]
+    fn a_macro_that_azure_left_is_refused() {
+        let azure = [("TF_BUILD", "True")];
+        for (host, name, value) in [
+            (&azure[..], "S3LO_KEY", "$(SIGNING_KEY)"),
+            (&azure, "S3LO_PASSWORD", "$(PASSWORD)"),
+            (
+                &azure,
+                "S3LO_REFERENCE",
+                "s3://b/a:$(Build.SourceBranchNam)",
+            ),
+            (&[], "S3LO_KEY", "$(SIGNING_KEY)"),
+            (&[], "S3LO_REFERENCE", r"$(params.reference)"),
+        ] {
+            let refused = resolved(host, &[(name, value)]);
+            assert!(matches!(refused, Err(Error::Undefined { .. })), "{value}");
+        }
+        for (name, value) in [
+            ("S3LO_PASSWORD", "$(PASSWORD)"),
+            ("S3LO_REFERENCE", "local://a/$(b):c"),
+        ] {
+            assert!(resolved(&[], &[(name, value)]).is_ok(), "{value}");
+        }
     }
 
     #[test]
     fn a_malformed_value_is_refused() {
-        for (name, value) in [
-            ("INPUT_IF-SIGNED", "a\nb"),
-            ("BUILDKITE_PLUGIN_CONFIGURATION", "[]"),
-            (
-                "BUILDKITE_PLUGIN_CONFIGURATION",
-                r#"{"verbose":true,"verbose":false}"#,
-            ),
-            (
-                "BUILDKITE_PLUGIN_CONFIGURATION",
-                r#"{"reference":{"a":"b"}}"#,
-            ),
-            ("BUILDKITE_PLUGIN_CONFIGURATION", r#"{"reference":[["a"]]}"#),
+        assert!(resolved(&GITHUB, &[("INPUT_IF-SIGNED", "a\nb")]).is_err());
+        for value in [
+            "[]",
+            r#"{"verbose":true,"verbose":false}"#,
+            r#"{"reference":{"a":"b"}}"#,
+            r#"{"reference":[["a"]]}"#,
         ] {
-            assert!(resolved(&[(name, value)]).is_err(), "{name} {value}");
+            let configuration = [("BUILDKITE_PLUGIN_CONFIGURATION", value)];
+            assert!(
+                resolved(&BUILDKITE[..1], &configuration).is_err(),
+                "{value}"
+            );
         }
-        let both = [("INPUT_ROLE-TO-ASSUME", "a"), ("INPUT_ROLE-ARN", "a")];
-        assert!(matches!(resolved(&both), Err(Error::Twice { .. })));
+        let both = [("S3LO_ROLE_TO_ASSUME", "a"), ("S3LO_ROLE_ARN", "a")];
+        assert!(matches!(resolved(&[], &both), Err(Error::Twice { .. })));
     }
 }

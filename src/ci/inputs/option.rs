@@ -16,6 +16,10 @@ pub struct OptionSpec {
     pub names: Vec<String>,
     /// The values it takes.
     pub kind: ValueKind,
+    /// Whether the GitHub actions declare it as an input.
+    pub is_input: bool,
+    /// Whether a run without it is less strict.
+    pub is_guard: bool,
 }
 
 impl OptionSpec {
@@ -24,6 +28,8 @@ impl OptionSpec {
         Self {
             names: vec![name.to_owned()],
             kind,
+            is_input: true,
+            is_guard: false,
         }
     }
 
@@ -83,14 +89,21 @@ pub struct Input {
     pub origin: Origin,
 }
 
-/// How names that no option has are refused: a misspelt one, passed over, would leave a guard out.
+/// The commands whose options the names in a job are compared with.
 pub struct UnknownPolicy<'a> {
     /// The command that runs.
     pub command: &'static str,
     /// The other command, and its options.
     pub other: (&'static str, &'a [OptionSpec]),
-    /// Whether every `INPUT_*` variable is ours, as it is in an action.
-    pub inputs: bool,
+}
+
+/// The name that is meant by a wrong one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Right {
+    /// An option, as the job writes it.
+    Option(String),
+    /// A variable that is no option.
+    Variable(&'static str),
 }
 
 /// A value or a name that means nothing.
@@ -111,20 +124,6 @@ pub enum Error {
     Lines {
         /// Its origin.
         origin: Origin,
-    },
-    /// A variable whose name is almost an option's.
-    #[error("{} is no option, but almost one", variable.escape_debug())]
-    Misspelt {
-        /// The variable.
-        variable: String,
-        /// The option.
-        nearest: String,
-    },
-    /// An input that no runner writes like this.
-    #[error("the variable `{}` begins as an input does, and is none", name.escape_debug())]
-    Odd {
-        /// The variable.
-        name: String,
     },
     /// Objects, or lists in lists.
     #[error("{origin} is neither text nor a list of texts")]
@@ -152,20 +151,26 @@ pub enum Error {
         /// The other.
         other: Origin,
     },
-    /// No such option.
-    #[error("there is no {what} `{}` for `{command}`", name.escape_debug())]
-    Unknown {
-        /// The name.
+    /// A macro of the CI system that is still there.
+    #[error("{origin} holds `$({name})`, a variable that the CI system does not know")]
+    Undefined {
+        /// Its origin.
+        origin: Origin,
+        /// The macro's name.
         name: String,
-        /// The kind of name.
-        what: &'static str,
+    },
+    /// No such option.
+    #[error("{name} is no option of `{command}`")]
+    Unknown {
+        /// The name, in a sentence.
+        name: String,
         /// The command that runs.
         command: &'static str,
         /// The other command, where that has it.
         other: Option<&'static str>,
-        /// The one that may be meant.
-        nearest: Option<String>,
-        /// All that there are.
+        /// The name that is meant.
+        right: Option<Right>,
+        /// All that there are, as the job writes them.
         known: Vec<String>,
     },
 }
@@ -182,17 +187,23 @@ impl Explain for Error {
                 "hand it over as the agent sets it: `docker run -e BUILDKITE_PLUGIN_CONFIGURATION …`".to_owned()
             }
             Self::Lines { .. } => "give one value; several references or keys are written one a line".to_owned(),
-            Self::Misspelt { nearest, .. } => format!("write `{nearest}`, or in a variable {}; or rename yours", nearest.to_uppercase().replace('-', "_")),
-            Self::Odd { .. } => "inputs are in capitals, as the runner sets them; take this one out of the environment".to_owned(),
             Self::Spelt { name } => format!("write `{name}`"),
             Self::Nested { .. } => "write a text, or a list of texts".to_owned(),
             Self::NotText { .. } => "write it in UTF-8".to_owned(),
             Self::Twice { .. } => "give one of the two".to_owned(),
+            Self::Undefined { name, .. } => format!(
+                "define {name}: check its spelling, link the variable group it is in, and let no build of a fork need it, which gets no secrets"
+            ),
             Self::Unknown { other: Some(other), command, .. } => {
-                format!("leave it away: it is for `{other}`, and this is `{command}`")
+                format!("remove it: it is for `{other}`, and this is `{command}`")
             }
-            Self::Unknown { nearest: Some(nearest), .. } => format!("write `{nearest}`"),
-            Self::Unknown { known, .. } => format!("there are {}", known.join(", ")),
+            Self::Unknown { right: Some(Right::Option(right)), .. } => format!("write `{right}`"),
+            Self::Unknown { right: Some(Right::Variable(variable)), .. } => {
+                format!("set the variable {variable}")
+            }
+            Self::Unknown { known, .. } => {
+                format!("remove it, or rename it; the options are {}", known.join(", "))
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The raw values of options in a job's environment, by where they come from.
+//! The raw values of options in a job's environment.
 #![deny(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
@@ -6,20 +6,20 @@
 )]
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use s3lo_core::json::{distinct, object};
 use serde::Deserialize;
 
+use crate::ci::inputs::family::{CONFIGURATION, Family, Variables, own, shouted};
 use crate::ci::inputs::option::{Error, OptionSpec, Origin, ValueKind};
 
-/// The variables that may hold options.
+/// The variables of a job, and the family of them that its options are in.
 pub(crate) struct Sources {
-    pub(crate) inputs: BTreeMap<String, OsString>,
-    /// Names that begin like those of inputs, as no runner writes them.
-    pub(crate) odd: Vec<String>,
-    pub(crate) plugin: BTreeMap<String, serde_json::Value>,
-    others: BTreeMap<String, OsString>,
+    pub(crate) family: Family,
+    pub(crate) variables: Variables,
+    /// The settings of the Buildkite plugin.
+    pub(crate) settings: BTreeMap<String, serde_json::Value>,
 }
 
 /// A value as it was found.
@@ -30,7 +30,15 @@ pub(crate) enum RawValue {
     List(Vec<String>),
 }
 
-/// The kinds of variables that hold options; the first wins.
+/// What was found of an option.
+pub(crate) enum Found {
+    Value(RawValue, Origin),
+    /// It is there, and holds nothing.
+    Empty,
+    Nothing,
+}
+
+/// The places of an option within a family; the first with a value counts.
 #[derive(Clone, Copy)]
 enum Source {
     Input,
@@ -41,68 +49,67 @@ enum Source {
 
 impl Sources {
     pub(crate) fn new(
-        variables: impl IntoIterator<Item = (OsString, OsString)>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+        family: Option<Family>,
         lenient: bool,
     ) -> Result<Self, Error> {
-        let (mut inputs, mut plugin, mut others) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
-        let mut odd = Vec::new();
-        for (name, value) in variables {
-            let Some(name) = name.to_str() else { continue };
-            if name == "BUILDKITE_PLUGIN_CONFIGURATION" {
-                plugin = match configuration(&value) {
-                    Err(_) if lenient => BTreeMap::new(),
-                    read => read?,
-                };
-            } else if let Some(input) = name.strip_prefix("INPUT_") {
-                // The runner writes them in capitals: what is not so an earlier step has set, in whose environment
-                // others may have a say.
-                if input.bytes().any(|byte| byte.is_ascii_lowercase()) || !input.is_ascii() {
-                    odd.push(name.to_owned());
-                    continue;
-                }
-                // The runner's own spelling, with dashes, goes before that of a shell.
-                let dashed = input.to_ascii_lowercase().replace('_', "-");
-                inputs.push((dashed, input.contains('_'), value));
-            } else if name.starts_with("PLUGIN_") || name.starts_with("S3LO_") {
-                others.insert(name.to_owned(), value);
-            }
-        }
-        inputs.sort();
-        let mut first = BTreeMap::<String, OsString>::new();
-        for (name, _, value) in inputs {
-            let known = first.entry(name.clone()).or_default();
-            if known.is_empty() {
-                *known = value;
-            } else if !lenient && !value.is_empty() && *known != value {
-                // An action's default stands under the right name, and would hide what was meant.
-                return Err(Error::Spelt { name });
-            }
-        }
+        let named = environment.into_iter().filter_map(|(name, value)| {
+            let name = name.into_string().ok()?;
+            Some((name, value))
+        });
+        let variables: Variables = named.collect();
+        let family = family.unwrap_or_else(|| Family::detect(&variables));
+        let settings = match variables.get(CONFIGURATION) {
+            Some(value) if family == Family::Buildkite => match configuration(value) {
+                Err(_) if lenient => BTreeMap::new(),
+                read => read?,
+            },
+            _ => BTreeMap::new(),
+        };
         Ok(Self {
-            inputs: first,
-            odd,
-            plugin,
-            others,
+            family,
+            variables,
+            settings,
         })
     }
 
-    /// The names of the variables that begin like those of options, as options are written.
-    pub(crate) fn variables(&self) -> impl Iterator<Item = (&str, String)> {
-        let dashed = |name: &str| name.to_lowercase().replace('_', "-");
-        let others = self.others.keys().filter_map(move |name| {
-            let (_, option) = name.split_once('_')?;
-            Some((name.as_str(), dashed(option)))
-        });
-        let inputs = self.inputs.keys();
-        others.chain(inputs.map(|name| (name.as_str(), name.clone())))
+    /// Whether a variable is set to `true`.
+    pub(crate) fn is_true(&self, name: &str) -> bool {
+        let value = self.variables.get(name);
+        value.is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    }
+
+    /// The variables whose names begin with `prefix`, by the rest of their names.
+    pub(crate) fn with_prefix<'a>(
+        &'a self,
+        prefix: &'a str,
+    ) -> impl Iterator<Item = (&'a str, &'a OsStr)> {
+        let behind = move |(name, value): (&'a String, &'a OsString)| {
+            Some((name.strip_prefix(prefix)?, value.as_os_str()))
+        };
+        self.variables.iter().filter_map(behind)
     }
 
     /// The first value that is not empty.
-    pub(crate) fn first(&self, option: &OptionSpec) -> Result<Option<(RawValue, Origin)>, Error> {
-        for source in [Source::Input, Source::Setting, Source::Plugin, Source::Own] {
+    pub(crate) fn first(&self, option: &OptionSpec) -> Result<Found, Error> {
+        let sources: &[Source] = match self.family {
+            Family::Github => &[Source::Input],
+            Family::Buildkite => &[Source::Setting, Source::Own],
+            Family::Plugin => &[Source::Plugin],
+            Family::Gitlab | Family::Variables => &[Source::Own],
+        };
+        let mut is_there = false;
+        for source in sources {
             let mut found: Option<(RawValue, Origin)> = None;
-            for name in &option.names {
-                let (raw, origin) = self.find(source, name)?;
+            // An action declares each of its inputs under one name.
+            let names = match source {
+                Source::Input if !option.is_input => continue,
+                Source::Input => option.names.get(..1).unwrap_or_default(),
+                Source::Setting | Source::Plugin | Source::Own => option.names.as_slice(),
+            };
+            for name in names {
+                let (raw, origin) = self.find(*source, name)?;
+                is_there = is_there || raw.is_some();
                 let Some(raw) = raw.filter(|raw| !raw.is_empty(option.kind)) else {
                     continue;
                 };
@@ -111,33 +118,35 @@ impl Sources {
                 }
                 found = Some((raw, origin));
             }
-            if found.is_some() {
-                return Ok(found);
+            if let Some((raw, origin)) = found {
+                return Ok(Found::Value(raw, origin));
             }
         }
-        Ok(None)
+        Ok(if is_there {
+            Found::Empty
+        } else {
+            Found::Nothing
+        })
     }
 
     fn find(&self, source: Source, name: &str) -> Result<(Option<RawValue>, Origin), Error> {
-        let shell = name.to_uppercase().replace('-', "_");
-        let origin = Origin(match source {
-            Source::Input => format!("the input `{name}`"),
-            Source::Setting => format!("the plugin's setting `{name}`"),
-            Source::Plugin => format!("PLUGIN_{shell}"),
-            Source::Own => format!("S3LO_{shell}"),
-        });
+        let origin = match source {
+            Source::Own if self.family == Family::Buildkite => Origin(own(name)),
+            _ => self.family.origin(name),
+        };
         let variable = match source {
-            Source::Input => self.inputs.get(name),
             Source::Setting => {
-                let raw = self.plugin.get(name).map(|value| json(value, &origin));
+                let raw = self.settings.get(name).map(|value| json(value, &origin));
                 return Ok((raw.transpose()?.flatten(), origin));
             }
-            Source::Plugin | Source::Own => self.others.get(&origin.0),
+            Source::Input => input(name),
+            Source::Plugin => format!("PLUGIN_{}", shouted(name)),
+            Source::Own => own(name),
         };
-        let Some(variable) = variable else {
+        let Some(value) = self.variables.get(&variable) else {
             return Ok((None, origin));
         };
-        let Some(text) = variable.to_str().map(str::to_owned) else {
+        let Some(text) = value.to_str().map(str::to_owned) else {
             return Err(Error::NotText { origin });
         };
         Ok(match source {
@@ -145,6 +154,11 @@ impl Sources {
             _ => (Some(RawValue::Text(text)), origin),
         })
     }
+}
+
+/// An input as the runner names its variable: it keeps the dashes.
+pub(crate) fn input(name: &str) -> String {
+    format!("INPUT_{}", name.to_ascii_uppercase())
 }
 
 impl RawValue {
@@ -156,6 +170,34 @@ impl RawValue {
             Self::List(parts) => parts.iter().all(|part| part.trim().is_empty()),
         }
     }
+
+    /// The text of a macro that is still there. Azure Pipelines leaves `$(NAME)` as it is where it knows no variable of
+    /// that name, anywhere in a value ([macro syntax](https://learn.microsoft.com/en-us/azure/devops/pipelines/process/variables#macro-syntax-variables));
+    /// elsewhere it is one only where it is all there is.
+    pub(crate) fn undefined_macro(&self, anywhere: bool) -> Option<&str> {
+        let parts = match self {
+            Self::Text(text) | Self::Joined(text) => std::slice::from_ref(text),
+            Self::List(parts) => parts.as_slice(),
+        };
+        parts
+            .iter()
+            .find_map(|text| undefined_macro(text, anywhere))
+    }
+}
+
+/// The name in a `$(NAME)` that `text` is, or contains if `anywhere`.
+pub(crate) fn undefined_macro(text: &str, anywhere: bool) -> Option<&str> {
+    let is_name = |name: &str| {
+        let valid = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        !name.is_empty() && name.chars().all(valid)
+    };
+    if !anywhere {
+        let name = text.trim().strip_prefix("$(")?.strip_suffix(')')?;
+        return Some(name).filter(|name| is_name(name));
+    }
+    let candidates = text.split("$(").skip(1);
+    let mut names = candidates.filter_map(|rest| rest.split_once(')').map(|(name, _)| name));
+    names.find(|name| is_name(name))
 }
 
 fn configuration(value: &OsString) -> Result<BTreeMap<String, serde_json::Value>, Error> {
@@ -200,4 +242,29 @@ fn json(value: &serde_json::Value, origin: &Origin) -> Result<Option<RawValue>, 
         origin: origin.clone(),
     };
     raw.map(Some).ok_or_else(nested)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_macro_is_found_by_its_name() {
+        for (text, anywhere, elsewhere) in [
+            ("$(SIGNING_KEY)", Some("SIGNING_KEY"), Some("SIGNING_KEY")),
+            (" $(params.key)\n", Some("params.key"), Some("params.key")),
+            (
+                "s3://b/a:$(Build.SourceBranchNam)",
+                Some("Build.SourceBranchNam"),
+                None,
+            ),
+            ("a$(x", None, None),
+            ("$()", None, None),
+            ("$(a b)$(c)", Some("c"), None),
+            ("$NAME ${NAME}", None, None),
+        ] {
+            assert_eq!(undefined_macro(text, true), anywhere, "{text}");
+            assert_eq!(undefined_macro(text, false), elsewhere, "{text}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //! ([logging commands](https://learn.microsoft.com/en-us/azure/devops/pipelines/scripts/logging-commands)):
 //! `##vso[…]` and `##[…]`, anywhere in a line.
 
-use crate::ci::{AnnotationKind, LogFormat, LogSection, encoded, neutralize, neutralize_lines};
+use crate::ci::{AnnotationKind, LogFormat, LogSection, encoded};
 
 pub(crate) struct Azure;
 
@@ -17,19 +17,18 @@ impl LogFormat for Azure {
     }
 
     fn collapsed(&self, section: &LogSection<'_>) -> String {
-        let (title, text) = (neutralize(section.title), neutralize_lines(section.text));
-        format!("##[group]{title}\n{text}##[endgroup]\n")
+        format!("##[group]{}\n{}##[endgroup]\n", section.title, section.text)
     }
 
     fn expanded(&self, section: &LogSection<'_>) -> String {
-        neutralize_lines(section.text)
+        section.text.to_owned()
     }
 
     fn annotation(&self, kind: AnnotationKind, title: &str, text: &str) -> String {
         match kind {
             AnnotationKind::Notice => String::new(),
             AnnotationKind::Error => {
-                let text = data(&neutralize(&format!("{title}: {text}")));
+                let text = data(&format!("{title}: {text}"));
                 format!("##vso[task.logissue type=error]{text}\n")
             }
         }
@@ -45,10 +44,6 @@ impl LogFormat for Azure {
 
     fn summary(&self, path: &str) -> String {
         format!("##vso[task.uploadsummary]{}\n", data(path))
-    }
-
-    fn option(&self, name: &str, value: Option<&str>) -> String {
-        crate::ci::system::plain::variable(name, value)
     }
 
     fn is_one_stream(&self) -> bool {

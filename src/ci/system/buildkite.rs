@@ -1,25 +1,17 @@
 //! Buildkite: groups of the log
 //! ([managing log output](https://buildkite.com/docs/pipelines/configure/managing-log-output)).
 
-use crate::ci::{LogFormat, LogSection, neutralize_lines};
+use crate::ci::{LogFormat, LogSection};
 
 pub(crate) struct Buildkite;
 
 impl LogFormat for Buildkite {
     fn collapsed(&self, section: &LogSection<'_>) -> String {
-        format!(
-            "--- {}\n{}",
-            title(section.title),
-            neutralize_lines(section.text)
-        )
+        format!("--- {}\n{}", title(section.title), section.text)
     }
 
     fn expanded(&self, section: &LogSection<'_>) -> String {
-        format!(
-            "+++ {}\n{}",
-            title(section.title),
-            neutralize_lines(section.text)
-        )
+        format!("+++ {}\n{}", title(section.title), section.text)
     }
 
     fn is_one_stream(&self) -> bool {

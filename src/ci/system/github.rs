@@ -4,7 +4,7 @@
 //! The runner looks for commands in every line of stdout and stderr: `::name::` at the beginning of one, and
 //! `##[name]` anywhere in it. Untrusted text is printed between `stop-commands` and its token.
 
-use crate::ci::{AnnotationKind, LogFormat, LogSection, encoded, neutralize};
+use crate::ci::{AnnotationKind, LogFormat, LogSection, encoded};
 
 pub(crate) struct GitHub;
 
@@ -14,7 +14,7 @@ impl LogFormat for GitHub {
     }
 
     fn collapsed(&self, section: &LogSection<'_>) -> String {
-        let (title, text) = (data(&neutralize(section.title)), stopped(section));
+        let (title, text) = (data(section.title), stopped(section));
         format!("::group::{title}\n{text}::endgroup::\n")
     }
 

@@ -1,7 +1,7 @@
 //! GitLab CI: sections of the log
 //! ([job logs](https://docs.gitlab.com/ci/jobs/job_logs/#custom-collapsible-sections)).
 
-use crate::ci::{LogFormat, LogSection, neutralize_lines};
+use crate::ci::{LogFormat, LogSection};
 
 pub(crate) struct GitLab;
 
@@ -15,16 +15,16 @@ impl LogFormat for GitLab {
             name,
             began,
             ended,
+            text,
             ..
         } = section;
-        let text = neutralize_lines(section.text);
         format!(
             "{CLEAR}section_start:{began}:{name}[collapsed=true]\r{CLEAR}{title}\n{text}{CLEAR}section_end:{ended}:{name}\r{CLEAR}\n"
         )
     }
 
     fn expanded(&self, section: &LogSection<'_>) -> String {
-        neutralize_lines(section.text)
+        section.text.to_owned()
     }
 
     fn is_one_stream(&self) -> bool {

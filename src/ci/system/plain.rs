@@ -13,20 +13,7 @@ impl LogFormat for Plain {
         section.text.to_owned()
     }
 
-    fn option(&self, name: &str, value: Option<&str>) -> String {
-        variable(name, value)
-    }
-
     fn is_one_stream(&self) -> bool {
         false
-    }
-}
-
-/// An option as a variable.
-pub(crate) fn variable(name: &str, value: Option<&str>) -> String {
-    let name = name.to_uppercase().replace('-', "_");
-    match value {
-        None => format!("S3LO_{name}"),
-        Some(value) => format!("S3LO_{name}={value}"),
     }
 }

@@ -1,5 +1,6 @@
 //! `s3lo ci`: `sign` and `verify` with options from a job's environment, and results in the form of its CI system.
 
+mod declared;
 mod options;
 mod results;
 
@@ -46,18 +47,24 @@ pub(crate) fn run(
     err: &mut dyn Write,
 ) -> io::Result<ExitStatus> {
     let format = ci::detect();
+    options::set_family(arguments);
     set_spelling(options::spelled);
-    let mask = Mask::new(|secret| {
-        // At once, before anything else is printed.
-        let _ = io::stdout().write_all(format.mask(secret).as_bytes());
+    let mut output_options = options::output_options(arguments);
+    let is_json = output_options.json;
+    let mask = Mask::new(move |secret| {
+        let command = format.mask(secret);
+        // At once, before anything else is printed. JSON is the whole of stdout.
+        let _ = match is_json {
+            true => io::stderr().write_all(command.as_bytes()),
+            false => io::stdout().write_all(command.as_bytes()),
+        };
     });
     let step = Arc::new(Step::begin(format)?);
     let (crashed, words) = (Arc::clone(&step), arguments.to_vec());
     crash::report_by(move |diagnostic| report_crash(&crashed, &words, diagnostic));
     let mut log = BufferedOutput::default();
-    let mut output_options = options::output_options(arguments);
     let refused = output_options.report.check();
-    let job = options::read(arguments.get(2..).unwrap_or_default(), format, &mask);
+    let job = options::read(arguments.get(2..).unwrap_or_default(), &mask);
     // Nothing is removed before the run is understood.
     let job = job.and_then(|job| match refused {
         Err(error) => Err((job.action(), Diagnostic::new(&error))),
@@ -130,13 +137,18 @@ fn work_on(
     let global = job.cli.global;
     let debugged = options::is_debugged();
     if debugged || global.verbose {
-        log_to(format.is_one_stream(), move |text: &str| match debugged {
+        let to_stdout = format.is_one_stream() && global.output != Output::Json;
+        log_to(to_stdout, move |text: &str| match debugged {
             true => format.debug(text),
-            false => ci::neutralize(text),
+            false => text.to_owned(),
         });
     }
     for (option, origin) in &job.origins {
         tracing::debug!("{option}: by {origin}");
+    }
+    if !global.quiet {
+        // Warnings that cannot be written do not change the exit code.
+        let _ = text::warnings(&mut log.err, &job.warnings);
     }
     let typed = job.password.map(|password| {
         let bytes = password.expose_secret().as_bytes();
@@ -238,7 +250,7 @@ fn stopped(
             region: None,
             endpoint: None,
         },
-        results: serde_json::to_string(&[failure])?,
+        results: json::inert(&serde_json::to_string(&[failure])?),
         document,
         output_options,
         unwritten: Vec::new(),

@@ -1,23 +1,25 @@
 //! A job's environment and arguments → a command with its options.
 
 use std::ffi::OsString;
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 
 use clap::error::{ContextKind, ContextValue};
-use clap::{ArgAction, CommandFactory as _, Parser as _};
+use clap::{Parser as _, ValueEnum as _};
 use secrecy::SecretString;
 
-use crate::ci;
 use crate::ci::files::Destination;
-use crate::ci::inputs::{Input, OptionSpec, Origin, UnknownPolicy, Value, ValueKind, resolve};
+use crate::ci::inputs::{
+    self, Family, Input, OptionSpec, Origin, Resolved, UnknownPolicy, Value, ValueKind, resolve,
+};
 use crate::ci::report::Action;
-use crate::ci::{LogFormat, inputs};
 use crate::cli::args::{CiWork, Cli, Command, ReportArgs};
+use crate::cli::ci::declared::{NOT_INPUTS, name_in_jobs, options};
 use crate::cli::ci::results::OutputOptions;
 use crate::cli::mistake;
 use crate::cli::typed::{Typed, secret};
 use crate::diagnostic::Diagnostic;
 use crate::environment::{is_true, variable};
+use crate::identity::ci_system::CiSystem;
 use crate::key::provider::Provider;
 use crate::key::registry::Providers;
 use crate::mask::Mask;
@@ -31,6 +33,8 @@ pub(crate) struct Job {
     pub(crate) password: Option<SecretString>,
     /// The options from the environment, and where each comes from.
     pub(crate) origins: Vec<(String, Origin)>,
+    /// What is to be said of the variables that are no options.
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Job {
@@ -44,7 +48,7 @@ impl Job {
 }
 
 /// The help for a mistake that clap has no advice for: a job has no terminal to call `--help` at.
-const OPTIONS_HELP: &str = "the options are told at https://github.com/s3lo/sign-action#inputs";
+const OPTIONS_HELP: &str = "the options are listed at https://github.com/s3lo/sign-action#inputs";
 
 /// Variables that hold secrets, beside those of key providers.
 const SECRETS: [&str; 7] = [
@@ -59,11 +63,7 @@ const SECRETS: [&str; 7] = [
 
 /// Reads the command from `arguments`, the words behind `ci`, and its options from there and the environment. Every
 /// secret that they name is masked before anything is printed.
-pub(crate) fn read(
-    arguments: &[OsString],
-    format: &dyn LogFormat,
-    mask: &Mask,
-) -> Result<Job, (Action, Diagnostic)> {
+pub(crate) fn read(arguments: &[OsString], mask: &Mask) -> Result<Job, (Action, Diagnostic)> {
     let providers = Providers::default();
     let of_providers = providers
         .all()
@@ -74,7 +74,7 @@ pub(crate) fn read(
     }
     let (action, arguments) = action(arguments).map_err(|diagnostic| (Action::Sign, diagnostic))?;
     let job = Parts::of(action, arguments, mask);
-    let job = job.and_then(|parts| parts.parse(arguments, format));
+    let job = job.and_then(|parts| parts.parse(arguments));
     job.map_err(|diagnostic| (action, diagnostic))
 }
 
@@ -85,22 +85,32 @@ struct Parts {
     references: Vec<OsString>,
     password: Option<SecretString>,
     origins: Vec<(String, Origin)>,
-    /// Which of the options that every command needs are missing, in the order asked for.
-    missing: Option<&'static str>,
+    warnings: Vec<String>,
+    /// The error for the first option that every command needs and this one lacks.
+    missing: Option<Diagnostic>,
 }
 
 impl Parts {
     /// Takes from the environment what is not among the typed `arguments`.
     fn of(action: Action, arguments: &[OsString], mask: &Mask) -> Result<Self, Diagnostic> {
-        let options = options(action);
+        let all = options(action);
         let other = action.other();
         let policy = UnknownPolicy {
             command: action.name(),
-            other: (other.name(), self::options(other)),
-            inputs: is_true("GITHUB_ACTIONS"),
+            other: (other.name(), options(other)),
         };
-        let inputs = resolve(options, std::env::vars_os(), Some(&policy));
-        let inputs = inputs.map_err(|error| Diagnostic::new(&error))?;
+        let resolved = resolve(
+            all,
+            std::env::vars_os(),
+            family_typed(arguments),
+            Some(&policy),
+        );
+        let Resolved {
+            family,
+            inputs,
+            empty,
+            warnings,
+        } = resolved.map_err(|error| Diagnostic::new(&error))?;
         let program = std::iter::once(OsString::from("s3lo"));
         let typed = Typed::new(&program.chain(arguments.iter().cloned()).collect::<Vec<_>>());
         for variable in typed.values("key").filter_map(variable_of_key) {
@@ -111,13 +121,14 @@ impl Parts {
             references: Vec::new(),
             password: None,
             origins: Vec::new(),
+            warnings,
             missing: None,
         };
         let is_typed = |name: &str| match name {
             "reference" => typed.positional().next().is_some(),
             "summary" => typed.has("no-summary"),
             name => {
-                let option = options.iter().find(|option| option.name() == name);
+                let option = all.iter().find(|option| option.name() == name);
                 option.is_some_and(|option| option.names.iter().any(|name| typed.has(name)))
             }
         };
@@ -133,7 +144,11 @@ impl Parts {
         }
         let is_set =
             |name: &str| is_typed(name) || parts.origins.iter().any(|(set, _)| set == name);
-        parts.missing = ["reference", "key"].into_iter().find(|name| !is_set(name));
+        let missing = ["reference", "key"].into_iter().find(|name| !is_set(name));
+        parts.missing = missing.map(|name| {
+            let is_empty = empty.iter().any(|empty| empty == name);
+            missing_option(name, family, is_empty).with(&parts.warnings)
+        });
         Ok(parts)
     }
 
@@ -164,9 +179,9 @@ impl Parts {
         }
     }
 
-    fn parse(self, arguments: &[OsString], format: &dyn LogFormat) -> Result<Job, Diagnostic> {
-        if let Some(option) = self.missing {
-            return Err(missing(option, format));
+    fn parse(self, arguments: &[OsString]) -> Result<Job, Diagnostic> {
+        if let Some(diagnostic) = self.missing {
+            return Err(diagnostic);
         }
         let mut words = self.words;
         // The arguments may end in `--`, behind which nothing is an option.
@@ -183,6 +198,7 @@ impl Parts {
             cli: cli.map_err(|error| mistake_in_job(&error))?,
             password: self.password,
             origins: self.origins,
+            warnings: self.warnings,
         })
     }
 }
@@ -192,24 +208,35 @@ fn variable_of_key(key: &str) -> Option<&str> {
     key.split_once("env://").map(|(_, variable)| variable)
 }
 
-/// Writes an option as this job does: as an input, a variable or a setting.
-pub(crate) fn spelled(option: &OptionName<'_>) -> String {
-    spelled_in(ci::detect(), option)
+/// The family that `--inputs` names.
+fn family_typed(arguments: &[OsString]) -> Option<Family> {
+    let program = std::iter::once(OsString::from("s3lo"));
+    let typed = Typed::new(&program.chain(arguments.iter().cloned()).collect::<Vec<_>>());
+    let family = typed.values("inputs").next();
+    family.and_then(|name| Family::from_str(name, false).ok())
 }
 
-fn spelled_in(format: &dyn LogFormat, option: &OptionName<'_>) -> String {
-    match name_in_jobs(option.name) {
-        Some(name) => format!("`{}`", format.option(name, option.value)),
-        // Only a command line has it.
-        None => option.typed(),
+static FAMILY: OnceLock<Family> = OnceLock::new();
+
+/// Finds out in which words this job's options are written. A mistake in one may be what has to be reported.
+pub(crate) fn set_family(arguments: &[OsString]) {
+    if let Ok(resolved) = resolve(&[], std::env::vars_os(), family_typed(arguments), None) {
+        // A process runs one job.
+        let _ = FAMILY.set(resolved.family);
     }
 }
 
-/// The first name of the option that is typed as `long`.
-fn name_in_jobs(long: &str) -> Option<&'static str> {
-    let mut all = options(Action::Sign).iter().chain(options(Action::Verify));
-    let option = all.find(|option| option.is_called(long))?;
-    Some(option.name())
+/// Writes an option as this job does: as an input, a variable or a setting.
+pub(crate) fn spelled(option: &OptionName<'_>) -> String {
+    spelled_in(FAMILY.get().copied().unwrap_or(Family::Variables), option)
+}
+
+fn spelled_in(family: Family, option: &OptionName<'_>) -> String {
+    match name_in_jobs(option.name) {
+        Some(name) => format!("`{}`", family.written(name, option.value)),
+        // Only a command line has it.
+        None => option.typed(),
+    }
 }
 
 /// A mistake in the options of a job. clap's text quotes the arguments that its context names: those are the job's
@@ -252,8 +279,12 @@ pub(crate) fn output_options(arguments: &[OsString]) -> OutputOptions {
         "summary-file",
         "results-directory",
     ];
-    let options = names.map(|name| OptionSpec::new(name, ValueKind::One));
-    let inputs = resolve(&options, std::env::vars_os(), None).unwrap_or_default();
+    let options = names.map(|name| OptionSpec {
+        is_input: !NOT_INPUTS.contains(&name),
+        ..OptionSpec::new(name, ValueKind::One)
+    });
+    let resolved = resolve(&options, std::env::vars_os(), family_typed(arguments), None);
+    let inputs = resolved.map(|resolved| resolved.inputs).unwrap_or_default();
     let option = |name: &str| {
         let input = inputs.iter().find(|input| input.name == name)?;
         match &input.value {
@@ -313,10 +344,13 @@ pub(crate) fn action(arguments: &[OsString]) -> Result<(Action, &[OsString]), Di
             return Ok((parse(&first)?, rest));
         }
     }
-    let command = [OptionSpec::new("command", ValueKind::One)];
-    let inputs = resolve(&command, std::env::vars_os(), None);
-    let inputs = inputs.map_err(|error| Diagnostic::new::<inputs::Error>(&error))?;
-    match inputs.first().map(|input| &input.value) {
+    let command = [OptionSpec {
+        is_input: false,
+        ..OptionSpec::new("command", ValueKind::One)
+    }];
+    let resolved = resolve(&command, std::env::vars_os(), family_typed(arguments), None);
+    let resolved = resolved.map_err(|error| Diagnostic::new::<inputs::Error>(&error))?;
+    match resolved.inputs.first().map(|input| &input.value) {
         Some(Value::Lines(lines)) => {
             let word = lines.first().map_or("", String::as_str);
             Ok((parse(word)?, arguments))
@@ -325,61 +359,33 @@ pub(crate) fn action(arguments: &[OsString]) -> Result<(Action, &[OsString]), Di
     }
 }
 
-/// Every option of a command.
-fn options(action: Action) -> &'static [OptionSpec] {
-    static SIGN: LazyLock<Vec<OptionSpec>> = LazyLock::new(|| declared(Action::Sign));
-    static VERIFY: LazyLock<Vec<OptionSpec>> = LazyLock::new(|| declared(Action::Verify));
-    match action {
-        Action::Sign => &SIGN,
-        Action::Verify => &VERIFY,
-    }
-}
-
-/// Arguments that no variable of a job gives.
-const NOT_OF_JOBS: [&str; 5] = ["color", "help", "no_summary", "quiet", "version"];
-
-/// The options that clap declares for a command, so that none can be forgotten, and those of a job alone.
-fn declared(action: Action) -> Vec<OptionSpec> {
-    let root = Cli::command();
-    let in_ci = root.find_subcommand("ci");
-    let command = in_ci.and_then(|ci| ci.find_subcommand(action.name()));
-    let arguments = command.into_iter().flat_map(clap::Command::get_arguments);
-    let declared = root.get_arguments().chain(arguments);
-    let mut options: Vec<_> = declared
-        .filter(|argument| !NOT_OF_JOBS.contains(&argument.get_id().as_str()))
-        .map(|argument| {
-            let kind = match argument.get_action() {
-                ArgAction::SetTrue => ValueKind::Flag,
-                ArgAction::Append => ValueKind::Several,
-                _ => ValueKind::One,
-            };
-            match argument.get_long() {
-                None => OptionSpec::new("reference", ValueKind::Several),
-                Some(long) => {
-                    // The name that other actions use goes first.
-                    let mut names: Vec<_> = argument.get_all_aliases().unwrap_or_default();
-                    names.push(long);
-                    let names = names.into_iter().map(str::to_owned).collect();
-                    OptionSpec { names, kind }
-                }
-            }
-        })
-        .collect();
-    options.push(OptionSpec::new("command", ValueKind::One));
-    options.push(OptionSpec::new("password", ValueKind::Secret));
-    options.push(OptionSpec::new("summary", ValueKind::Flag));
-    options
-}
-
-fn missing(option: &str, format: &dyn LogFormat) -> Diagnostic {
+/// The error for an option that every command needs. One that is there and empty came from a secret or a variable.
+fn missing_option(option: &str, family: Family, is_empty: bool) -> Diagnostic {
     let example = match option {
         "key" => "awskms:///alias/release-signer",
         _ => "s3://my-bucket/myapp:v1.0",
     };
-    Diagnostic::usage(
-        format!("the job does not say `{option}`"),
-        format!("add `{}`", format.option(option, Some(example))),
-    )
+    let add = format!("add `{}`", family.written(option, Some(example)));
+    let name = family.written(option, None);
+    if !is_empty {
+        return Diagnostic::usage(format!("`{name}` is not set"), add);
+    }
+    let cause = match CiSystem::detect() {
+        _ if is_true("TF_BUILD") => {
+            "builds of forks get no secrets, and a secret variable is mapped by `env:` in each step"
+        }
+        Some(CiSystem::GitHub) => {
+            "if it is a secret: pull requests from forks and from Dependabot get none"
+        }
+        Some(CiSystem::GitLab) => {
+            "if it is a protected variable: only protected branches and tags get those"
+        }
+        Some(CiSystem::Bitbucket | CiSystem::CircleCi) => {
+            "if it is a secret: pull requests from forks get none"
+        }
+        _ => "the variable or secret that it is made from is not set",
+    };
+    Diagnostic::usage(format!("`{name}` is empty"), format!("{cause}; else {add}"))
 }
 
 /// Whether a GitHub job was started again with debug logging.
@@ -390,17 +396,20 @@ pub(crate) fn is_debugged() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ci::system::gitlab::GitLab;
-    use crate::ci::system::plain::Plain;
-
     #[test]
     fn an_option_is_written_as_the_job_writes_it() {
         let timeout = option("timeout").with("10m");
-        assert_eq!(spelled_in(&GitLab, &timeout), "`timeout: 10m`");
-        assert_eq!(spelled_in(&Plain, &timeout), "`S3LO_TIMEOUT=10m`");
-        assert_eq!(spelled_in(&Plain, &option("key")), "`S3LO_KEY`");
-        assert_eq!(spelled_in(&GitLab, &option("role-arn")), "`role-to-assume`");
-        assert_eq!(spelled_in(&GitLab, &option("force")), "`--force`");
+        assert_eq!(spelled_in(Family::Gitlab, &timeout), "`timeout: 10m`");
+        assert_eq!(
+            spelled_in(Family::Variables, &timeout),
+            "`S3LO_TIMEOUT=10m`"
+        );
+        assert_eq!(spelled_in(Family::Variables, &option("key")), "`S3LO_KEY`");
+        assert_eq!(
+            spelled_in(Family::Gitlab, &option("role-arn")),
+            "`role-to-assume`"
+        );
+        assert_eq!(spelled_in(Family::Gitlab, &option("force")), "`--force`");
     }
 
     #[test]
@@ -408,7 +417,8 @@ mod tests {
         let words = ["s3lo", "ci", "sign", "--key=k", "--role-arn=x", "ref"];
         let error = Cli::try_parse_from(words).unwrap_err();
         let message = mistake_in_job(&error).message;
-        assert!(message.starts_with("invalid value 'x' for `"), "{message}");
+        let named = "invalid value 'x' for `S3LO_ROLE_TO_ASSUME`";
+        assert!(message.starts_with(named), "{message}");
         assert!(!message.contains("--role-arn"), "{message}");
     }
 }

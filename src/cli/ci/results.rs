@@ -12,6 +12,7 @@ use crate::cli::ExitStatus;
 use crate::cli::args::ReportArgs;
 use crate::diagnostic::Diagnostic;
 use crate::identity::ci_system;
+use crate::text::inert;
 
 /// GitHub's limit for a step's summary, in bytes, and Buildkite's for an annotation.
 const MAX_SUMMARY_LEN: usize = 1024 * 1024;
@@ -61,13 +62,16 @@ impl JobOutcome {
         if self.report.action == Action::Verify {
             let verified = self.status == ExitStatus::Done && self.report.is_good();
             outputs.push(("verified", verified.to_string()));
-            outputs.extend(self.report.reason().map(|reason| ("reason", reason)));
+            let reason = self.report.reason().map(|reason| inert(&reason));
+            outputs.extend(reason.map(|reason| ("reason", reason)));
         }
         // An image that is not verified must not be deployed: its digest is in the results alone.
         if let Some(valid) = self.report.only() {
             outputs.push(("digest", valid.digest.clone()));
             outputs.push(("keyID", valid.key_id.clone()));
+            // A path that is a command to a CI system is in the results alone.
             let stored_path = valid.stored_path.clone();
+            let stored_path = stored_path.filter(|path| inert(path) == *path);
             outputs.extend(stored_path.map(|path| ("storedPath", path)));
             let signed_at = valid.signed_at.clone();
             outputs.extend(signed_at.map(|time| ("signedAt", time)));
@@ -135,11 +139,7 @@ impl Step {
         put(drone.as_ref(), files::append, &|| variables.clone());
         let place = output_options.output_file.as_ref();
         put(place, files::write, &|| {
-            let document = String::from_utf8_lossy(&outcome.document).into_owned();
-            match place {
-                Some(Destination::File(_)) => document,
-                _ => inert_json(&document),
-            }
+            String::from_utf8_lossy(&outcome.document).into_owned()
         });
         let place = output_options.dotenv_file.as_ref();
         put(place, files::write, &|| variables.clone());
@@ -208,7 +208,7 @@ impl Step {
         let title = if unwritten {
             "The results cannot be written".to_owned()
         } else {
-            report.title()
+            inert(&report.title())
         };
         let section = |text| LogSection {
             title: &title,
@@ -218,23 +218,25 @@ impl Step {
             ended: seconds(),
             token: &self.token,
         };
-        let mut results = String::from_utf8_lossy(&log.out).into_owned();
-        if outcome.output_options.json {
-            results = inert_json(&results);
-        }
-        let errors = String::from_utf8_lossy(&log.err);
-        if !results.is_empty() {
+        let errors = inert(&String::from_utf8_lossy(&log.err));
+        let results = inert(&String::from_utf8_lossy(&log.out));
+        let is_json = outcome.output_options.json;
+        if is_json {
+            // It is the whole of stdout. CI systems look for commands on stderr as well.
+            out.write_all(&log.out)?;
+        } else if !results.is_empty() {
             out.write_all(format.collapsed(&section(&results)).as_bytes())?;
         }
         if !errors.is_empty() {
             let expanded = format.expanded(&section(&errors));
-            if format.is_one_stream() {
+            if format.is_one_stream() && !is_json {
                 out.write_all(expanded.as_bytes())?;
             } else {
                 out.flush()?;
                 err.write_all(expanded.as_bytes())?;
             }
         }
+        // Outputs, JSON and summaries are inert as they are made, but for the headings of these.
         for (place, text) in &log.streams {
             let text = format.expanded(&section(text));
             match place {
@@ -242,7 +244,7 @@ impl Step {
                 _ => out.write_all(text.as_bytes())?,
             }
         }
-        out.write_all(log.commands.as_bytes())?;
+        let mut commands = log.commands.clone();
         let (kind, text) = match outcome.status {
             ExitStatus::Done => (AnnotationKind::Notice, report.in_short()),
             ExitStatus::Refused | ExitStatus::Failed => {
@@ -253,7 +255,12 @@ impl Step {
                 )
             }
         };
-        out.write_all(format.annotation(kind, &title, &text).as_bytes())?;
+        commands.push_str(&format.annotation(kind, &title, &inert(&text)));
+        if is_json {
+            err.write_all(commands.as_bytes())?;
+        } else {
+            out.write_all(commands.as_bytes())?;
+        }
         out.flush()
     }
 }
@@ -264,11 +271,6 @@ fn all(errors: &[Diagnostic]) -> String {
     let first = first.map(|error| format!("{}\n  help: {}", error.message, error.help));
     let others = errors.iter().skip(1).map(Diagnostic::to_string);
     first.chain(others).collect::<Vec<_>>().join("\n")
-}
-
-/// The same JSON, in which no CI system finds a command.
-fn inert_json(document: &str) -> String {
-    document.replace("##", "#\\u0023")
 }
 
 /// A file or folder that the CI system gives this step.

@@ -79,10 +79,7 @@ fn variables_that_the_configuration_names_are_given() {
         .with("MY_KEY", &plain_key())
         .with("MORE", "two\nlines = $(touch made) \"quoted\" 'twice'\\")
         .with("UNTOLD", "x")
-        .with_plugin(and(
-            local("env://MY_KEY"),
-            json!({"environment": ["MORE", "NOT_SET"]}),
-        ));
+        .with_plugin(and(local("env://MY_KEY"), json!({"environment": ["MORE"]})));
     step.run();
     let given = step.given();
     assert_eq!(given["MY_KEY"], plain_key());
@@ -90,7 +87,7 @@ fn variables_that_the_configuration_names_are_given() {
         given["MORE"],
         "two\nlines = $(touch made) \"quoted\" 'twice'\\"
     );
-    assert!(!given.contains_key("UNTOLD") && !given.contains_key("NOT_SET"));
+    assert!(!given.contains_key("UNTOLD"));
 
     // A digest that the step's command learned, and set by `buildkite-agent env set`.
     let account = account();
@@ -108,6 +105,33 @@ fn variables_that_the_configuration_names_are_given() {
     let ended = step.run();
     assert_eq!(ended.code, 0, "{}", ended.log);
     assert!(step.audiences().is_empty());
+}
+
+/// One of them may be the pin: without it, whatever the tag holds would be signed.
+#[test]
+fn a_variable_that_the_configuration_names_and_nobody_set_ends_the_step() {
+    let account = account();
+    for (names, missing) in [
+        (json!("S3LO_DIGEST"), "S3LO_DIGEST, which is not set"),
+        (
+            json!(["SET", "S3LO_DIGESTT"]),
+            "S3LO_DIGESTT, which is not set",
+        ),
+        (
+            json!(["S3LO_REFERENCE", "SET"]),
+            "S3LO_REFERENCE, which is not set",
+        ),
+        (json!(["SET", "EMPTY"]), "EMPTY, which is empty"),
+    ] {
+        let step = step_in(&account)
+            .with("SET", "x")
+            .with("EMPTY", "")
+            .with_plugin(and(signs(), json!({"environment": names})));
+        let ended = step.run();
+        assert_eq!(ended.code, 2, "{}", ended.log);
+        assert!(ended.log.contains(missing), "{}", ended.log);
+        assert!(!ended.log.contains("Signed "), "{}", ended.log);
+    }
 }
 
 #[test]

@@ -77,8 +77,9 @@ fn its_options_are_those_of_the_program_and_of_the_hooks() {
         let log = step.run().log;
         let list = log
             .lines()
-            .find_map(|line| line.trim().strip_prefix("help: there are "));
+            .find_map(|line| line.trim().split_once("; the options are "));
         let list = list.unwrap_or_else(|| panic!("{log}"));
+        let (_, list) = list;
         known.extend(list.split(", ").map(str::to_owned));
     }
     // Its other name, which the AWS plugins of Buildkite use.

@@ -11,5 +11,6 @@ pub(crate) mod buildkite_tokens;
 pub(crate) mod github;
 pub(crate) mod github_hostile;
 pub(crate) mod gitlab;
+pub(crate) mod inert;
 pub(crate) mod result_files;
 pub(crate) mod systems;

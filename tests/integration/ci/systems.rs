@@ -38,7 +38,9 @@ fn a_job_signs_and_verifies_by_its_variables_alone() {
 #[test]
 fn what_is_typed_goes_before_every_variable() {
     let sandbox = job()
-        .with("INPUT_KEY", "keys/p384.key")
+        .with("INPUT_KEY", "keys/rsa.key")
+        .with("PLUGIN_KEY", "keys/rsa.key")
+        .with("S3LO_KEY", "keys/p384.key")
         .with("S3LO_IF_SIGNED", "nonsense")
         .with("S3LO_VERBOSE", "nonsense");
     sandbox.s3lo("ci sign --if-signed=keep").ends_with(2);
@@ -54,6 +56,7 @@ fn what_is_typed_goes_before_every_variable() {
 #[test]
 fn drones_and_woodpeckers_settings_are_options() {
     let sandbox = Sandbox::with_image()
+        .with("DRONE", "true")
         .with(
             "PLUGIN_REFERENCE",
             &format!("{REFERENCE},local://./store/myapp:v2"),
@@ -84,6 +87,41 @@ fn json_on_stdout_is_json_and_nothing_else() {
         .s3lo("ci")
         .ends_with(2);
     assert_eq!(refused.json()["error"]["code"], "usage");
+}
+
+#[test]
+fn json_is_the_whole_of_stdout_on_every_host() {
+    for host in [
+        "",
+        "GITHUB_ACTIONS",
+        "GITLAB_CI",
+        "BUILDKITE",
+        "TF_BUILD",
+        "CIRCLECI",
+    ] {
+        for (line, code) in [
+            ("sign", 0),
+            ("verify", 0),
+            ("verify --key keys/p384.pub", 1),
+            ("sign --key keys/missing.key", 2),
+            ("sign --timeout soon", 2),
+            ("sign --nonsense", 2),
+        ] {
+            let mut sandbox = job();
+            sandbox.s3lo("ci sign").ends_with(0);
+            if !host.is_empty() {
+                sandbox.set(host, "true");
+            }
+            for asked in ["--output json", "-v -o json"] {
+                let run = sandbox.s3lo(&format!("ci {line} {asked}")).ends_with(code);
+                assert!(run.json().is_object(), "{host} {line}");
+            }
+            let run = sandbox
+                .with("S3LO_OUTPUT", "json")
+                .s3lo(&format!("ci {line}"));
+            assert!(run.ends_with(code).json().is_object(), "{host} {line}");
+        }
+    }
 }
 
 /// A run whose results are left in every file.
@@ -185,9 +223,17 @@ type Wrong<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
 #[test]
 fn a_wrong_option_is_reported_by_the_name_of_its_variable() {
     let mut told = String::new();
-    let plain: [Wrong<'_>; 9] = [
-        ("no key", &[("S3LO_KEY", "")], "ci"),
-        ("no reference", &[("S3LO_REFERENCE", " \n ")], "ci"),
+    let plain: [Wrong<'_>; 13] = [
+        ("an empty key", &[("S3LO_KEY", "")], "ci"),
+        ("an empty reference", &[("S3LO_REFERENCE", " \n ")], "ci"),
+        ("a misspelt variable", &[("S3LO_MIN_SCHMA", "2")], "ci"),
+        ("another's name", &[("S3LO_VAULT_URL", "2")], "ci"),
+        ("no name at all", &[("S3LO_ABC", "2")], "ci"),
+        (
+            "an undefined macro",
+            &[("S3LO_KEY", "$(SIGNING_KEY)")],
+            "ci",
+        ),
         ("a word", &[], "ci attest"),
         ("a command", &[("S3LO_COMMAND", "attest")], "ci"),
         ("a boolean", &[("S3LO_VAULT_PLAIN_HTTP", "yes")], "ci"),
@@ -200,12 +246,45 @@ fn a_wrong_option_is_reported_by_the_name_of_its_variable() {
             "ci",
         ),
     ];
-    let github: [Wrong<'_>; 5] = [
-        ("no key", &[("S3LO_KEY", "")], "ci"),
-        ("a misspelt input", &[("INPUT_IF-SINGED", "fail")], "ci"),
-        ("an input of verify", &[("INPUT_MIN-SCHEMA", "2")], "ci"),
-        ("nothing like it", &[("INPUT_XYZ", "")], "ci"),
-        ("a timeout", &[("INPUT_TIMEOUT", "1 fortnight")], "ci"),
+    let github: [Wrong<'_>; 6] = [
+        (
+            "an empty key",
+            &[("INPUT_REFERENCE", "x"), ("INPUT_KEY", "")],
+            "ci",
+        ),
+        (
+            "no reference, by variables",
+            &[("S3LO_REFERENCE", "")],
+            "ci",
+        ),
+        (
+            "a misspelt input",
+            &[("INPUT_KEY", "k"), ("INPUT_IF-SINGED", "fail")],
+            "ci",
+        ),
+        (
+            "an input of verify",
+            &[("INPUT_KEY", "k"), ("INPUT_MIN-SCHEMA", "2")],
+            "ci",
+        ),
+        (
+            "nothing like it",
+            &[
+                ("INPUT_REFERENCE", "x"),
+                ("INPUT_KEY", ""),
+                ("INPUT_XYZ", ""),
+            ],
+            "ci",
+        ),
+        (
+            "a timeout",
+            &[
+                ("INPUT_REFERENCE", "x"),
+                ("INPUT_KEY", "k"),
+                ("INPUT_TIMEOUT", "1 fortnight"),
+            ],
+            "ci",
+        ),
     ];
     let buildkite: [Wrong<'_>; 3] = [
         (
@@ -366,21 +445,131 @@ fn no_second_spelling_of_an_input_changes_the_gate() {
     };
     let signed = job();
     signed.s3lo("ci sign").ends_with(0);
-    for (name, value) in [
-        ("INPUT_Key", "keys/p384.pub"),
-        ("INPUT_min-schema", "1"),
-        ("INPUT_\u{212a}EY", "keys/p384.pub"),
-        ("INPUT_Endpoint", "http://127.0.0.1:1"),
-        ("INPUT_MIN_SCHEMA", "1"),
-        ("S3LO_MIN_SHEMA", "1"),
-        ("PLUGIN_REQUIRES", "1"),
+    for (name, value, code) in [
+        ("INPUT_Key", "keys/p384.pub", 1),
+        ("INPUT_min-schema", "1", 1),
+        ("INPUT_\u{212a}EY", "keys/p384.pub", 1),
+        ("INPUT_Endpoint", "http://127.0.0.1:1", 1),
+        ("INPUT_MIN_SCHEMA", "1", 2),
+        ("S3LO_MIN_SHEMA", "1", 2),
+        ("S3LO_MIN_SCHEMA", "1", 1),
+        ("PLUGIN_REQUIRES", "1", 1),
+        ("PLUGIN_KEY", "keys/p384.pub", 1),
+        ("INPUT_KEYS", "keys/p384.pub", 1),
     ] {
-        let run = gate().with(name, value).s3lo("ci verify").ends_with(2);
+        let gate = gate().with(name, value);
+        std::fs::remove_dir_all(gate.file("store")).unwrap();
+        std::os::unix::fs::symlink(signed.file("store"), gate.file("store")).unwrap();
+        let run = gate.s3lo("ci verify").ends_with(code);
         assert!(
-            run.out.contains("::error title=Not verified::"),
+            run.out.contains("::error title=Not verified"),
             "{name}: {}",
             run.out
         );
+    }
+}
+
+/// A composite action shows its inputs to its steps as INPUT_…, on act and Gitea always, on GitHub where its author says so.
+#[test]
+fn a_step_within_a_composite_action_reads_its_own_variables() {
+    let step = || job().with("GITHUB_ACTIONS", "true");
+    for inputs in [
+        &[("INPUT_IMAGE", "app"), ("INPUT_TAG", "v1")][..],
+        &[("INPUT_REGION", "nowhere"), ("INPUT_DIGEST", "x")],
+        &[("INPUT_ROLE-TO-ASSUME", "x"), ("INPUT_IF-SINGED", "y")],
+        &[("INPUT_OUTPUT", "json")],
+    ] {
+        let mut step = step();
+        for (name, value) in inputs {
+            step.set(name, value);
+        }
+        let run = step.s3lo("ci sign").ends_with(0);
+        assert!(run.out.contains("Signed myapp:v1.0\n"), "{}", run.out);
+        assert!(!run.out.contains("warning"), "{}", run.out);
+    }
+    // Where the inputs have the names of ours, the flag says whose they are.
+    let step = step()
+        .with("INPUT_KEY", "keys/p384.key")
+        .with("INPUT_REFERENCE", "x");
+    step.s3lo("ci sign").ends_with(2);
+    let run = step.s3lo("ci sign --inputs variables").ends_with(0);
+    assert!(run.out.contains("keys/cosign.key"), "{}", run.out);
+    let run = job()
+        .with("INPUT_KEY", "keys/p384.key")
+        .with("INPUT_REFERENCE", REFERENCE);
+    let run = run.s3lo("ci sign --inputs github").ends_with(0);
+    assert!(run.out.contains("keys/p384.key"), "{}", run.out);
+}
+
+/// On every host but its own a family of variables belongs to others.
+#[test]
+fn a_family_is_read_on_its_own_host_alone() {
+    for (name, value) in [
+        ("INPUT_KEY", "keys/missing.key"),
+        ("INPUT_REFERENCE", "nonsense"),
+        ("PLUGIN_KEY", "keys/missing.key"),
+        ("PLUGIN_OUTPUT_FILE", "precious"),
+        ("PLUGIN_DIGEST", "x"),
+        (
+            "BUILDKITE_PLUGIN_CONFIGURATION",
+            r#"{"key":"keys/missing.key"}"#,
+        ),
+        ("BUILDKITE_PLUGIN_CONFIGURATION", "["),
+        ("DIGEST", "x"),
+    ] {
+        for host in [
+            "",
+            "GITLAB_CI",
+            "CIRCLECI",
+            "TF_BUILD",
+            "BUILDKITE",
+            "DRONE",
+        ] {
+            let of_host = (host == "BUILDKITE" && name.starts_with(host))
+                || (host == "DRONE" && name.starts_with("PLUGIN_"));
+            if of_host {
+                continue;
+            }
+            let mut job = job().with(name, value);
+            if !host.is_empty() {
+                job.set(host, "true");
+            }
+            job.write("precious", "precious");
+            let run = job.s3lo("ci sign").ends_with(0);
+            assert!(!(run.out + &run.err).contains("warning"), "{host} {name}");
+            assert_eq!(text(&job, "precious"), "precious");
+        }
+    }
+    // Options come from variables in a job alone.
+    let command = job().with("S3LO_DIGEST", "x").with("S3LO_NONSENSE", "x");
+    command
+        .s3lo(&format!("sign {REFERENCE} --key keys/cosign.key"))
+        .ends_with(0);
+}
+
+/// Each variable that a message names is one that the program reads: who follows it is not left without a guard.
+#[test]
+fn the_name_in_a_help_line_is_one_that_is_read() {
+    for (wrong, right, value) in [
+        ("S3LO_MIN_SCHMA", "S3LO_MIN_SCHEMA", "2"),
+        ("S3LO_MINIMUM_SCHEMA", "S3LO_MIN_SCHEMA", "2"),
+        ("S3LO_REQUIERE", "S3LO_REQUIRE", "2"),
+        ("S3LO_IMAGE_DIGEST", "S3LO_DIGEST", "x"),
+        ("S3LO_TIMEOT", "S3LO_TIMEOUT", "x"),
+    ] {
+        let gate = || job().with("S3LO_KEY", "keys/cosign.pub");
+        let run = gate().with(wrong, value).s3lo("ci verify").ends_with(2);
+        assert!(
+            run.err.contains(&format!("help: write `{right}`")),
+            "{}",
+            run.err
+        );
+        let sandbox = job();
+        sandbox.s3lo("ci sign").ends_with(0);
+        let gate = sandbox.with("S3LO_KEY", "keys/cosign.pub");
+        gate.s3lo("ci verify").ends_with(0);
+        let code = gate.with(right, value).s3lo("ci verify").code;
+        assert!(matches!(code, Some(1 | 2)), "{right}");
     }
 }
 
@@ -396,11 +585,8 @@ fn what_an_earlier_run_left_is_not_what_this_one_found() {
         ("out/each/keyID", "evil"),
     ];
     for (name, value) in [
-        ("BUILDKITE_PLUGIN_CONFIGURATION", "x"),
-        (
-            "BUILDKITE_PLUGIN_CONFIGURATION",
-            r#"{"min-schema":2,"min_schema":1}"#,
-        ),
+        ("S3LO_REQUIRE", "[]\n[]"),
+        ("S3LO_MIN_SHEMA", "1"),
         ("S3LO_REGION", "-h"),
         ("S3LO_KEY", "keys/p384.pub"),
     ] {

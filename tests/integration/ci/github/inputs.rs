@@ -29,8 +29,8 @@ fn every_input_that_an_action_declares_may_be_left_empty() {
 }
 
 #[test]
-fn an_input_may_have_dashes_or_underscores() {
-    for name in ["if-signed", "if_signed", "IF-SIGNED", "If_Signed"] {
+fn an_input_has_the_name_that_is_declared() {
+    for name in ["if-signed", "IF-SIGNED", "If-Signed"] {
         let mut runner = signer();
         runner.run().ends_with(0);
         // The default, which the runner adds under the name that is declared.
@@ -43,6 +43,50 @@ fn an_input_may_have_dashes_or_underscores() {
             "{name}"
         );
     }
+    // A guard in another spelling is refused, and whatever else is so is passed over, since a job may have such a variable.
+    for name in ["if_signed", "min_schema", "allowed_account"] {
+        refused(&signer().with(name, "2"));
+    }
+    let role = signer().with("role_to_assume", "arn:aws:iam::111122223333:role/r");
+    let step = role.run().ends_with(0);
+    assert!(
+        step.told().contains("(write `role-to-assume`)"),
+        "{}",
+        step.told()
+    );
+}
+
+/// The runner merges the variables of workflow and job into the container of the action.
+#[test]
+fn a_variable_of_a_job_neither_steers_nor_breaks_the_action() {
+    for (name, value) in [
+        ("PLUGIN_OUTPUT_FILE", "precious"),
+        ("PLUGIN_OUTPUT", "build/x.zip"),
+        ("PLUGIN_SUMMARY", "maybe"),
+        ("PLUGIN_DIGEST", "x"),
+        ("PLUGIN_KEYS", "1"),
+        ("PLUGIN_DENY", "1"),
+        ("PLUGIN_TIMEOUTS", "3"),
+        ("INPUT_VERSION", "1.2.3"),
+        ("INPUT_OUTPUT", "dist"),
+        ("INPUT_SUMMARY-FILE", "precious"),
+        ("INPUT_RESULTS_DIRECTORY", "precious"),
+        ("INPUT_AWS-REGION", "nowhere"),
+        ("BUILDKITE_PLUGIN_CONFIGURATION", r#"{"min-schema":2}"#),
+        ("BUILDKITE_PLUGIN_CONFIGURATION", "["),
+        ("S3LO_OUTPUT_FILE", "precious"),
+        ("S3LO_IF_SIGNED", "fail"),
+        ("S3LO_SERVICE_HOST", "10.0.0.1"),
+    ] {
+        let runner = signer();
+        runner.run().ends_with(0);
+        runner.write("precious", "precious");
+        let runner = runner.env(name, value);
+        let step = runner.run().ends_with(0);
+        assert_eq!(step.results()[0]["status"], "kept", "{name}");
+        let precious = std::fs::read_to_string(runner.file("precious"));
+        assert_eq!(precious.unwrap(), "precious", "{name}");
+    }
 }
 
 #[test]
@@ -50,6 +94,7 @@ fn a_name_with_a_mistake_in_it_is_refused_with_the_right_one() {
     for (wrong, right) in [
         ("if-singed", "if-signed"),
         ("refrence", "reference"),
+        ("expected-digest", "digest"),
         ("schema_versoin", "schema-version"),
         ("expected-bucket-ower", "expected-bucket-owner"),
         ("role-to-asume", "role-to-assume"),
@@ -214,14 +259,28 @@ fn a_password_is_taken_as_it_is() {
 }
 
 #[test]
-fn the_inputs_of_a_step_override_the_variables_of_the_job() {
+fn options_in_variables_of_the_job_are_ignored_and_named() {
     let runner = signer()
         .env("S3LO_IF_SIGNED", "fail")
+        .env("S3LO_REGION", "us-east-1")
+        .env("S3LO_KEY", "")
         .env("PLUGIN_DIGEST", DIGEST);
     runner.run().ends_with(0);
-    // No default of action.yml stands in the way of what a whole job says.
-    runner.run().ends_with(1);
-    runner.with("if-signed", "keep").run().ends_with(0);
+    let step = runner.run().ends_with(0);
+    let warning = "warning: ignored: S3LO_IF_SIGNED, S3LO_REGION, since";
+    assert!(step.told().contains(warning), "{}", step.told());
+    runner.with("if-signed", "fail").run().ends_with(1);
+}
+
+#[test]
+fn a_variable_of_ours_that_is_no_option_is_refused_in_an_action_as_well() {
+    for (name, right) in [
+        ("S3LO_IF_SINGED", "S3LO_IF_SIGNED"),
+        ("S3LO_KMS_KEY", "S3LO_KEY"),
+    ] {
+        let told = refused(&signer().env(name, ""));
+        assert!(told.contains(&format!("write `{right}`")), "{told}");
+    }
 }
 
 #[test]
@@ -267,14 +326,12 @@ fn a_list_may_come_from_a_block_of_yaml_in_every_form() {
 }
 
 #[test]
-fn the_role_may_be_called_by_both_names_and_not_by_both_at_once() {
+fn the_role_is_called_by_the_name_that_is_declared() {
     let role = "arn:aws:iam::111122223333:role/signer";
     let both = signer().with("role-to-assume", role).with("role-arn", role);
-    let told = refused(&both);
-    assert!(
-        told.contains("role-to-assume") && told.contains("role-arn"),
-        "{told}"
-    );
+    let step = both.run().ends_with(2);
+    assert!(step.told().contains("`role-arn` (write `role-to-assume`)"));
+    assert!(step.annotation().message.contains("role-to-assume"));
 }
 
 #[test]

@@ -44,13 +44,6 @@ fn results_are_folded_and_read_as_the_command_line_prints_them() {
 }
 
 #[test]
-fn results_may_be_shown_as_json() {
-    let step = signer().env("S3LO_OUTPUT", "json").run().ends_with(0);
-    let json: serde_json::Value = serde_json::from_str(&folded(&step).join("\n")).unwrap();
-    assert_eq!(json["digest"], step.output("digest").unwrap());
-}
-
-#[test]
 fn errors_are_not_folded() {
     let images = format!("{IMAGE}\nlocal://./store/nothing:v1");
     let step = signer().with("reference", &images).run().ends_with(2);

@@ -126,7 +126,10 @@ fn no_input_becomes_part_of_a_script() {
         assert_eq!(entrypoint.unwrap(), &[Value::from("")]);
         let script = &component.job()["script"];
         assert_eq!(script.as_sequence().unwrap().len(), 1);
-        assert_eq!(script[0], format!("s3lo ci {}", component.name));
+        assert_eq!(
+            script[0],
+            format!("s3lo ci {} --inputs gitlab", component.name)
+        );
     }
 }
 

@@ -17,12 +17,12 @@ pub(super) const REVISION: &str = "ffac537e6cbbf934b08745a378932722df287a53";
 
 /// The release program, which `./test` builds before.
 pub(super) fn program() -> PathBuf {
-    let given = std::env::var_os("S3LO_IMAGE_BINARY").map(PathBuf::from);
+    let given = std::env::var_os("S3LO_TEST_IMAGE_BINARY").map(PathBuf::from);
     given.filter(|path| path.is_file()).unwrap_or_else(|| {
         let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
         panic!(
             "the static program is missing: `./test` builds it, and so does `cargo build --locked \
-             --release --target {target}`; then let S3LO_IMAGE_BINARY=$PWD/target/{target}/release/s3lo"
+             --release --target {target}`; then let S3LO_TEST_IMAGE_BINARY=$PWD/target/{target}/release/s3lo"
         )
     })
 }
