@@ -5,12 +5,14 @@
     clippy::as_conversions
 )]
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
+use serde_json::Value;
 
 /// A JWT ([RFC 7519](https://www.rfc-editor.org/rfc/rfc7519)). Its signature is for its relying party to verify.
 pub struct IdentityToken {
@@ -62,6 +64,32 @@ pub struct Claims {
     /// `sub`: repository, branch, environment.
     #[serde(rename = "sub")]
     pub subject: String,
+    /// Every other claim.
+    #[serde(flatten)]
+    pub others: BTreeMap<String, Value>,
+}
+
+impl Claims {
+    /// The value of a claim by its name, or by a JSON pointer as Vault's roles write it (`/project/path`).
+    pub fn value(&self, name: &str) -> Option<String> {
+        let known = match name {
+            "iss" => Some(self.issuer.clone()),
+            "aud" => Some(self.audience.to_string()),
+            "sub" => Some(self.subject.clone()),
+            _ => None,
+        };
+        let other = || {
+            let (first, rest) = match name.strip_prefix('/') {
+                None => (name, ""),
+                Some(path) => path.split_at(path.find('/').unwrap_or(path.len())),
+            };
+            Some(match self.others.get(first)?.pointer(rest)? {
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            })
+        };
+        known.filter(|text| !text.is_empty()).or_else(other)
+    }
 }
 
 /// One audience or several.
@@ -118,7 +146,29 @@ mod tests {
                 "{text}"
             );
         }
+        let values = |name: &str| token.claims().value(name);
+        assert_eq!(values("sub").as_deref(), Some("s"));
+        assert_eq!(values("nothing"), None);
         let long = format!("h.{claims}.{}", "s".repeat(MAX_LEN));
         assert!(IdentityToken::new(SecretString::from(long)).is_none());
+    }
+    #[test]
+    fn a_claim_is_found_by_its_name_or_by_a_pointer() {
+        let claims = r#"{"iss":"i","sub":"s","ref_protected":"false","n":7,"a":{"b":{"c":["x"]}}}"#;
+        let claims: Claims = serde_json::from_str(claims).unwrap();
+        for (name, value) in [
+            ("iss", Some("i")),
+            ("ref_protected", Some("false")),
+            ("/ref_protected", Some("false")),
+            ("n", Some("7")),
+            ("/a/b/c", Some(r#"["x"]"#)),
+            ("/a/b/c/0", Some("x")),
+            ("/a/x", None),
+            ("aud", None),
+            ("", None),
+            ("/", None),
+        ] {
+            assert_eq!(claims.value(name).as_deref(), value, "{name}");
+        }
     }
 }

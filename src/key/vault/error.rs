@@ -83,6 +83,9 @@ impl Explain for KeyError {
         let path = quoted(path);
         match &*self.source {
         Error::Answer(error) => match error {
+            transit_key::Error::Unsupported { kind } if kind == "managed_key" => format!(
+                    "a managed key is one of an HSM or a cloud that the server uses: name it there, as in `awskms:///alias/NAME` for AWS KMS, or make one in the engine itself: `{cli} write -f {another} type=ecdsa-p256`"
+                ),
             transit_key::Error::Derived | transit_key::Error::Unsupported { .. } => format!(
                 "make a key that signs: `{cli} write -f {another} type=ecdsa-p256`; ecdsa-p384, ecdsa-p521, ed25519 and rsa-2048 to rsa-4096 do as well, without `derived=true`"
             ),

@@ -1,5 +1,6 @@
 //! The tokens that the plugin asks the agent for: those that the program would ask for where it could.
 
+use s3lo::key::vault::client::address::Product;
 use serde_json::{Value, json};
 
 use crate::ci::buildkite::{account, and, signs, step_in, verifies};
@@ -10,7 +11,7 @@ use s3lo_test_servers::aws::{Issuer, TokenAlgorithm, now};
 
 #[test]
 fn a_job_logs_in_to_vault() {
-    let vault = Vault::start();
+    let vault = Vault::start(Product::Vault);
     vault.key("signer", "ecdsa-p256");
     vault.signer_policy("signer");
     let provider = Issuer::new("https://agent.buildkite.com", TokenAlgorithm::Es256);

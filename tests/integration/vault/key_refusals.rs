@@ -1,11 +1,13 @@
 //! Keys of Vault that are forbidden or cannot sign are answered with the change to make.
 
+use s3lo::key::vault::client::address::Product;
 use serde_json::{Value, json};
+use test_case::test_matrix;
 
 use crate::support::program::Sandbox;
 use crate::support::tools::openssl;
 use crate::support::vault::{ROOT, Service, Vault};
-use crate::vault::refusals::{Page, assert_told};
+use crate::vault::refusals::{Page, assert_told, on};
 use s3lo_test_servers::authority::Authority;
 use s3lo_test_servers::aws::Key;
 use s3lo_test_servers::http::Reply;
@@ -34,9 +36,9 @@ fn verify(key: &str) -> String {
     format!("verify {IMAGE} --key {key}")
 }
 
-#[test]
-fn a_missing_key_comes_with_commands_to_list_and_create_keys() {
-    let (mut page, vault) = (page(), Vault::start());
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn a_missing_key_comes_with_commands_to_list_and_create_keys(product: Product) {
+    let (mut page, vault) = (page(), Vault::start(product));
     let mut sandbox = sandbox(&vault);
     let host = vault.host();
     vault.mount("kv", "kv");
@@ -72,9 +74,9 @@ fn a_missing_key_comes_with_commands_to_list_and_create_keys() {
     assert_told!(page);
 }
 
-#[test]
-fn a_forbidden_token_is_shown_the_missing_policy() {
-    let (mut page, vault) = (page(), Vault::start());
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn a_forbidden_token_is_shown_the_missing_policy(product: Product) {
+    let (mut page, vault) = (page(), Vault::start(product));
     vault.key("ci-signer", "ecdsa-p256");
     vault.policy(
         "reads",
@@ -115,9 +117,31 @@ fn a_forbidden_token_is_shown_the_missing_policy() {
     assert_told!(page);
 }
 
-#[test]
-fn an_invalid_token_is_reported_with_its_origin() {
-    let (mut page, vault) = (page(), Vault::start());
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn a_wrapping_token_is_thought_of_before_and_after_its_one_use(product: Product) {
+    let vault = Vault::start(product);
+    vault.key("ci-signer", "ecdsa-p256");
+    let wrapping = vault.wrapped(&json!({"policies": ["root"]}));
+    let sandbox = sandbox(&vault).with("VAULT_TOKEN", &wrapping);
+    for (code, words) in [
+        ("access_denied", "unwrap it first: `vault unwrap`"),
+        (
+            "credentials_refused",
+            "as a wrapping token is after one use",
+        ),
+    ] {
+        let line = format!("{} -o json", sign("hashivault://ci-signer"));
+        let error = sandbox.s3lo(&line).ends_with(2).json()["error"].take();
+        assert_eq!(error["code"], code);
+        let help = error["help"].as_str().unwrap();
+        assert!(help.contains(words), "{help}");
+        assert!(!error.to_string().contains(&wrapping));
+    }
+}
+
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn an_invalid_token_is_reported_with_its_origin(product: Product) {
+    let (mut page, vault) = (page(), Vault::start(product));
     vault.key("ci-signer", "ecdsa-p256");
     vault.signer_policy("ci-signer");
     let key = "hashivault://ci-signer";
@@ -161,12 +185,13 @@ fn an_invalid_token_is_reported_with_its_origin() {
     sandbox.set("VAULT_ROLE_ID", &role_id);
     sandbox.set("VAULT_SECRET_ID", &secret_id);
     page.tell("of a login, for one use", &sandbox, &sign(key));
-    assert_told!(page);
+    // OpenBao has namespaces, and says less of a token of one.
+    assert_told!(page, on(product));
 }
 
-#[test]
-fn a_key_that_cannot_sign_is_reported_with_the_types_that_can() {
-    let (mut page, vault) = (page(), Vault::start());
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn a_key_that_cannot_sign_is_reported_with_the_types_that_can(product: Product) {
+    let (mut page, vault) = (page(), Vault::start(product));
     let sandbox = sandbox(&vault);
     vault.derived_key("derived");
     for kind in ["aes256-gcm96", "chacha20-poly1305", "hmac"] {
@@ -195,9 +220,9 @@ fn a_key_that_cannot_sign_is_reported_with_the_types_that_can() {
     assert_told!(page);
 }
 
-#[test]
-fn an_unavailable_version_is_reported_with_the_available_ones() {
-    let (mut page, vault) = (page(), Vault::start());
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn an_unavailable_version_is_reported_with_the_available_ones(product: Product) {
+    let (mut page, vault) = (page(), Vault::start(product));
     let sandbox = sandbox(&vault);
     let deep = self::sandbox(&vault).with("TRANSIT_SECRET_ENGINE_PATH", "team/a/transit");
     vault.post("team/a/transit/keys/once", &json!({"type": "ecdsa-p256"}));
@@ -230,9 +255,9 @@ fn an_unavailable_version_is_reported_with_the_available_ones() {
 
 /// The one thing that is told here and is no error: the program cannot know who signed by what it is not
 /// given.
-#[test]
-fn a_signature_by_a_withheld_version_comes_with_a_note() {
-    let vault = Vault::start();
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn a_signature_by_a_withheld_version_comes_with_a_note(product: Product) {
+    let vault = Vault::start(product);
     let mut sandbox = sandbox(&vault);
     vault.key("held", "ecdsa-p256");
     vault.post(
@@ -268,15 +293,15 @@ fn a_signature_by_a_withheld_version_comes_with_a_note() {
         assert_eq!(json.ends_with(0).json()["note"], Value::Null);
     }
     let text = text.replace(vault.host(), "127.0.0.1:PORT");
-    insta::assert_snapshot!(text);
+    insta::assert_snapshot!("a_signature_by_a_withheld_version_comes_with_a_note", text);
 }
 
-#[test]
-fn an_unavailable_vault_is_reported() {
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn an_unavailable_vault_is_reported(product: Product) {
     let mut page = page();
     page.keep_secret("of-the-secret-id");
     let key = "hashivault://ci-signer";
-    let vault = Vault::start();
+    let vault = Vault::start(product);
     vault.key("ci-signer", "ecdsa-p256");
     let hasty = |sandbox: Sandbox| sandbox.with("VAULT_MAX_RETRIES", "0");
     let mut at = hasty(sandbox(&vault));
@@ -297,15 +322,18 @@ fn an_unavailable_vault_is_reported() {
     assert_told!(page);
 }
 
-#[test]
-fn an_untrusted_connection_is_reported_with_the_setting_that_trusts_it() {
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn an_untrusted_connection_is_reported_with_the_setting_that_trusts_it(product: Product) {
     let mut page = page();
     let (ours, clients) = (Authority::generate(), Authority::generate());
-    let vault = Vault::start_with(&Service {
-        authority: Some(&ours),
-        clients: Some(&clients),
-        ..Service::default()
-    });
+    let vault = Vault::start_with(
+        product,
+        &Service {
+            authority: Some(&ours),
+            clients: Some(&clients),
+            ..Service::default()
+        },
+    );
     vault.key("ci-signer", "ecdsa-p256");
     let mut sandbox = sandbox(&vault).with("VAULT_MAX_RETRIES", "0");
     sandbox.write("ours.pem", ours.pem());
@@ -350,7 +378,7 @@ fn an_untrusted_connection_is_reported_with_the_setting_that_trusts_it() {
     let plain = vault.address.replace("https", "http");
     sandbox.set("VAULT_ADDR", &plain);
     page.tell("TLS is served, and none is spoken", &sandbox, &line);
-    let other = Vault::start();
+    let other = Vault::start(product);
     sandbox.set("VAULT_ADDR", &other.address.replace("http", "https"));
     page.tell("TLS is spoken, and none is served", &sandbox, &line);
     assert_told!(page);
@@ -409,6 +437,60 @@ fn an_answer_that_is_not_vaults_is_reported() {
             .with("VAULT_ADDR", &vault.endpoint)
             .with("VAULT_TOKEN", TOKEN)
             .with("VAULT_MAX_RETRIES", "0");
+        page.tell(what, &sandbox, &sign("hashivault://ci-signer"));
+    }
+    assert_told!(page);
+}
+
+/// Answers of Vault Enterprise, HCP and OpenBao that no server here gives.
+#[test]
+fn an_answer_that_names_its_cause_is_explained() {
+    const SENTINEL: &str = "2 errors occurred:\n\t* egp standard policy \"admin/office-hours\" evaluation resulted in denial.\n\nThe specific error was:\n<nil>\n\t* permission denied\n\n";
+    const LOCKED: &str = "API access to this namespace has been locked by an administrator - \"admin/\" must be unlocked to gain access.";
+    const QUOTA: &str = "request path \"transit/sign/ci-signer\": lease count quota exceeded";
+    let mut page = Page::new();
+    page.keep_secret(TOKEN);
+    page.keep_secret("hvs.canary-of-a-wrapping-token");
+    type Answer = fn() -> Reply;
+    let cases: [(&str, Kind, Answer); 8] = [
+        ("no such namespace", Kind::Key, || {
+            vault_errors(404, &["namespace not found"])
+        }),
+        ("a namespace that is locked", Kind::Key, || {
+            vault_errors(503, &[LOCKED])
+        }),
+        ("a policy of Sentinel", Kind::Sign, || {
+            vault_errors(403, &[SENTINEL])
+        }),
+        ("a control group", Kind::Sign, || {
+            json_answer(&json!({
+                "data": null,
+                "wrap_info": {"token": "hvs.canary-of-a-wrapping-token", "ttl": 86400},
+            }))
+        }),
+        ("a quota of leases", Kind::Sign, || {
+            vault_errors(429, &[QUOTA])
+        }),
+        ("a secondary for disaster recovery", Kind::Key, || {
+            vault_errors(400, &["path disabled in replication DR secondary mode"])
+        }),
+        ("a secondary that stores nothing", Kind::Sign, || {
+            vault_errors(
+                500,
+                &["1 error occurred:\n\t* cannot write to readonly storage\n\n"],
+            )
+        }),
+        ("a managed key", Kind::Key, || {
+            json_answer(&json!({"data": {"type": "managed_key", "latest_version": 1}}))
+        }),
+    ];
+    for (what, kind, answer) in cases {
+        let vault = VaultServer::start(Key::of_vector("p256-pkcs8"));
+        vault.fault(move |call| (call.kind == kind).then(answer));
+        let sandbox = Sandbox::with_image()
+            .with("VAULT_ADDR", &vault.endpoint)
+            .with("VAULT_TOKEN", TOKEN)
+            .with("VAULT_NAMESPACE", "admin/team");
         page.tell(what, &sandbox, &sign("hashivault://ci-signer"));
     }
     assert_told!(page);

@@ -4,7 +4,9 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use s3lo::key::reference::RefError;
 use s3lo::key::registry;
+use s3lo::key::vault::client::address::Product;
 use serde_json::{Value, json};
+use test_case::test_matrix;
 
 use crate::aws::kms::openssl_accepts;
 use crate::support::aws_fixture::MANIFEST_PATH;
@@ -28,8 +30,8 @@ const IMAGE: &str = "local://./store/myapp:v1.0";
 const RECORDS: &str = "store/manifests/myapp/v1.0/signatures";
 
 /// A sandbox with the image, at which the shared Vault is known and everything is allowed.
-fn sandbox() -> Sandbox {
-    at(vault())
+fn sandbox(product: Product) -> Sandbox {
+    at(vault(product))
 }
 
 fn at(vault: &Vault) -> Sandbox {
@@ -68,11 +70,11 @@ fn key_id(signed: &Value) -> String {
     signed["keyID"].as_str().unwrap().to_owned()
 }
 
-#[test]
-fn every_key_type_verifies_through_vault_by_public_key_and_by_openssl() {
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn every_key_type_verifies_through_vault_by_public_key_and_by_openssl(product: Product) {
     for (kind, hash) in TYPES {
-        let (sandbox, name) = (sandbox(), format!("types-{kind}"));
-        vault().key(&name, kind);
+        let (sandbox, name) = (sandbox(product), format!("types-{kind}"));
+        vault(product).key(&name, kind);
         let key = format!("hashivault://{name}");
         let pem = sandbox.s3lo(&format!("public-key --key {key}"));
         sandbox.write("release.pub", pem.ends_with(0).out);
@@ -101,13 +103,13 @@ fn every_key_type_verifies_through_vault_by_public_key_and_by_openssl() {
     }
 }
 
-#[test]
-fn the_public_key_that_is_printed_is_the_one_that_vault_gives() {
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn the_public_key_that_is_printed_is_the_one_that_vault_gives(product: Product) {
     for (kind, _) in TYPES {
         let name = format!("printed-{kind}");
-        vault().key(&name, kind);
-        let pem = sandbox().s3lo(&format!("public-key --key hashivault://{name}"));
-        let (pem, given) = (pem.ends_with(0).out, vault().version(&name, 1));
+        vault(product).key(&name, kind);
+        let pem = sandbox(product).s3lo(&format!("public-key --key hashivault://{name}"));
+        let (pem, given) = (pem.ends_with(0).out, vault(product).version(&name, 1));
         if kind == "ed25519" {
             // Vault gives the 32 bytes, with which SPKI ends.
             let der = pem::parse(&pem).unwrap().into_contents();
@@ -118,12 +120,12 @@ fn the_public_key_that_is_printed_is_the_one_that_vault_gives() {
     }
 }
 
-#[test]
-fn a_key_is_named_with_its_server_or_without_and_at_a_mount_of_any_depth() {
-    let (vault, host) = (vault(), vault().host());
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn a_key_is_named_with_its_server_or_without_and_at_a_mount_of_any_depth(product: Product) {
+    let (vault, host) = (vault(product), vault(product).host());
     vault.key("named", "ecdsa-p256");
     vault.post("team/a/transit/keys/named", &json!({"type": "ecdsa-p256"}));
-    let sandbox = sandbox();
+    let sandbox = sandbox(product);
     let id = key_id(&sign(&sandbox, "hashivault://named"));
     for key in [
         format!("hashivault://{host}/v1/transit/keys/named"),
@@ -146,14 +148,48 @@ fn a_key_is_named_with_its_server_or_without_and_at_a_mount_of_any_depth() {
     assert_eq!(key_id(&again), key_id(&deep));
 }
 
-#[test]
-fn the_variable_supplies_what_the_reference_leaves_out() {
-    let (vault, host) = (vault(), vault().host());
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn a_mount_may_have_any_name_that_the_server_takes(product: Product) {
+    let vault = vault(product);
+    let sandbox = sandbox(product);
+    for mount in [
+        "team@acme/transit",
+        "ci+prod/transit",
+        "team~a/transit",
+        "eu:1/transit,a=b",
+        "~transit",
+    ] {
+        vault.mount(mount, "transit");
+        let body = json!({"type": "ecdsa-p256"});
+        vault.post(&format!("{mount}/keys/any-mount"), &body);
+        let key = format!("hashivault://{}/v1/{mount}/keys/any-mount", vault.host());
+        let id = key_id(&sign(&sandbox, &key));
+        verify(&sandbox, &key).ends_with(0);
+        let by_variable = at(vault).with("TRANSIT_SECRET_ENGINE_PATH", mount);
+        let again = sign(&by_variable, "hashivault://any-mount");
+        assert_eq!(key_id(&again), id, "{mount}");
+        // The policy that is printed for it is the one that it takes.
+        let allowed = at(vault).with("VAULT_TOKEN", &vault.token(&["default"], "5m"));
+        let told = verify(&allowed, &key).ends_with(2).err;
+        let policy = told
+            .split('`')
+            .find(|part| part.starts_with("path "))
+            .unwrap();
+        vault.policy("any-mount", policy);
+        let allowed = at(vault).with("VAULT_TOKEN", &vault.token(&["any-mount"], "5m"));
+        let line = format!("public-key --key {key}");
+        allowed.s3lo(&line).ends_with(0);
+    }
+}
+
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn the_variable_supplies_what_the_reference_leaves_out(product: Product) {
+    let (vault, host) = (vault(product), vault(product).host());
     vault.key("supplied", "ecdsa-p256");
     let port = host.split_once(':').unwrap().1;
     // Scheme and port.
     sign(
-        &sandbox(),
+        &sandbox(product),
         "hashivault://127.0.0.1/v1/transit/keys/supplied",
     );
     // The scheme alone.
@@ -170,7 +206,7 @@ fn the_variable_supplies_what_the_reference_leaves_out() {
     );
     elsewhere.s3lo(&line).ends_with(0);
     // Without either, the server is asked by HTTPS, which this one does not speak.
-    let unset = sandbox()
+    let unset = sandbox(product)
         .without("VAULT_ADDR")
         .with("VAULT_MAX_RETRIES", "0");
     let line = format!("sign {IMAGE} --key hashivault://{host}/v1/transit/keys/supplied -o json");
@@ -180,14 +216,14 @@ fn the_variable_supplies_what_the_reference_leaves_out() {
     assert!(message.contains(&format!("https://{host}")), "{message}");
 }
 
-#[test]
-fn after_a_rotation_old_signatures_verify_and_new_ones_are_the_new_versions() {
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn after_a_rotation_old_signatures_verify_and_new_ones_are_the_new_versions(product: Product) {
     for (kind, _) in TYPES {
-        let (sandbox, name) = (sandbox(), format!("rotated-{kind}"));
+        let (sandbox, name) = (sandbox(product), format!("rotated-{kind}"));
         let key = format!("hashivault://{name}");
-        vault().key(&name, kind);
+        vault(product).key(&name, kind);
         let first = key_id(&sign(&sandbox, &key));
-        vault().rotate(&name);
+        vault(product).rotate(&name);
         verify(&sandbox, &key).ends_with(0);
         let second = sign(&sandbox, &key);
         assert_eq!(second["status"], "signed", "{kind}");
@@ -208,12 +244,12 @@ fn after_a_rotation_old_signatures_verify_and_new_ones_are_the_new_versions() {
     }
 }
 
-#[test]
-fn a_version_that_is_named_is_the_only_one() {
-    let sandbox = sandbox();
-    vault().key("pinned", "ecdsa-p256");
-    vault().rotate("pinned");
-    vault().rotate("pinned");
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn a_version_that_is_named_is_the_only_one(product: Product) {
+    let sandbox = sandbox(product);
+    vault(product).key("pinned", "ecdsa-p256");
+    vault(product).rotate("pinned");
+    vault(product).rotate("pinned");
     let second = key_id(&sign(&sandbox, "hashivault://pinned?version=2"));
     assert_eq!(records(&sandbox), [second.as_str()]);
     verify(&sandbox, "hashivault://pinned?version=2").ends_with(0);
@@ -225,12 +261,12 @@ fn a_version_that_is_named_is_the_only_one() {
     }
 }
 
-#[test]
-fn a_forged_record_of_a_new_version_hides_no_valid_one_of_an_old() {
-    let sandbox = sandbox();
-    vault().key("hidden", "ecdsa-p256");
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn a_forged_record_of_a_new_version_hides_no_valid_one_of_an_old(product: Product) {
+    let sandbox = sandbox(product);
+    vault(product).key("hidden", "ecdsa-p256");
     let first = key_id(&sign(&sandbox, "hashivault://hidden"));
-    vault().rotate("hidden");
+    vault(product).rotate("hidden");
     let second = key_id(&sign(&sandbox, "hashivault://hidden"));
     let valid = record(&sandbox, &second).to_string();
     for forged in [
@@ -250,13 +286,13 @@ fn a_forged_record_of_a_new_version_hides_no_valid_one_of_an_old() {
     assert!(!run.err.contains("no signature found"), "{}", run.err);
 }
 
-#[test]
-fn withheld_versions_do_not_verify_and_are_reported() {
-    let sandbox = sandbox();
-    vault().key("held-back", "ecdsa-p256");
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn withheld_versions_do_not_verify_and_are_reported(product: Product) {
+    let sandbox = sandbox(product);
+    vault(product).key("held-back", "ecdsa-p256");
     sign(&sandbox, "hashivault://held-back");
-    vault().rotate("held-back");
-    vault().configure("held-back", &json!({"min_decryption_version": 2}));
+    vault(product).rotate("held-back");
+    vault(product).configure("held-back", &json!({"min_decryption_version": 2}));
     let run = verify(&sandbox, "hashivault://held-back").ends_with(1);
     assert!(
         run.err.contains("versions of this key before 2"),
@@ -273,45 +309,45 @@ fn withheld_versions_do_not_verify_and_are_reported() {
     ));
     assert_eq!(json.ends_with(2).json()["error"]["code"], "key_version");
     // What the note says to do does it.
-    vault().configure("held-back", &json!({"min_decryption_version": 1}));
+    vault(product).configure("held-back", &json!({"min_decryption_version": 1}));
     verify(&sandbox, "hashivault://held-back").ends_with(0);
     // What was trimmed is gone for good.
     sign(&sandbox, "hashivault://held-back");
-    vault().configure(
+    vault(product).configure(
         "held-back",
         &json!({"min_decryption_version": 2, "min_encryption_version": 2}),
     );
-    vault().trim("held-back", 2);
+    vault(product).trim("held-back", 2);
     verify(&sandbox, "hashivault://held-back").ends_with(0);
     verify(&sandbox, "hashivault://held-back?version=1").ends_with(2);
 }
 
-#[test]
-fn an_image_without_a_signature_fails_by_any_version() {
-    let sandbox = sandbox();
-    vault().key("unsigned", "ed25519");
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn an_image_without_a_signature_fails_by_any_version(product: Product) {
+    let sandbox = sandbox(product);
+    vault(product).key("unsigned", "ed25519");
     for _ in 0..40 {
-        vault().rotate("unsigned");
+        vault(product).rotate("unsigned");
     }
     let run = verify(&sandbox, "hashivault://unsigned").ends_with(1);
     let reason = "no signature found for key hashivault://unsigned";
     assert!(run.err.contains(reason), "{}", run.err);
 }
 
-#[test]
-fn of_many_versions_only_those_that_signed_are_asked_for() {
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn of_many_versions_only_those_that_signed_are_asked_for(product: Product) {
     let s3 = S3Server::start();
     s3.put(MANIFEST_PATH, MANIFEST.as_bytes());
-    let sandbox = sandbox()
+    let sandbox = sandbox(product)
         .with("AWS_ENDPOINT_URL_S3", &s3.endpoint)
         .with("AWS_ACCESS_KEY_ID", "key")
         .with("AWS_SECRET_ACCESS_KEY", "secret");
-    vault().key("many", "ecdsa-p256");
+    vault(product).key("many", "ecdsa-p256");
     sandbox
         .s3lo("sign s3://my-bucket/myapp:v1.0 --key hashivault://many")
         .ends_with(0);
     for _ in 0..40 {
-        vault().rotate("many");
+        vault(product).rotate("many");
     }
     let before = s3.requests().len();
     sandbox
@@ -321,10 +357,10 @@ fn of_many_versions_only_those_that_signed_are_asked_for() {
     assert_eq!(s3.requests().len() - before, 3, "{:?}", s3.requests());
 }
 
-#[test]
-fn keys_of_every_kind_sign_side_by_side() {
-    let sandbox = sandbox();
-    vault().key("beside", "ecdsa-p384");
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn keys_of_every_kind_sign_side_by_side(product: Product) {
+    let sandbox = sandbox(product);
+    vault(product).key("beside", "ecdsa-p384");
     sandbox.write("plain.key", plain_key());
     let keys = "--key hashivault://beside --key plain.key";
     sandbox.s3lo(&format!("sign {IMAGE} {keys}")).ends_with(0);
@@ -339,10 +375,10 @@ fn keys_of_every_kind_sign_side_by_side() {
     run.ends_with(2);
 }
 
-#[test]
-fn a_second_run_keeps_the_signature_and_asks_for_no_other() {
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn a_second_run_keeps_the_signature_and_asks_for_no_other(product: Product) {
     // Of its own, to be asked how often it signed.
-    let vault = Vault::start();
+    let vault = Vault::start(product);
     vault.key("kept", "ecdsa-p256");
     let sandbox = at(&vault);
     let first = sign(&sandbox, "hashivault://kept");
@@ -360,12 +396,12 @@ fn a_second_run_keeps_the_signature_and_asks_for_no_other() {
     assert!(again.get("requestID").is_none());
 }
 
-#[test]
-fn versions_of_one_key_are_one_signer() {
-    let sandbox = sandbox();
-    vault().key("one-signer", "ecdsa-p256");
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn versions_of_one_key_are_one_signer(product: Product) {
+    let sandbox = sandbox(product);
+    vault(product).key("one-signer", "ecdsa-p256");
     sign(&sandbox, "hashivault://one-signer");
-    vault().rotate("one-signer");
+    vault(product).rotate("one-signer");
     sign(&sandbox, "hashivault://one-signer");
     let both = "hashivault://one-signer --key hashivault://one-signer?version=1";
     verify(&sandbox, both).ends_with(0);
@@ -374,20 +410,20 @@ fn versions_of_one_key_are_one_signer() {
         assert_eq!(run.ends_with(2).json()["error"]["code"], "usage");
     }
     // Two keys are two, in the same Vault.
-    vault().key("another-signer", "ed25519");
+    vault(product).key("another-signer", "ed25519");
     sign(&sandbox, "hashivault://another-signer");
     let two = "hashivault://one-signer --key hashivault://another-signer --require 2";
     verify(&sandbox, two).ends_with(0);
 }
 
-#[test]
-fn a_kept_public_key_of_a_version_is_the_same_signer() {
-    let sandbox = sandbox();
-    vault().key("kept-version", "ecdsa-p256");
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn a_kept_public_key_of_a_version_is_the_same_signer(product: Product) {
+    let sandbox = sandbox(product);
+    vault(product).key("kept-version", "ecdsa-p256");
     sign(&sandbox, "hashivault://kept-version");
     let first = sandbox.s3lo("public-key --key hashivault://kept-version");
     sandbox.write("v1.pub", &first.ends_with(0).out);
-    vault().rotate("kept-version");
+    vault(product).rotate("kept-version");
     sign(&sandbox, "hashivault://kept-version");
     let second = sandbox.s3lo("public-key --key hashivault://kept-version?version=2");
     sandbox.write("v2.pub", &second.ends_with(0).out);
@@ -402,7 +438,7 @@ fn a_kept_public_key_of_a_version_is_the_same_signer() {
         verify(&sandbox, keys).ends_with(0);
     }
     // Two of different holders are two, and a key that nobody names connects nothing.
-    vault().key("kept-beside", "ed25519");
+    vault(product).key("kept-beside", "ed25519");
     sign(&sandbox, "hashivault://kept-beside");
     let two = "v1.pub --key hashivault://kept-version --key hashivault://kept-beside";
     verify(&sandbox, &format!("{two} --require 2")).ends_with(0);
@@ -413,17 +449,17 @@ fn a_kept_public_key_of_a_version_is_the_same_signer() {
     verify(&sandbox, three).ends_with(2);
 }
 
-#[test]
-fn a_key_that_was_restored_under_another_name_is_the_same_signer() {
-    let sandbox = sandbox();
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn a_key_that_was_restored_under_another_name_is_the_same_signer(product: Product) {
+    let sandbox = sandbox(product);
     let body = json!({"type": "ecdsa-p256", "exportable": true, "allow_plaintext_backup": true});
-    vault().post("transit/keys/backed-up", &body);
+    vault(product).post("transit/keys/backed-up", &body);
     sign(&sandbox, "hashivault://backed-up");
-    let backup = vault().get("transit/backup/backed-up")["data"]["backup"].clone();
-    vault().post("transit/restore/restored", &json!({"backup": backup}));
+    let backup = vault(product).get("transit/backup/backed-up")["data"]["backup"].clone();
+    vault(product).post("transit/restore/restored", &json!({"backup": backup}));
     // Each goes on by itself, and both had the first version.
     for key in ["backed-up", "restored"] {
-        vault().rotate(key);
+        vault(product).rotate(key);
         sign(&sandbox, &format!("hashivault://{key}"));
     }
     assert_eq!(records(&sandbox).len(), 3);

@@ -1,7 +1,9 @@
 //! The policy of the README is enough, and neither of its paths is one too many; the policies
 //! that errors print lead there from nothing.
 
+use s3lo::key::vault::client::address::Product;
 use serde_json::json;
+use test_case::test_matrix;
 
 use crate::support::vault::Vault;
 use crate::vault::logins::Job;
@@ -73,9 +75,9 @@ fn grant_what_is_told(job: &mut Job<'_>, command: &str, mut paths: Vec<String>) 
     panic!("{paths:?} is not enough");
 }
 
-#[test]
-fn the_policy_of_the_readme_is_enough() {
-    let vault = Vault::start();
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn the_policy_of_the_readme_is_enough(product: Product) {
+    let vault = Vault::start(product);
     let mut job = Job::new(&vault, "ci-signer");
     may(&mut job, &documented());
     job.signs("");
@@ -89,9 +91,9 @@ fn the_policy_of_the_readme_is_enough() {
     job.sandbox.s3lo(pinned).ends_with(0);
 }
 
-#[test]
-fn neither_path_of_the_policy_is_one_too_many() {
-    let vault = Vault::start();
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn neither_path_of_the_policy_is_one_too_many(product: Product) {
+    let vault = Vault::start(product);
     let mut job = Job::new(&vault, "ci-signer");
     let paths = documented();
     assert_eq!(paths.len(), 2);
@@ -106,9 +108,9 @@ fn neither_path_of_the_policy_is_one_too_many() {
     }
 }
 
-#[test]
-fn the_policy_for_one_key_does_not_allow_another() {
-    let vault = Vault::start();
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn the_policy_for_one_key_does_not_allow_another(product: Product) {
+    let vault = Vault::start(product);
     let mut job = Job::new(&vault, "ci-signer");
     vault.key("other", "ecdsa-p256");
     may(&mut job, &documented());
@@ -117,9 +119,9 @@ fn the_policy_for_one_key_does_not_allow_another() {
     assert_eq!(json["error"]["code"], "access_denied");
 }
 
-#[test]
-fn what_the_errors_print_is_enough_and_no_more() {
-    let vault = Vault::start();
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn what_the_errors_print_is_enough_and_no_more(product: Product) {
+    let vault = Vault::start(product);
     let mut job = Job::new(&vault, "ci-signer");
     let to_sign = grant_what_is_told(&mut job, "sign", Vec::new());
     let documented: Vec<_> = documented().iter().map(|path| words(path)).collect();
@@ -137,9 +139,9 @@ fn what_the_errors_print_is_enough_and_no_more() {
     }
 }
 
-#[test]
-fn what_the_errors_print_names_the_engine_s_mount() {
-    let vault = Vault::start();
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn what_the_errors_print_names_the_engine_s_mount(product: Product) {
+    let vault = Vault::start(product);
     let mut job = Job::new(&vault, "deep");
     vault.post("team/a/transit/keys/deep", &json!({"type": "ecdsa-p256"}));
     job.sandbox
@@ -156,9 +158,9 @@ fn what_the_errors_print_names_the_engine_s_mount() {
 }
 
 /// The job's login gets a token that is refused, and its role's policy is what has to be mended.
-#[test]
-fn what_the_errors_print_mends_the_policy_of_a_role() {
-    let vault = Vault::start();
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn what_the_errors_print_mends_the_policy_of_a_role(product: Product) {
+    let vault = Vault::start(product);
     let (job, _ci) = Job::in_github(&vault, "ci-signer");
     let mut paths = Vec::new();
     for _ in 0..2 {

@@ -1,14 +1,18 @@
 //! A refused login to Vault gets the change to make, complete enough to paste; the token is sent to nobody else.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use s3lo::key::vault::client::address::Product;
 use serde_json::json;
+use test_case::test_matrix;
 
 use crate::support::program::Sandbox;
 use crate::support::vault::{Cluster, Vault};
-use crate::vault::refusals::{Page, assert_told};
+use crate::vault::refusals::{Page, assert_told, on};
 use s3lo_test_servers::aws::{AUDIENCE, AwsServer, Issuer, TokenAlgorithm, now};
-use s3lo_test_servers::http::Reply;
+use s3lo_test_servers::http::{self, Reply, Wire};
 
 const SIGN: &str = "sign local://./store/myapp:v1.0 --key hashivault://ci-signer";
 const SUBJECT: &str = "repo:acme/app:ref:refs/heads/main";
@@ -167,8 +171,11 @@ struct Believing {
 }
 
 impl Believing {
-    fn new(url: &str) -> Self {
-        let (vault, issuer) = (Vault::start(), Issuer::new(url, TokenAlgorithm::Es256));
+    fn new(product: Product, url: &str) -> Self {
+        let (vault, issuer) = (
+            Vault::start(product),
+            Issuer::new(url, TokenAlgorithm::Es256),
+        );
         vault.jwt_config("jwt", &issuer);
         Self {
             vault,
@@ -189,9 +196,9 @@ impl Believing {
     }
 }
 
-#[test]
-fn a_refused_identity_token_comes_with_its_remedy() {
-    let mut to = Believing::new("https://gitlab.com");
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn a_refused_identity_token_comes_with_its_remedy(product: Product) {
+    let mut to = Believing::new(product, "https://gitlab.com");
     let address = to.vault.address.clone();
     let claims = json!({"sub": SUBJECT});
     to.vault
@@ -220,6 +227,25 @@ fn a_refused_identity_token_comes_with_its_remedy() {
     to.tell("no role at all", &token, "--vault-auth jwt");
     let branch = issuer.identity_token("repo:acme/app:ref:refs/heads/x", &address, 300);
     to.tell("another branch", &branch, role);
+    let protected = json!({"sub": SUBJECT, "ref_protected": "true", "/project/id": [7]});
+    to.vault
+        .jwt_role("jwt", "protected", &address, &protected, &["signer"]);
+    let mut claims = json!({
+        "iss": issuer.url(), "sub": SUBJECT, "aud": address, "nbf": now(), "exp": now() + 300,
+        "ref_protected": "false", "project": {"id": 7},
+    });
+    to.tell(
+        "a branch that is not protected",
+        &issuer.token(&claims),
+        "--vault-role protected",
+    );
+    claims["ref_protected"] = "true".into();
+    claims["project"]["id"] = 8.into();
+    to.tell(
+        "another project",
+        &issuer.token(&claims),
+        "--vault-role protected",
+    );
     to.tell("a claim that is not there", &token, "--vault-role project");
     to.tell("another subject", &token, "--vault-role subject");
     let expired = issuer.identity_token(SUBJECT, &address, -400);
@@ -261,12 +287,13 @@ fn a_refused_identity_token_comes_with_its_remedy() {
     );
     let hostile = issuer.identity_token("a`; rm -rf / #\u{1b}[31m\n::error::", "$(id)", 300);
     to.tell("a subject that wants to be pasted", &hostile, role);
-    assert_told!(to.page);
+    // Of a login by a token where AppRole is mounted OpenBao says what is missing.
+    assert_told!(to.page, on(product));
 }
 
-#[test]
-fn a_token_for_another_audience_is_reported_before_it_is_sent() {
-    let mut to = Believing::new("https://gitlab.com");
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn a_token_for_another_audience_is_reported_before_it_is_sent(product: Product) {
+    let mut to = Believing::new(product, "https://gitlab.com");
     let address = to.vault.address.clone();
     let issuer = to.issuer.clone();
     let for_aws = issuer.identity_token(SUBJECT, AUDIENCE, 300);
@@ -285,9 +312,9 @@ fn a_token_for_another_audience_is_reported_before_it_is_sent() {
     assert_told!(to.page);
 }
 
-#[test]
-fn a_refused_approle_comes_with_the_credential_to_renew() {
-    let (mut page, vault) = (Page::new(), Vault::start());
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn a_refused_approle_comes_with_the_credential_to_renew(product: Product) {
+    let (mut page, vault) = (Page::new(), Vault::start(product));
     let (role_id, secret_id) = vault.approle("ci", &["signer"]);
     let one_use = json!({"token_policies": ["signer"], "secret_id_num_uses": 1});
     let (other_role, used_up) = vault.approle_of("once", &one_use);
@@ -316,9 +343,9 @@ fn a_refused_approle_comes_with_the_credential_to_renew() {
     assert_told!(page);
 }
 
-#[test]
-fn a_refused_service_account_comes_with_the_settings_to_check() {
-    let (mut page, vault, cluster) = (Page::new(), Vault::start(), Cluster::start());
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn a_refused_service_account_comes_with_the_settings_to_check(product: Product) {
+    let (mut page, vault, cluster) = (Page::new(), Vault::start(product), Cluster::start());
     let sandbox = Sandbox::with_image().with("VAULT_ADDR", &vault.address);
     let line = format!("{SIGN} --vault-auth kubernetes --vault-jwt-file token");
     let token = cluster.service_account_token("ci", "builder");
@@ -342,5 +369,71 @@ fn a_refused_service_account_comes_with_the_settings_to_check() {
         &token,
         "--vault-role ci --vault-auth-mount k8s",
     );
+    assert_told!(page);
+}
+
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn a_login_that_asks_for_a_second_factor_is_explained(product: Product) {
+    let (mut page, vault) = (Page::new(), Vault::start(product));
+    let (role_id, secret_id) = vault.approle("ci", &["signer"]);
+    page.keep_secret(&secret_id);
+    vault.demand_second_factor("approle");
+    let sandbox = Sandbox::with_image()
+        .with("VAULT_ADDR", &vault.address)
+        .with("VAULT_ROLE_ID", &role_id)
+        .with("VAULT_SECRET_ID", &secret_id);
+    page.tell("AppRole", &sandbox, SIGN);
+    assert_told!(page);
+}
+
+/// The keys of an issuer, until they are gone.
+#[derive(Clone, Default)]
+struct Keys {
+    gone: Arc<AtomicBool>,
+}
+
+impl http::Service for Keys {
+    fn answer(&self, _: &http::Request, _: usize) -> Reply {
+        match self.gone.load(Ordering::Relaxed) {
+            true => Reply::HangUp,
+            false => Reply::Answer(200, Vec::new(), br#"{"keys":[]}"#.to_vec()),
+        }
+    }
+}
+
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn an_issuer_out_of_the_server_s_reach_is_named(product: Product) {
+    let mut to = Believing::new(product, "https://gitlab.example");
+    let address = to.vault.address.clone();
+    let keys = Keys::default();
+    let jwks = http::listen(Wire::Plain, keys.clone());
+    to.vault.mount_login("gitlab", "jwt");
+    to.vault
+        .post("auth/gitlab/config", &json!({"jwks_url": jwks}));
+    keys.gone.store(true, Ordering::Relaxed);
+    to.vault.jwt_role(
+        "gitlab",
+        "ci",
+        &address,
+        &json!({"sub": SUBJECT}),
+        &["signer"],
+    );
+    let token = to.issuer.identity_token(SUBJECT, &address, 300);
+    let flags = "--vault-role ci --vault-auth-mount gitlab";
+    to.tell("its keys", &token, flags);
+    assert_told!(to.page);
+}
+
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn an_address_that_the_role_does_not_allow_is_explained(product: Product) {
+    let (mut page, vault) = (Page::new(), Vault::start(product));
+    let settings = json!({"secret_id_bound_cidrs": ["192.0.2.0/24"]});
+    let (role_id, secret_id) = vault.approle_of("ci", &settings);
+    page.keep_secret(&secret_id);
+    let sandbox = Sandbox::with_image()
+        .with("VAULT_ADDR", &vault.address)
+        .with("VAULT_ROLE_ID", &role_id)
+        .with("VAULT_SECRET_ID", &secret_id);
+    page.tell("AppRole", &sandbox, SIGN);
     assert_told!(page);
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Once;
 
+use s3lo::key::vault::client::address::Product;
 use serde_json::{Value, json};
+use test_case::test_matrix;
 
 use crate::aws::identity::buildkite;
 use crate::support::MANIFEST;
@@ -76,14 +78,15 @@ impl<'a> Job<'a> {
     }
 }
 
-/// Lets a Vault believe GitHub. The shared one hears of it once.
+/// Lets a server believe GitHub. The shared ones hear of it once.
 fn trust_github(own: &Vault) {
-    static SHARED: Once = Once::new();
+    static SHARED: [Once; 2] = [Once::new(), Once::new()];
     let trust = || own.jwt_config("jwt", &Issuer::github());
-    if std::ptr::eq(own, vault()) {
-        SHARED.call_once(trust);
-    } else {
-        trust();
+    let products = [Product::Vault, Product::OpenBao];
+    let shared = products.map(|product| std::ptr::eq(own, vault(product)));
+    match SHARED.iter().zip(shared).find(|(_, shared)| *shared) {
+        Some((once, _)) => once.call_once(trust),
+        None => trust(),
     }
 }
 
@@ -94,9 +97,9 @@ fn audiences(ci: &AwsServer) -> Vec<Value> {
     asked.map(|call| call.body["audience"].clone()).collect()
 }
 
-#[test]
-fn a_github_job_signs_and_verifies_by_a_role() {
-    let (job, ci) = Job::in_github(vault(), "github");
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn a_github_job_signs_and_verifies_by_a_role(product: Product) {
+    let (job, ci) = Job::in_github(vault(product), "github");
     let role = "--vault-role github";
     job.signs(role);
     assert_eq!(audiences(&ci), [job.vault.address.as_str()]);
@@ -109,16 +112,16 @@ fn a_github_job_signs_and_verifies_by_a_role() {
     assert_eq!(audiences(&ci).len(), 3);
 }
 
-#[test]
-fn the_role_the_method_and_its_mount_may_be_in_variables() {
-    let (mut job, ci) = Job::in_github(vault(), "by-variables");
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn the_role_the_method_and_its_mount_may_be_in_variables(product: Product) {
+    let (mut job, ci) = Job::in_github(vault(product), "by-variables");
     assert_eq!(job.refused(""), "no_credentials");
     job.sandbox.set("VAULT_AUTH_ROLE", "by-variables");
     job.signs("");
     job.sandbox.set("VAULT_AUTH_METHOD", "jwt");
     job.signs("");
-    vault().mount_login("github-by-variables", "jwt");
-    vault().jwt_config("github-by-variables", &Issuer::github());
+    vault(product).mount_login("github-by-variables", "jwt");
+    vault(product).jwt_config("github-by-variables", &Issuer::github());
     job.has_role("github-by-variables", &job.vault.address, SUBJECT);
     job.sandbox.set("VAULT_AUTH_PATH", "github-by-variables");
     job.signs("");
@@ -130,12 +133,12 @@ fn the_role_the_method_and_its_mount_may_be_in_variables() {
     job.signs("--vault-auth jwt --vault-role by-variables --vault-auth-mount jwt");
 }
 
-#[test]
-fn a_mount_with_a_default_role_needs_none_that_is_named() {
-    let (job, _ci) = Job::in_github(vault(), "by-default");
-    vault().mount_login("with-a-default", "jwt");
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn a_mount_with_a_default_role_needs_none_that_is_named(product: Product) {
+    let (job, _ci) = Job::in_github(vault(product), "by-default");
+    vault(product).mount_login("with-a-default", "jwt");
     let issuer = Issuer::github();
-    vault().post(
+    vault(product).post(
         "auth/with-a-default/config",
         &json!({"jwt_validation_pubkeys": [issuer.public_key()], "default_role": "by-default"}),
     );
@@ -143,12 +146,12 @@ fn a_mount_with_a_default_role_needs_none_that_is_named() {
     job.signs("--vault-auth jwt --vault-auth-mount with-a-default");
 }
 
-#[test]
-fn a_login_is_found_at_a_mount_of_any_depth() {
-    let (job, _ci) = Job::in_github(vault(), "deep");
-    vault().mount_login("team/b/github", "jwt");
-    vault().jwt_config("team/b/github", &Issuer::github());
-    vault().jwt_role(
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn a_login_is_found_at_a_mount_of_any_depth(product: Product) {
+    let (job, _ci) = Job::in_github(vault(product), "deep");
+    vault(product).mount_login("team/b/github", "jwt");
+    vault(product).jwt_config("team/b/github", &Issuer::github());
+    vault(product).jwt_role(
         "team/b/github",
         "only-there",
         &job.vault.address,
@@ -168,9 +171,9 @@ fn a_login_is_found_at_a_mount_of_any_depth() {
     assert_eq!(job.refused("--vault-role only-there"), "login_refused");
 }
 
-#[test]
-fn the_audience_is_the_one_that_is_asked_for() {
-    let (job, ci) = Job::in_github(vault(), "audience");
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn the_audience_is_the_one_that_is_asked_for(product: Product) {
+    let (job, ci) = Job::in_github(vault(product), "audience");
     job.has_role("jwt", "https://vault.example/?a=b&c", SUBJECT);
     let role = "--vault-role audience";
     job.signs(&format!(
@@ -181,9 +184,9 @@ fn the_audience_is_the_one_that_is_asked_for() {
     assert_eq!(audiences(&ci)[1], job.vault.address);
 }
 
-#[test]
-fn the_audience_is_the_server_s_address_however_that_is_written() {
-    let (mut job, ci) = Job::in_github(vault(), "written");
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn the_audience_is_the_server_s_address_however_that_is_written(product: Product) {
+    let (mut job, ci) = Job::in_github(vault(product), "written");
     let address = job.vault.address.clone();
     job.sandbox.set("VAULT_ADDR", &format!("{address}/"));
     job.signs("--vault-role written");
@@ -202,9 +205,9 @@ fn token_of<'a>(vault: &'a Vault, url: &str, audience: &str) -> (Job<'a>, String
     (job, issuer.identity_token(subject, audience, 300))
 }
 
-#[test]
-fn every_ci_system_that_gives_tokens_by_a_variable_logs_in() {
-    let vault = Vault::start();
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn every_ci_system_that_gives_tokens_by_a_variable_logs_in(product: Product) {
+    let vault = Vault::start(product);
     let circle = "https://oidc.circleci.com/org/00000000-1111-2222-3333-444444444444";
     let of_circle = "00000000-1111-2222-3333-444444444444";
     let bitbucket = "https://api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc";
@@ -239,9 +242,9 @@ fn every_ci_system_that_gives_tokens_by_a_variable_logs_in() {
     }
 }
 
-#[test]
-fn in_buildkite_the_agent_is_asked_for_a_token_for_vault() {
-    let vault = Vault::start();
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn in_buildkite_the_agent_is_asked_for_a_token_for_vault(product: Product) {
+    let vault = Vault::start(product);
     let (mut job, token) = token_of(&vault, "https://agent.buildkite.com", &vault.address);
     buildkite(&mut job.sandbox, "cat token");
     job.sandbox.write("token", format!("{token}\n"));
@@ -256,9 +259,9 @@ fn in_buildkite_the_agent_is_asked_for_a_token_for_vault() {
     assert_eq!(noted, asked);
 }
 
-#[test]
-fn a_token_may_be_in_any_file_or_any_variable() {
-    let vault = Vault::start();
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn a_token_may_be_in_any_file_or_any_variable(product: Product) {
+    let vault = Vault::start(product);
     let (mut job, token) = token_of(&vault, "https://ci.example", &vault.address);
     job.sandbox.write("run/token", format!("{token}\n"));
     job.sandbox.set("MY_TOKEN", &token);
@@ -283,9 +286,9 @@ fn a_token_may_be_in_any_file_or_any_variable() {
     }
 }
 
-#[test]
-fn a_token_for_aws_is_sent_to_vault_only_on_request() {
-    let vault = Vault::start();
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn a_token_for_aws_is_sent_to_vault_only_on_request(product: Product) {
+    let vault = Vault::start(product);
     for audience in [AUDIENCE, "sts.amazonaws.com.cn"] {
         // Vault would take it.
         let (mut job, token) = token_of(&vault, "https://gitlab.com", audience);
@@ -320,9 +323,9 @@ fn a_token_for_aws_is_sent_to_vault_only_on_request() {
     job.signs(&format!("{flags} --vault-audience {AUDIENCE}"));
 }
 
-#[test]
-fn a_token_for_another_server_is_sent_only_on_request() {
-    let vault = Vault::start();
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn a_token_for_another_server_is_sent_only_on_request(product: Product) {
+    let vault = Vault::start(product);
     let (mut job, token) = token_of(&vault, "https://gitlab.com", "https://vault.example");
     job.sandbox.set("TOKEN", &token);
     let flags = "--vault-role signer --vault-jwt-env TOKEN";
@@ -334,10 +337,10 @@ fn a_token_for_another_server_is_sent_only_on_request() {
     job.signs(flags);
 }
 
-#[test]
-fn an_approle_logs_in_by_two_variables() {
-    let mut job = Job::new(vault(), "approle");
-    let (role_id, secret_id) = vault().approle("approle", &["approle"]);
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn an_approle_logs_in_by_two_variables(product: Product) {
+    let mut job = Job::new(vault(product), "approle");
+    let (role_id, secret_id) = vault(product).approle("approle", &["approle"]);
     job.sandbox.set("VAULT_ROLE_ID", &role_id);
     job.sandbox.set("VAULT_SECRET_ID", &secret_id);
     job.signs("");
@@ -351,20 +354,20 @@ fn an_approle_logs_in_by_two_variables() {
     job.signs("--vault-auth-mount approle");
 }
 
-#[test]
-fn a_secret_id_of_one_use_is_enough_for_a_run() {
-    let mut job = Job::new(vault(), "one-use");
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn a_secret_id_of_one_use_is_enough_for_a_run(product: Product) {
+    let mut job = Job::new(vault(product), "one-use");
     let settings = json!({"token_policies": ["one-use"], "secret_id_num_uses": 1});
-    let (role_id, secret_id) = vault().approle_of("one-use", &settings);
+    let (role_id, secret_id) = vault(product).approle_of("one-use", &settings);
     job.sandbox.set("VAULT_ROLE_ID", &role_id);
     job.sandbox.set("VAULT_SECRET_ID", &secret_id);
     job.signs("");
     assert_eq!(job.refused(""), "login_refused");
 }
 
-#[test]
-fn a_pod_logs_in_by_the_token_of_its_service_account() {
-    let (vault, cluster) = (Vault::start(), Cluster::start());
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn a_pod_logs_in_by_the_token_of_its_service_account(product: Product) {
+    let (vault, cluster) = (Vault::start(product), Cluster::start());
     vault.kubernetes_config("kubernetes", &cluster);
     let mut job = Job::new(&vault, "pod");
     vault.kubernetes_role("kubernetes", "pod", ("ci", "builder"), &["pod"]);
@@ -382,9 +385,9 @@ fn a_pod_logs_in_by_the_token_of_its_service_account() {
     assert_eq!(job.refused(file), "login_refused");
 }
 
-#[test]
-fn one_login_serves_every_image_and_key_of_a_run() {
-    let vault = Vault::start();
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn one_login_serves_every_image_and_key_of_a_run(product: Product) {
+    let vault = Vault::start(product);
     let (job, ci) = Job::in_github(&vault, "first");
     vault.key("second", "ed25519");
     vault.post("team/a/transit/keys/third", &json!({"type": "rsa-2048"}));

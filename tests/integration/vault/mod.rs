@@ -6,6 +6,7 @@ pub(crate) mod keys;
 pub(crate) mod least_privilege;
 pub(crate) mod login_refusals;
 pub(crate) mod logins;
+pub(crate) mod namespaces;
 pub(crate) mod refusals;
 pub(crate) mod secrets;
 pub(crate) mod tokens;

@@ -1,5 +1,6 @@
 //! Wrong Vault references and settings are answered with the right ones.
 
+use s3lo::key::vault::client::address::Product;
 use serde_json::Value;
 
 use crate::support::program::Sandbox;
@@ -71,16 +72,31 @@ impl Page {
     }
 }
 
-/// Takes a snapshot without what differs from run to run.
+/// Takes a snapshot without what differs from run to run. The servers of both products have the same one, unless the
+/// product is named.
 macro_rules! assert_told {
     ($page:expr) => {
+        crate::vault::refusals::assert_told!($page, "")
+    };
+    ($page:expr, $suffix:expr) => {{
+        fn here() {}
+        let name = std::any::type_name_of_val(&here);
+        let name = name.rsplit("::").nth(1).unwrap();
         insta::with_settings!({filters => vec![
             (r"(127\.0\.0\.1|localhost):\d\d+", "$1:PORT"),
             (r"/tmp/\.tmp\w+", "FOLDER"),
-        ]}, { insta::assert_snapshot!($page.text()) })
-    };
+        ]}, { insta::assert_snapshot!(format!("{name}{}", $suffix), $page.text()) })
+    }};
 }
 pub(crate) use assert_told;
+
+/// The end of the name of a snapshot that is another one for OpenBao.
+pub(crate) fn on(product: Product) -> &'static str {
+    match product {
+        Product::Vault => "",
+        Product::OpenBao => "_on_openbao",
+    }
+}
 
 /// With a token that nobody asks for: what is wrong here is told before anything is asked.
 fn sandbox() -> Sandbox {

@@ -3,7 +3,9 @@
 
 use std::time::{Duration, Instant};
 
+use s3lo::key::vault::client::address::Product;
 use serde_json::json;
+use test_case::test_matrix;
 
 use crate::support::aws_fixture::{AwsFixture, EVERYTHING, ROLE_ARN};
 use crate::support::vault::{Vault, vault};
@@ -11,10 +13,10 @@ use crate::vault::logins::Job;
 use s3lo_test_servers::aws::{AwsServer, Key};
 use s3lo_test_servers::vault::{Kind, VaultServer};
 
-#[test]
-fn a_token_may_be_in_a_variable_in_a_file_or_at_home() {
-    let mut job = Job::new(vault(), "places");
-    let token = vault().token(&["places"], "5m");
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn a_token_may_be_in_a_variable_in_a_file_or_at_home(product: Product) {
+    let mut job = Job::new(vault(product), "places");
+    let token = vault(product).token(&["places"], "5m");
     job.sandbox.set("VAULT_TOKEN", &token);
     job.signs("");
     job.run("verify", "").ends_with(0);
@@ -32,16 +34,16 @@ fn a_token_may_be_in_a_variable_in_a_file_or_at_home() {
         job.signs("");
         job.sandbox.unset("HOME");
     }
-    assert!(vault().lookup(&token).is_some());
+    assert!(vault(product).lookup(&token).is_some());
 }
 
 /// Every place from which a token can come, first the one that counts most.
 const PLACES: [&str; 5] = ["flags", "variable", "file", "role", "approle"];
 
-#[test]
-fn a_stored_token_is_for_its_configured_server() {
-    let mut job = Job::new(vault(), "of-the-sandbox");
-    let token = vault().token(&["of-the-sandbox"], "5m");
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn a_stored_token_is_for_its_configured_server(product: Product) {
+    let mut job = Job::new(vault(product), "of-the-sandbox");
+    let token = vault(product).token(&["of-the-sandbox"], "5m");
     job.sandbox.unset("VAULT_TOKEN");
     job.sandbox.write("home/.vault-token", token);
     let home = job.sandbox.file("home");
@@ -55,7 +57,7 @@ fn a_stored_token_is_for_its_configured_server() {
     job.sandbox.unset("VAULT_ADDR");
     let line = format!(
         "sign local://./store/myapp:v1.0 --key hashivault://{}/v1/transit/keys/of-the-sandbox -o json",
-        vault().host()
+        vault(product).host()
     );
     let json = job.sandbox.s3lo(&line).ends_with(2).json();
     assert_eq!(json["error"]["code"], "no_credentials");
@@ -64,7 +66,7 @@ fn a_stored_token_is_for_its_configured_server() {
 /// Fills a place with what Vault takes, or with what it does not.
 fn fill(job: &mut Job<'_>, place: &str, good: bool) -> String {
     let pick = |right: &str, wrong: &str| if good { right } else { wrong }.to_owned();
-    let token = pick(&vault().token(&["places-in-order"], "5m"), "hvs.nobody");
+    let token = pick(&job.vault.token(&["places-in-order"], "5m"), "hvs.nobody");
     let role = pick("places-in-order", "nobody");
     match place {
         "flags" => return format!("--vault-role {role}"),
@@ -75,7 +77,7 @@ fn fill(job: &mut Job<'_>, place: &str, good: bool) -> String {
         }
         "role" => job.sandbox.set("VAULT_AUTH_ROLE", &role),
         "approle" => {
-            let (role_id, secret_id) = vault().approle("places-in-order", &["places-in-order"]);
+            let (role_id, secret_id) = job.vault.approle("places-in-order", &["places-in-order"]);
             job.sandbox.set("VAULT_ROLE_ID", &role_id);
             job.sandbox
                 .set("VAULT_SECRET_ID", &pick(&secret_id, "of-nobody"));
@@ -98,9 +100,9 @@ fn empty(job: &mut Job<'_>, place: &str) {
     }
 }
 
-#[test]
-fn of_several_tokens_the_first_counts_and_no_other_is_tried() {
-    let (mut job, _ci) = Job::in_github(vault(), "places-in-order");
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn of_several_tokens_the_first_counts_and_no_other_is_tried(product: Product) {
+    let (mut job, _ci) = Job::in_github(vault(product), "places-in-order");
     for (at, place) in PLACES.iter().enumerate() {
         for good in [true, false] {
             // All that come after it are wrong where it is right, and right where it is wrong.
@@ -121,12 +123,16 @@ fn of_several_tokens_the_first_counts_and_no_other_is_tried() {
     assert_eq!(job.refused(""), "no_credentials");
 }
 
-#[test]
-fn every_login_flag_causes_a_login_despite_a_token() {
-    let (mut job, ci) = Job::in_github(vault(), "by-any-flag");
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn every_login_flag_causes_a_login_despite_a_token(product: Product) {
+    let (mut job, ci) = Job::in_github(vault(product), "by-any-flag");
     job.sandbox.set("VAULT_TOKEN", "hvs.nobody");
     job.sandbox.set("VAULT_AUTH_ROLE", "by-any-flag");
-    let token = ci.identity_token("repo:acme/app:ref:refs/heads/main", &vault().address, 300);
+    let token = ci.identity_token(
+        "repo:acme/app:ref:refs/heads/main",
+        &vault(product).address,
+        300,
+    );
     job.sandbox.write("token", &token);
     job.sandbox.set("IDENTITY", &token);
     assert_eq!(job.refused(""), "credentials_refused");
@@ -134,7 +140,7 @@ fn every_login_flag_causes_a_login_despite_a_token() {
         "--vault-role by-any-flag",
         "--vault-auth jwt",
         "--vault-auth-mount jwt",
-        &format!("--vault-audience {}", vault().address),
+        &format!("--vault-audience {}", vault(product).address),
         "--vault-jwt-file token",
         "--vault-jwt-env IDENTITY",
     ] {
@@ -142,9 +148,9 @@ fn every_login_flag_causes_a_login_despite_a_token() {
     }
 }
 
-#[test]
-fn an_empty_variable_is_an_unset_one() {
-    let mut job = Job::new(vault(), "empty");
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn an_empty_variable_is_an_unset_one(product: Product) {
+    let mut job = Job::new(vault(product), "empty");
     for end in [
         "TOKEN",
         "TOKEN_FILE",
@@ -173,22 +179,22 @@ fn an_empty_variable_is_an_unset_one() {
     job.sandbox.set("HOME", "");
     assert_eq!(job.refused(""), "no_credentials");
     job.sandbox
-        .write("home/.vault-token", vault().token(&["empty"], "5m"));
+        .write("home/.vault-token", vault(product).token(&["empty"], "5m"));
     let home = job.sandbox.file("home");
     job.sandbox.set("HOME", home.to_str().unwrap());
     job.signs("");
     job.sandbox.set("VAULT_ADDR", "");
     assert_eq!(job.refused(""), "configuration");
-    job.signs(&format!("--vault-address {}", vault().address));
+    job.signs(&format!("--vault-address {}", vault(product).address));
     // What is empty is of no one's; the other service's stands in.
-    job.sandbox.set("BAO_ADDR", &vault().address);
+    job.sandbox.set("BAO_ADDR", &vault(product).address);
     job.signs("");
 }
 
-#[test]
-fn openbao_has_variables_of_its_own_for_which_vault_s_stand_in() {
-    let mut job = Job::new(vault(), "bao");
-    let token = vault().token(&["bao"], "5m");
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn openbao_has_variables_of_its_own_for_which_vault_s_stand_in(product: Product) {
+    let mut job = Job::new(vault(product), "bao");
+    let token = vault(product).token(&["bao"], "5m");
     let nowhere = "http://127.0.0.1:1";
     let line = |scheme: &str| {
         format!("sign local://./store/myapp:v1.0 --key {scheme}://bao --if-signed replace")
@@ -199,7 +205,8 @@ fn openbao_has_variables_of_its_own_for_which_vault_s_stand_in() {
         for name in ["ADDR", "TOKEN"] {
             job.sandbox.unset(&format!("{other}_{name}"));
         }
-        job.sandbox.set(&format!("{own}_ADDR"), &vault().address);
+        job.sandbox
+            .set(&format!("{own}_ADDR"), &vault(product).address);
         job.sandbox.set(&format!("{own}_TOKEN"), &token);
         job.sandbox.s3lo(&line(of_bao)).ends_with(0);
         job.sandbox.s3lo(&line(of_vault)).ends_with(0);
@@ -212,14 +219,14 @@ fn openbao_has_variables_of_its_own_for_which_vault_s_stand_in() {
     }
 }
 
-#[test]
-fn a_token_that_was_given_is_never_revoked() {
-    let mut job = Job::new(vault(), "given");
-    vault().policy(
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn a_token_that_was_given_is_never_revoked(product: Product) {
+    let mut job = Job::new(vault(product), "given");
+    vault(product).policy(
         "reads-given",
         r#"path "transit/keys/given" { capabilities = ["read"] }"#,
     );
-    let [signer, reader] = ["given", "reads-given"].map(|name| vault().token(&[name], "5m"));
+    let [signer, reader] = ["given", "reads-given"].map(|name| vault(product).token(&[name], "5m"));
     job.sandbox.set("VAULT_TOKEN", &signer);
     job.signs("");
     job.run("sign", "--if-signed fail").ends_with(1);
@@ -228,7 +235,7 @@ fn a_token_that_was_given_is_never_revoked() {
     job.sandbox.set("VAULT_TOKEN", &reader);
     assert_eq!(job.refused(""), "access_denied");
     for token in [signer, reader] {
-        assert!(vault().lookup(&token).is_some());
+        assert!(vault(product).lookup(&token).is_some());
     }
 }
 
@@ -256,9 +263,9 @@ impl<'a> Counted<'a> {
     }
 }
 
-#[test]
-fn a_login_ends_with_the_run_in_every_outcome() {
-    let vault = Vault::start();
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn a_login_ends_with_the_run_in_every_outcome(product: Product) {
+    let vault = Vault::start(product);
     let counted = Counted::new(&vault);
     let pinned = format!("--digest sha256:{}", "0".repeat(64));
     for (command, flags, code) in [
@@ -296,9 +303,9 @@ fn a_login_ends_with_the_run_in_every_outcome() {
 }
 
 /// Which shows, too, that a token which is left behind is noticed here.
-#[test]
-fn a_token_that_may_not_be_revoked_is_left_and_takes_nothing_from_the_result() {
-    let vault = Vault::start();
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn a_token_that_may_not_be_revoked_is_left_and_takes_nothing_from_the_result(product: Product) {
+    let vault = Vault::start(product);
     let counted = Counted::new(&vault);
     vault.policy(
         "signer",
@@ -313,9 +320,9 @@ fn a_token_that_may_not_be_revoked_is_left_and_takes_nothing_from_the_result() {
     assert!(warned && told.contains("is not revoked"), "{told}");
 }
 
-#[test]
-fn a_batch_token_is_not_revoked_and_that_is_no_error() {
-    let vault = Vault::start();
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn a_batch_token_is_not_revoked_and_that_is_no_error(product: Product) {
+    let vault = Vault::start(product);
     let (mut job, _ci) = Job::in_github(&vault, "signer");
     let settings = json!({
         "token_policies": ["signer"],
@@ -343,17 +350,17 @@ fn a_batch_token_is_not_revoked_and_that_is_no_error() {
     assert_eq!(vault.tokens(), tokens);
 }
 
-#[test]
-fn a_token_with_too_few_uses_is_reported() {
-    let mut job = Job::new(vault(), "used-up");
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn a_token_with_too_few_uses_is_reported(product: Product) {
+    let mut job = Job::new(vault(product), "used-up");
     let settings = json!({"token_policies": ["used-up"], "token_ttl": "5m", "token_num_uses": 1});
-    let (role_id, secret_id) = vault().approle_of("used-up", &settings);
+    let (role_id, secret_id) = vault(product).approle_of("used-up", &settings);
     job.sandbox.set("VAULT_ROLE_ID", &role_id);
     job.sandbox.set("VAULT_SECRET_ID", &secret_id);
     assert_eq!(job.refused(""), "credentials_refused");
     // Two are enough to sign, and nothing is left of it to revoke.
     let settings = json!({"token_policies": ["used-up"], "token_ttl": "5m", "token_num_uses": 2});
-    vault().approle_of("used-up", &settings);
+    vault(product).approle_of("used-up", &settings);
     job.signs("");
 }
 

@@ -3,7 +3,10 @@
 use reqwest::header::{HOST, HeaderName, HeaderValue};
 use reqwest::{Client, Request};
 use rustify::Endpoint;
+use s3lo_core::json::object;
 use secrecy::ExposeSecret as _;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
@@ -11,7 +14,7 @@ use crate::key::vault::client::address::Server;
 use crate::key::vault::client::error::Error;
 use crate::key::vault::client::http;
 use crate::key::vault::client::http::{Failure, Response};
-use crate::key::vault::client::response::ErrorResponse;
+use crate::key::vault::client::response::{Cause, ErrorResponse};
 use crate::key::vault::client::token::{Token, TokenOrigin};
 use crate::net::retry::{Backoff, Throttle};
 
@@ -122,6 +125,9 @@ impl Connection {
     ) -> Result<Zeroizing<Vec<u8>>, Error> {
         let (server, path) = (self.server.clone(), path.to_owned());
         let answer = match response.status {
+            200..=299 if is_wrapped(&response.body) => {
+                return Err(Error::Wrapped { server, path });
+            }
             200..=299 => return Ok(response.body),
             300..=399 => {
                 let to = response.location;
@@ -129,6 +135,24 @@ impl Connection {
             }
             status => ErrorResponse::parse(status, &response.body, secrets),
         };
+        let namespace = self.namespace.clone();
+        match answer.cause() {
+            Some(Cause::NamespaceNotFound) => {
+                return Err(Error::NoNamespace {
+                    server,
+                    namespace,
+                    answer,
+                });
+            }
+            Some(Cause::NamespaceLocked) => {
+                return Err(Error::LockedNamespace {
+                    server,
+                    namespace,
+                    answer,
+                });
+            }
+            _ => {}
+        }
         Err(match answer.status {
             400 | 403 | 500 if answer.is_about_token() => match origin.cloned() {
                 Some(origin) => Error::Token {
@@ -140,6 +164,7 @@ impl Connection {
                     server,
                     capability,
                     path,
+                    origin: None,
                     answer,
                 },
             },
@@ -155,6 +180,7 @@ impl Connection {
                 server,
                 capability,
                 path,
+                origin: origin.cloned(),
                 answer,
             },
             _ => Error::Service {
@@ -164,6 +190,16 @@ impl Connection {
             },
         })
     }
+}
+
+/// Whether a response is in a wrap. None is asked for here, so a
+/// [control group](https://developer.hashicorp.com/vault/docs/enterprise/control-groups) holds it.
+fn is_wrapped(body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Body {
+        wrap_info: Option<IgnoredAny>,
+    }
+    object::<Body>(body).is_ok_and(|body| body.wrap_info.is_some())
 }
 
 const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");

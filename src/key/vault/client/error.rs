@@ -1,20 +1,18 @@
 //! Errors of calls to Vault, with their advice.
 
 use s3lo_core::explain::Explain;
-use s3lo_core::text::clipped;
 
 use crate::identity::jwt::Claims;
 use crate::identity::token_source;
-use crate::key::vault::client::address::{Address, Product, Server};
+use crate::key::vault::client::address::Server;
+use crate::key::vault::client::advice;
 use crate::key::vault::client::method::Method;
 use crate::key::vault::client::options::no_identity_token;
-use crate::key::vault::client::response::ErrorResponse;
+use crate::key::vault::client::response::{Cause, ErrorResponse};
 use crate::key::vault::client::token::TokenOrigin;
-use crate::key::vault::client::variables::Variables;
 use crate::net::retry::Retry;
-use crate::net::unreachable::{TlsFailure, Unreachable};
+use crate::net::unreachable::Unreachable;
 use crate::option_name::option;
-use crate::text::quoted;
 
 /// An error of a call. No error holds a token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,6 +39,8 @@ pub enum Error {
         capability: &'static str,
         /// The path, as a policy names it.
         path: String,
+        /// The token's origin; `None` for a login.
+        origin: Option<TokenOrigin>,
         /// The response.
         answer: ErrorResponse,
     },
@@ -52,6 +52,26 @@ pub enum Error {
         /// The reason.
         source: token_source::Error,
     },
+    /// The namespace is locked.
+    #[error("{server} has its namespace{} locked: {answer}", named(namespace.as_deref()))]
+    LockedNamespace {
+        /// The server.
+        server: Server,
+        /// The namespace, if one is named.
+        namespace: Option<String>,
+        /// The response.
+        answer: ErrorResponse,
+    },
+    /// The login asks for a second factor.
+    #[error("{server} demands a second factor for the login by {method} at `{mount}`")]
+    Mfa {
+        /// The server.
+        server: Server,
+        /// The method.
+        method: Method,
+        /// The mount of the method.
+        mount: String,
+    },
     /// Nothing is mounted there.
     #[error("{server} has nothing mounted at `{path}`: {answer}")]
     NoMount {
@@ -59,6 +79,16 @@ pub enum Error {
         server: Server,
         /// The path.
         path: String,
+        /// The response.
+        answer: ErrorResponse,
+    },
+    /// There is no such namespace.
+    #[error("{server} has no namespace{}: {answer}", named(namespace.as_deref()))]
+    NoNamespace {
+        /// The server.
+        server: Server,
+        /// The namespace, if one is named.
+        namespace: Option<String>,
         /// The response.
         answer: ErrorResponse,
     },
@@ -130,6 +160,18 @@ pub enum Error {
         /// The reason.
         reason: Unreachable,
     },
+    /// The response is in a wrap, since somebody has to approve it.
+    #[error("{server} answered in a wrap at `{path}`, which a control group must approve")]
+    Wrapped {
+        /// The server.
+        server: Server,
+        /// The path.
+        path: String,
+    },
+}
+
+fn named(namespace: Option<&str>) -> String {
+    namespace.map_or_else(String::new, |namespace| format!(" `{namespace}`"))
 }
 
 fn target(to: Option<&str>) -> String {
@@ -158,19 +200,41 @@ impl Error {
     }
 }
 
+impl Error {
+    /// The server, and the cause that it names.
+    fn cause(&self) -> Option<(&Server, Cause)> {
+        match self {
+            Self::Denied { server, answer, .. }
+            | Self::Refused { server, answer, .. }
+            | Self::Service { server, answer, .. }
+            | Self::Token { server, answer, .. } => Some((server, answer.cause()?)),
+            _ => None,
+        }
+    }
+
+    fn claims(&self) -> Option<&Claims> {
+        match self {
+            Self::Refused { claims, .. } => claims.as_deref(),
+            _ => None,
+        }
+    }
+}
+
 impl Explain for Error {
     fn code(&self) -> &'static str {
         match self {
             Self::Audience { .. } => "no_identity_token",
-            Self::Denied { .. } => "access_denied",
+            Self::Denied { .. } | Self::Wrapped { .. } => "access_denied",
             Self::Identity { source, .. } => source.code(),
+            Self::LockedNamespace { .. } => "namespace_locked",
             Self::NoMount { .. } => "mount_not_found",
+            Self::NoNamespace { .. } => "namespace_not_found",
             Self::Nonsense { .. } => "signer_answered_nonsense",
             Self::NotFound { .. } => "key_not_found",
             Self::Redirected { .. } => "redirected",
-            Self::Refused { .. } => "login_refused",
+            Self::Mfa { .. } | Self::Refused { .. } => "login_refused",
             Self::Service { answer, .. } if answer.is_sealed() => "vault_sealed",
-            Self::Service { answer, .. } if answer.is_throttled() => "throttled",
+            Self::Service { answer, .. } if answer.status == 429 => "throttled",
             Self::Service { .. } => "service_error",
             Self::Token { .. } => "credentials_refused",
             Self::Unreachable { .. } => "unreachable",
@@ -178,6 +242,9 @@ impl Explain for Error {
     }
 
     fn help(&self) -> String {
+        if let Some((server, cause)) = self.cause() {
+            return advice::on_cause(server.product, cause, self.claims());
+        }
         match self {
             Self::Audience { wanted, .. } => format!(
                 "let the CI system make one for `{wanted}`, in GitLab by `id_tokens: {{VAULT_ID_TOKEN: {{aud: {wanted}}}}}`, or name the audience that you mean by {vault_audience}",
@@ -187,16 +254,24 @@ impl Explain for Error {
                 server,
                 capability,
                 path,
+                origin,
                 ..
-            } => denied(server.product, capability, path),
+            } => advice::denied(server.product, capability, path, origin.as_ref()),
             Self::Identity { server, source } => no_identity_token(&server.address, source),
-            Self::NoMount { server, path, .. } => no_mount(server.product, path),
+            Self::LockedNamespace { server, .. } => {
+                advice::on_cause(server.product, Cause::NamespaceLocked, None)
+            }
+            Self::Mfa { server, mount, .. } => advice::mfa(server.product, mount),
+            Self::NoNamespace { server, .. } => {
+                advice::on_cause(server.product, Cause::NamespaceNotFound, None)
+            }
+            Self::NoMount { server, path, .. } => advice::no_mount(server.product, path),
             Self::Nonsense { server, .. } => format!(
                 "nothing was stored; check the address and HTTPS_PROXY: what answers at {} is not Vault's transit engine",
                 server.address
             ),
-            Self::NotFound { server, path } => not_found(server.product, path),
-            Self::Redirected { server, to } => redirected(server.product, to.as_deref()),
+            Self::NotFound { server, path } => advice::not_found(server.product, path),
+            Self::Redirected { server, to } => advice::redirected(server.product, to.as_deref()),
             Self::Refused {
                 server,
                 method,
@@ -206,8 +281,7 @@ impl Explain for Error {
                 answer,
             } => {
                 let role = role.as_deref();
-                refused(
-                    server.product,
+                advice::refused(                    server.product,
                     *method,
                     mount,
                     role,
@@ -244,189 +318,15 @@ impl Explain for Error {
                 "check the address and HTTPS_PROXY: what answers at {} is not Vault",
                 server.address
             ),
-            Self::Token { server, origin, .. } => token(server.product, origin),
+            Self::Token { server, origin, .. } => advice::token(server.product, origin),
             Self::Unreachable { server, .. } if server.address.socket().is_some() => {
                 "check that the agent runs, that its socket is there, and that this user may write to it"
                     .to_owned()
             }
-            Self::Unreachable { reason, .. } => unreachable(reason.tls),
+            Self::Unreachable { reason, .. } => advice::unreachable(reason.tls),
+            Self::Wrapped { path, .. } => format!(
+                "exempt `{path}` from the control group for this token, or use another token: each such request waits for somebody's approval, for which a job cannot wait"
+            ),
         }
-    }
-}
-
-/// The policy that is missing. A mistyped name is refused in the same words.
-fn denied(product: Product, capability: &str, path: &str) -> String {
-    let statement = format!("`path \"{path}\" {{ capabilities = [\"{capability}\"] }}`");
-    let to_sign = path
-        .rsplit_once("/keys/")
-        .map(|(mount, key)| format!(" (to sign it takes update on `{mount}/sign/{key}`, too)"));
-    format!(
-        "check mount and key, since what is not there is refused as well; then add to a policy of the token (`{} token lookup` names them): {statement}{}; if it has that, look at the namespace",
-        product.command_line(),
-        to_sign.unwrap_or_default()
-    )
-}
-
-fn unreachable(tls: Option<TlsFailure>) -> String {
-    let advice = match tls {
-        Some(TlsFailure::OtherName) => "name the server as its certificate does",
-        Some(TlsFailure::CaCertificate) => {
-            "its certificate is that of an authority, which no server may show: give it one with `basicConstraints=CA:FALSE`"
-        }
-        Some(TlsFailure::InvalidCertificate | TlsFailure::UnknownIssuer) => {
-            "trust the authority of its certificate: VAULT_CACERT=FILE, or VAULT_CAPATH=FOLDER"
-        }
-        Some(TlsFailure::ClientCertificate) => {
-            "show a certificate that the server trusts: VAULT_CLIENT_CERT=FILE and VAULT_CLIENT_KEY=FILE"
-        }
-        Some(TlsFailure::NotTls) => {
-            return format!(
-                "the server speaks without TLS there: check its port, or name it by its `http://` address in VAULT_ADDR or {}",
-                option("vault-address")
-            );
-        }
-        None => "check the address, the network, HTTPS_PROXY and NO_PROXY",
-    };
-    advice.to_owned()
-}
-
-fn no_mount(product: Product, path: &str) -> String {
-    let cli = product.command_line();
-    let mount = path
-        .rsplit_once("/keys/")
-        .or_else(|| path.rsplit_once("/sign/"));
-    let mount = mount.map_or(path, |(mount, _)| mount);
-    if path.starts_with("auth/") && path.ends_with("/login") {
-        return format!(
-            "look where the login method is mounted, `{cli} auth list`, and name that by {vault_auth_mount}",
-            vault_auth_mount = option("vault-auth-mount").with("PATH")
-        );
-    }
-    if ["auth", "sys"].contains(&mount.split('/').next().unwrap_or_default()) {
-        return format!(
-            "no engine can be mounted at `{mount}`: look where it is, `{cli} secrets list`"
-        );
-    }
-    format!(
-        "look where the transit engine is mounted, `{cli} secrets list`, and name that in the key, `{}://HOST/v1/MOUNT/keys/KEY`, or by TRANSIT_SECRET_ENGINE_PATH; or mount one: `{cli} secrets enable -path={mount} transit`; in a namespace, give {vault_namespace}",
-        product.scheme(),
-        vault_namespace = option("vault-namespace").with("NAMESPACE")
-    )
-}
-
-fn not_found(product: Product, path: &str) -> String {
-    let cli = product.command_line();
-    let Some((mount, _)) = path.rsplit_once("/keys/") else {
-        return "check the key's name".to_owned();
-    };
-    format!(
-        "check mount and name: `{cli} secrets list` and `{cli} list {}`; or, where `{mount}` is a transit engine, make the key: `{cli} write -f {} type=ecdsa-p256`; in a namespace, give {vault_namespace}",
-        quoted(&format!("{mount}/keys")),
-        quoted(path),
-        vault_namespace = option("vault-namespace").with("NAMESPACE")
-    )
-}
-
-/// Advice on a redirect, as of a standby that does not forward requests.
-fn redirected(product: Product, to: Option<&str>) -> String {
-    let to = to.unwrap_or_default();
-    let origin = to.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
-    let address = Variables(product).name("ADDR");
-    match origin.parse::<Address>() {
-        Ok(there) => format!("if that is your server, name it: {address}={there}"),
-        Err(_) => format!("name the server itself: {address}=https://HOST:PORT"),
-    }
-}
-
-fn token(product: Product, origin: &TokenOrigin) -> String {
-    if *origin == TokenOrigin::Agent {
-        return format!(
-            "let the agent add its token, by `use_auto_auth_token = true` in its configuration; or set {}",
-            Variables(product).name("TOKEN")
-        );
-    }
-    if let TokenOrigin::Login { .. } = origin {
-        return "run the job again; the token may have been revoked, or allow too few uses"
-            .to_owned();
-    }
-    format!(
-        "it is wrong, expired or revoked, or of another server or namespace; get a new one with `{} login` and put it into {origin}; in CI let the job log in by its identity token: {vault_role}",
-        product.command_line(),
-        vault_role = option("vault-role").with("ROLE")
-    )
-}
-
-/// Advice on the role, by Vault's words.
-fn refused(
-    product: Product,
-    method: Method,
-    mount: &str,
-    role: Option<&str>,
-    claims: Option<&Claims>,
-    answer: &ErrorResponse,
-) -> String {
-    let cli = product.command_line();
-    let named = quoted(role.unwrap_or("ROLE"));
-    // The text comes from a token, so a quote in it must not end the quotation.
-    let shown = |text: &str| clipped(text).replace('`', "'");
-    let said = claims.map(|claims| {
-        format!(
-            "the token is from `{}`, for `{}`, and its subject is `{}`; ",
-            shown(&claims.issuer),
-            shown(&claims.audience.to_string()),
-            shown(&claims.subject)
-        )
-    });
-    let said = said.unwrap_or_default();
-    match method {
-        Method::AppRole => format!(
-            "check {}, which is not the role's name (`{cli} read auth/{mount}/role/ROLE/role-id`), and give a new secret ID by {} (`{cli} write -f auth/{mount}/role/ROLE/secret-id`): it may have expired, or be used up; look also whether AppRole is mounted there: `{cli} auth list`, {vault_auth_mount}",
-            Variables(product).name("ROLE_ID"),
-            Variables(product).name("SECRET_ID"),
-            vault_auth_mount = option("vault-auth-mount").with("PATH")
-        ),
-        Method::Kubernetes => format!(
-            "look at the role, which must name this service account and its namespace: `{cli} read auth/{mount}/role/{named}`; {said}at the method's way to Kubernetes: `{cli} read auth/{mount}/config`; and whether it is mounted there: `{cli} auth list`, {vault_auth_mount}",
-            vault_auth_mount = option("vault-auth-mount").with("PATH")
-        ),
-        Method::Jwt if answer.says("audience") => format!(
-            "{said}let the token be for one of the role's bound_audiences (`{cli} read auth/{mount}/role/{named}`): in GitLab by the `aud` of its `id_tokens`, elsewhere by {vault_audience}; or let whoever keeps the role add this one to them",
-            vault_audience = option("vault-audience")
-        ),
-        Method::Jwt if answer.says("could not be found") => {
-            format!("name a role that there is: `{cli} list auth/{mount}/role`")
-        }
-        Method::Jwt if answer.says("missing role") => {
-            format!(
-                "name the role: {vault_role}",
-                vault_role = option("vault-role").with("ROLE")
-            )
-        }
-        Method::Jwt
-            if answer.says("claim") && answer.says("bound")
-                || answer.says("(sub)")
-                || answer.says("is missing") =>
-        {
-            format!(
-                "{said}the role is for other jobs; look at its bound_claims and bound_subject: `{cli} read auth/{mount}/role/{named}`"
-            )
-        }
-        Method::Jwt if answer.says("(nbf)") || answer.says("(iat)") => {
-            format!("{said}set the clocks of this machine and of the server")
-        }
-        Method::Jwt if answer.says("expired") => {
-            format!("{said}run the job again: its token is valid for some minutes")
-        }
-        Method::Jwt
-            if answer.says("signature") || answer.says("(iss)") || answer.says("configuration") =>
-        {
-            format!(
-                "{said}look whether the method trusts this issuer: `{cli} read auth/{mount}/config`; its oidc_discovery_url or jwks_url must be that of the issuer"
-            )
-        }
-        Method::Jwt => format!(
-            "{said}look whether a JWT login is mounted there, `{cli} auth list`, and name it by {vault_auth_mount}; and at the role: `{cli} read auth/{mount}/role/{named}`",
-            vault_auth_mount = option("vault-auth-mount").with("PATH")
-        ),
     }
 }

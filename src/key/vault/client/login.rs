@@ -101,6 +101,13 @@ impl LoginRequest {
             server: connection.server.clone(),
             what: "something else than a token".to_owned(),
         })?;
+        if login.auth.client_token.is_empty() && !login.auth.mfa_requirement.is_null() {
+            return Err(Error::Mfa {
+                server: connection.server.clone(),
+                method: self.method.method(),
+                mount: self.mount.to_string(),
+            });
+        }
         self.mask.hide(&login.auth.client_token);
         let origin = TokenOrigin::Login {
             method: self.method.method(),
@@ -203,7 +210,11 @@ impl LoginRequest {
     fn refused(&self, error: Error, claims: Option<&Claims>) -> Error {
         let (server, answer) = match error {
             Error::Denied { server, answer, .. } => (server, answer),
-            Error::Service { server, answer, .. } if !answer.is_transient() => (server, answer),
+            Error::Service { server, answer, .. }
+                if !answer.is_transient() && answer.status != 429 =>
+            {
+                (server, answer)
+            }
             // Where a login method is mounted, its path exists.
             Error::NotFound { server, path } => {
                 return Error::NoMount {
@@ -244,6 +255,10 @@ struct LoginData {
     /// Any JSON: an odd type must not hide the token, which has to be revoked.
     #[serde(default)]
     token_type: Value,
+    /// Present where the login asks for a second factor; then the token is empty
+    /// (<https://developer.hashicorp.com/vault/docs/auth/login-mfa>).
+    #[serde(default)]
+    mfa_requirement: Value,
 }
 
 impl Drop for LoginData {

@@ -1,6 +1,7 @@
 //! A client of HashiCorp Vault and OpenBao. It logs in once per run, however many keys and images there are.
 
 pub mod address;
+mod advice;
 mod auth;
 mod config;
 mod connection;

@@ -35,6 +35,48 @@ enum Origin {
     Backend,
 }
 
+/// A cause that the server's words name and its status does not. The same request fails again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The source address is not one that a role or token is bound to.
+    Cidr,
+    /// The cluster is the secondary of a disaster recovery.
+    DisasterRecovery,
+    /// The server does not reach the issuer of the identity token.
+    Issuer,
+    /// A quota of leases is used up.
+    LeaseQuota,
+    /// The namespace is locked.
+    NamespaceLocked,
+    /// There is no such namespace.
+    NamespaceNotFound,
+    /// The cluster is a secondary, which writes nothing.
+    ReadOnly,
+    /// A Sentinel policy.
+    Sentinel,
+}
+
+/// The words of each cause, as Vault Enterprise and OpenBao write them:
+/// <https://developer.hashicorp.com/vault/docs/enterprise/sentinel/examples>,
+/// <https://developer.hashicorp.com/vault/docs/concepts/lease-count-quota-exceeded>,
+/// <https://developer.hashicorp.com/vault/docs/concepts/namespace-api-lock>. Those of namespaces, issuers and addresses
+/// were seen with OpenBao 2.7.2.
+const CAUSES: &[(&str, Cause)] = &[
+    ("namespace not found", Cause::NamespaceNotFound),
+    (
+        "API access to this namespace has been locked",
+        Cause::NamespaceLocked,
+    ),
+    ("lease count quota exceeded", Cause::LeaseQuota),
+    ("DR secondary", Cause::DisasterRecovery),
+    ("cannot write to readonly storage", Cause::ReadOnly),
+    ("evaluation resulted in denial", Cause::Sentinel),
+    ("checking oidc discovery URL", Cause::Issuer),
+    ("checking jwks URL", Cause::Issuer),
+    ("fetching keys", Cause::Issuer),
+    ("CIDR", Cause::Cidr),
+];
+
 /// The most sentences that are kept.
 const MAX_SENTENCES: usize = 5;
 
@@ -85,6 +127,21 @@ impl ErrorResponse {
         self.errors.iter().any(|error| error.contains(words))
     }
 
+    /// The cause, if the server names one.
+    pub fn cause(&self) -> Option<Cause> {
+        let mut known = CAUSES.iter();
+        let named = known.find(|(words, _)| self.says(words));
+        named.map(|(_, cause)| *cause)
+    }
+
+    /// The claims that the server names in quotes: `claim "ref_protected" does not match …`.
+    pub fn claims(&self) -> impl Iterator<Item = &str> {
+        self.errors.iter().flat_map(|error| {
+            let after = error.split("claim \"").skip(1);
+            after.filter_map(|rest| rest.split_once('"').map(|(name, _)| name))
+        })
+    }
+
     /// Whether Vault wrote it, rather than a proxy.
     pub fn is_from_vault(&self) -> bool {
         self.origin != Origin::Elsewhere
@@ -107,15 +164,19 @@ impl ErrorResponse {
     /// Whether the same request may succeed a moment later: 412 is a standby that has not caught up with
     /// what the client has seen ([consistency](https://developer.hashicorp.com/vault/docs/enterprise/consistency)).
     pub fn is_transient(&self) -> bool {
-        // The transit engine answers some permanent errors with 500. Seen with 1.16.3.
+        // Some permanent errors have a 500. Seen with Vault 1.16.3 and OpenBao 2.7.2.
         let permanent = [
             "could not load",
             "failed to determine alias",
             "key derivation",
+            "missing role_id",
             "no such key version",
             "requested version",
             "token check",
         ];
+        if self.cause().is_some() {
+            return false;
+        }
         match self.status {
             408 | 412 | 429 | 472 | 473 => true,
             status => status >= 500 && !permanent.iter().any(|words| self.says(words)),
@@ -125,7 +186,7 @@ impl ErrorResponse {
     /// Whether Vault throttles, by a
     /// [quota](https://developer.hashicorp.com/vault/docs/concepts/resource-quotas).
     pub fn is_throttled(&self) -> bool {
-        self.status == 429
+        self.status == 429 && self.cause() != Some(Cause::LeaseQuota)
     }
 
     /// Whether Vault is sealed.
@@ -166,6 +227,54 @@ mod tests {
             answer.to_string(),
             "status 403: permission denied; invalid token"
         );
+    }
+
+    #[test]
+    fn a_cause_is_known_by_the_server_s_words() {
+        for (status, words, cause) in [
+            (404, "namespace not found", Some(Cause::NamespaceNotFound)),
+            (
+                503,
+                "API access to this namespace has been locked by an administrator - \\\"team/\\\" must be unlocked to gain access.",
+                Some(Cause::NamespaceLocked),
+            ),
+            (
+                429,
+                "request path \\\"auth/jwt/login\\\": lease count quota exceeded",
+                Some(Cause::LeaseQuota),
+            ),
+            (
+                403,
+                "2 errors occurred:\\n\\t* egp standard policy \\\"root/a\\\" evaluation resulted in denial.\\n\\nThe specific error was:\\n<nil>\\n\\t* permission denied\\n\\n",
+                Some(Cause::Sentinel),
+            ),
+            (
+                400,
+                "path disabled in replication DR secondary mode",
+                Some(Cause::DisasterRecovery),
+            ),
+            (
+                429,
+                "request path \\\"transit/sign/k\\\": rate limit quota exceeded",
+                None,
+            ),
+            (403, "permission denied", None),
+        ] {
+            let body = format!(r#"{{"errors":["{words}"]}}"#);
+            let answer = ErrorResponse::parse(status, body.as_bytes(), &[]);
+            assert_eq!(answer.cause(), cause, "{words}");
+            assert!(
+                answer.is_transient() != (cause.is_some() || status == 403),
+                "{words}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_claims_that_are_named_are_found() {
+        let body = br#"{"errors":["error validating claims: claim \"a\" does not match any associated bound claim values; claim \"/b/c\" is missing", "claim \""]}"#;
+        let answer = ErrorResponse::parse(400, body, &[]);
+        assert_eq!(answer.claims().collect::<Vec<_>>(), ["a", "/b/c"]);
     }
 
     #[test]

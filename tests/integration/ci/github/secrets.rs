@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use s3lo::key::vault::client::address::Product;
+
 use super::services::{by_kms, of_job};
 use super::{DIGEST, signer, verifier};
 use crate::support::aws_fixture::{AwsFixture, EVERYTHING, ROLE_ARN, SIGN};
@@ -201,8 +203,8 @@ fn a_session_that_an_earlier_step_left_in_variables_is_hidden() {
 
 #[test]
 fn a_token_of_vault_is_hidden_first() {
-    let job = Job::new(vault(), "github-action-token");
-    let token = vault().token(&["github-action-token"], "5m");
+    let job = Job::new(vault(Product::Vault), "github-action-token");
+    let token = vault(Product::Vault).token(&["github-action-token"], "5m");
     for step in both(of_job(&job).env("VAULT_TOKEN", &token)) {
         is_hidden_first(&token, &step.ends_with(0));
     }
@@ -213,8 +215,9 @@ fn a_token_of_vault_is_hidden_first() {
 
 #[test]
 fn a_secret_id_and_the_token_that_it_gives_are_hidden() {
-    let job = Job::new(vault(), "github-action-approle");
-    let (role, secret) = vault().approle("github-action-approle", &["github-action-approle"]);
+    let job = Job::new(vault(Product::Vault), "github-action-approle");
+    let (role, secret) =
+        vault(Product::Vault).approle("github-action-approle", &["github-action-approle"]);
     let runner = of_job(&job).with("vault-auth", "approle");
     let runner = runner
         .env("VAULT_ROLE_ID", &role)
@@ -235,13 +238,13 @@ fn a_secret_id_and_the_token_that_it_gives_are_hidden() {
         };
         is_hidden(token, &step);
         // It has ended with the step.
-        assert!(vault().lookup(token).is_none());
+        assert!(vault(Product::Vault).lookup(token).is_none());
     }
 }
 
 #[test]
 fn the_identity_that_vault_is_shown_is_hidden() {
-    let (job, ci) = Job::in_github(vault(), "github-action-identity");
+    let (job, ci) = Job::in_github(vault(Product::Vault), "github-action-identity");
     let runner = of_job(&job).with("vault-role", "github-action-identity");
     for step in both(runner) {
         let step = step.ends_with(0);

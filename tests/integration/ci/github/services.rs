@@ -1,6 +1,8 @@
 //! Steps that need AWS or Vault, and the identity of their job.
 
 use super::{DIGEST, IMAGE, SIGN, VERIFY};
+use s3lo::key::vault::client::address::Product;
+
 use crate::support::aws_fixture::{AwsFixture, EVERYTHING, ROLE_ARN};
 use crate::support::github_runner::Runner;
 use crate::support::vault::vault;
@@ -108,7 +110,7 @@ fn accounts_that_are_not_allowed_are_refused() {
 
 #[test]
 fn a_job_logs_in_to_vault_by_its_identity() {
-    let (job, _ci) = Job::in_github(vault(), "github-action");
+    let (job, _ci) = Job::in_github(vault(Product::Vault), "github-action");
     let signer = of_job(&job).with("vault-role", "github-action");
     let step = signer.run().ends_with(0);
     assert_eq!(step.output("digest"), Some(DIGEST));

@@ -1,6 +1,7 @@
 //! All that an example of the README speaks of: a team on GitLab with images in S3, keys in KMS, in Vault and in a
 //! CI/CD variable, and scripts that build and deploy.
 
+use s3lo::key::vault::client::address::Product;
 use serde_json::json;
 
 use super::{Pipeline, Project, SUBJECT, aws};
@@ -32,7 +33,7 @@ impl Team {
         project.write_script("build-and-push", &built);
         project.write_script("deploy", "echo \"deployed $1\"");
         let mut team = Self {
-            vault: Vault::start(),
+            vault: Vault::start(Product::Vault),
             issuer: Issuer::new("https://gitlab.com", TokenAlgorithm::Es256),
             aws,
             project,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Cluster, Vault};
+use super::{Cluster, ROOT, Vault};
 use s3lo_test_servers::authority::Authority;
 use s3lo_test_servers::aws::Issuer;
 
@@ -52,8 +52,31 @@ impl Vault {
     /// How many tokens there are that can be revoked, root's included: of use on a Vault of the test's
     /// own, where no other test makes any.
     pub(crate) fn tokens(&self) -> usize {
-        let answer = self.demand("LIST", "auth/token/accessors", None);
-        answer["data"]["keys"].as_array().unwrap().len()
+        self.list("auth/token/accessors")
+    }
+
+    /// A token that wraps another one, of these settings.
+    #[track_caller]
+    pub(crate) fn wrapped(&self, settings: &Value) -> String {
+        let body = settings.to_string();
+        let headers = [("X-Vault-Token", ROOT), ("X-Vault-Wrap-TTL", "5m")];
+        let answer = self.exchange("POST", "auth/token/create", &headers, &body);
+        let (_, answer) = answer.unwrap();
+        answer["wrap_info"]["token"].as_str().unwrap().to_owned()
+    }
+
+    /// From here on a login at this mount takes a code as well.
+    #[track_caller]
+    pub(crate) fn demand_second_factor(&self, mount: &str) {
+        let method = self.post("identity/mfa/method/totp", &json!({"issuer": "tests"}));
+        let mounts = self.get("sys/auth");
+        self.post(
+            "identity/mfa/login-enforcement/everybody",
+            &json!({
+                "mfa_method_ids": [method["data"]["method_id"]],
+                "auth_method_accessors": [mounts[format!("{mount}/")]["accessor"]],
+            }),
+        );
     }
 
     #[track_caller]
@@ -86,11 +109,17 @@ impl Vault {
     /// the shared Vault that are not about the same one have mounts of their own.
     #[track_caller]
     pub(crate) fn jwt_config(&self, mount: &str, issuer: &Issuer) {
+        self.jwt_config_at(&format!("auth/{mount}"), issuer);
+    }
+
+    /// The same by the path of the login, which may be in a namespace.
+    #[track_caller]
+    pub(crate) fn jwt_config_at(&self, path: &str, issuer: &Issuer) {
         let body = json!({
             "jwt_validation_pubkeys": [issuer.public_key()],
             "bound_issuer": issuer.url(),
         });
-        self.post(&format!("auth/{mount}/config"), &body);
+        self.post(&format!("{path}/config"), &body);
     }
 
     /// A role for tokens of this audience and of these claims: `json!({"repository": "acme/app"})`.

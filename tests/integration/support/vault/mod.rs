@@ -1,15 +1,17 @@
-//! A real Vault on loopback: HashiCorp's own code, in the program that `./test` builds of `tests/vault`.
-//! It is set up over Vault's API, as somebody who runs one would.
+//! A real Vault or OpenBao on loopback. Vault is HashiCorp's own code, in the program that `./test` builds of
+//! `tests/vault`; OpenBao is its own program. Both are set up over their API, as somebody who runs one would.
 
 mod cluster;
 mod logins;
+mod openbao;
 mod transit;
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 
+use s3lo::key::vault::client::address::Product;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -20,7 +22,7 @@ use s3lo_test_servers::authority::Authority;
 /// The token that may do everything. Vault wants no dot in one that it did not make.
 pub(crate) const ROOT: &str = "root-token-of-the-tests";
 
-/// A Vault that serves until it is dropped. From the start it has the transit engines `transit` and
+/// A Vault or OpenBao that serves until it is dropped. From the start it has the transit engines `transit` and
 /// `team/a/transit`, and the logins `jwt`, `approle` and `kubernetes`.
 pub(crate) struct Vault {
     /// Where the program finds it.
@@ -42,22 +44,33 @@ pub(crate) struct Service<'a> {
     pub(crate) sealed: bool,
 }
 
-static VAULT: LazyLock<Vault> = LazyLock::new(Vault::start);
+static VAULT: LazyLock<Vault> = LazyLock::new(|| Vault::start(Product::Vault));
+static OPENBAO: LazyLock<Vault> = LazyLock::new(|| Vault::start(Product::OpenBao));
 
-/// The Vault of all tests of a process, started when first asked for. What a test makes there has a name
+/// The server of all tests of a process, started when first asked for. What a test makes there has a name
 /// that no other test has: keys, policies and roles by the test, and mounts where it changes their
 /// configuration.
-pub(crate) fn vault() -> &'static Vault {
-    &VAULT
+pub(crate) fn vault(product: Product) -> &'static Vault {
+    match product {
+        Product::Vault => &VAULT,
+        Product::OpenBao => &OPENBAO,
+    }
 }
 
 impl Vault {
     /// One of the test's own, over plain HTTP.
-    pub(crate) fn start() -> Self {
-        Self::start_with(&Service::default())
+    pub(crate) fn start(product: Product) -> Self {
+        Self::start_with(product, &Service::default())
     }
 
-    pub(crate) fn start_with(service: &Service<'_>) -> Self {
+    pub(crate) fn start_with(product: Product, service: &Service<'_>) -> Self {
+        match product {
+            Product::Vault => Self::start_vault(service),
+            Product::OpenBao => Self::start_openbao(service),
+        }
+    }
+
+    fn start_vault(service: &Service<'_>) -> Self {
         // The files are read before it says that it serves.
         let folder = TempDir::new().unwrap();
         let written = |name: &str, contents: String| {
@@ -120,6 +133,22 @@ impl Vault {
         self.post(&format!("sys/mounts/{path}"), &json!({"type": kind}));
     }
 
+    /// Mounts a transit engine in a namespace, at `transit`.
+    pub(crate) fn mount_in(&self, namespace: &str, kind: &str) {
+        let path = format!("{namespace}/sys/mounts/{kind}");
+        self.post(&path, &json!({"type": kind}));
+    }
+
+    /// How many keys a list has.
+    #[track_caller]
+    pub(crate) fn list(&self, path: &str) -> usize {
+        match self.request("LIST", path, Some(ROOT), None) {
+            (200, answer) => answer["data"]["keys"].as_array().unwrap().len(),
+            (404, _) => 0,
+            other => panic!("{path}: {other:?}"),
+        }
+    }
+
     /// Mounts a login: `mount_login("github", "jwt")`.
     pub(crate) fn mount_login(&self, path: &str, kind: &str) {
         self.post(&format!("sys/auth/{path}"), &json!({"type": kind}));
@@ -139,7 +168,12 @@ impl Vault {
 
     #[track_caller]
     fn demand(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
-        let (status, answer) = self.request(method, path, Some(ROOT), body);
+        self.demand_as(ROOT, method, path, body)
+    }
+
+    #[track_caller]
+    fn demand_as(&self, token: &str, method: &str, path: &str, body: Option<&Value>) -> Value {
+        let (status, answer) = self.request(method, path, Some(token), body);
         assert!(
             (200..300).contains(&status),
             "{method} {path}: {status} {answer}"
@@ -155,32 +189,56 @@ impl Vault {
         token: Option<&str>,
         body: Option<&Value>,
     ) -> (u16, Value) {
+        self.try_request(method, path, token, body).unwrap()
+    }
+
+    fn try_request(
+        &self,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        body: Option<&Value>,
+    ) -> io::Result<(u16, Value)> {
         let body = body.map(Value::to_string).unwrap_or_default();
-        let token = token.map(|token| format!("X-Vault-Token: {token}\r\n"));
+        let token = token.map(|token| ("X-Vault-Token", token));
+        self.exchange(method, path, token.as_slice(), &body)
+    }
+
+    fn exchange(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> io::Result<(u16, Value)> {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}\r\n"));
         // In HTTP/1.0 an answer ends with the connection, and never comes in chunks.
         let request = format!(
             "{method} /v1/{path} HTTP/1.0\r\nHost: {}\r\n{}Content-Length: {}\r\n\r\n{body}",
             self.admin,
-            token.unwrap_or_default(),
+            headers.collect::<String>(),
             body.len()
         );
-        let mut stream = TcpStream::connect(&self.admin).unwrap();
-        stream.write_all(request.as_bytes()).unwrap();
+        let mut stream = TcpStream::connect(&self.admin)?;
+        stream.write_all(request.as_bytes())?;
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
+        stream.read_to_string(&mut answer)?;
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         let body = match body {
             "" => Value::Null,
             text => serde_json::from_str(text).unwrap_or_else(|_| Value::from(text)),
         };
-        (status, body)
+        Ok((status, body))
     }
 }
 
 impl Drop for Vault {
     fn drop(&mut self) {
-        let _ = self.process.kill();
+        // Both end with their stdin.
+        drop(self.process.stdin.take());
         let _ = self.process.wait();
     }
 }

@@ -186,6 +186,57 @@ pub(super) const ANY: &[Row] = &[
         Fault::Page(404, PAGE),
     ),
     refused(
+        "no such namespace",
+        "namespace_not_found",
+        Fault::Errors(404, &["namespace not found"]),
+    ),
+    refused(
+        "no such namespace, in another status",
+        "namespace_not_found",
+        Fault::Errors(400, &["1 error occurred:\n\t* namespace not found\n\n"]),
+    ),
+    refused(
+        "a namespace that is locked",
+        "namespace_locked",
+        Fault::Errors(
+            503,
+            &[
+                "API access to this namespace has been locked by an administrator - \"team/\" must be unlocked to gain access.",
+            ],
+        ),
+    ),
+    refused(
+        "a quota of leases that is used up",
+        "throttled",
+        Fault::Errors(
+            429,
+            &["request path \"auth/jwt/login\": lease count quota exceeded"],
+        ),
+    ),
+    refused(
+        "a secondary for disaster recovery",
+        "service_error|login_refused",
+        Fault::Errors(400, &["path disabled in replication DR secondary mode"]),
+    ),
+    refused(
+        "a secondary that stores nothing",
+        "service_error|login_refused",
+        Fault::Errors(
+            500,
+            &["1 error occurred:\n\t* cannot write to readonly storage\n\n"],
+        ),
+    ),
+    refused(
+        "a policy of Sentinel",
+        "access_denied|login_refused",
+        Fault::Errors(
+            403,
+            &[
+                "2 errors occurred:\n\t* egp standard policy \"admin/office-hours\" evaluation resulted in denial.\n\nThe specific error was:\n<nil>\n\nA trace of the execution for policy \"admin/office-hours\" is available:\n\nResult: false\n\t* permission denied\n\n",
+            ],
+        ),
+    ),
+    refused(
         "what a terminal would obey",
         "service_error|login_refused",
         Fault::Errors(400, &["\u{1b}]0;owned\u{7}\r\n::error::injected\u{9b}31m"]),
@@ -222,6 +273,20 @@ pub(super) const WITH_A_TOKEN: &[Row] = &[
         "a token that is none",
         "credentials_refused",
         Fault::Errors(403, &["invalid token"]),
+    ),
+    refused(
+        "a control group",
+        "access_denied",
+        Fault::Altered(|answer| {
+            answer["data"] = ().into();
+            answer["wrap_info"] = serde_json::json!({
+                "token": "hvs.canary-of-a-wrapping-token",
+                "accessor": "eTqIMtlQrRLcKoqWGX5cBUvu",
+                "ttl": 86400,
+                "creation_time": "2026-04-12T19:21:10Z",
+                "creation_path": "transit/keys/ci-signer",
+            });
+        }),
     ),
     refused("403 of a proxy", "service_error", Fault::Page(403, PAGE)),
     refused("401 of a proxy", "service_error", Fault::Page(401, PAGE)),

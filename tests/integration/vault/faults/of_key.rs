@@ -96,6 +96,11 @@ const KEY: &[Row] = &[
         data!("type": "ml-dsa"),
     ),
     refused(
+        "a managed key",
+        "unsupported_key",
+        data!("type": "managed_key"),
+    ),
+    refused(
         "a type without a name",
         "unsupported_key|signer_answered_nonsense",
         data!("type": ""),

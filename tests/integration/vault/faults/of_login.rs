@@ -114,7 +114,7 @@ const LOGIN: &[Row] = &[
     ),
     refused(
         "another factor is wanted",
-        "login_refused|signer_answered_nonsense",
+        "login_refused",
         Fault::Altered(|answer| {
             answer["auth"]["client_token"] = "".into();
             answer["auth"]["mfa_requirement"] = json!({
@@ -125,7 +125,7 @@ const LOGIN: &[Row] = &[
     ),
     refused(
         "a token in a wrap",
-        "login_refused|signer_answered_nonsense",
+        "access_denied",
         Fault::Altered(|answer| {
             answer["auth"] = Value::Null;
             answer["wrap_info"] = json!({"token": "hvs.wrapped", "ttl": 300});
@@ -139,6 +139,58 @@ const LOGIN: &[Row] = &[
                 r#""client_token":"hvs.other","client_token":"#,
             )
         }),
+    ),
+    refused(
+        "another factor is wanted, by an odd requirement",
+        "login_refused",
+        Fault::Altered(|answer| {
+            answer["auth"]["client_token"] = "".into();
+            answer["auth"]["mfa_requirement"] = json!([7]);
+        }),
+    ),
+    row(
+        "a factor is wanted no more",
+        EVER,
+        auth!("mfa_requirement": {"mfa_request_id": "d0c9eec7"}),
+    )
+    .made(1),
+    refused(
+        "the issuer's discovery is out of reach",
+        "login_refused",
+        Fault::Errors(
+            400,
+            &["error configuring token validator: error checking oidc discovery URL"],
+        ),
+    ),
+    refused(
+        "the issuer's keys are out of reach",
+        "login_refused",
+        Fault::Errors(
+            400,
+            &[
+                "error validating token: error verifying token signature: fetching keys oidc: get keys failed Get \"https://gitlab.example/oauth/discovery/keys\": dial tcp 127.0.0.1:1: connect: connection refused",
+            ],
+        ),
+    ),
+    refused(
+        "from another address",
+        "login_refused",
+        Fault::Errors(
+            400,
+            &[
+                "source address \"192.0.2.7\" unauthorized by CIDR restrictions on the role: %!w(<nil>)",
+            ],
+        ),
+    ),
+    refused(
+        "a claim that a terminal would obey",
+        "login_refused",
+        Fault::Errors(
+            400,
+            &[
+                "error validating claims: claim \"a`\u{1b}[31m\" does not match any associated bound claim values",
+            ],
+        ),
     ),
     row("a session of no time", EVER, auth!("lease_duration": 0)).made(1),
     row("a field of tomorrow", EVER, auth!("mood": [1])).made(1),

@@ -1,0 +1,256 @@
+//! Advice on what a server refuses, by its own words.
+
+use s3lo_core::text::clipped;
+
+use crate::identity::jwt::Claims;
+use crate::key::vault::client::address::{Address, Product};
+use crate::key::vault::client::method::Method;
+use crate::key::vault::client::response::{Cause, ErrorResponse};
+use crate::key::vault::client::token::TokenOrigin;
+use crate::key::vault::client::variables::Variables;
+use crate::net::unreachable::TlsFailure;
+use crate::option_name::option;
+use crate::text::quoted;
+
+/// Advice on a cause that the server names. `claims` are those of the identity token that was sent.
+pub(super) fn on_cause(product: Product, cause: Cause, claims: Option<&Claims>) -> String {
+    let cli = product.command_line();
+    match cause {
+        Cause::Cidr => "run it from an address that the role allows: its secret_id_bound_cidrs and token_bound_cidrs list them".to_owned(),
+        Cause::DisasterRecovery => {
+            "name the primary cluster: this one is for disaster recovery, and answers only once it is promoted".to_owned()
+        }
+        Cause::Issuer => {
+            let issuer = claims.map_or("ISSUER", |claims| claims.issuer.trim_end_matches('/'));
+            let issuer = clipped(issuer).replace('`', "'");
+            format!(
+                "let the server reach the issuer, `{issuer}/.well-known/openid-configuration` or its jwks_url: look at its network and proxy, and at the authorities in the method's configuration (oidc_discovery_ca_pem, jwks_ca_pem); or give it the issuer's keys as jwt_validation_pubkeys"
+            )
+        }
+        Cause::LeaseQuota => format!(
+            "wait until leases end, revoke some, or raise the quota: `{cli} list sys/quotas/lease-count`; a shorter token_ttl of the role leaves fewer"
+        ),
+        Cause::NamespaceLocked => {
+            format!("let whoever locked it unlock it: `{cli} namespace unlock`")
+        }
+        Cause::NamespaceNotFound => format!(
+            "name it from the root on, as in `admin/team`, by {} or {}: `{cli} namespace list` shows those below yours; in HCP the uppermost is `admin`",
+            Variables(product).name("NAMESPACE"),
+            option("vault-namespace").with("NAMESPACE")
+        ),
+        Cause::ReadOnly => {
+            "name the primary cluster: this one is a secondary, which stores nothing".to_owned()
+        }
+        Cause::Sentinel => "ask whoever keeps the Sentinel policy that the message names: it denies what the policies of a token allow".to_owned(),
+    }
+}
+
+/// Advice on a login that asks for a second factor.
+pub(super) fn mfa(product: Product, mount: &str) -> String {
+    format!(
+        "exempt `auth/{mount}` from the login enforcement (`{} list identity/mfa/login-enforcement`), since a job has no second factor; or log in at another mount: {}",
+        product.command_line(),
+        option("vault-auth-mount").with("PATH")
+    )
+}
+
+/// The policy that is missing. A mistyped name is refused in the same words.
+pub(super) fn denied(
+    product: Product,
+    capability: &str,
+    path: &str,
+    origin: Option<&TokenOrigin>,
+) -> String {
+    let cli = product.command_line();
+    let statement = format!("`path \"{path}\" {{ capabilities = [\"{capability}\"] }}`");
+    let to_sign = path
+        .rsplit_once("/keys/")
+        .map(|(mount, key)| format!(" (to sign it takes update on `{mount}/sign/{key}`, too)"));
+    let wrapping = match origin {
+        Some(TokenOrigin::Variable(_) | TokenOrigin::File(_)) => {
+            format!("; if the token wraps another one, unwrap it first: `{cli} unwrap`")
+        }
+        _ => String::new(),
+    };
+    format!(
+        "check mount and key, since what is not there is refused as well; then add to a policy of the token (`{cli} token lookup` names them): {statement}{}; if it has that, look at the namespace{wrapping}",
+        to_sign.unwrap_or_default()
+    )
+}
+
+pub(super) fn unreachable(tls: Option<TlsFailure>) -> String {
+    let advice = match tls {
+        Some(TlsFailure::OtherName) => "name the server as its certificate does",
+        Some(TlsFailure::CaCertificate) => {
+            "its certificate is that of an authority, which no server may show: give it one with `basicConstraints=CA:FALSE`"
+        }
+        Some(TlsFailure::InvalidCertificate | TlsFailure::UnknownIssuer) => {
+            "trust the authority of its certificate: VAULT_CACERT=FILE, or VAULT_CAPATH=FOLDER"
+        }
+        Some(TlsFailure::ClientCertificate) => {
+            "show a certificate that the server trusts: VAULT_CLIENT_CERT=FILE and VAULT_CLIENT_KEY=FILE"
+        }
+        Some(TlsFailure::NotTls) => {
+            return format!(
+                "the server speaks without TLS there: check its port, or name it by its `http://` address in VAULT_ADDR or {}",
+                option("vault-address")
+            );
+        }
+        None => "check the address, the network, HTTPS_PROXY and NO_PROXY",
+    };
+    advice.to_owned()
+}
+
+pub(super) fn no_mount(product: Product, path: &str) -> String {
+    let cli = product.command_line();
+    let mount = path
+        .rsplit_once("/keys/")
+        .or_else(|| path.rsplit_once("/sign/"));
+    let mount = mount.map_or(path, |(mount, _)| mount);
+    if path.starts_with("auth/") && path.ends_with("/login") {
+        return format!(
+            "look where the login method is mounted, `{cli} auth list`, and name that by {vault_auth_mount}",
+            vault_auth_mount = option("vault-auth-mount").with("PATH")
+        );
+    }
+    if ["auth", "sys"].contains(&mount.split('/').next().unwrap_or_default()) {
+        return format!(
+            "no engine can be mounted at `{mount}`: look where it is, `{cli} secrets list`"
+        );
+    }
+    format!(
+        "look where the transit engine is mounted, `{cli} secrets list`, and name that in the key, `{}://HOST/v1/MOUNT/keys/KEY`, or by TRANSIT_SECRET_ENGINE_PATH; or mount one: `{cli} secrets enable -path={mount} transit`; in a namespace, give {vault_namespace}",
+        product.scheme(),
+        vault_namespace = option("vault-namespace").with("NAMESPACE")
+    )
+}
+
+pub(super) fn not_found(product: Product, path: &str) -> String {
+    let cli = product.command_line();
+    let Some((mount, _)) = path.rsplit_once("/keys/") else {
+        return "check the key's name".to_owned();
+    };
+    format!(
+        "check mount and name: `{cli} secrets list` and `{cli} list {}`; or, where `{mount}` is a transit engine, make the key: `{cli} write -f {} type=ecdsa-p256`; in a namespace, give {vault_namespace}",
+        quoted(&format!("{mount}/keys")),
+        quoted(path),
+        vault_namespace = option("vault-namespace").with("NAMESPACE")
+    )
+}
+
+/// Advice on a redirect, as of a standby that does not forward requests.
+pub(super) fn redirected(product: Product, to: Option<&str>) -> String {
+    let to = to.unwrap_or_default();
+    let origin = to.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
+    let address = Variables(product).name("ADDR");
+    match origin.parse::<Address>() {
+        Ok(there) => format!("if that is your server, name it: {address}={there}"),
+        Err(_) => format!("name the server itself: {address}=https://HOST:PORT"),
+    }
+}
+
+pub(super) fn token(product: Product, origin: &TokenOrigin) -> String {
+    if *origin == TokenOrigin::Agent {
+        return format!(
+            "let the agent add its token, by `use_auto_auth_token = true` in its configuration; or set {}",
+            Variables(product).name("TOKEN")
+        );
+    }
+    if let TokenOrigin::Login { .. } = origin {
+        return "run the job again; the token may have been revoked, or allow too few uses"
+            .to_owned();
+    }
+    format!(
+        "it is wrong, expired, revoked or used up (as a wrapping token is after one use), or of another server or namespace; get a new one with `{} login` and put it into {origin}; in CI let the job log in by its identity token: {vault_role}",
+        product.command_line(),
+        vault_role = option("vault-role").with("ROLE")
+    )
+}
+
+/// Advice on the role, by Vault's words.
+pub(super) fn refused(
+    product: Product,
+    method: Method,
+    mount: &str,
+    role: Option<&str>,
+    claims: Option<&Claims>,
+    answer: &ErrorResponse,
+) -> String {
+    let cli = product.command_line();
+    let named = quoted(role.unwrap_or("ROLE"));
+    // The text comes from a token, so a quote in it must not end the quotation.
+    let shown = |text: &str| clipped(text).replace('`', "'");
+    let said = claims.map(|claims| {
+        format!(
+            "the token is from `{}`, for `{}`, and its subject is `{}`; ",
+            shown(&claims.issuer),
+            shown(&claims.audience.to_string()),
+            shown(&claims.subject)
+        )
+    });
+    let said = said.unwrap_or_default();
+    match method {
+        Method::AppRole => format!(
+            "check {}, which is not the role's name (`{cli} read auth/{mount}/role/ROLE/role-id`), and give a new secret ID by {} (`{cli} write -f auth/{mount}/role/ROLE/secret-id`): it may have expired, or be used up; look also whether AppRole is mounted there: `{cli} auth list`, {vault_auth_mount}",
+            Variables(product).name("ROLE_ID"),
+            Variables(product).name("SECRET_ID"),
+            vault_auth_mount = option("vault-auth-mount").with("PATH")
+        ),
+        Method::Kubernetes => format!(
+            "look at the role, which must name this service account and its namespace: `{cli} read auth/{mount}/role/{named}`; {said}at the method's way to Kubernetes: `{cli} read auth/{mount}/config`; and whether it is mounted there: `{cli} auth list`, {vault_auth_mount}",
+            vault_auth_mount = option("vault-auth-mount").with("PATH")
+        ),
+        Method::Jwt if answer.says("audience") => format!(
+            "{said}let the token be for one of the role's bound_audiences (`{cli} read auth/{mount}/role/{named}`): in GitLab by the `aud` of its `id_tokens`, elsewhere by {vault_audience}; or let whoever keeps the role add this one to them",
+            vault_audience = option("vault-audience")
+        ),
+        Method::Jwt if answer.says("could not be found") => {
+            format!("name a role that there is: `{cli} list auth/{mount}/role`")
+        }
+        Method::Jwt if answer.says("missing role") && !answer.says("missing role_id") => {
+            format!(
+                "name the role: {vault_role}",
+                vault_role = option("vault-role").with("ROLE")
+            )
+        }
+        Method::Jwt
+            if answer.says("claim") && answer.says("bound")
+                || answer.says("(sub)")
+                || answer.says("is missing") =>
+        {
+            // The subject was shown.
+            let new = answer.claims().filter(|name| *name != "sub");
+            let values = new.take(MAX_CLAIMS).map(|name| {
+                let name = shown(name);
+                match claims.and_then(|claims| claims.value(&name)) {
+                    Some(value) => format!("its claim `{name}` is `{}`; ", shown(&value)),
+                    None => format!("it has no claim `{name}`; "),
+                }
+            });
+            let values: String = values.collect();
+            format!(
+                "{said}{values}the role is for other jobs; look at its bound_claims and bound_subject: `{cli} read auth/{mount}/role/{named}`"
+            )
+        }
+        Method::Jwt if answer.says("(nbf)") || answer.says("(iat)") => {
+            format!("{said}set the clocks of this machine and of the server")
+        }
+        Method::Jwt if answer.says("expired") => {
+            format!("{said}run the job again: its token is valid for some minutes")
+        }
+        Method::Jwt
+            if answer.says("signature") || answer.says("(iss)") || answer.says("configuration") =>
+        {
+            format!(
+                "{said}look whether the method trusts this issuer: `{cli} read auth/{mount}/config`; its oidc_discovery_url or jwks_url must be that of the issuer"
+            )
+        }
+        Method::Jwt => format!(
+            "{said}look whether a JWT login is mounted there, `{cli} auth list`, and name it by {vault_auth_mount}; and at the role: `{cli} read auth/{mount}/role/{named}`",
+            vault_auth_mount = option("vault-auth-mount").with("PATH")
+        ),
+    }
+}
+
+/// The most claims whose values are shown.
+const MAX_CLAIMS: usize = 3;
