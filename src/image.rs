@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use s3lo_core::digest::Digest;
-use s3lo_core::manifest;
+use s3lo_core::manifest::Manifest;
 use s3lo_core::reference::Reference;
-use s3lo_core::verdict::Found;
+use s3lo_core::verdict::{Found, Reason};
+use s3lo_core::{manifest, verdict};
 
 use crate::diagnostic::Explain;
 use crate::store;
@@ -25,24 +26,31 @@ pub struct Image {
     pub store: Arc<dyn Store>,
 }
 
-/// The content of a tag when it was read, not yet parsed.
+/// The manifest under a tag, parsed as soon as it was read: its bytes are not kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Snapshot {
-    /// An object of an allowed size.
-    Read(store::Object),
-    /// Something that is no file of the store.
-    NotAFile,
-    /// An object that is larger than a manifest may be.
-    Oversized,
+pub struct TaggedManifest {
+    /// The manifest, or the reason why the object is none.
+    pub manifest: Result<Manifest, Reason>,
+    /// The digest of the object, if it could be read in full.
+    pub digest: Option<Digest>,
+    /// The version of the object, if it could be read in full.
+    pub version: Option<Version>,
 }
 
-impl Snapshot {
-    /// The input for the verifier.
-    pub fn found(&self) -> Found<'_> {
-        match self {
-            Self::Read(object) => Found::Bytes(&object.bytes),
-            Self::NotAFile => Found::NotAFile,
-            Self::Oversized => Found::Oversized,
+impl TaggedManifest {
+    fn read(object: &store::Object) -> Self {
+        Self {
+            manifest: verdict::read_manifest(Found::Bytes(&object.bytes)),
+            digest: Some(Digest::of(&object.bytes)),
+            version: Some(object.version.clone()),
+        }
+    }
+
+    fn unread(found: Found<'_>) -> Self {
+        Self {
+            manifest: verdict::read_manifest(found),
+            digest: None,
+            version: None,
         }
     }
 }
@@ -53,26 +61,30 @@ impl Image {
     /// # Errors
     ///
     /// [`Error`] if there is none, or the store fails.
-    pub async fn read_manifest(&self) -> Result<Snapshot, Error> {
+    pub async fn read_manifest(&self) -> Result<TaggedManifest, Error> {
+        let (tagged, _) = self.read_manifest_and(|_| ()).await?;
+        Ok(tagged)
+    }
+
+    /// Reads the object under the tag, and takes what else is needed from its bytes, which are not kept.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if there is none, or the store fails.
+    pub async fn read_manifest_and<T>(
+        &self,
+        take: impl FnOnce(&[u8]) -> T,
+    ) -> Result<(TaggedManifest, Option<T>), Error> {
         let key = self.reference.manifest_key();
-        match self.store.read(&key, manifest::MAX_BYTES).await {
-            Ok(object) => Ok(Snapshot::Read(object)),
-            Err(store::Error::Oversized { .. }) => Ok(Snapshot::Oversized),
-            Err(store::Error::NotAFile { .. } | store::Error::Symlink { .. }) => {
-                Ok(Snapshot::NotAFile)
-            }
-            Err(store::Error::NotFound { .. }) => Err(self.not_in_store().await),
-            // S3 answers 403 for a missing object if the caller may list a prefix alone.
-            Err(denied) if denied.is_denied() => {
-                let name = "manifest.json";
-                let prefix = key.strip_suffix(name).unwrap_or(&key);
-                match self.store.list(prefix).await {
-                    Ok(listing) if listing.lacks(name) => Err(self.not_in_store().await),
-                    _ => Err(denied.into()),
-                }
-            }
-            Err(error) => Err(error.into()),
-        }
+        let found = match self.store.read(&key, manifest::MAX_BYTES).await {
+            Ok(object) => return Ok((TaggedManifest::read(&object), Some(take(&object.bytes)))),
+            Err(store::Error::Oversized { .. }) => Found::Oversized,
+            Err(store::Error::Unreadable { .. }) => Found::Unreadable,
+            Err(store::Error::NotAFile { .. } | store::Error::Symlink { .. }) => Found::NotAFile,
+            Err(store::Error::NotFound { .. }) => return Err(self.not_in_store().await),
+            Err(error) => return Err(error.into()),
+        };
+        Ok((TaggedManifest::unread(found), None))
     }
 
     async fn not_in_store(&self) -> Error {
@@ -89,7 +101,7 @@ impl Image {
     /// [`store::Error`] if the store fails.
     pub async fn record_ids(&self) -> Result<RecordIds, store::Error> {
         let listing = self.store.list(&self.reference.records_prefix()).await?;
-        let names = listing.names.iter();
+        let names = listing.objects.iter().map(|listed| &listed.name);
         let ids = names.filter_map(|name| name.strip_suffix(".json"));
         Ok(RecordIds {
             ids: ids.filter(|id| is_key_id(id)).map(str::to_owned).collect(),
@@ -99,7 +111,7 @@ impl Image {
 
     async fn tags(&self) -> Option<Vec<String>> {
         let listing = self.store.list(&self.reference.tags_prefix()).await;
-        Some(listing.ok()?.names)
+        Some(listing.ok()?.folders)
     }
 
     /// Compares the tag with the manifest that was read as `version` with `digest`.
@@ -123,6 +135,7 @@ impl Image {
             }),
             Err(store::Error::NotFound { .. }) => Ok(TagState::Gone),
             Err(store::Error::Oversized { .. }) => Ok(TagState::Oversized),
+            Err(store::Error::Unreadable { .. }) => Ok(TagState::Unreadable),
             Err(store::Error::NotAFile { .. } | store::Error::Symlink { .. }) => Ok(TagState::Gone),
             Err(error) => Err(error),
         }
@@ -157,6 +170,8 @@ pub enum TagState {
     Oversized,
     /// It has the same manifest.
     Same,
+    /// An object that the server sends in a form that cannot be read.
+    Unreadable,
 }
 
 /// The reason why an image cannot be read.

@@ -64,20 +64,15 @@ pub async fn inspect(image: &Image, keys: &[Key], deadline: Instant) -> Result<I
 }
 
 async fn inspect_all(image: &Image, keys: &[Key]) -> Result<Inspection, Error> {
-    let read = join(image.read_manifest(), image.record_ids());
+    let manifest = image.read_manifest_and(Platforms::of_manifest);
+    let read = join(manifest, image.record_ids());
     let opened = join_all(keys.iter().map(Key::opened));
-    let ((snapshot, listing), opened) = join(read, opened).await;
-    let (snapshot, listing) = (snapshot?, listing?);
-    let manifest = verdict::read_manifest(snapshot.found());
-    let (digest, platforms) = match snapshot.found() {
-        Found::Bytes(bytes) => {
-            let platforms = Platforms::of_manifest(bytes);
-            (
-                Some(Digest::of(bytes)),
-                named(&image.store, platforms).await,
-            )
-        }
-        Found::Absent | Found::NotAFile | Found::Oversized => (None, Vec::new()),
+    let ((read, listing), opened) = join(read, opened).await;
+    let ((tagged, platforms), listing) = (read?, listing?);
+    let (manifest, digest) = (tagged.manifest, tagged.digest);
+    let platforms = match platforms {
+        Some(platforms) => named(&image.store, platforms).await,
+        None => Vec::new(),
     };
     let RecordIds { mut ids, complete } = listing;
     let more_records = ids.len() > MAX_RECORDS || !complete;
@@ -90,6 +85,7 @@ async fn inspect_all(image: &Image, keys: &[Key]) -> Result<Inspection, Error> {
             Ok(object) => Found::Bytes(&object.bytes),
             Err(store::Error::NotFound { .. }) => continue,
             Err(store::Error::Oversized { .. }) => Found::Oversized,
+            Err(store::Error::Unreadable { .. }) => Found::Unreadable,
             Err(store::Error::NotAFile { .. } | store::Error::Symlink { .. }) => Found::NotAFile,
             Err(error) => return Err(error.clone().into()),
         };
@@ -138,6 +134,7 @@ fn content(found: Found<'_>) -> Result<Record, String> {
         Found::Bytes(bytes) => Record::parse(bytes).map_err(|error| error.to_string()),
         Found::Oversized => Err(format!("it is larger than {} bytes", record::MAX_BYTES)),
         Found::Absent | Found::NotAFile => Err("it is not a file".to_owned()),
+        Found::Unreadable => Err("the server sends it in a form that cannot be read".to_owned()),
     }
 }
 

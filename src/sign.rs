@@ -1,17 +1,18 @@
 //! How one image is signed: what runs at the same time, in what order, and what is checked before it
 //! is stored.
 //!
-//! 1. At the same time: read the manifest, open the keys, list the records. The list costs no wait and
-//!    nothing depends on it: a record of ours that it shows is judged first, so a re-run signs nothing.
+//! 1. At the same time: read the manifest, open the keys, list the records. The list costs no wait. It shows which
+//!    record is there, and its version; only a complete one shows that a record is absent, and without one the record
+//!    is asked for by its name. What is there is judged first, so a re-run signs nothing.
 //! 2. Sign the payload.
 //! 3. Judge the new record with the verifier that `verify` uses. A signer that answers nonsense stores
 //!    nothing.
 //! 4. At the same time: create the record, or replace the version that was judged; and check that the
 //!    tag still has the manifest that was signed.
-//! 5. If another signer was faster: check tag and record together, and try again.
+//! 5. If another signer was faster: check tag and record together, and try again, with pauses.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::future::{join, join_all};
 use s3lo_core::crypto::public::KeyId;
@@ -20,23 +21,30 @@ use s3lo_core::manifest::Manifest;
 use s3lo_core::payload::{Schema, payload};
 use s3lo_core::record::{Record, Timestamp};
 use s3lo_core::reference::Reference;
-use s3lo_core::verdict::{Found, Policy, Verdict, Verified, judge};
+use s3lo_core::verdict::{Found, Policy, Reason, Verdict, Verified, judge};
 use s3lo_core::{record, verdict};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 pub use self::error::Error;
-use crate::image::{Image, LISTING_TIMEOUT, Snapshot, TagState};
+use crate::image::{Image, LISTING_TIMEOUT, TagState, TaggedManifest};
 use crate::key::lazy::LazyKey;
 use crate::key::reference::KeyRef;
 use crate::key::signer::Signer;
+use crate::net::retry::spread;
 use crate::store::{Listing, Object, Version};
 use crate::{image, store};
 
 mod error;
 
-/// The most attempts to store a record while other signers are faster. Of those that replace the same
-/// record one finishes in each round, so this many may run at once.
-const MAX_ROUNDS: u32 = 100;
+/// The most attempts to store a record while other signers are faster. Of those that replace the same record one
+/// finishes in each round, and the pauses between rounds spread the others out.
+const MAX_ROUNDS: u32 = 40;
+
+/// The most attempts to store a record that exists when it is written and is absent when it is read.
+const MAX_CONTRADICTIONS: u32 = 10;
+
+/// The first pause between two rounds.
+pub const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 /// A key to sign with, opened once for all images.
 pub type Key = LazyKey<Arc<dyn Signer>>;
@@ -52,6 +60,8 @@ pub struct Options {
     pub deadline: Instant,
     /// The clock for `signedAt`.
     pub now: fn() -> SystemTime,
+    /// The first pause between two rounds, which doubles; [`FIRST_PAUSE`] unless a test has no time.
+    pub pause: Duration,
 }
 
 /// What to do with an image that the key has signed already.
@@ -101,12 +111,12 @@ pub async fn sign(image: &Image, keys: &[Key], options: &Options) -> Vec<Result<
     let listing = timeout(LISTING_TIMEOUT, image.store.list(&prefix));
     let manifest = join(image.read_manifest(), listing);
     let signers = join_all(keys.iter().map(Key::opened));
-    let Ok(((snapshot, listing), signers)) =
+    let Ok(((tagged, listing), signers)) =
         timeout_at(options.deadline, join(manifest, signers)).await
     else {
         return vec![Err(Error::TimedOut); keys.len()];
     };
-    let target = match SignedManifest::new(snapshot, &image.reference) {
+    let target = match SignedManifest::new(tagged, &image.reference) {
         Ok(target) => target,
         Err(error) => return vec![Err(error); keys.len()],
     };
@@ -142,13 +152,15 @@ struct SignedManifest {
 }
 
 impl SignedManifest {
-    fn new(snapshot: Result<Snapshot, image::Error>, reference: &Reference) -> Result<Self, Error> {
-        let snapshot = snapshot?;
-        let manifest =
-            verdict::read_manifest(snapshot.found()).map_err(|reason| Error::Manifest {
-                reference: reference.clone(),
-                reason,
-            })?;
+    fn new(
+        tagged: Result<TaggedManifest, image::Error>,
+        reference: &Reference,
+    ) -> Result<Self, Error> {
+        let tagged = tagged?;
+        let manifest = tagged.manifest.map_err(|reason| Error::Manifest {
+            reference: reference.clone(),
+            reason,
+        })?;
         let current = manifest.digest();
         if let Some(pinned) = reference.unmet_pin(current) {
             return Err(Error::Pinned {
@@ -157,10 +169,10 @@ impl SignedManifest {
                 current,
             });
         }
-        match snapshot {
-            Snapshot::Read(Object { version, .. }) => Ok(Self { manifest, version }),
-            // `read_manifest` has refused them.
-            Snapshot::NotAFile | Snapshot::Oversized => Err(Error::Unsettled {
+        match tagged.version {
+            Some(version) => Ok(Self { manifest, version }),
+            // Without a version there is no manifest.
+            None => Err(Error::Unsettled {
                 reference: reference.clone(),
             }),
         }
@@ -198,16 +210,13 @@ impl Signing<'_> {
         let name = object_key
             .strip_prefix(&reference.records_prefix())
             .unwrap_or_default();
-        let listed = listing.is_some_and(|listing| listing.has(name));
-        let mut replaced = None;
-        if listed {
-            match self.check_tag_and_record(&object_key, None).await? {
-                RecordAction::Done(signed) => return Ok(signed),
-                RecordAction::Put(version) => replaced = version,
-            }
-        }
+        let mut replaced = match self.first_action(&object_key, name, listing).await? {
+            RecordAction::Done(signed) => return Ok(signed),
+            RecordAction::Put(version) => version,
+        };
         let judged = self.make_record().await?;
         tracing::debug!("{reference}: signed by {}", self.key);
+        let mut contradictions: u32 = 0;
         for round in 1..=MAX_ROUNDS {
             let (put, tag) = join(
                 self.put(&object_key, &judged.bytes, replaced.as_ref()),
@@ -221,6 +230,10 @@ impl Signing<'_> {
                 Err(error) => return Err(error.into()),
             }
             tracing::debug!(object_key, round, "another signer was faster");
+            if round > 1 {
+                sleep(spread(self.options.pause, round)).await;
+            }
+            let created = replaced.is_none();
             match self
                 .check_tag_and_record(&object_key, Some(&judged))
                 .await?
@@ -228,10 +241,43 @@ impl Signing<'_> {
                 RecordAction::Done(signed) => return Ok(signed),
                 RecordAction::Put(version) => replaced = version,
             }
+            if created && replaced.is_none() {
+                contradictions = contradictions.saturating_add(1);
+                if contradictions >= MAX_CONTRADICTIONS {
+                    return Err(Error::Contradiction { object: object_key });
+                }
+            }
         }
         Err(Error::Unsettled {
             reference: reference.clone(),
         })
+    }
+
+    /// Decides by the list of the records what to do first. The guards of [`IfSigned`] rest on what is found here: a
+    /// condition of the write only closes the race.
+    async fn first_action(
+        &self,
+        object_key: &str,
+        name: &str,
+        listing: Option<&Listing>,
+    ) -> Result<RecordAction, Error> {
+        let replaces = self.options.if_signed == IfSigned::Replace;
+        match listing.map(|listing| (listing.find(name), listing.lacks(name))) {
+            // What is there gives way whatever it is, and the list names its version.
+            Some((Some(listed), _)) if replaces && listed.version.is_some() => {
+                Ok(RecordAction::Put(listed.version.clone()))
+            }
+            Some((Some(_), _)) => self.check_tag_and_record(object_key, None).await,
+            Some((None, true)) => Ok(RecordAction::Put(None)),
+            // Unknown. What is there shows when it is written over.
+            _ if replaces => Ok(RecordAction::Put(None)),
+            _ => match self.check_tag_and_record(object_key, None).await {
+                // S3 answers so for an absent object to whoever may not list the bucket. There the condition of the
+                // write has to do.
+                Err(Error::Store(error)) if error.is_denied() => Ok(RecordAction::Put(None)),
+                other => other,
+            },
+        }
     }
 
     /// Signs the payload, and makes a record that verifies.
@@ -309,6 +355,7 @@ impl Signing<'_> {
             TagState::Moved(digest) => digest.to_string(),
             TagState::Gone => "nothing".to_owned(),
             TagState::Oversized => "something larger than a manifest".to_owned(),
+            TagState::Unreadable => "something that cannot be read".to_owned(),
         };
         let reference = self.image.reference.clone();
         Err(Error::Moved {
@@ -345,6 +392,7 @@ impl Signing<'_> {
             Err(store::Error::NotFound { .. }) => return Ok(RecordAction::Put(None)),
             Err(
                 store::Error::Oversized { version, .. }
+                | store::Error::Unreadable { version, .. }
                 | store::Error::NotAFile { version, .. }
                 | store::Error::Symlink {
                     version: Some(version),
@@ -361,8 +409,17 @@ impl Signing<'_> {
         {
             return Ok(RecordAction::Done(self.signed(object_key, judged)));
         }
-        let Object { bytes, version } = object;
+        let Object { bytes, version, .. } = object;
         match self.judge(&bytes, Policy::default()) {
+            // It may be valid to those who know its schema.
+            Verdict::Rejected(Reason::UnsupportedSchema { version: schema })
+                if self.options.if_signed != IfSigned::Replace && is_later(&schema) =>
+            {
+                Err(Error::LaterSchema {
+                    reference: self.image.reference.clone(),
+                    schema,
+                })
+            }
             Verdict::Rejected(_) => Ok(RecordAction::Put(Some(version))),
             Verdict::Verified(verified) => self.decide(object_key, version, verified),
         }
@@ -411,4 +468,10 @@ impl Signing<'_> {
             request_id: judged.request_id.clone(),
         }
     }
+}
+
+/// Whether a version of a record's schema is above those that this program knows.
+fn is_later(schema: &str) -> bool {
+    let newest = Schema::V2.version();
+    schema.parse::<u64>().is_ok_and(|version| version > newest)
 }

@@ -79,18 +79,12 @@ pub async fn verify(image: &Image, keys: &[Key], options: &Options) -> Result<Ou
         let read = timeout_at(options.deadline, read_records(image, key));
         read.await.unwrap_or(Err(Error::TimedOut))
     }));
-    let (snapshot, records) = join(manifest, records).await;
-    let snapshot = snapshot?;
+    let (tagged, records) = join(manifest, records).await;
+    let tagged = tagged?;
     tracing::debug!("{}: manifest and records are read", image.reference);
-    let manifest = match verdict::read_manifest(snapshot.found()) {
+    let manifest = match tagged.manifest {
         Ok(manifest) => manifest,
-        Err(reason) => {
-            let digest = match snapshot.found() {
-                Found::Bytes(bytes) => Some(Digest::of(bytes)),
-                Found::Absent | Found::NotAFile | Found::Oversized => None,
-            };
-            return Ok(Outcome::rejected(digest, &reason, records));
-        }
+        Err(reason) => return Ok(Outcome::rejected(tagged.digest, &reason, records)),
     };
     let current = manifest.digest();
     if let Some(pinned) = image.reference.unmet_pin(current) {
@@ -196,6 +190,7 @@ enum Stored {
     Bytes(Vec<u8>),
     NotAFile,
     Oversized,
+    Unreadable,
 }
 
 impl Stored {
@@ -205,6 +200,7 @@ impl Stored {
             Self::Bytes(bytes) => Found::Bytes(bytes),
             Self::NotAFile => Found::NotAFile,
             Self::Oversized => Found::Oversized,
+            Self::Unreadable => Found::Unreadable,
         }
     }
 }
@@ -274,7 +270,8 @@ async fn read_records(image: &Image, key: &Key) -> Result<Records, Error> {
 }
 
 /// Lists the records if the key may have many versions. This costs no wait, since the key is requested
-/// at the same time, and saves a request for each version that did not sign.
+/// at the same time, and saves a request for each version that did not sign. It is a hint: a version that a list which
+/// is not complete leaves out is asked for by its name.
 async fn listing(image: &Image, key: &Key) -> Option<Listing> {
     if key.reference.versions() != Versions::All {
         return None;
@@ -301,16 +298,8 @@ async fn read_record(
         Ok(object) => Ok(Stored::Bytes(object.bytes)),
         Err(store::Error::NotFound { .. }) => Ok(Stored::Absent),
         Err(store::Error::Oversized { .. }) => Ok(Stored::Oversized),
+        Err(store::Error::Unreadable { .. }) => Ok(Stored::Unreadable),
         Err(store::Error::NotAFile { .. } | store::Error::Symlink { .. }) => Ok(Stored::NotAFile),
-        Err(denied) if denied.is_denied() => {
-            // S3 answers 403 for a missing object if the caller may not list the whole bucket. The list of
-            // the prefix alone may be allowed, and shows whether the object is missing.
-            let prefix = image.reference.records_prefix();
-            match image.store.list(&prefix).await {
-                Ok(listing) if listing.lacks(&name) => Ok(Stored::Absent),
-                _ => Err(denied.into()),
-            }
-        }
         Err(error) => Err(error.into()),
     }
 }

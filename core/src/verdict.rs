@@ -4,7 +4,7 @@
 //! Absence, ambiguity and every parse failure are reasons for rejection. Record and manifest,
 //! which an attacker can write, lead to a verdict and never to an error.
 
-use alloc::borrow::ToOwned as _;
+use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::{String, ToString as _};
 
@@ -30,6 +30,8 @@ pub enum Found<'a> {
     NotAFile,
     /// More bytes than such an object may have.
     Oversized,
+    /// An object that the server sends in a form that cannot be read.
+    Unreadable,
 }
 
 /// The key that must have signed.
@@ -130,6 +132,8 @@ pub enum Reason {
     },
 }
 
+const UNREADABLE: &str = "the server sends it in a form that cannot be read";
+
 const NOT_A_FILE: &str = "it is not a regular file below the store's root";
 
 /// Reads the manifest to judge.
@@ -146,9 +150,28 @@ pub fn read_manifest(bytes: Found<'_>) -> Result<Manifest, Reason> {
             "it is larger than {} bytes",
             manifest::MAX_BYTES
         ))),
-        Found::Bytes(bytes) => {
-            Manifest::parse(bytes).map_err(|error| Reason::MalformedManifest(error.to_string()))
+        Found::Unreadable => Err(Reason::MalformedManifest(UNREADABLE.to_owned())),
+        Found::Bytes(bytes) => Manifest::parse(bytes).map_err(|error| {
+            let foreign = foreign_format(bytes).map(ToOwned::to_owned);
+            Reason::MalformedManifest(foreign.unwrap_or_else(|| error.to_string()))
+        }),
+    }
+}
+
+/// The name of a format that is not JSON, and how it may have come there. The bytes are judged as they are: what a
+/// signature covers is the digest of these, and not of what they would unpack to.
+fn foreign_format(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [0x1f, 0x8b, ..] => Some(
+            "it is gzip, not JSON: it was uploaded so (Content-Encoding: gzip), or a proxy compresses what it passes on",
+        ),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
+            Some("it is Zstandard, not JSON: it was uploaded compressed")
         }
+        _ if bytes.trim_ascii_start().first() == Some(&b'<') => {
+            Some("it is a page of HTML or XML, not JSON")
+        }
+        _ => None,
     }
 }
 
@@ -187,6 +210,7 @@ fn check(
             });
         }
         Found::NotAFile => return Err(Reason::MalformedRecord(NOT_A_FILE.to_owned())),
+        Found::Unreadable => return Err(Reason::MalformedRecord(UNREADABLE.to_owned())),
         Found::Oversized => {
             return Err(Reason::MalformedRecord(format!(
                 "it is larger than {} bytes",
@@ -196,7 +220,10 @@ fn check(
         Found::Bytes(bytes) => bytes,
     };
     let record = Record::parse(bytes).map_err(|error| match error {
-        record::Error::Malformed { reason } => Reason::MalformedRecord(reason),
+        record::Error::Malformed { reason } => {
+            let foreign = foreign_format(bytes).map(ToOwned::to_owned);
+            Reason::MalformedRecord(foreign.unwrap_or(reason))
+        }
         record::Error::Unsupported { version } => Reason::UnsupportedSchema { version },
     })?;
     if record.schema < policy.min_schema {

@@ -92,9 +92,10 @@ const LONGEST: usize = 2048;
 #[error("not an ARN")]
 pub struct NotAnArn;
 
-/// Whether `text` is in the alphabet of regions. It becomes part of a host's name.
+/// Whether `text` is in the alphabet of regions: those of AWS, and the names that other S3 servers give theirs, such as
+/// `SBG` ([juicefs#1168](https://github.com/juicedata/juicefs/issues/1168)). It becomes part of a host's name.
 pub fn is_region(text: &str) -> bool {
-    let valid = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let valid = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     (1..=32).contains(&text.len()) && text.bytes().all(valid)
 }
 

@@ -87,7 +87,7 @@ pub enum Error {
         option("web-identity-token-env")
     )]
     NotATokenVariable,
-    #[error("`{}` is not an AWS region", region.escape_debug())]
+    #[error("`{}` is not the name of a region", region.escape_debug())]
     Region { region: String },
     #[error("STS refused to let this job assume `{role}`: {answer}")]
     RoleRefused {

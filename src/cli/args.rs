@@ -16,7 +16,7 @@ use crate::ci::files::Destination;
 use crate::ci::inputs::Family;
 use crate::key::registry::Providers;
 use crate::sign::IfSigned;
-use crate::store::backend::Backends;
+use crate::store::backend::{Backends, WriteOptions};
 use crate::verify::Require;
 
 /// Signs container images that live in S3, and verifies them
@@ -121,6 +121,8 @@ pub(crate) struct SignArgs {
     #[command(flatten)]
     pub(crate) images: ImageArgs,
     #[command(flatten)]
+    pub(crate) written: WriteOptions,
+    #[command(flatten)]
     pub(crate) aws: aws::Options,
     #[command(flatten)]
     pub(crate) providers: Providers,
@@ -213,7 +215,7 @@ pub(crate) struct ReportArgs {
 }
 
 /// What names images and their store.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct ImageArgs {
     /// The image: s3://BUCKET/IMAGE:TAG or local://DIRECTORY/IMAGE:TAG, optionally with @sha256:… behind it
     #[arg(required = true, value_name = "REF")]

@@ -209,6 +209,17 @@ async fn ready(context: &Context, stores: &Stores, keys: &Keyring) -> Result<(),
     }
 }
 
+/// The warnings of the stores of a run, each once.
+pub(crate) fn store_warnings(images: &[Image]) -> Vec<String> {
+    let mut warnings: Vec<_> = images
+        .iter()
+        .filter_map(|image| image.store.warning())
+        .collect();
+    warnings.sort_unstable();
+    warnings.dedup();
+    warnings
+}
+
 fn timed_out() -> Diagnostic {
     Diagnostic {
         message: "the run's time was up before keys and credentials were at hand".to_owned(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::ci::report::{ReportRow, RowOutcome, Valid};
-use crate::cli::args::{Output, SignArgs};
+use crate::cli::args::{ImageArgs, Output, SignArgs};
 use crate::cli::output::json::SignElement;
 use crate::cli::output::{progress, text};
 use crate::cli::setup::{KeyCounting, Run, RunContext};
@@ -14,7 +14,7 @@ use crate::diagnostic::Diagnostic;
 use crate::image::Image;
 use crate::key::reference::KeyRef;
 use crate::open_files;
-use crate::sign::{self, Error, Options, Signed, Status, sign};
+use crate::sign::{self, Error, FIRST_PAUSE, Options, Signed, Status, sign};
 
 type Signatures = Vec<Result<Signed, Error>>;
 
@@ -38,6 +38,11 @@ pub(crate) async fn run(
         if_signed: args.if_signed.into(),
         deadline: deadline(args.images.timeout),
         now: SystemTime::now,
+        pause: FIRST_PAUSE,
+    };
+    let named = ImageArgs {
+        stores: args.images.stores.writing(&args.written),
+        ..args.images.clone()
     };
     let references = setup::keys(&args.keys)?;
     let Run {
@@ -45,7 +50,7 @@ pub(crate) async fn run(
         keys,
         signals,
     } = Run::new(
-        &args.images,
+        &named,
         references,
         KeyCounting::Any,
         &args.aws,
@@ -69,7 +74,8 @@ pub(crate) async fn run(
     };
     let concurrency = open_files::concurrency(args.images.concurrency, references.len());
     let worked = progress::work_on(&images, concurrency, text, quiet, work, print);
-    let ((results, printed), warnings) = signals.during(&keys, worked).await?;
+    let ((results, printed), mut warnings) = signals.during(&keys, worked).await?;
+    warnings.extend(setup::store_warnings(&images));
     if !(quiet && exit_status(&results) == ExitStatus::Done) {
         // Warnings that cannot be written do not change the exit code.
         let _ = text::warnings(err, &warnings);

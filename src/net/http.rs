@@ -4,6 +4,7 @@
 //! memory holds. Every body ends in an error beyond [`MAX_RESPONSE_LEN`].
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Instant;
 
 use aws_smithy_http_client::proxy::ProxyConfig;
@@ -23,6 +24,7 @@ use s3lo_core::text::clipped;
 
 use crate::net::ca_bundle::Bundle;
 use crate::net::error_chain::innermost;
+use crate::net::many_headers::{Repeatable, TolerantClients, without_metadata};
 use crate::net::retry;
 use crate::net::url::is_near;
 
@@ -32,6 +34,7 @@ pub(crate) const MAX_RESPONSE_LEN: usize = 8 * 1024 * 1024;
 /// Makes the client. It uses the proxies of HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY, and trusts the
 /// certificates of `bundle` alone, or else the system's.
 pub(crate) fn client(bundle: Option<Bundle>) -> SharedHttpClient {
+    let tolerant = Arc::new(TolerantClients::new(bundle.clone()));
     let trust = match bundle {
         None => TrustStore::default(),
         Some(bundle) => TrustStore::empty().with_pem_certificate(bundle.into_pem()),
@@ -55,7 +58,12 @@ pub(crate) fn client(bundle: Option<Bundle>) -> SharedHttpClient {
         }
         connector.build()
     });
-    SharedHttpClient::new(BoundedClient { near, plain, tls })
+    SharedHttpClient::new(BoundedClient {
+        near,
+        plain,
+        tls,
+        tolerant,
+    })
 }
 
 fn connector(
@@ -75,6 +83,7 @@ struct BoundedClient {
     near: SharedHttpClient,
     plain: SharedHttpClient,
     tls: SharedHttpClient,
+    tolerant: Arc<TolerantClients>,
 }
 
 impl BoundedClient {
@@ -121,9 +130,19 @@ impl HttpConnector for BoundedConnector {
         let client = self.client.for_uri(request.uri());
         // The client caches the connectors of these settings.
         let connector = client.http_connector(&self.settings, &self.components);
+        let (again, near) = (Repeatable::of(&request), is_near(request.uri()));
+        let tolerant = Arc::clone(&self.client.tolerant);
         let answer = connector.call(request);
         HttpConnectorFuture::new(async move {
-            let answer = answer.await;
+            let mut answer = answer.await;
+            if let (Err(error), Some(again)) = (&answer, again)
+                && let Some(read) = tolerant.repeat(again, near, error).await
+            {
+                answer = Ok(read);
+            }
+            if let Ok(answer) = &mut answer {
+                without_metadata(answer);
+            }
             if let Some(call) = logged {
                 call.log(answer.as_ref());
             }

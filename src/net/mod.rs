@@ -5,6 +5,7 @@ use std::time::Duration;
 pub mod ca_bundle;
 pub(crate) mod error_chain;
 pub(crate) mod http;
+pub(crate) mod many_headers;
 pub mod retry;
 pub mod unreachable;
 pub mod url;

@@ -123,6 +123,13 @@ fn doubled(times: u32) -> Duration {
         .min(MAX_PAUSE)
 }
 
+/// A pause of random length that begins at `first`, doubles with each of `times`, and ends at ten times the first.
+pub fn spread(first: Duration, times: u32) -> Duration {
+    let most = first.saturating_mul(10);
+    let pause = first.saturating_mul(1 << times.min(16)).min(most);
+    pause.mul_f64(fraction())
+}
+
 /// The throttling of one service, shared by all calls to it. While some of them succeed the quota is in use, and
 /// a refused call only has to wait its turn: longer pauses would starve some images and leave quota unused. While
 /// none succeeds, the pauses double.

@@ -25,6 +25,14 @@ pub enum Error {
     /// The clock is outside the years that a record can express.
     #[error("this machine's clock shows a year that a signature record cannot hold")]
     Clock,
+    /// The store says of one object that it exists and that it does not.
+    #[error(
+        "the store refuses to create `{object}`, which exists, and to read it, since it does not"
+    )]
+    Contradiction {
+        /// The object.
+        object: String,
+    },
     /// A record of a higher schema would be lowered.
     #[error(
         "`{}` has a valid signature of schema {}, which binds more than schema {}",
@@ -46,6 +54,14 @@ pub enum Error {
     /// The key cannot be opened or does not sign.
     #[error(transparent)]
     Key(#[from] key::error::Error),
+    /// A record of a schema that this program does not know would be lost.
+    #[error("`{}` has a signature of schema {schema}, which this program does not know", reference.name())]
+    LaterSchema {
+        /// The image.
+        reference: Reference,
+        /// The record's `schemaVersion`.
+        schema: String,
+    },
     /// The object under the tag is not a manifest.
     #[error("`{}` cannot be signed: {reason}", reference.name())]
     Manifest {
@@ -102,9 +118,11 @@ impl Error {
         match self {
             Self::AlreadySigned { .. }
             | Self::HigherSchema { .. }
+            | Self::LaterSchema { .. }
             | Self::Moved { .. }
             | Self::Pinned { .. } => true,
             Self::Clock
+            | Self::Contradiction { .. }
             | Self::Image(_)
             | Self::Key(_)
             | Self::Manifest { .. }
@@ -121,7 +139,7 @@ impl Explain for Error {
         match self {
             Self::AlreadySigned { .. } => "already_signed",
             Self::Clock => "clock",
-            Self::HigherSchema { .. } => "higher_schema",
+            Self::HigherSchema { .. } | Self::LaterSchema { .. } => "higher_schema",
             Self::Image(error) => error.code(),
             Self::Key(error) => error.code(),
             Self::Manifest { .. } => "not_a_manifest",
@@ -130,7 +148,7 @@ impl Explain for Error {
             Self::Pinned { .. } => "digest_mismatch",
             Self::Store(error) => error.code(),
             Self::TimedOut => "timed_out",
-            Self::Unsettled { .. } => "unsettled",
+            Self::Contradiction { .. } | Self::Unsettled { .. } => "unsettled",
         }
     }
 
@@ -145,6 +163,13 @@ impl Explain for Error {
                 option("schema-version").with(&there.version().to_string()),
                 option("if-signed").with("replace")
             ),
+            Self::LaterSchema { .. } => format!(
+                "sign with a newer release of this program, or lose that signature deliberately with {}",
+                option("if-signed").with("replace")
+            ),
+            Self::Contradiction { .. } => {
+                "ask whoever runs the store: no other signer is at work here".to_owned()
+            }
             Self::Image(error) => error.help(),
             Self::Key(error) => error.help(),
             Self::Manifest { .. } => {

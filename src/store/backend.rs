@@ -10,6 +10,7 @@ use s3lo_core::reference::{Reference, Scheme};
 use crate::context::Context;
 use crate::diagnostic::Diagnostic;
 use crate::store::local::Local;
+use crate::store::s3::encryption::EncryptionOptions;
 use crate::store::s3::options::S3;
 use crate::store::{Backend, Store};
 
@@ -22,7 +23,21 @@ pub struct Backends {
     local: Local,
 }
 
+/// Options of a run that writes, beside those of [`Backends`].
+#[derive(Args, Clone, Debug, Default)]
+pub struct WriteOptions {
+    #[command(flatten)]
+    s3: EncryptionOptions,
+}
+
 impl Backends {
+    /// The backends with the options for writing.
+    pub fn writing(&self, options: &WriteOptions) -> Self {
+        let mut backends = self.clone();
+        backends.s3.written = options.s3.clone();
+        backends
+    }
+
     /// All, in the order of advice.
     pub fn all(&self) -> [&dyn Backend; 2] {
         [&self.s3, &self.local]

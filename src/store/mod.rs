@@ -4,6 +4,7 @@
 //! an object is created where there is none, or replaced in the version that was read.
 
 pub mod backend;
+pub mod in_flight;
 pub mod local;
 pub mod s3;
 
@@ -14,6 +15,7 @@ use s3lo_core::reference::{Reference, Scheme};
 
 use crate::context::Context;
 use crate::diagnostic::{Diagnostic, Explain, SharedError};
+use crate::store::in_flight::Reservation;
 
 /// A kind of store: its scheme, its command-line options, and how a store is opened.
 #[async_trait]
@@ -48,11 +50,17 @@ pub trait Store: Send + Sync {
     /// them; a store that has none does nothing.
     fn preconnect(&self) {}
 
+    /// A warning about the server, learned while it was used.
+    fn warning(&self) -> Option<String> {
+        None
+    }
+
     /// Reads an object of at most `limit` bytes.
     ///
     /// # Errors
     ///
-    /// [`Error`]; [`Error::Oversized`] still tells the object's version.
+    /// [`Error`]; [`Error::NotFound`] only where that is certain. [`Error::Oversized`] and [`Error::Unreadable`] still
+    /// tell the object's version.
     async fn read(&self, key: &str, limit: u64) -> Result<Object, Error>;
 
     /// Reads an object unless it still is `version`, which gives `None`. A store that can ask for that in the request
@@ -96,21 +104,32 @@ pub trait Store: Send + Sync {
 /// One page of names, sorted: what is not on it is absent only if the page is all there is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
-    /// The names, at most a thousand.
-    pub names: Vec<String>,
+    /// The objects, at most a thousand.
+    pub objects: Vec<Listed>,
+    /// The folders: what lies further below. An object of the same name is another thing.
+    pub folders: Vec<String>,
     /// Whether there are no more.
     pub complete: bool,
 }
 
+/// An object of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The name below the prefix.
+    pub name: String,
+    /// Its version, where the store gives one.
+    pub version: Option<Version>,
+}
+
 impl Listing {
-    /// Whether `name` is on the page.
-    pub fn has(&self, name: &str) -> bool {
-        self.names.iter().any(|listed| listed == name)
+    /// The object called `name`, if it is on the page.
+    pub fn find(&self, name: &str) -> Option<&Listed> {
+        self.objects.iter().find(|listed| listed.name == name)
     }
 
     /// Whether `name` is known not to exist.
     pub fn lacks(&self, name: &str) -> bool {
-        self.complete && !self.has(name)
+        self.complete && self.find(name).is_none()
     }
 }
 
@@ -121,9 +140,11 @@ pub struct Object {
     pub bytes: Vec<u8>,
     /// Which version of it.
     pub version: Version,
+    /// Its share of the memory for objects, which is free again once the object is dropped.
+    pub reservation: Reservation,
 }
 
-/// What tells one content of an object from another: an S3 ETag, or a local file's digest. It means
+/// The mark that tells one content of an object from another: an S3 ETag, or a local file's digest. It means
 /// nothing beyond the store that gave it, and is never taken for the content's digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version(pub String);
@@ -174,6 +195,16 @@ pub enum Error {
         /// The object's version, by which it can be replaced.
         version: Version,
     },
+    /// The server has the object, and sends it in a form that cannot be read.
+    #[error("`{object}` cannot be read: {reason}")]
+    Unreadable {
+        /// The object.
+        object: String,
+        /// The reason.
+        reason: String,
+        /// The object's version, by which it can be replaced.
+        version: Version,
+    },
     /// A symbolic link stands where a directory or a file belongs.
     #[error("`{object}` is reached through a symbolic link, which is not followed")]
     Symlink {
@@ -199,6 +230,7 @@ impl Explain for Error {
             Self::NotAFile { .. } => "not_a_file",
             Self::NotFound { .. } => "not_found",
             Self::Oversized { .. } => "oversized",
+            Self::Unreadable { .. } => "unreadable",
             Self::Symlink { .. } => "symbolic_link",
         }
     }
@@ -209,7 +241,9 @@ impl Explain for Error {
             Self::Changed { .. } | Self::Exists { .. } => "run it again".to_owned(),
             Self::NotAFile { .. } => "remove what stands there, and sign again".to_owned(),
             Self::NotFound { .. } => "check the reference".to_owned(),
-            Self::Oversized { .. } => "look at the object: it is not what s3lo or this program writes".to_owned(),
+            Self::Oversized { .. } | Self::Unreadable { .. } => {
+                "look at the object: it is not what s3lo or this program writes".to_owned()
+            }
             Self::Symlink { .. } => {
                 "replace the link by the directory or file itself; a store may only be linked to at its root".to_owned()
             }

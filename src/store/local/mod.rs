@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use clap::Args;
-use rustix::fs::{self, CWD, FileType, Mode, OFlags, Stat};
+use rustix::fs::{self, AtFlags, CWD, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use s3lo_core::digest::Digest;
 use s3lo_core::reference::Scheme;
@@ -27,8 +27,9 @@ use tokio::time::Instant;
 
 use crate::context::Context;
 use crate::diagnostic::{Diagnostic, SharedError};
+use crate::store::in_flight::{self, Reservation};
 use crate::store::local::beneath::{FOLDER, beneath};
-use crate::store::{Backend, Error, Listing, Object, Store, Version};
+use crate::store::{Backend, Error, Listed, Listing, Object, Store, Version};
 use crate::tasks::run_blocking;
 
 /// The backend of directories. It has no options.
@@ -87,7 +88,13 @@ impl Store for LocalStore {
 
     async fn read(&self, key: &str, limit: u64) -> Result<Object, Error> {
         let place = self.at(key);
-        run_blocking(move || place.read_below(&place.root()?, &place.path(), limit)).await
+        let reservation = in_flight::reserve(limit).await;
+        let object =
+            run_blocking(move || place.read_below(&place.root()?, &place.path(), limit)).await?;
+        Ok(Object {
+            reservation,
+            ..object
+        })
     }
 
     async fn create(&self, key: &str, bytes: &[u8]) -> Result<(), Error> {
@@ -212,7 +219,11 @@ impl Place {
             .map_err(|error| failed(errno(&error)))?;
         if u64::try_from(bytes.len()).is_ok_and(|length| length <= limit) {
             let version = Version(Digest::of(&bytes).to_string());
-            return Ok(Object { bytes, version });
+            return Ok(Object {
+                bytes,
+                version,
+                reservation: Reservation::default(),
+            });
         }
         Err(Error::Oversized {
             object: object(),
@@ -232,18 +243,37 @@ impl Place {
         };
         let failed = |error| self.failed("read", error);
         let mut listing = complete;
-        for (number, entry) in fs::Dir::new(folder).map_err(failed)?.enumerate() {
+        for (number, entry) in fs::Dir::read_from(&folder).map_err(failed)?.enumerate() {
             let entry = entry.map_err(failed)?;
-            match entry.file_name().to_str() {
-                Ok(name) if !name.starts_with('.') => listing.names.push(name.to_owned()),
-                _ => {}
-            }
+            let name = match entry.file_name().to_str() {
+                Ok(name) if !name.starts_with('.') => name.to_owned(),
+                _ => continue,
+            };
+            let kind = match entry.file_type() {
+                // Some file systems do not say.
+                FileType::Unknown => fs::statat(&folder, name.as_str(), AtFlags::SYMLINK_NOFOLLOW)
+                    .map_or(FileType::Unknown, |stat| {
+                        FileType::from_raw_mode(stat.st_mode)
+                    }),
+                kind => kind,
+            };
             if number >= MOST_NAMES {
                 listing.complete = false;
                 break;
             }
+            if kind == FileType::Directory {
+                listing.folders.push(name.clone());
+            }
+            // A directory that has the name of an object stands in its way.
+            listing.objects.push(Listed {
+                name,
+                version: None,
+            });
         }
-        listing.names.sort_unstable();
+        listing.folders.sort_unstable();
+        listing
+            .objects
+            .sort_unstable_by(|one, other| one.name.cmp(&other.name));
         Ok(listing)
     }
 

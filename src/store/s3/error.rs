@@ -6,7 +6,9 @@ use crate::aws;
 use crate::aws::response::ErrorResponse;
 use crate::net::ca_bundle::untrusted_certificate_help;
 use crate::net::unreachable::{TlsFailure, Unreachable};
+use crate::net::url;
 use crate::option_name::option;
+use crate::store::s3::{denial, remedy};
 
 /// An error of S3 that is no answer about an object.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,18 +20,28 @@ pub enum Error {
     /// The caller has no permission.
     #[error("{action} on `{object}` was refused: {answer}")]
     Denied {
-        /// `s3:GetObject`, `s3:PutObject` or `s3:ListBucket`.
+        /// `s3:GetObject`, `s3:PutObject`, `s3:ListBucket` or `s3express:CreateSession`.
         action: &'static str,
         /// The object.
         object: String,
         /// The response.
         answer: ErrorResponse,
+        /// Whether an option names the server, which then has access keys and perhaps no roles.
+        endpoint_is_named: bool,
     },
     /// The bucket does not exist.
     #[error("the bucket `{bucket}` does not exist: {answer}")]
     NoBucket {
         /// The bucket.
         bucket: String,
+        /// The response.
+        answer: ErrorResponse,
+    },
+    /// A proxy or another server sends the request elsewhere. Redirects are not followed.
+    #[error("the S3 server answered {answer}, and points to `{location}`")]
+    Redirected {
+        /// The target.
+        location: String,
         /// The response.
         answer: ErrorResponse,
     },
@@ -69,6 +81,7 @@ impl Explain for Error {
             Self::Common(error) => error.code(),
             Self::Denied { .. } => "access_denied",
             Self::NoBucket { .. } => "bucket_not_found",
+            Self::Redirected { .. } => "redirected",
             Self::Service { answer, .. } if answer.is_throttled() => "throttled",
             Self::Service { .. } => "service_error",
             Self::Unreachable { .. } => "unreachable",
@@ -83,15 +96,20 @@ impl Explain for Error {
                 action,
                 object,
                 answer,
-            } => denied(action, object, answer.message.as_deref()),
+                endpoint_is_named,
+            } => denial::advice(action, object, answer.message.as_deref(), *endpoint_is_named),
             Self::NoBucket { .. } => {
                 format!("check the bucket's name, and the account or {endpoint} that it belongs to", endpoint = option("endpoint"))
             }
-            Self::Service { action, answer, .. } => match answer.status {
-                Some(501) if *action == "s3:PutObject" => "this S3 server does not know conditional writes (`If-None-Match`), which keep two signers from overwriting each other; use a newer version of it".to_owned(),
-                _ if answer.is_throttled() => format!("give it longer with {timeout}, or sign fewer images at once with {concurrency}", timeout = option("timeout"), concurrency = option("concurrency").with("4")),
-                Some(500..) => "the service failed repeatedly; run it again later".to_owned(),
-                _ => "look the code up in the S3 API's list of errors, and quote the request ID to whoever runs the service".to_owned(),
+            Self::Redirected { location, .. } => format!(
+                "name that server, if it is yours: {}; a redirect is never followed",
+                option("endpoint").with(&server_of(location))
+            ),
+            Self::Service { action, answer, .. } => match remedy::of(action, answer) {
+                Some(remedy) => remedy,
+                None if answer.is_throttled() => format!("give it longer with {timeout}, or sign fewer images at once with {concurrency}", timeout = option("timeout"), concurrency = option("concurrency").with("4")),
+                None if answer.status.is_some_and(|status| status >= 500) => "the service failed repeatedly; run it again later".to_owned(),
+                None => "look the code up in the S3 API's list of errors, and quote the request ID to whoever runs the service".to_owned(),
             },
             Self::Unreachable { reason, .. } if reason.tls == Some(TlsFailure::UnknownIssuer) => {
                 untrusted_certificate_help()
@@ -104,67 +122,10 @@ impl Explain for Error {
     }
 }
 
-/// The partition of the ARNs in a message.
-fn partition(message: &str) -> Option<&'static str> {
-    let known = [
-        "aws-cn",
-        "aws-us-gov",
-        "aws-eusc",
-        "aws-iso",
-        "aws-iso-b",
-        "aws-iso-e",
-        "aws-iso-f",
-    ];
-    known
-        .into_iter()
-        .find(|partition| message.contains(&format!("arn:{partition}:")))
-}
-
-/// The action that the caller lacks, by S3's message.
-fn missing_action(message: &str) -> Option<&'static str> {
-    let (_, rest) = message.split_once("not authorized to perform: ")?;
-    let named = rest.split_whitespace().next()?;
-    let known = ["s3:GetObject", "s3:ListBucket", "s3:PutObject"];
-    known.into_iter().find(|action| *action == named)
-}
-
-/// The IAM statement that is missing.
-fn denied(action: &str, object: &str, message: Option<&str>) -> String {
-    let path = object.strip_prefix("s3://").unwrap_or(object);
-    let bucket = path.split('/').next().unwrap_or(path);
-    // The missing permission may be another one: without s3:ListBucket S3 does not distinguish absent from forbidden.
-    let action = message.and_then(missing_action).unwrap_or(action);
-    let partition = message.and_then(partition).unwrap_or("aws");
-    let statement = match action {
-        "s3:ListBucket" => format!(
-            r#"{{"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "arn:{partition}:s3:::{bucket}", "Condition": {{"StringLike": {{"s3:prefix": "manifests/*"}}}}}}"#
-        ),
-        "s3:PutObject" => format!(
-            r#"{{"Effect": "Allow", "Action": "{action}", "Resource": "arn:{partition}:s3:::{bucket}/manifests/*/signatures/*"}}"#
-        ),
-        _ => format!(
-            r#"{{"Effect": "Allow", "Action": "{action}", "Resource": "arn:{partition}:s3:::{bucket}/manifests/*"}}"#
-        ),
-    };
-    if message.is_some_and(|message| message.contains("explicit deny")) {
-        return format!(
-            "a policy denies {action} explicitly, which no other can allow: take it out, or use a role that it does not name"
-        );
+/// The server of a redirect's target, as an option names it: where it is no URL, a placeholder.
+fn server_of(location: &str) -> String {
+    match url::parse(location) {
+        Some(url) if url.host_str().is_some() => url.origin().ascii_serialization(),
+        _ => "https://HOST".to_owned(),
     }
-    let mut help = format!("add to the role's policy: `{statement}`");
-    // A missing permission on the bucket's KMS key is an error of S3.
-    if message.is_some_and(|message| message.contains("kms:")) {
-        help.push_str("; the bucket is encrypted by a KMS key, so kms:Decrypt (to read) and kms:GenerateDataKey (to write) on that key are needed as well");
-    } else if action == "s3:GetObject" {
-        help.push_str(
-            "; without s3:ListBucket S3 gives this answer for an image that does not exist, too",
-        );
-    }
-    if message.is_none_or(|message| !message.contains("not authorized")) {
-        help.push_str(&format!(
-            "; with {}, check that the bucket belongs to that account",
-            option("expected-bucket-owner")
-        ));
-    }
-    help
 }

@@ -10,9 +10,12 @@ use s3lo_core::reference::{Reference, Scheme};
 use crate::aws::arn::Account;
 use crate::context::Context;
 use crate::diagnostic::Diagnostic;
+use crate::environment;
+use crate::environment::variable;
 use crate::net::url;
 use crate::option_name::option;
-use crate::store::s3::S3Store;
+use crate::store::s3::encryption::{Encryption, EncryptionOptions};
+use crate::store::s3::{S3Store, is_directory_bucket};
 use crate::store::{Backend, Store};
 
 /// The backend of buckets.
@@ -20,16 +23,26 @@ use crate::store::{Backend, Store};
 pub struct S3 {
     /// Another S3 server, for example http://127.0.0.1:9000 (for S3 alone, path style)
     #[arg(long, value_name = "URL")]
-    endpoint: Option<String>,
+    pub endpoint: Option<String>,
     /// The account that the bucket must belong to
     #[arg(long, value_name = "ACCOUNT")]
-    expected_bucket_owner: Option<Account>,
+    pub expected_bucket_owner: Option<Account>,
+    /// The encryption of what is written: options of `sign` alone.
+    #[arg(skip)]
+    pub written: EncryptionOptions,
+    /// Whether a write to `endpoint` has a checksum of the newer kinds, which not every server knows.
+    #[arg(skip)]
+    pub new_checksums: bool,
 }
 
 impl S3 {
     /// The server, if one is named.
     pub fn endpoint(&self) -> Option<&str> {
         self.endpoint.as_deref()
+    }
+
+    pub(super) fn encryption(&self) -> Option<Encryption> {
+        self.written.encryption()
     }
 }
 
@@ -59,22 +72,60 @@ impl Backend for S3 {
                 name_a_bucket,
             ));
         }
+        self.written.check()?;
+        if let Some(name) = self.written.first_set()
+            && !references.iter().any(in_s3)
+        {
+            return Err(Diagnostic::unused_option(
+                option(name),
+                "`s3://` references",
+                name_a_bucket,
+            ));
+        }
         Ok(())
     }
 
     async fn open(&self, root: &str, context: &Context) -> Result<Arc<dyn Store>, Diagnostic> {
         let aws = context.aws(None).await?;
-        let owner = self.expected_bucket_owner.as_ref();
-        Ok(Arc::new(S3Store::new(aws, root, self.endpoint(), owner)))
+        if is_directory_bucket(root) && aws.named_region.is_none() && self.endpoint.is_none() {
+            return Err(Diagnostic::usage(
+                format!(
+                    "`{root}` is a directory bucket, which can be found in its own region alone"
+                ),
+                format!(
+                    "name the region that its zone is in: {}, or AWS_REGION",
+                    option("region").with("REGION")
+                ),
+            ));
+        }
+        let options = Self {
+            new_checksums: new_checksums()?,
+            ..self.clone()
+        };
+        Ok(Arc::new(S3Store::new(aws, root, &options)))
+    }
+}
+
+/// Whether AWS_REQUEST_CHECKSUM_CALCULATION asks for the newer checksums in so many words.
+fn new_checksums() -> Result<bool, Diagnostic> {
+    let name = "AWS_REQUEST_CHECKSUM_CALCULATION";
+    let text = variable(name).map_err(|error| Diagnostic::new(&error))?;
+    match text.as_deref().map(str::to_ascii_lowercase).as_deref() {
+        None | Some("when_required") => Ok(false),
+        Some("when_supported") => Ok(true),
+        Some(_) => {
+            let expected = "`when_supported` or `when_required`";
+            let text = text.unwrap_or_default();
+            Err(Diagnostic::new(&environment::Error::new(
+                name, text, expected,
+            )))
+        }
     }
 }
 
 /// Checks the URL of a server. The SDK accepts any text, and fails much later.
 fn check_url(endpoint: &str) -> Result<(), Diagnostic> {
-    let plain = |url: &Url| {
-        let path = url.path().trim_matches('/');
-        path.is_empty() && url.query().is_none() && url.fragment().is_none()
-    };
+    let plain = |url: &Url| url.query().is_none() && url.fragment().is_none();
     let message = match url::parse(endpoint) {
         _ if endpoint.contains('@') => {
             format!(
@@ -88,7 +139,7 @@ fn check_url(endpoint: &str) -> Result<(), Diagnostic> {
     Err(Diagnostic::usage(
         message,
         format!(
-            "write scheme, host and port alone, as in {}",
+            "write scheme, host, port and, if there is one, the path, as in {}",
             option("endpoint").with("https://minio.example:9000")
         ),
     ))

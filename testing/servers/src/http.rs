@@ -25,6 +25,8 @@ pub enum Reply {
     Answer(u16, Vec<(String, String)>, Vec<u8>),
     /// The same with half of the body, under its full length.
     Cut(u16, Vec<(String, String)>, Vec<u8>),
+    /// These bytes, whatever they are, and the end of the connection.
+    Raw(Vec<u8>),
     /// 200, and this many bytes, under this Content-Length.
     Flood { bytes: u64, length: Option<u64> },
     /// Half of the answer that is due. Only a fault says so.
@@ -115,6 +117,12 @@ pub fn serve(service: &dyn Service, stream: impl Read + Write, connection: usize
             Reply::Cut(status, headers, body) => {
                 let half = &body[..body.len() / 2];
                 write(reader.get_mut(), status, &headers, body.len(), half);
+                false
+            }
+            Reply::Raw(bytes) => {
+                // A client that hangs up has read enough.
+                let _ = reader.get_mut().write_all(&bytes);
+                let _ = reader.get_mut().flush();
                 false
             }
             Reply::Flood { bytes, length } => {

@@ -1,6 +1,6 @@
 //! An S3 server, for what a healthy one does not do: it lies about lengths, breaks off, refuses, redirects.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
 use crate::http::{self, Faults, Reply, Request, Service, Wire, escaped, percent_decoded};
@@ -11,6 +11,43 @@ pub fn s3_error(status: u16, code: &str, message: &str) -> Reply {
         "<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>{message}</Message></Error>"
     );
     Reply::Answer(status, Vec::new(), body.into_bytes()).header("x-amz-request-id", "TESTREQUESTID")
+}
+
+/// What some servers do otherwise than S3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Quirk {
+    /// ETags without quotes, as some gateways give them.
+    BareEtags,
+    /// Objects come in chunks, without a length.
+    Chunked,
+    /// GET gives the ETag under the name `E-Tag`.
+    HyphenEtagOnGet,
+    /// PUT gives the ETag under the name `E-Tag` (Filen).
+    HyphenEtagOnPut,
+    /// `If-None-Match` and `If-Match` on a write are ignored.
+    IgnoresConditions,
+    /// Names in lists are not encoded, whatever was asked for, and the XML holds what XML cannot hold.
+    ListsRawNames,
+    /// Lists give no ETags.
+    ListsWithoutEtags,
+    /// A write needs a checksum, as in a bucket with a default retention.
+    NeedsChecksum,
+    /// A write needs the header of server-side encryption.
+    NeedsEncryption,
+    /// A conditional read is answered in full.
+    Never304,
+    /// GET gives no ETag (s3proxy over a file system).
+    NoEtagOnGet,
+    /// PUT gives no ETag.
+    NoEtagOnPut,
+    /// Lists do not say whether they are complete.
+    NoIsTruncated,
+    /// A conditional write is answered with 400 NotImplemented (Alibaba OSS).
+    RefusesConditions400,
+    /// A conditional write is answered with 501 NotImplemented (Backblaze B2).
+    RefusesConditions501,
+    /// Weak ETags, as a proxy makes them.
+    WeakEtags,
 }
 
 /// A server in which every bucket exists.
@@ -27,6 +64,11 @@ struct State {
     objects: BTreeMap<String, (Vec<u8>, u64)>,
     writes: u64,
     requests: Vec<Request>,
+    quirks: BTreeSet<Quirk>,
+    /// What every path begins with.
+    prefix: String,
+    /// Headers beside those of S3, by path: the metadata of objects.
+    metadata: HashMap<String, Vec<(String, String)>>,
 }
 
 impl S3Server {
@@ -37,13 +79,36 @@ impl S3Server {
         server
     }
 
+    /// A server with quirks.
+    pub fn with(quirks: &[Quirk]) -> Self {
+        let server = Self::start();
+        server.state.lock().unwrap().quirks = quirks.iter().copied().collect();
+        server
+    }
+
+    /// Puts the server below a path, such as `/storage/v1/s3`.
+    pub fn below(&self, prefix: &str) {
+        self.state.lock().unwrap().prefix = prefix.to_owned();
+    }
+
+    /// Sends these headers with an object.
+    pub fn set_metadata(&self, path: &str, headers: Vec<(String, String)>) {
+        let mut state = self.state.lock().unwrap();
+        state.metadata.insert(path.to_owned(), headers);
+    }
+
+    pub fn remove(&self, path: &str) {
+        self.state.lock().unwrap().objects.remove(path);
+    }
+
     /// Answers requests by `fault` where it gives something.
     pub fn fault(&self, fault: impl FnMut(&Request) -> Option<Reply> + Send + 'static) {
         self.faults.set(fault);
     }
 
     pub fn put(&self, path: &str, bytes: &[u8]) {
-        self.state.lock().unwrap().put(path, bytes);
+        let mut state = self.state.lock().unwrap();
+        state.put(path, bytes);
     }
 
     pub fn get(&self, path: &str) -> Option<Vec<u8>> {
@@ -82,80 +147,192 @@ impl Service for S3Server {
 }
 
 impl State {
-    /// The ETag of the new version.
-    fn put(&mut self, path: &str, bytes: &[u8]) -> String {
+    fn put(&mut self, path: &str, bytes: &[u8]) {
         self.writes += 1;
         self.objects
             .insert(path.to_owned(), (bytes.to_vec(), self.writes));
-        etag(self.writes)
+    }
+
+    fn has(&self, quirk: Quirk) -> bool {
+        self.quirks.contains(&quirk)
+    }
+
+    fn etag(&self, version: u64) -> String {
+        if self.has(Quirk::BareEtags) {
+            format!("v{version}")
+        } else if self.has(Quirk::WeakEtags) {
+            format!("W/\"v{version}\"")
+        } else {
+            etag(version)
+        }
     }
 
     fn answer(&mut self, request: &Request) -> Reply {
-        let header = |name: &str| request.headers.get(name).map(String::as_str);
-        let known = self.objects.get(&request.path);
+        let Some(path) = request.path.strip_prefix(&self.prefix) else {
+            return s3_error(404, "NoSuchBucket", "The specified bucket does not exist.");
+        };
         let absent = || s3_error(404, "NoSuchKey", "The specified key does not exist.");
         match request.method.as_str() {
-            "GET" if request.query.contains("list-type=2") => self.list(request),
-            "GET" => match known {
+            "GET" if request.query.contains("list-type=2") => self.list(path, request),
+            "GET" => match self.objects.get(path) {
                 None => absent(),
-                Some((_, version)) if header("if-none-match") == Some(&etag(*version)) => {
-                    Reply::Answer(304, Vec::new(), Vec::new())
-                }
-                Some((bytes, version)) => {
-                    Reply::Answer(200, Vec::new(), bytes.clone()).header("etag", &etag(*version))
-                }
+                Some((bytes, version)) => self.object(path, bytes, *version, request),
             },
-            "PUT" => {
-                let exists = header("if-none-match") == Some("*") && known.is_some();
-                let changed = match (header("if-match"), known) {
-                    (Some(_), None) => return absent(),
-                    (Some(wanted), Some((_, version))) => wanted != etag(*version),
-                    (None, _) => false,
-                };
-                if exists || changed {
-                    let message = "At least one of the preconditions failed.";
-                    return s3_error(412, "PreconditionFailed", message);
-                }
-                let etag = self.put(&request.path, &request.body);
-                Reply::Answer(200, Vec::new(), Vec::new()).header("etag", &etag)
-            }
+            "PUT" => self.write(path, request),
             _ => s3_error(405, "MethodNotAllowed", "The method is not allowed."),
         }
     }
 
-    fn list(&self, request: &Request) -> Reply {
+    fn object(&self, path: &str, bytes: &[u8], version: u64, request: &Request) -> Reply {
+        let etag = self.etag(version);
+        if request.headers.get("if-none-match") == Some(&etag) && !self.has(Quirk::Never304) {
+            return Reply::Answer(304, Vec::new(), Vec::new());
+        }
+        let mut headers = self.metadata.get(path).cloned().unwrap_or_default();
+        let mut body = bytes.to_vec();
+        if self.has(Quirk::Chunked) {
+            headers.push(("transfer-encoding".to_owned(), "chunked".to_owned()));
+            let mut chunks = Vec::new();
+            for chunk in bytes.chunks(7) {
+                chunks.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+                chunks.extend_from_slice(chunk);
+                chunks.extend_from_slice(b"\r\n");
+            }
+            chunks.extend_from_slice(b"0\r\n\r\n");
+            body = chunks;
+        }
+        let reply = Reply::Answer(200, headers, body);
+        if self.has(Quirk::NoEtagOnGet) {
+            reply
+        } else if self.has(Quirk::HyphenEtagOnGet) {
+            reply.header("e-tag", &etag)
+        } else {
+            reply.header("etag", &etag)
+        }
+    }
+
+    fn write(&mut self, path: &str, request: &Request) -> Reply {
+        let header = |name: &str| request.headers.get(name).map(String::as_str);
+        let (create, replace) = (header("if-none-match"), header("if-match"));
+        if create.is_some() || replace.is_some() {
+            let message = "A header you provided implies functionality that is not implemented.";
+            if self.has(Quirk::RefusesConditions501) {
+                return s3_error(501, "NotImplemented", message);
+            }
+            if self.has(Quirk::RefusesConditions400) {
+                return s3_error(400, "NotImplemented", message);
+            }
+        }
+        let is_checksum =
+            |name: &String| name == "content-md5" || name.starts_with("x-amz-checksum-");
+        if self.has(Quirk::NeedsChecksum) && !request.headers.keys().any(is_checksum) {
+            let message = "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters";
+            return s3_error(400, "InvalidRequest", message);
+        }
+        if self.has(Quirk::NeedsEncryption) && header("x-amz-server-side-encryption").is_none() {
+            let message = "User: arn:aws:sts::111122223333:assumed-role/signer/ci is not authorized to perform: s3:PutObject on resource: \"arn:aws:s3:::bucket/manifests\" with an explicit deny in a resource-based policy";
+            return s3_error(403, "AccessDenied", message);
+        }
+        let known = self.objects.get(path);
+        if !self.has(Quirk::IgnoresConditions) {
+            let exists = create == Some("*") && known.is_some();
+            let changed = match (replace, known) {
+                (Some(_), None) => {
+                    return s3_error(404, "NoSuchKey", "The specified key does not exist.");
+                }
+                (Some(wanted), Some((_, version))) => {
+                    wanted != self.etag(*version).trim_start_matches("W/")
+                }
+                (None, _) => false,
+            };
+            if exists || changed {
+                let message = "At least one of the preconditions failed.";
+                return s3_error(412, "PreconditionFailed", message);
+            }
+        }
+        self.put(path, &request.body);
+        let etag = self.etag(self.writes);
+        let reply = Reply::Answer(200, Vec::new(), Vec::new());
+        if self.has(Quirk::NoEtagOnPut) {
+            reply
+        } else if self.has(Quirk::HyphenEtagOnPut) {
+            reply.header("e-tag", &etag)
+        } else {
+            reply.header("etag", &etag)
+        }
+    }
+
+    fn list(&self, path: &str, request: &Request) -> Reply {
         let prefix = prefix(&request.query).unwrap_or_default();
-        let bucket = format!("{}/", request.path.trim_end_matches('/'));
+        let has = |pair: &str| request.query.split('&').any(|one| one == pair);
+        let folders = request.query.contains("delimiter=");
+        let encoded = has("encoding-type=url") && !self.has(Quirk::ListsRawNames);
+        let most = if has("max-keys=1") { 1 } else { 1000 };
+        let bucket = format!("{}/", path.trim_end_matches('/'));
         let start = format!("{bucket}{prefix}");
-        let mut names = String::new();
-        let mut last_folder = "";
-        for (path, _) in self.objects.range(start.clone()..) {
+        let name = |text: &str| match encoded {
+            true => percent_encoded(text),
+            false => escaped(text),
+        };
+        let (mut names, mut count, mut last_folder) = (String::new(), 0, "");
+        for (path, (_, version)) in self.objects.range(start.clone()..) {
             let Some(rest) = path.strip_prefix(&start) else {
                 break;
             };
-            match rest.split_once('/') {
-                None => {
-                    let key = escaped(&path[bucket.len()..]);
-                    names.push_str(&format!("<Contents><Key>{key}</Key></Contents>"));
-                }
-                Some((folder, _)) if folder != last_folder => {
+            let entry = match rest.split_once('/') {
+                Some((folder, _)) if folders => {
+                    if folder == last_folder {
+                        continue;
+                    }
                     last_folder = folder;
-                    let prefix = escaped(&format!("{prefix}{folder}/"));
-                    names.push_str(&format!(
-                        "<CommonPrefixes><Prefix>{prefix}</Prefix></CommonPrefixes>"
-                    ));
+                    let prefix = name(&format!("{prefix}{folder}/"));
+                    format!("<CommonPrefixes><Prefix>{prefix}</Prefix></CommonPrefixes>")
                 }
-                Some(_) => {}
+                _ => {
+                    let etag = match self.has(Quirk::ListsWithoutEtags) {
+                        true => String::new(),
+                        false => format!("<ETag>{}</ETag>", escaped(&self.etag(*version))),
+                    };
+                    let key = name(&path[bucket.len()..]);
+                    format!("<Contents><Key>{key}</Key>{etag}</Contents>")
+                }
+            };
+            count += 1;
+            if count > most {
+                break;
             }
+            names.push_str(&entry);
         }
-        let body =
-            format!("<ListBucketResult><IsTruncated>false</IsTruncated>{names}</ListBucketResult>");
+        let truncated = match self.has(Quirk::NoIsTruncated) {
+            true => String::new(),
+            false => format!("<IsTruncated>{}</IsTruncated>", count > most),
+        };
+        let encoding = match encoded {
+            true => "<EncodingType>url</EncodingType>",
+            false => "",
+        };
+        let body = format!("<ListBucketResult>{truncated}{encoding}{names}</ListBucketResult>");
         Reply::Answer(200, Vec::new(), body.into_bytes())
     }
 }
 
 fn etag(version: u64) -> String {
     format!("\"v{version}\"")
+}
+
+/// A name as lists give it where they are asked for `encoding-type=url`.
+fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'*' | b'/' => {
+                encoded.push(char::from(byte));
+            }
+            b' ' => encoded.push('+'),
+            byte => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
 }
 
 /// The prefix that a list is asked for.

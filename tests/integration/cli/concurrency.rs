@@ -71,7 +71,7 @@ fn sixty_four_signers_of_one_image_leave_one_valid_record_on_minio() {
             .list("manifests/myapp/v1.0/signatures/")
             .await
             .unwrap()
-            .names
+            .objects
     });
     assert_eq!(names.len(), 1, "{names:?}");
     sandbox

@@ -5,7 +5,8 @@ use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use s3lo::aws::config::Aws;
 use s3lo::store::local::LocalStore;
 use s3lo::store::s3::S3Store;
-use s3lo::store::{Error, Store};
+use s3lo::store::s3::options::S3;
+use s3lo::store::{Error, Listing, Store};
 use tempfile::TempDir;
 
 use crate::support::memory::MemoryStore;
@@ -37,7 +38,11 @@ pub(crate) fn config() -> SdkConfig {
 /// A bucket, with those credentials.
 pub(crate) fn store(bucket: &str, endpoint: &str) -> S3Store {
     let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
-    S3Store::new(&Aws::with(config(), deadline), bucket, Some(endpoint), None)
+    let options = S3 {
+        endpoint: Some(endpoint.to_owned()),
+        ..S3::default()
+    };
+    S3Store::new(&Aws::with(config(), deadline), bucket, &options)
 }
 
 /// Makes a bucket on MinIO.
@@ -50,6 +55,11 @@ pub(crate) async fn make_bucket(name: &str) {
     client.create_bucket().bucket(name).send().await.unwrap();
 }
 
+fn names(listing: &Listing) -> Vec<&str> {
+    let names = listing.objects.iter().map(|object| object.name.as_str());
+    names.collect()
+}
+
 /// Runs the suite on an empty store.
 pub(crate) async fn conforms(store: &dyn Store) {
     // What is not there.
@@ -59,7 +69,7 @@ pub(crate) async fn conforms(store: &dyn Store) {
         Err(Error::NotFound { .. })
     ));
     let nothing = store.list("manifests/app/v1/signatures/").await.unwrap();
-    assert!(nothing.names.is_empty() && nothing.complete);
+    assert_eq!((names(&nothing).len(), nothing.complete), (0, true));
 
     // What is created is read, whole and under a version.
     store.create(key, b"first").await.unwrap();
@@ -132,21 +142,19 @@ pub(crate) async fn conforms(store: &dyn Store) {
         .await
         .unwrap();
     assert_eq!(
-        store.list("manifests/app/").await.unwrap().names,
+        store.list("manifests/app/").await.unwrap().folders,
         ["v1", "v2"]
     );
-    assert_eq!(
-        store.list("manifests/app/v1/").await.unwrap().names,
-        ["empty.json", "signatures"]
-    );
-    assert_eq!(
-        store
-            .list("manifests/app/v1/signatures/")
-            .await
-            .unwrap()
-            .names,
-        ["0123456789abcdef.json"]
-    );
+    let tag = store.list("manifests/app/v1/").await.unwrap();
+    assert!(tag.find("empty.json").is_some() && !tag.lacks("empty.json"));
+    assert_eq!(tag.folders, ["signatures"]);
+    let records = store.list("manifests/app/v1/signatures/").await.unwrap();
+    assert_eq!(names(&records), ["0123456789abcdef.json"]);
+    assert!(records.lacks("ffffffffffffffff.json"));
+    // If a list names a version, it is the one that a read gives.
+    if let Some(version) = &records.objects[0].version {
+        assert_eq!(*version, store.read(key, 100).await.unwrap().version);
+    }
 
     // Names are taken as they are.
     for name in [
@@ -170,7 +178,7 @@ pub(crate) async fn conforms(store: &dyn Store) {
                 .list(&format!("manifests/{name}/"))
                 .await
                 .unwrap()
-                .names,
+                .folders,
             ["v1"],
             "{name}"
         );

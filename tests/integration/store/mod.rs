@@ -3,5 +3,6 @@
 pub(crate) mod conformance;
 pub(crate) mod local;
 pub(crate) mod mounts;
+pub(crate) mod quirks;
 pub(crate) mod races;
 pub(crate) mod s3;

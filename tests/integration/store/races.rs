@@ -73,6 +73,7 @@ impl Scene {
             if_signed,
             deadline: tokio::time::Instant::now() + Duration::from_secs(60),
             now: SystemTime::now,
+            pause: Duration::ZERO,
         }
     }
 
@@ -457,6 +458,7 @@ fn a_store_that_may_not_be_listed_is_signed_in_all_the_same() {
                 action: "s3:ListBucket",
                 object: key.to_owned(),
                 answer: s3lo::aws::response::ErrorResponse::default(),
+                endpoint_is_named: false,
             };
             Err(store::Error::Denied(SharedError::new(denied)))
         }
@@ -470,9 +472,116 @@ fn a_store_that_may_not_be_listed_is_signed_in_all_the_same() {
     };
     assert_eq!(scene.sign_by(&options).unwrap().status, Status::Signed);
     assert_eq!(scene.sign(IfSigned::Keep).unwrap().status, Status::Kept);
+    assert_eq!(scene.made(), 1, "the record is asked for by its name");
+}
+
+#[test]
+fn guards_look_at_the_record_where_the_list_does_not_tell() {
+    for (schema, mode) in [
+        (Schema::V2, IfSigned::Keep),
+        (Schema::V2, IfSigned::Fail),
+        (Schema::V1, IfSigned::Fail),
+    ] {
+        let mut scene = Scene::new();
+        scene.store.lists_in_part = true;
+        // A condition would not help.
+        scene.store.ignores_conditions = true;
+        let there = scene.other_record(schema);
+        scene.store.put(&scene.record_key(), &there);
+        let error = scene.sign(mode).unwrap_err();
+        assert!(error.is_guard(), "{error:?}");
+        assert_eq!(scene.made(), 0);
+        assert_eq!(scene.store.get(&scene.record_key()), Some(there));
+    }
+}
+
+#[test]
+fn a_record_of_a_later_schema_gives_way_only_to_replace() {
+    for version in ["3", "4", "18446744073709551615"] {
+        let later = format!(r#"{{"schemaVersion":{version},"signature":"to come"}}"#);
+        for mode in [IfSigned::Keep, IfSigned::Fail] {
+            let scene = Scene::new();
+            scene.store.put(&scene.record_key(), later.as_bytes());
+            let error = scene.sign(mode).unwrap_err();
+            assert!(matches!(error, Error::LaterSchema { .. }), "{error:?}");
+            assert!(error.is_guard());
+            assert_eq!(
+                scene.store.get(&scene.record_key()),
+                Some(later.clone().into())
+            );
+        }
+        let scene = Scene::new();
+        scene.store.put(&scene.record_key(), later.as_bytes());
+        assert_eq!(
+            scene.sign(IfSigned::Replace).unwrap().status,
+            Status::Signed
+        );
+        scene.record_is_valid();
+    }
+    // What was never a schema is no later one.
+    for version in ["0", "-1", "3.5", "\"3\"", "99999999999999999999999"] {
+        let scene = Scene::new();
+        let torn = format!(r#"{{"schemaVersion":{version}}}"#);
+        scene.store.put(&scene.record_key(), torn.as_bytes());
+        assert_eq!(scene.sign(IfSigned::Keep).unwrap().status, Status::Signed);
+        scene.record_is_valid();
+    }
+}
+
+#[test]
+fn a_later_schema_that_appears_meanwhile_is_not_overwritten() {
+    let scene = Scene::new();
+    scene.overtaken_by(br#"{"schemaVersion":3}"#.to_vec());
+    assert!(matches!(
+        scene.sign(IfSigned::Keep),
+        Err(Error::LaterSchema { .. })
+    ));
+}
+
+#[test]
+fn replacing_takes_the_version_that_the_list_names() {
+    let scene = Scene::new();
+    let there = scene.other_record(Schema::V2);
+    scene.store.put(&scene.record_key(), &there);
     assert_eq!(
-        scene.made(),
-        2,
-        "what is there is known only once the record is refused"
+        scene.sign(IfSigned::Replace).unwrap().status,
+        Status::Signed
     );
+    let record = format!("replace {}.json", scene.key.public().id());
+    assert_eq!(
+        scene.store.calls(),
+        [
+            "read manifest.json",
+            "list signatures",
+            record.as_str(),
+            "read manifest.json"
+        ]
+    );
+    scene.record_is_valid();
+}
+
+#[test]
+fn a_folder_of_the_name_of_a_record_is_not_the_record() {
+    let scene = Scene::new();
+    let below = format!("{}/x", scene.record_key());
+    scene.store.put(&below, b"x");
+    assert_eq!(scene.sign(IfSigned::Keep).unwrap().status, Status::Signed);
+    scene.record_is_valid();
+}
+
+#[test]
+fn a_store_that_contradicts_itself_is_asked_ten_times() {
+    let scene = Scene::new();
+    let exists = |_: &MemoryStore, call: &str, key: &str| match call {
+        "create" => Err(store::Error::Exists {
+            object: key.to_owned(),
+        }),
+        _ => Ok(()),
+    };
+    scene.store.before_each_call(exists);
+    let error = scene.sign(IfSigned::Keep).unwrap_err();
+    assert!(matches!(error, Error::Contradiction { .. }), "{error:?}");
+    let calls = scene.store.calls();
+    let created = calls.iter().filter(|call| call.starts_with("create"));
+    assert_eq!(created.count(), 10);
 }

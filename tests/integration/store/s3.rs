@@ -70,9 +70,12 @@ fn a_bucket_is_signed_in_and_verified() {
 }
 
 #[test]
-fn an_endpoint_gets_no_checksum_that_it_may_not_know() {
+fn an_endpoint_gets_content_md5_and_no_checksum_that_it_may_not_know() {
     let (sandbox, server) = (sandbox(), server());
     sandbox.s3lo(&sign(&server)).ends_with(0);
+    let writes = server.headers().into_iter();
+    let md5 = writes.filter(|headers| headers.contains_key("content-md5"));
+    assert_eq!(md5.count(), 1);
     for headers in server.headers() {
         assert!(
             !headers
@@ -237,7 +240,7 @@ fn a_region_that_stays_wrong_is_asked_twice_and_no_more() {
 
 #[test]
 fn a_region_that_is_no_region_never_becomes_part_of_a_host() {
-    for region in ["evil.example/", "a@b", "EU", "", "a b", &"x".repeat(100)] {
+    for region in ["evil.example/", "a@b", "e.u", "", "a b", &"x".repeat(100)] {
         let (sandbox, server) = (sandbox(), server());
         let header = region.to_owned();
         server.fault(move |_| {
@@ -338,13 +341,24 @@ fn wrong_variables_are_errors_and_not_crashes() {
 #[test]
 fn a_page_of_a_proxy_is_not_the_absence_of_a_record() {
     let (sandbox, server) = (sandbox().with("AWS_MAX_ATTEMPTS", "1"), server());
-    server.fault(|request| {
+    let page = |request: &Request, wanted: &str| {
         let page = b"<html>not here</html>".to_vec();
-        request
-            .path
-            .contains("/signatures/d78")
+        let asked = format!("{}?{}", request.path, request.query);
+        asked
+            .contains(wanted)
             .then(|| Reply::Answer(404, Vec::new(), page))
+    };
+    // The list is the server's, and shows that there is none.
+    server.fault(move |request| page(request, "/signatures/d78"));
+    sandbox.s3lo(&verify(&server)).ends_with(1);
+    server.fault(move |request| {
+        page(request, "/signatures/d78").or_else(|| page(request, "list-type"))
     });
+    let json = sandbox.s3lo(&verify(&server)).ends_with(2).json();
+    assert_eq!(json["error"]["code"], "service_error");
+    // And so does one that shows that there is.
+    server.put(RECORD_PATH, b"{}");
+    server.fault(move |request| page(request, "/signatures/d78"));
     sandbox.s3lo(&verify(&server)).ends_with(2);
 }
 

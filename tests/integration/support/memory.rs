@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use s3lo::store::{Error, Listing, Object, Store, Version};
+use s3lo::store::in_flight::Reservation;
+use s3lo::store::{Error, Listed, Listing, Object, Store, Version};
 
 /// What a test does before a call: it is told the call's name and the object key.
 type Step = Box<dyn FnMut(&MemoryStore, &str, &str) -> Result<(), Error> + Send>;
@@ -21,6 +22,8 @@ pub(crate) struct MemoryStore {
     step: Arc<Mutex<Option<Step>>>,
     /// A store that does not know conditions: the last writer wins.
     pub(crate) ignores_conditions: bool,
+    /// A store whose lists end before they have begun.
+    pub(crate) lists_in_part: bool,
     /// A store that writes, and is asked a second time because its first answer was lost.
     pub(crate) loses_answers: bool,
 }
@@ -99,6 +102,7 @@ impl Store for MemoryStore {
         Ok(Object {
             bytes: bytes.clone(),
             version,
+            reservation: Reservation::default(),
         })
     }
 
@@ -138,14 +142,26 @@ impl Store for MemoryStore {
     async fn list(&self, prefix: &str) -> Result<Listing, Error> {
         self.begin("list", prefix)?;
         let objects = self.objects.lock().unwrap();
-        let below = objects.keys().filter_map(|key| key.strip_prefix(prefix));
-        let mut names: Vec<_> = below
-            .map(|rest| rest.split('/').next().unwrap_or(rest).to_owned())
-            .collect();
-        names.dedup();
-        Ok(Listing {
-            names,
-            complete: true,
-        })
+        let mut listing = Listing {
+            complete: !self.lists_in_part,
+            ..Listing::default()
+        };
+        if self.lists_in_part {
+            return Ok(listing);
+        }
+        for (key, (_, version)) in objects.iter() {
+            let Some(rest) = key.strip_prefix(prefix) else {
+                continue;
+            };
+            match rest.split_once('/') {
+                Some((folder, _)) => listing.folders.push(folder.to_owned()),
+                None => listing.objects.push(Listed {
+                    name: rest.to_owned(),
+                    version: Some(Version(version.to_string())),
+                }),
+            }
+        }
+        listing.folders.dedup();
+        Ok(listing)
     }
 }

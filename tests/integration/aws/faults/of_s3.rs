@@ -220,14 +220,55 @@ const PUT: &[Row] = &[
         ),
     )
     .fails("unsettled")
-    .made(100),
-    refused(
-        "a server without conditions",
-        "service_error",
+    .made(10),
+    // The second one has no condition.
+    row(
+        "a server that does not know a header",
+        EVER,
         Fault::S3(
             501,
             "NotImplemented",
             "A header you provided is not implemented.",
+        ),
+    )
+    .fails("service_error")
+    .made(2),
+    row(
+        "a server that does not know conditions",
+        ONCE,
+        Fault::S3(
+            501,
+            "NotImplemented",
+            "A header you provided is not implemented.",
+        ),
+    )
+    .made(2),
+    row(
+        "the same by another status",
+        ONCE,
+        Fault::S3(
+            400,
+            "NotImplemented",
+            "A header you provided is not implemented.",
+        ),
+    )
+    .made(2),
+    refused(
+        "the quota is used up",
+        "service_error",
+        Fault::S3(
+            403,
+            "QuotaExceeded",
+            "Your request was denied due to quota exceeded.",
+        ),
+    ),
+    refused(
+        "the bucket belongs into the host",
+        "service_error",
+        Fault::S3(
+            403,
+            "SecondLevelDomainForbidden",
+            "Please use virtual hosted style to access.",
         ),
     ),
 ];

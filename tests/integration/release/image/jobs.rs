@@ -57,9 +57,9 @@ impl Account {
     /// The records of the image.
     fn records(&self) -> Vec<String> {
         let store = store(self.bucket, &minio().endpoint);
-        wait_for(store.list("manifests/myapp/v1.0/signatures/"))
-            .unwrap()
-            .names
+        let listing = wait_for(store.list("manifests/myapp/v1.0/signatures/"));
+        let names = listing.unwrap().objects.into_iter();
+        names.map(|listed| listed.name).collect()
     }
 }
 

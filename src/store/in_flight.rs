@@ -1,0 +1,47 @@
+//! The memory that objects take while they are read and judged, bounded for the whole process: a thousand images with
+//! manifests of 4 MiB are read eight at a time, whatever the concurrency.
+
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// The memory for all objects at once, in bytes.
+pub const BUDGET: u64 = 32 * 1024 * 1024;
+
+/// The size in bytes up to which an object is not counted. Nearly all manifests and records are smaller.
+pub const FREE: u64 = 16 * 1024;
+
+/// The bytes of one permit.
+const UNIT: u64 = 16 * 1024;
+
+static UNITS: Semaphore = Semaphore::const_new(2048);
+
+const _: () = assert!(UNIT * 2048 == BUDGET, "the permits are the budget");
+
+/// A share of the memory for objects, until the last clone is dropped.
+#[derive(Clone, Debug, Default)]
+pub struct Reservation {
+    _permit: Option<Arc<SemaphorePermit<'static>>>,
+}
+
+/// Which memory an object takes is no part of what it is.
+impl PartialEq for Reservation {
+    fn eq(&self, _other: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Reservation {}
+
+/// Waits until there is memory for an object of `bytes`. It must be asked for once for each object, and by nobody who
+/// holds another reservation: two halves of the budget would wait for each other for ever.
+pub async fn reserve(bytes: u64) -> Reservation {
+    if bytes <= FREE {
+        return Reservation::default();
+    }
+    let units = u32::try_from(bytes.min(BUDGET).div_ceil(UNIT)).unwrap_or(u32::MAX);
+    // The semaphore is never closed.
+    Reservation {
+        _permit: UNITS.acquire_many(units).await.ok().map(Arc::new),
+    }
+}
