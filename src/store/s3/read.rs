@@ -81,7 +81,7 @@ impl S3Store {
         match answer {
             Ok(output) => Ok(self.collect(key, limit, output).await?.map(Some)),
             Err(error) if unless.is_some() && status(&error) == Some(304) => Ok(Ok(None)),
-            Err(error) => Ok(Err(self.not_read(key, &error).await)),
+            Err(error) => Ok(Err(self.not_read(key, error).await)),
         }
     }
 
@@ -89,29 +89,36 @@ impl S3Store {
     async fn not_read(
         &self,
         key: &str,
-        error: &SdkError<GetObjectError, HttpResponse>,
+        error: SdkError<GetObjectError, HttpResponse>,
     ) -> store::Error {
-        let failed = self.failed("s3:GetObject", key, error);
+        let failed = self.failed("s3:GetObject", key, &error);
+        let status = status(&error).unwrap_or_default();
+        let etag = error.raw_response().and_then(|response| {
+            let etag = response.headers().get("etag")?;
+            (!etag.is_empty()).then(|| Version(etag.to_owned()))
+        });
+        let reason = innermost(&error);
+        // It holds the body, which may be large, while the list is asked for.
+        drop(error);
         // An object's headers are its writer's, and may be what no client can read.
-        if let Some(response) = error.raw_response().filter(|raw| raw.status().is_success()) {
-            let etag = response.headers().get("etag").map(ToOwned::to_owned);
+        if (200..300).contains(&status) {
             let version = match etag {
-                Some(etag) if !etag.is_empty() => Some(Version(etag)),
-                _ => self.version_in_list(key).await,
+                Some(version) => Some(version),
+                None => self.version_in_list(key).await,
             };
             return match version {
                 None => failed,
                 Some(version) => store::Error::Unreadable {
                     object: self.locate(key),
-                    reason: innermost(error),
+                    reason,
                     version,
                 },
             };
         }
         // 403 hides absence from whoever may not list the bucket, and 404 without a code of S3 may be the page of somebody
         // in between.
-        let may_be_absent = failed.is_denied()
-            || matches!(&failed, store::Error::Backend(_)) && status(error) == Some(404);
+        let may_be_absent =
+            failed.is_denied() || matches!(&failed, store::Error::Backend(_)) && status == 404;
         if may_be_absent && Box::pin(self.presence(key)).await == Some(Presence::Absent) {
             return self.not_found(key);
         }
