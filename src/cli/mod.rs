@@ -17,9 +17,7 @@ mod version;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::num::NonZeroUsize;
 use std::process::ExitCode;
-use std::thread::available_parallelism;
 use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -140,26 +138,17 @@ fn command_in(
         ))),
         Command::Sign(args) => {
             let context = RunContext::command_line(style);
-            block_on(
-                args.images.references.len(),
-                sign::run(&args, &context, output, out, err),
-            )
-            .map(|(status, _)| status)
+            block_on(sign::run(&args, &context, output, out, err)).map(|(status, _)| status)
         }
         Command::Verify(args) => {
             let context = RunContext::command_line(style);
-            block_on(
-                args.images.references.len(),
-                verify::run(&args, &context, output, out, err),
-            )
-            .map(|(status, _)| status)
+            block_on(verify::run(&args, &context, output, out, err)).map(|(status, _)| status)
         }
-        Command::GenerateKeyPair(args) => block_on(0, keys::generate(&args, output, out)),
-        Command::PublicKey(args) => block_on(0, keys::public(&args, output, out, err)),
+        Command::GenerateKeyPair(args) => block_on(keys::generate(&args, output, out)),
+        Command::PublicKey(args) => block_on(keys::public(&args, output, out, err)),
         Command::Inspect(args) => {
             let context = RunContext::command_line(style);
-            let images = args.images.references.len();
-            block_on(images, inspect::run(&args, &context, output, out, err))
+            block_on(inspect::run(&args, &context, output, out, err))
         }
         Command::Demo => demo::run(output, out),
         Command::Version => version::run(output, out).map_err(CommandError::from),
@@ -233,25 +222,11 @@ impl From<io::Error> for CommandError {
     }
 }
 
-/// The most threads that work on several images, beside those for files: the work between two waits keeps no more of
-/// them busy.
-const MAX_THREADS: usize = 4;
-
-/// Runs the work on so many `images`: on one thread for a single one, which starts no other. Files and cryptography have
-/// threads of their own; one that is stuck, in a file system that does not answer, does not delay the end.
-fn block_on<T>(
-    images: usize,
-    work: impl Future<Output = Result<T, CommandError>>,
-) -> Result<T, CommandError> {
-    let threads = available_parallelism().map_or(1, NonZeroUsize::get);
-    let mut runtime = if images > 1 && threads > 1 {
-        let mut runtime = Builder::new_multi_thread();
-        runtime.worker_threads(threads.min(MAX_THREADS));
-        runtime
-    } else {
-        Builder::new_current_thread()
-    };
-    let runtime = runtime.enable_all().build()?;
+/// Runs the work on one thread: it mostly waits for servers, and threads that hand it to each other cost a batch a third
+/// more processor time, and no less time. Files and cryptography have threads of their own; one that is stuck, in a file
+/// system that does not answer, does not delay the end.
+fn block_on<T>(work: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(work);
     password::restore_terminal();
     runtime.shutdown_background();

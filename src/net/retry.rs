@@ -61,7 +61,8 @@ impl Backoff {
         mut classify: impl FnMut(&E) -> Retry,
     ) -> Result<T, E> {
         loop {
-            let error = match self.counted(attempt()).await {
+            // On the heap: a call of the SDK takes some 7 KB, and each future around it would hold it once more.
+            let error = match self.counted(Box::pin(attempt())).await {
                 Ok(done) => return Ok(done),
                 Err(error) => error,
             };

@@ -170,19 +170,13 @@ fn work_on(
     let json = output == Output::Json;
     match args.work {
         CiWork::Sign(args) => {
-            let ran = block_on(
-                args.work.images.references.len(),
-                sign::run(&args.work, &context, output, out, err),
-            );
+            let ran = block_on(sign::run(&args.work, &context, output, out, err));
             let asked = (Action::Sign, &args.work.images, &args.work.aws);
             let report = args.report;
             outcome(ran, asked, OutputOptions { json, report }, log)
         }
         CiWork::Verify(args) => {
-            let ran = block_on(
-                args.work.images.references.len(),
-                verify::run(&args.work, &context, output, out, err),
-            );
+            let ran = block_on(verify::run(&args.work, &context, output, out, err));
             let asked = (Action::Verify, &args.work.images, &args.work.aws);
             let report = args.report;
             outcome(ran, asked, OutputOptions { json, report }, log)
