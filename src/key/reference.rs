@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::key::error::Error;
 use crate::option_name::option;
-use crate::text::is_key_material;
+use crate::text::{is_key_material, quoted};
 
 /// A checked `--key`. It is stored in records and printed, so it contains no secret.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -159,6 +159,8 @@ pub enum RefError {
     UnknownScheme {
         /// The scheme.
         scheme: String,
+        /// The text after it.
+        path: String,
         /// The supported kinds of key.
         supported: Supported,
     },
@@ -174,14 +176,15 @@ pub struct Supported {
 }
 
 impl RefError {
-    pub(crate) fn unknown_scheme(scheme: &str, supported: Supported) -> Self {
-        let (scheme, service) = match scheme {
+    pub(crate) fn unknown_scheme(reference: &KeyRef, supported: Supported) -> Self {
+        let (scheme, service) = match reference.scheme() {
             "azurekms" => ("azurekms", "Azure Key Vault"),
             "gcpkms" => ("gcpkms", "Google Cloud KMS"),
             "pkcs11" => ("pkcs11", "PKCS #11"),
             other => {
                 return Self::UnknownScheme {
                     scheme: other.to_owned(),
+                    path: reference.rest().to_owned(),
                     supported,
                 };
             }
@@ -221,14 +224,21 @@ impl Explain for RefError {
                     key = option("key").with("env://COSIGN_PRIVATE_KEY")
                 )
             }
-            Self::UnknownScheme { scheme, supported }
-                if supported
-                    .schemes
-                    .contains(&scheme.to_ascii_lowercase().as_str()) =>
+            Self::UnknownScheme {
+                scheme, supported, ..
+            } if supported
+                .schemes
+                .contains(&scheme.to_ascii_lowercase().as_str()) =>
             {
                 format!(
                     "write it in small letters: `{}://`",
                     scheme.to_ascii_lowercase()
+                )
+            }
+            Self::UnknownScheme { scheme, path, .. } if scheme.eq_ignore_ascii_case("file") => {
+                format!(
+                    "name a file by its path alone: {}",
+                    option("key").with(&quoted(path))
                 )
             }
             Self::NotBuilt { supported, .. } | Self::UnknownScheme { supported, .. } => {

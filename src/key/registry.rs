@@ -53,7 +53,7 @@ pub fn parse(text: &str) -> Result<KeyRef, RefError> {
                 .flat_map(|provider| provider.examples())
                 .collect(),
         };
-        return Err(RefError::unknown_scheme(reference.scheme(), supported));
+        return Err(RefError::unknown_scheme(&reference, supported));
     };
     provider.check(&reference)?;
     reference.versions = provider.versions(&reference);

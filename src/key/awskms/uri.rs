@@ -80,11 +80,12 @@ impl KmsKeyUri {
     pub fn may_be(&self, arn: &Arn) -> bool {
         match (&self.arn, self.id.starts_with("alias/")) {
             (None, true) => true,
-            (None, false) => arn.resource.strip_prefix("key/") == Some(&self.id),
-            (Some(named), _) if named.resource.starts_with("key/") => named == arn,
+            (None, false) => is_same_id(arn.resource.strip_prefix("key/"), Some(&self.id)),
             (Some(named), _) => {
-                (&named.partition, &named.region, &named.account)
-                    == (&arn.partition, &arn.region, &arn.account)
+                let is_here = (&named.partition, &named.region, &named.account)
+                    == (&arn.partition, &arn.region, &arn.account);
+                let id = named.resource.strip_prefix("key/");
+                is_here && (id.is_none() || is_same_id(id, arn.resource.strip_prefix("key/")))
             }
         }
     }
@@ -115,6 +116,11 @@ fn is_arn(text: &str) -> bool {
 fn is_id(text: &str) -> bool {
     let byte = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     (1..=128).contains(&text.len()) && text.bytes().all(byte)
+}
+
+/// Whether two IDs of keys are the same. KMS takes a UUID in capitals, and answers with it in small letters.
+fn is_same_id(one: Option<&str>, other: Option<&str>) -> bool {
+    matches!((one, other), (Some(one), Some(other)) if one.eq_ignore_ascii_case(other))
 }
 
 /// `[a-zA-Z0-9:/_-]+` behind `alias/`
@@ -266,6 +272,23 @@ mod tests {
             "/arn:aws:kms:us-east-1:111122223333:alias/x",
         ] {
             assert!(KmsKeyUri::parse(name).unwrap().may_be(&key), "{name}");
+        }
+        let lower = "1234abcd-12ab-34cd-56ef-1234567890ab";
+        let answer = arn(&format!("arn:aws:kms:us-east-1:111122223333:key/{lower}"));
+        let upper = lower.to_uppercase();
+        for name in [
+            format!("/{upper}"),
+            format!("/1234ABCD{}", &lower[8..]),
+            format!("/arn:aws:kms:us-east-1:111122223333:key/{upper}"),
+        ] {
+            assert!(KmsKeyUri::parse(&name).unwrap().may_be(&answer), "{name}");
+        }
+        for name in [
+            format!("/{}", upper.replace("90AB", "90AC")),
+            format!("/arn:aws:kms:us-east-1:444455556666:key/{upper}"),
+            format!("/arn:aws:kms:eu-west-1:111122223333:key/{upper}"),
+        ] {
+            assert!(!KmsKeyUri::parse(&name).unwrap().may_be(&answer), "{name}");
         }
         for name in [
             "/b",
