@@ -87,7 +87,7 @@ impl EncryptedKey {
     ///
     /// [`Error::Password`] if the password is wrong.
     pub fn open(&self, password: &SecretSlice<u8>) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let key = self.cost.derive(password, &self.salt)?;
+        let key = self.cost.secretbox_key(password, &self.salt)?;
         XSalsa20Poly1305::new(key.as_slice().into())
             .decrypt(&self.nonce.into(), self.ciphertext.as_slice())
             .map(Zeroizing::new)
@@ -108,7 +108,7 @@ pub(crate) fn seal(
     salt: [u8; SALT_LENGTH],
     nonce: [u8; NONCE_LENGTH],
 ) -> Result<String, Error> {
-    let key = Cost::Standard.derive(password, &salt)?;
+    let key = Cost::Standard.secretbox_key(password, &salt)?;
     let ciphertext = XSalsa20Poly1305::new(key.as_slice().into())
         .encrypt(&nonce.into(), pkcs8)
         .map_err(|_| Error::Password)?;
@@ -133,7 +133,7 @@ pub(crate) fn seal(
 /// The three scrypt costs that go-securesystemslib accepts. Any other is refused before memory is
 /// allocated, since a key file may come from anywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cost {
+pub(crate) enum Cost {
     /// N = 2^15: go-tuf, cosign before 2.2.
     Legacy,
     /// N = 2^16: cosign since 2.2.
@@ -143,13 +143,18 @@ enum Cost {
 }
 
 impl Cost {
-    fn from_params(params: &Params) -> Result<Self, Error> {
-        match (params.n, params.r, params.p) {
-            (32_768, 8, 1) => Ok(Self::Legacy),
-            (65_536, 8, 1) => Ok(Self::Standard),
-            (131_072, 8, 1) => Ok(Self::Owasp),
-            (n, r, p) => Err(Error::Cost { n, r, p }),
+    pub(crate) fn new(n: u64, r: u64, p: u64) -> Option<Self> {
+        match (n, r, p) {
+            (32_768, 8, 1) => Some(Self::Legacy),
+            (65_536, 8, 1) => Some(Self::Standard),
+            (131_072, 8, 1) => Some(Self::Owasp),
+            _ => None,
         }
+    }
+
+    fn from_params(params: &Params) -> Result<Self, Error> {
+        let (n, r, p) = (params.n, params.r, params.p);
+        Self::new(n, r, p).ok_or(Error::Cost { n, r, p })
     }
 
     fn params(self) -> Params {
@@ -168,13 +173,25 @@ impl Cost {
         }
     }
 
-    fn derive(self, password: &SecretSlice<u8>, salt: &[u8]) -> Result<Zeroizing<[u8; 32]>, Error> {
+    pub(crate) fn derive(
+        self,
+        password: &SecretSlice<u8>,
+        salt: &[u8],
+        key: &mut [u8],
+    ) -> Result<(), Error> {
         let Params { n, r, p } = self.params();
         let refused = Error::Cost { n, r, p };
         let params = scrypt::Params::new(self.log_n(), 8, 1).map_err(|_| refused.clone())?;
+        scrypt::scrypt(password.expose_secret(), salt, &params, key).map_err(|_| refused)
+    }
+
+    fn secretbox_key(
+        self,
+        password: &SecretSlice<u8>,
+        salt: &[u8],
+    ) -> Result<Zeroizing<[u8; 32]>, Error> {
         let mut key = Zeroizing::new([0; 32]);
-        scrypt::scrypt(password.expose_secret(), salt, &params, key.as_mut_slice())
-            .map_err(|_| refused)?;
+        self.derive(password, salt, key.as_mut_slice())?;
         Ok(key)
     }
 }

@@ -14,17 +14,20 @@ use aws_lc_rs::signature::{
     EcdsaKeyPair, EcdsaSigningAlgorithm, KeyPair as _, RSA_PKCS1_SHA256,
 };
 use ed25519_dalek::Signer as _;
-use pkcs8::der::Decode as _;
-use pkcs8::der::asn1::UintRef;
+use pkcs8::der::asn1::{AnyRef, UintRef};
+use pkcs8::der::{Decode as _, Reader as _};
 use pkcs8::{DecodePrivateKey as _, PrivateKeyInfoRef};
 use sec1::EcPrivateKey;
 use secrecy::SecretSlice;
 use zeroize::Zeroizing;
 
 use crate::crypto::algorithm::KeyType;
+use crate::crypto::foreign::Foreign;
 use crate::crypto::pem::Block;
 use crate::crypto::public::{EC_PUBLIC_KEY, ED25519, P256, P384, P521, PublicKey, RSA_ENCRYPTION};
-use crate::crypto::{cosign, pem, public};
+use crate::crypto::shape::Shape;
+use crate::crypto::{cosign, pbes2, pem, public};
+use crate::text::clipped;
 
 /// A private key. Its `Debug` shows the public half alone.
 pub struct PrivateKey {
@@ -43,7 +46,9 @@ pub enum KeyFile {
     /// An unencrypted key.
     Plain(Box<PrivateKey>),
     /// A key in cosign's encrypted form, which needs a password.
-    Encrypted(cosign::EncryptedKey),
+    Cosign(cosign::EncryptedKey),
+    /// An encrypted PKCS #8 key, which needs a password.
+    Pkcs8(pbes2::EncryptedKey),
 }
 
 impl KeyFile {
@@ -56,28 +61,84 @@ impl KeyFile {
         Self::from_block(&pem::block(text)?)
     }
 
-    /// Reads a PEM block.
+    /// Reads a PEM block. The label says whether it is a private key, and the DER which form it has: tools write one
+    /// form under the label of another.
     ///
     /// # Errors
     ///
     /// [`Error`] if it is not a private key of a type in the table.
     pub fn from_block(block: &Block) -> Result<Self, Error> {
         let der = &block.contents;
+        let shape = Shape::of(der);
         match block.label.as_str() {
             label if cosign::LABELS.contains(&label) => {
-                Ok(Self::Encrypted(cosign::EncryptedKey::parse(der)?))
+                Ok(Self::Cosign(cosign::EncryptedKey::parse(der)?))
             }
-            "PRIVATE KEY" => PrivateKey::from_pkcs8(der).map(|key| Self::Plain(Box::new(key))),
-            "EC PRIVATE KEY" => PrivateKey::from_sec1(der).map(|key| Self::Plain(Box::new(key))),
-            "RSA PRIVATE KEY" => PrivateKey::from_pkcs1(der).map(|key| Self::Plain(Box::new(key))),
-            "ENCRYPTED PRIVATE KEY" => Err(Error::EncryptedPkcs8),
-            "PUBLIC KEY" | "RSA PUBLIC KEY" => Err(Error::PublicKey),
-            label => Err(Error::Label {
-                label: label.to_owned(),
-            }),
+            label if LABELS.contains(&label) => match shape {
+                Some(Shape::EncryptedPkcs8) => Ok(Self::Pkcs8(pbes2::EncryptedKey::parse(der)?)),
+                Some(Shape::Sec1) => PrivateKey::from_sec1(der).map(Self::plain),
+                Some(Shape::Pkcs1) => PrivateKey::from_pkcs1(der).map(Self::plain),
+                Some(shape) if shape.is_public() => Err(Error::Contradiction {
+                    label: label.to_owned(),
+                }),
+                _ => PrivateKey::from_pkcs8(der).map(Self::plain),
+            },
+            label if public::LABELS.contains(&label) => match shape {
+                Some(shape) if shape.is_private() => {
+                    Err(public::Error::contradiction(label).into())
+                }
+                _ => Err(Error::PublicKey),
+            },
+            label => match Foreign::of_block(label, der) {
+                Some(foreign) => Err(pem::Error::Foreign(foreign).into()),
+                None => Err(Error::Label {
+                    label: clipped(label),
+                }),
+            },
         }
     }
+
+    fn plain(key: PrivateKey) -> Self {
+        Self::Plain(Box::new(key))
+    }
+
+    /// Whether a password is needed.
+    pub fn is_encrypted(&self) -> bool {
+        !matches!(self, Self::Plain(_))
+    }
+
+    /// Opens the key, by the password if it is encrypted.
+    ///
+    /// # Security
+    ///
+    /// The derivation of a key takes seconds and 128 MiB of memory at most.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Password`] if the password is wrong, otherwise as [`PrivateKey::from_pkcs8`].
+    pub fn open(self, password: &SecretSlice<u8>) -> Result<PrivateKey, Error> {
+        let pkcs8 = match self {
+            Self::Plain(key) => return Ok(*key),
+            Self::Cosign(file) => match file.open(password) {
+                Err(cosign::Error::Password) => return Err(Error::Password),
+                opened => opened?,
+            },
+            Self::Pkcs8(file) => match file.open(password) {
+                Err(pbes2::Error::Password) => return Err(Error::Password),
+                opened => opened?,
+            },
+        };
+        PrivateKey::from_pkcs8(&pkcs8)
+    }
 }
+
+/// The labels of private keys in forms that are not cosign's.
+const LABELS: [&str; 4] = [
+    "PRIVATE KEY",
+    "EC PRIVATE KEY",
+    "RSA PRIVATE KEY",
+    "ENCRYPTED PRIVATE KEY",
+];
 
 impl PrivateKey {
     /// Generates a P-256 key with the random source of aws-lc.
@@ -102,11 +163,13 @@ impl PrivateKey {
     ///
     /// [`Error`] if it is not a key of a type in the table.
     pub fn from_pkcs8(der: &[u8]) -> Result<Self, Error> {
+        if let Some(key) = Self::from_ring(der) {
+            return key;
+        }
         let info = PrivateKeyInfoRef::from_der(der).map_err(|_| Error::Encoding)?;
         let oid = info.algorithm.oid;
         if oid == EC_PUBLIC_KEY {
-            let curve = info.algorithm.parameters_oid();
-            match curve.map_err(|_| public::Error::Curve)? {
+            match public::curve(info.algorithm)? {
                 P256 => Self::from_p256(&convert(info)?),
                 P384 => Self::from_p384(&convert(info)?),
                 P521 => Self::from_p521(&convert(info)?),
@@ -115,24 +178,56 @@ impl PrivateKey {
         } else if oid == RSA_ENCRYPTION {
             Self::from_rsa(rsa::KeyPair::from_pkcs8(der), info.private_key.as_bytes())
         } else if oid == ED25519 {
-            let key =
-                ed25519_dalek::SigningKey::from_pkcs8_der(der).map_err(|_| Error::Encoding)?;
-            Ok(Self {
-                public: PublicKey::from_ed25519(key.verifying_key())?,
-                pair: KeyPair::Ed25519(key),
-            })
+            let key = ed25519_dalek::SigningKey::from_pkcs8_der(der);
+            Self::from_ed25519(key.map_err(|_| Error::Encoding)?)
         } else {
             Err(public::Error::unsupported(oid).into())
         }
     }
 
+    /// Reads Ed25519 as `ring` wrote it before 0.17: PKCS #8 version 2, with an element around the public key that
+    /// should be implicit ([ring#834](https://github.com/briansmith/ring/issues/834)).
+    fn from_ring(der: &[u8]) -> Option<Result<Self, Error>> {
+        const BEFORE_SEED: &[u8] =
+            b"\x30\x53\x02\x01\x01\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
+        let (seed, rest) = der.strip_prefix(BEFORE_SEED)?.split_first_chunk::<32>()?;
+        let public = rest.strip_prefix(b"\xa1\x23\x03\x21\x00")?;
+        let key = ed25519_dalek::SigningKey::from_bytes(seed);
+        if key.verifying_key().as_bytes() != public {
+            return Some(Err(Error::Encoding));
+        }
+        Some(Self::from_ed25519(key))
+    }
+
+    fn from_ed25519(key: ed25519_dalek::SigningKey) -> Result<Self, Error> {
+        Ok(Self {
+            public: PublicKey::from_ed25519(key.verifying_key())?,
+            pair: KeyPair::Ed25519(key),
+        })
+    }
+
     fn from_sec1(der: &[u8]) -> Result<Self, Error> {
-        let key = EcPrivateKey::from_der(der).map_err(|_| Error::Encoding)?;
-        let curve = key
-            .parameters
-            .and_then(|parameters| parameters.named_curve());
-        let wrong = |_| Error::Encoding;
-        match curve.ok_or(public::Error::Curve)? {
+        let Ok(key) = EcPrivateKey::from_der(der) else {
+            return Err(match has_explicit_parameters(der) {
+                Some(true) => public::Error::Curve.into(),
+                _ => Error::Encoding,
+            });
+        };
+        let curve = match key.parameters {
+            Some(parameters) => parameters.named_curve().ok_or(public::Error::Curve)?,
+            // The point proves the curve: the scalar leads to it on that curve alone.
+            None => match (key.private_key.len(), key.public_key) {
+                (32, Some(_)) => P256,
+                (48, Some(_)) => P384,
+                (66, Some(_)) => P521,
+                _ => return Err(public::Error::NoCurve.into()),
+            },
+        };
+        let wrong = |_| match key.parameters {
+            Some(_) => Error::Encoding,
+            None => public::Error::NoCurve.into(),
+        };
+        match curve {
             P256 => Self::from_p256(&p256::SecretKey::from_sec1_der(der).map_err(wrong)?),
             P384 => Self::from_p384(&p384::SecretKey::from_sec1_der(der).map_err(wrong)?),
             P521 => Self::from_p521(&p521::SecretKey::from_sec1_der(der).map_err(wrong)?),
@@ -141,6 +236,9 @@ impl PrivateKey {
     }
 
     fn from_pkcs1(der: &[u8]) -> Result<Self, Error> {
+        if has_many_primes(der) {
+            return Err(Error::Primes);
+        }
         // aws-lc ignores bytes after the key.
         pkcs1::RsaPrivateKey::<UintRef<'_>>::from_der(der).map_err(|_| Error::Encoding)?;
         Self::from_rsa(rsa::KeyPair::from_der(der), der)
@@ -153,6 +251,9 @@ impl PrivateKey {
         pkcs1: &[u8],
     ) -> Result<Self, Error> {
         let Ok(key) = key else {
+            if has_many_primes(pkcs1) {
+                return Err(Error::Primes);
+            }
             let private = pkcs1::RsaPrivateKey::<UintRef<'_>>::from_der(pkcs1)
                 .map_err(|_| Error::Encoding)?;
             let bits = public::bits(private.modulus.as_bytes());
@@ -265,12 +366,24 @@ pub enum Error {
     /// It is not a cosign key file that can be decrypted.
     #[error(transparent)]
     Cosign(#[from] cosign::Error),
+    /// A public key under the label of a private one.
+    #[error("its PEM block is called `{label}` and holds a public key")]
+    Contradiction {
+        /// The block's label.
+        label: String,
+    },
+    /// It is not an encrypted PKCS #8 key that can be decrypted.
+    #[error(transparent)]
+    Pbes2(#[from] pbes2::Error),
+    /// The password is wrong.
+    #[error("the password does not open it")]
+    Password,
+    /// RSA with more than two primes, which aws-lc does not sign with.
+    #[error("it is an RSA key of more than two primes, where two are supported")]
+    Primes,
     /// It is not the DER encoding of a private key.
     #[error("it is not the DER encoding of a private key")]
     Encoding,
-    /// It has OpenSSL's own encryption.
-    #[error("it is encrypted in OpenSSL's form, not in cosign's")]
-    EncryptedPkcs8,
     /// A PEM block that is not a private key.
     #[error("its PEM block is `{}`, not a private key", label.escape_debug())]
     Label {
@@ -296,4 +409,28 @@ where
     K: TryFrom<PrivateKeyInfoRef<'a>>,
 {
     K::try_from(info).map_err(|_| Error::Encoding)
+}
+
+/// Whether an RSA key has more than two primes, and so the version 1.
+fn has_many_primes(pkcs1: &[u8]) -> bool {
+    let version = AnyRef::from_der(pkcs1).and_then(|any| {
+        any.sequence(|reader| {
+            let version = reader.decode::<u8>();
+            reader.drain(reader.remaining_len())?;
+            version
+        })
+    });
+    version == Ok(1)
+}
+
+/// Whether the parameters of a SEC 1 key are written out. `None` if it is no such key.
+fn has_explicit_parameters(der: &[u8]) -> Option<bool> {
+    let is_explicit = AnyRef::from_der(der).ok()?.sequence(|reader| {
+        let (_, _): (AnyRef<'_>, AnyRef<'_>) = (reader.decode()?, reader.decode()?);
+        let parameters = AnyRef::decode(reader)?;
+        reader.drain(reader.remaining_len())?;
+        // `[0] EXPLICIT`, and in it a sequence where a curve's name is an OID.
+        Ok::<_, pkcs8::der::Error>(parameters.value().first() == Some(&0x30))
+    });
+    is_explicit.ok()
 }

@@ -17,11 +17,17 @@ use ed25519_dalek::Signature as Ed25519Signature;
 use pkcs1::der::asn1::{AnyRef, BitStringRef, UintRef};
 use pkcs1::der::{Decode as _, Encode as _};
 use sha2::{Digest as _, Sha256, Sha512};
-use spki::{AlgorithmIdentifier, EncodePublicKey as _, ObjectIdentifier, SubjectPublicKeyInfoRef};
+use spki::{
+    AlgorithmIdentifier, AlgorithmIdentifierRef, EncodePublicKey as _, ObjectIdentifier,
+    SubjectPublicKeyInfoRef,
+};
 
 use crate::crypto::algorithm::KeyType;
+use crate::crypto::foreign::Foreign;
 use crate::crypto::pem;
 use crate::crypto::pem::Block;
+use crate::crypto::shape::Shape;
+use crate::text::clipped;
 
 /// A public key.
 #[derive(Clone)]
@@ -40,7 +46,7 @@ enum Inner {
 }
 
 impl PublicKey {
-    /// Reads a PEM file: `PUBLIC KEY` (SPKI) or `RSA PUBLIC KEY` (PKCS #1).
+    /// Reads a PEM file: SPKI or PKCS #1.
     ///
     /// # Errors
     ///
@@ -55,13 +61,22 @@ impl PublicKey {
     ///
     /// [`Error`] if it is not a public key of a type in the table.
     pub fn from_block(block: &Block) -> Result<Self, Error> {
+        let der = &block.contents;
         match block.label.as_str() {
-            "PUBLIC KEY" => Self::from_spki(&block.contents),
-            "RSA PUBLIC KEY" => Self::from_pkcs1(&block.contents),
+            // The DER says which form it has: tools write one form under the label of another.
+            label if LABELS.contains(&label) => match Shape::of(der) {
+                Some(Shape::Pkcs1Public) => Self::from_pkcs1(der),
+                Some(shape) if shape.is_private() => Err(Error::contradiction(label)),
+                Some(Shape::Certificate) => Err(Error::Certificate),
+                _ => Self::from_spki(der),
+            },
             "CERTIFICATE" => Err(Error::Certificate),
-            label => Err(Error::Label {
-                label: label.to_owned(),
-            }),
+            label => match Foreign::of_block(label, der) {
+                Some(foreign) => Err(pem::Error::Foreign(foreign).into()),
+                None => Err(Error::Label {
+                    label: clipped(label),
+                }),
+            },
         }
     }
 
@@ -74,7 +89,11 @@ impl PublicKey {
         let info = SubjectPublicKeyInfoRef::from_der(der).map_err(|_| Error::Encoding)?;
         let oid = info.algorithm.oid;
         let key = if oid == EC_PUBLIC_KEY {
-            let curve = info.algorithm.parameters_oid().map_err(|_| Error::Curve)?;
+            let curve = curve(info.algorithm)?;
+            let point = info.subject_public_key.raw_bytes().first();
+            if [P256, P384, P521].contains(&curve) && matches!(point, Some(2 | 3 | 6 | 7)) {
+                return Err(Error::PointForm);
+            }
             match curve {
                 P256 => Self::from_p256(&convert(info)?)?,
                 P384 => Self::from_p384(&convert(info)?)?,
@@ -291,7 +310,13 @@ pub enum Error {
     /// An X.509 certificate, whose chain this program cannot check.
     #[error("it is an X.509 certificate, not a public key")]
     Certificate,
-    /// An EC key that does not name its curve.
+    /// A private key under the label of a public one.
+    #[error("its PEM block is called `{label}` and holds a private key")]
+    Contradiction {
+        /// The block's label.
+        label: String,
+    },
+    /// An EC key with the parameters of its curve written out.
     #[error("it is an EC key that does not name its curve")]
     Curve,
     /// It is not the canonical DER of a key.
@@ -306,6 +331,12 @@ pub enum Error {
         /// The block's label.
         label: String,
     },
+    /// An EC key without its curve.
+    #[error("it is an EC key that does not say on which curve it is")]
+    NoCurve,
+    /// An EC key whose point is compressed or in the hybrid form.
+    #[error("it is an EC key whose point is not in the uncompressed form")]
+    PointForm,
     /// RSA of another size than 2048, 3072 or 4096 bits.
     #[error("it is an RSA key of {bits} bits, where 2048, 3072 and 4096 are supported")]
     RsaSize {
@@ -324,6 +355,12 @@ pub enum Error {
 }
 
 impl Error {
+    pub(crate) fn contradiction(label: &str) -> Self {
+        Self::Contradiction {
+            label: label.to_owned(),
+        }
+    }
+
     /// The error for a key algorithm or curve that is not in the table.
     pub(crate) fn unsupported(oid: ObjectIdentifier) -> Self {
         let text = oid.to_string();
@@ -349,6 +386,24 @@ impl Error {
         Self::Unsupported {
             name: name.to_owned(),
         }
+    }
+}
+
+/// The labels of public keys.
+pub(crate) const LABELS: [&str; 4] = [
+    "PUBLIC KEY",
+    "RSA PUBLIC KEY",
+    "EC PUBLIC KEY",
+    "ECDSA PUBLIC KEY",
+];
+
+/// The curve of an EC key, which must be named: the parameters of one that is written out could be those of another
+/// ([CVE-2020-0601](https://nvd.nist.gov/vuln/detail/CVE-2020-0601)).
+pub(crate) fn curve(algorithm: AlgorithmIdentifierRef<'_>) -> Result<ObjectIdentifier, Error> {
+    match algorithm.parameters {
+        None => Err(Error::NoCurve),
+        Some(parameters) if parameters.is_null() => Err(Error::NoCurve),
+        Some(parameters) => parameters.decode_as().map_err(|_| Error::Curve),
     }
 }
 

@@ -21,12 +21,14 @@ use self::input::{Input, Store, image_directory, public_key, usual_image, usual_
 use crate::vectors;
 
 /// Every data file, and the least number of cases in it: a file cannot shrink unnoticed.
-const FILES: [(&str, usize); 9] = [
+const FILES: [(&str, usize); 11] = [
     ("cosign-keys.json", 140),
     ("manifests.json", 110),
     ("private-key-der.json", 55),
+    ("private-key-forms.json", 155),
     ("private-keys.json", 65),
     ("public-key-der.json", 140),
+    ("public-key-forms.json", 95),
     ("public-keys.json", 40),
     ("records.json", 225),
     ("references.json", 200),
@@ -228,12 +230,7 @@ impl Case for PrivateKeyCase {
 }
 
 fn open(text: &[u8], password: &str) -> Result<PrivateKey, s3lo_core::crypto::private::Error> {
-    match KeyFile::from_pem(text)? {
-        KeyFile::Plain(key) => Ok(*key),
-        KeyFile::Encrypted(key) => {
-            PrivateKey::from_pkcs8(&key.open(&password.as_bytes().to_vec().into())?)
-        }
-    }
+    KeyFile::from_pem(text)?.open(&password.as_bytes().to_vec().into())
 }
 
 #[derive(Deserialize)]
@@ -360,12 +357,17 @@ fn every_attack_by_private_key_gets_its_expected_answer() {
         "cosign-keys.json",
         "private-keys.json",
         "private-key-der.json",
+        "private-key-forms.json",
     ]);
 }
 
 #[test]
 fn every_attack_by_public_key_gets_its_expected_answer() {
-    judge_files::<PublicKeyCase>(&["public-keys.json", "public-key-der.json"]);
+    judge_files::<PublicKeyCase>(&[
+        "public-keys.json",
+        "public-key-der.json",
+        "public-key-forms.json",
+    ]);
 }
 
 #[test]

@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 use s3lo_core::crypto::algorithm::Algorithm;
 use s3lo_core::crypto::cosign::EncryptedKey;
-use s3lo_core::crypto::pem;
 use s3lo_core::crypto::private::KeyFile;
 use s3lo_core::crypto::public::{KeyId, PublicKey};
+use s3lo_core::crypto::{pbes2, pem};
 use s3lo_core::digest::Digest;
 use s3lo_core::manifest::Manifest;
 use s3lo_core::payload::{Schema, payload};
@@ -254,7 +254,10 @@ proptest! {
         let _ = PublicKey::from_spki(&bytes);
         let _ = PublicKey::from_pkcs1(&bytes);
         let _ = EncryptedKey::parse(&bytes);
-        let _ = KeyFile::from_pem(&bytes);
+        if KeyFile::from_pem(&bytes).is_ok() {
+            prop_assert!(!pem::is_public(&bytes));
+        }
+        let _ = pbes2::EncryptedKey::parse(&bytes);
         if let Ok(key) = PublicKey::from_pem(&bytes) {
             prop_assert!(!key.verifies(b"payload", &bytes));
             prop_assert_eq!(&PublicKey::from_spki(key.spki()), &Ok(key));

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use s3lo_core::crypto::private::{KeyFile, PrivateKey};
+use s3lo_core::crypto::private::KeyFile;
 use s3lo_core::crypto::public::PublicKey;
 use s3lo_core::manifest::Manifest;
 use s3lo_core::record::Record;
@@ -41,13 +41,8 @@ fn password(name: &str) -> &'static str {
 fn every_key_opens_with_its_password_and_signs_for_its_public_half() {
     for name in keys() {
         let text = fs::read(vectors().join(format!("keys/{name}.key"))).unwrap();
-        let key = match KeyFile::from_pem(&text).unwrap() {
-            KeyFile::Plain(key) => *key,
-            KeyFile::Encrypted(key) => {
-                let password = password(&name).as_bytes().to_vec().into();
-                PrivateKey::from_pkcs8(&key.open(&password).unwrap()).unwrap()
-            }
-        };
+        let password = password(&name).as_bytes().to_vec().into();
+        let key = KeyFile::from_pem(&text).unwrap().open(&password).unwrap();
         let public = public_key(&name);
         assert_eq!(*key.public(), public, "{name}");
         let signature = key.sign(b"payload").unwrap();

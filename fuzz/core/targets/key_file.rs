@@ -1,17 +1,22 @@
 //! A private key that is accepted has a public half that can be read back, and an encrypted one asks for
-//! an scrypt cost that cosign writes. scrypt itself never runs here.
+//! an scrypt cost that cosign writes. No key is derived here. A text that holds public keys alone holds no private key.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use s3lo_core::crypto::cosign::EncryptedKey;
 use s3lo_core::crypto::private::{KeyFile, PrivateKey};
 use s3lo_core::crypto::public::PublicKey;
+use s3lo_core::crypto::{pbes2, pem};
 use serde::Deserialize;
 
 fuzz_target!(|bytes: &[u8]| {
-    if let Ok(KeyFile::Plain(key)) = KeyFile::from_pem(bytes) {
-        check(&key);
+    if let Ok(file) = KeyFile::from_pem(bytes) {
+        assert!(!pem::is_public(bytes), "a private key would not be masked");
+        if let KeyFile::Plain(key) = file {
+            check(&key);
+        }
     }
+    let _ = pbes2::EncryptedKey::parse(bytes);
     // DER as well: the fuzzer would seldom get past base64.
     if let Ok(key) = PrivateKey::from_pkcs8(bytes) {
         check(&key);

@@ -1,8 +1,11 @@
 //! Errors of key files, with their advice.
 
-use s3lo_core::crypto::{cosign, pem, private, public};
+use s3lo_core::crypto::foreign::{Foreign, Form};
+use s3lo_core::crypto::{cosign, pbes2, pem, private, public};
 use s3lo_core::explain::Explain;
 
+use crate::key::file::convert;
+use crate::key::file::convert::{PRIVATE_FORMS, PUBLIC_FORMS, SIGN_WITH_PRIVATE};
 use crate::key::file::location::Location;
 use crate::key::reference::KeyRef;
 use crate::option_name::{option, set_password};
@@ -108,6 +111,10 @@ fn missing(key: &KeyRef, location: &Location) -> String {
         }
         Location::File(path) => match key.suggestion() {
             Some(suggestion) => suggestion.to_owned(),
+            None if path.starts_with("~/") => format!(
+                "a shell replaces `~` at the beginning of a word alone, and not in quotes: write {}",
+                option("key").with(&format!("\"$HOME\"{}", quoted(path.trim_start_matches('~'))))
+            ),
             None if path.ends_with(".pub") => "check the path; in a job, check the repository out first; `s3lo public-key --key KEY` prints a key's public half".to_owned(),
             None => "check the path; `s3lo generate-key-pair` makes a new pair, cosign.key and cosign.pub".to_owned(),
         },
@@ -116,13 +123,20 @@ fn missing(key: &KeyRef, location: &Location) -> String {
 
 fn private_code(error: &private::Error) -> &'static str {
     match error {
-        private::Error::Cosign(cosign::Error::Cost { .. }) => "unsupported_scrypt_cost",
-        private::Error::EncryptedPkcs8 => "unsupported_encryption",
+        private::Error::Cosign(cosign::Error::Cost { .. })
+        | private::Error::Pbes2(pbes2::Error::Cost { .. }) => "unsupported_scrypt_cost",
+        private::Error::Pbes2(pbes2::Error::Rounds { .. } | pbes2::Error::Scheme)
+        | private::Error::Pem(pem::Error::Headers) => "unsupported_encryption",
+        private::Error::Password | private::Error::Pbes2(pbes2::Error::Password) => {
+            "wrong_password"
+        }
+        private::Error::Primes => "unsupported_key",
         private::Error::Public(error) => public_code(error),
         private::Error::PublicKey => "public_key_cannot_sign",
         private::Error::Random => "no_randomness",
-        private::Error::Pem(pem::Error::Headers) => "unsupported_encryption",
         private::Error::Pem(_)
+        | private::Error::Pbes2(_)
+        | private::Error::Contradiction { .. }
         | private::Error::Cosign(_)
         | private::Error::Encoding
         | private::Error::Label { .. }
@@ -132,26 +146,48 @@ fn private_code(error: &private::Error) -> &'static str {
 
 fn private_help(key: &KeyRef, error: &private::Error) -> String {
     match error {
-        private::Error::Pem(pem::Error::Headers) | private::Error::EncryptedPkcs8 => format!(
-            "bring it into cosign's form: `cosign import-key-pair --key {}`, then use import-cosign.key",
-            quoted(key.as_str())
-        ),
-        private::Error::Pem(pem::Error::Several) => format!("put each key into a file of its own, and give {key} for each", key = option("key")),
-        private::Error::Cosign(cosign::Error::Cost { .. }) => {
-            "cosign writes N = 32768, 65536 or 131072 with r = 8 and p = 1; make the key again with `s3lo generate-key-pair`, and do not trust where this one comes from".to_owned()
+        private::Error::Pem(error) => pem_help(key, error, PRIVATE_FORMS)
+            .unwrap_or_else(|foreign| convert::to_private(key, foreign)),
+        // A cost that openssl refuses as well: it takes no more than 32 MiB.
+        private::Error::Pbes2(pbes2::Error::Cost { n, r, .. })
+            if n.saturating_mul(*r) > (1 << 17) =>
+        {
+            format!(
+                "{COST}; make the key again with `s3lo generate-key-pair`, and do not trust where this one comes from"
+            )
         }
+        private::Error::Pbes2(
+            pbes2::Error::Cost { .. } | pbes2::Error::Rounds { .. } | pbes2::Error::Scheme,
+        ) => convert::encrypted_anew(key),
+        private::Error::Cosign(cosign::Error::Cost { .. }) => {
+            format!(
+                "cosign writes {COST}; make the key again with `s3lo generate-key-pair`, and do not trust where this one comes from"
+            )
+        }
+        private::Error::Contradiction { label } => convert::relabelled(key, label, "PUBLIC KEY"),
+        private::Error::Primes => convert::public_half(key),
+        private::Error::Public(public::Error::Curve) => convert::named_curve(key),
         private::Error::Public(error) => public_help(key, error),
-        private::Error::PublicKey => "sign with the private key, usually the `.key` file beside it; the `.pub` is for `s3lo verify`".to_owned(),
-        private::Error::Random => "check that the system's random source is available to this process".to_owned(),
-        private::Error::Pem(_)
-        | private::Error::Cosign(_)
+        private::Error::PublicKey => SIGN_WITH_PRIVATE.to_owned(),
+        private::Error::Random => {
+            "check that the system's random source is available to this process".to_owned()
+        }
+        private::Error::Password | private::Error::Pbes2(pbes2::Error::Password) => {
+            format!(
+                "{} to the password that the key was made with",
+                set_password()
+            )
+        }
+        private::Error::Cosign(_)
         | private::Error::Encoding
         | private::Error::Label { .. }
-        | private::Error::Signing => {
-            "give a cosign key (`s3lo generate-key-pair`) or a PEM private key in PKCS #8, SEC 1 or PKCS #1".to_owned()
-        }
+        | private::Error::Pbes2(pbes2::Error::Encoding)
+        | private::Error::Signing => PRIVATE_FORMS.to_owned(),
     }
 }
+
+/// The costs of scrypt that are supported.
+const COST: &str = "N = 32768, 65536 or 131072 with r = 8 and p = 1";
 
 fn public_code(error: &public::Error) -> &'static str {
     match error {
@@ -159,27 +195,50 @@ fn public_code(error: &public::Error) -> &'static str {
         | public::Error::RsaSize { .. }
         | public::Error::Unsupported { .. }
         | public::Error::WeakKey => "unsupported_key",
+        public::Error::Pem(pem::Error::Headers) => "unsupported_encryption",
         public::Error::Pem(_)
         | public::Error::Certificate
+        | public::Error::Contradiction { .. }
         | public::Error::Curve
         | public::Error::Encoding
-        | public::Error::Label { .. } => "not_a_key",
+        | public::Error::Label { .. }
+        | public::Error::NoCurve
+        | public::Error::PointForm => "not_a_key",
     }
 }
 
 fn public_help(key: &KeyRef, error: &public::Error) -> String {
     match error {
-        public::Error::Certificate => {
-            format!("take the public key out of it: `openssl x509 -in {} -noout -pubkey > key.pub`", quoted(key.as_str()))
+        public::Error::Pem(error) => pem_help(key, error, PUBLIC_FORMS)
+            .unwrap_or_else(|foreign| convert::to_public(key, foreign)),
+        public::Error::Certificate => convert::to_public(key, Foreign::Certificate(Form::Pem)),
+        public::Error::Contradiction { label } => convert::relabelled(key, label, "PRIVATE KEY"),
+        public::Error::Curve => convert::named_public_curve(key),
+        public::Error::PointForm => convert::uncompressed(key),
+        public::Error::NoCurve => {
+            "make it again from the original, in PKCS #8: that form names the curve".to_owned()
         }
-        public::Error::Pem(pem::Error::Several) => format!("put each key into a file of its own, and give {key} for each", key = option("key")),
-        public::Error::Curve => format!("name the curve in it: `openssl ec -in {} -param_enc named_curve -out named.key`", quoted(key.as_str())),
         public::Error::Exponent
         | public::Error::RsaSize { .. }
         | public::Error::Unsupported { .. }
-        | public::Error::WeakKey => "make a key that is supported: `s3lo generate-key-pair` makes an EC P-256 key".to_owned(),
-        public::Error::Pem(_) | public::Error::Encoding | public::Error::Label { .. } => {
-            "give a PEM public key, such as cosign.pub or what `s3lo public-key --key cosign.key` prints".to_owned()
+        | public::Error::WeakKey => {
+            "make a key that is supported: `s3lo generate-key-pair` makes an EC P-256 key"
+                .to_owned()
         }
+        public::Error::Encoding | public::Error::Label { .. } => PUBLIC_FORMS.to_owned(),
     }
+}
+
+/// Advice that is the same for both halves of a key, or what else it is that must be converted.
+fn pem_help(key: &KeyRef, error: &pem::Error, forms: &str) -> Result<String, Foreign> {
+    Ok(match error {
+        pem::Error::Foreign(foreign) => return Err(*foreign),
+        pem::Error::Headers => convert::encrypted_anew(key),
+        pem::Error::OtherHeaders => convert::without_headers(key),
+        pem::Error::Malformed | pem::Error::NoEnd => {
+            "copy it again from where it was made, from the line `-----BEGIN …-----` to the line `-----END …-----`".to_owned()
+        }
+        pem::Error::NotPem => forms.to_owned(),
+        pem::Error::Several => format!("put each key into a file of its own, and give {key} for each", key = option("key")),
+    })
 }

@@ -1,5 +1,6 @@
 //! Keys in PEM: in a file, or in an environment variable.
 
+mod convert;
 pub mod error;
 pub mod location;
 pub mod signer;

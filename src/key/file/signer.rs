@@ -9,7 +9,7 @@ use s3lo_core::crypto::algorithm::KeyType;
 use s3lo_core::crypto::pem::MAX_BYTES;
 use s3lo_core::crypto::private::{KeyFile, PrivateKey};
 use s3lo_core::crypto::public::PublicKey;
-use s3lo_core::crypto::{cosign, pem, private};
+use s3lo_core::crypto::{pem, private};
 use secrecy::SecretSlice;
 use zeroize::Zeroizing;
 
@@ -102,10 +102,11 @@ pub(crate) async fn open_public(
         let block = pem::block(&text).map_err(|error| wrong(error.into()))?;
         match KeyFile::from_block(&block) {
             Ok(sealed) => Ok(unseal(&key, sealed, &passwords)?.public().clone()),
-            Err(private::Error::PublicKey | private::Error::Label { .. }) => {
-                PublicKey::from_block(&block).map_err(wrong)
-            }
-            Err(private::Error::Public(error)) => Err(wrong(error)),
+            Err(
+                private::Error::PublicKey
+                | private::Error::Label { .. }
+                | private::Error::Pem(pem::Error::Foreign(_)),
+            ) => PublicKey::from_block(&block).map_err(wrong),
             Err(source) => Err(Error::Private { key, source }),
         }
     })
@@ -113,10 +114,14 @@ pub(crate) async fn open_public(
 }
 
 fn unseal(key: &KeyRef, sealed: KeyFile, passwords: &Passwords) -> Result<PrivateKey, Error> {
-    let encrypted = match sealed {
-        KeyFile::Plain(private) => return Ok(*private),
-        KeyFile::Encrypted(encrypted) => encrypted,
+    let private = |source: private::Error| Error::Private {
+        key: key.clone(),
+        source,
     };
+    let empty = SecretSlice::from(Vec::new());
+    if !sealed.is_encrypted() {
+        return sealed.open(&empty).map_err(private);
+    }
     let asked = match (&passwords.variable, passwords.ask) {
         (None, Some(ask)) => Some(ask(key.as_str()).map_err(|error| Error::Unreadable {
             key: key.clone(),
@@ -125,18 +130,12 @@ fn unseal(key: &KeyRef, sealed: KeyFile, passwords: &Passwords) -> Result<Privat
         _ => None,
     };
     let password = asked.as_ref().or(passwords.variable.as_ref());
-    let empty = SecretSlice::from(Vec::new());
-    let private = |source: private::Error| Error::Private {
-        key: key.clone(),
-        source,
-    };
-    match encrypted.open(password.unwrap_or(&empty)) {
-        Ok(pkcs8) => PrivateKey::from_pkcs8(&pkcs8).map_err(private),
-        Err(cosign::Error::Password) if password.is_none() => {
+    match sealed.open(password.unwrap_or(&empty)) {
+        Err(private::Error::Password) if password.is_none() => {
             Err(Error::PasswordMissing { key: key.clone() })
         }
-        Err(cosign::Error::Password) => Err(Error::WrongPassword { key: key.clone() }),
-        Err(error) => Err(private(error.into())),
+        Err(private::Error::Password) => Err(Error::WrongPassword { key: key.clone() }),
+        opened => opened.map_err(private),
     }
 }
 

@@ -122,6 +122,11 @@ fn keys() {
         "pkcs11:token=t;pin-value=1234",
         "https://user:hunter2@example/key",
         "ftp://example/key",
+        "file://keys/cosign.key",
+        "file:///run/secrets/cosign.key",
+        "FILE://cosign.key",
+        "~/cosign.key",
+        "~/.keys/it's.key",
     ]
     .map(|key| format!("sign {REF} --key {key}"))
     .to_vec();
