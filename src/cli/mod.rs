@@ -30,6 +30,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::ci::inputs::peers;
 use crate::ci::report::ReportRow;
 use crate::cli::args::{Cli, Command, Output};
 use crate::cli::output::inert::InertLines;
@@ -38,6 +39,7 @@ use crate::cli::output::{json, text};
 use crate::cli::setup::RunContext;
 use crate::cli::typed::Typed;
 use crate::diagnostic::Diagnostic;
+use crate::option_name::option;
 use crate::text::printable;
 
 /// How a run ends.
@@ -311,6 +313,23 @@ fn unparsed(
     }
 }
 
+/// The option that is meant by one of another tool's name. clap's own suggestions go by the letters alone.
+fn option_meant(error: &clap::Error) -> Option<String> {
+    let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    if error.kind() != ErrorKind::UnknownArgument {
+        return None;
+    }
+    let ours = peers::ours(argument.strip_prefix("--")?)?;
+    Some(match ours {
+        "reference" => "write the reference alone: `s3://BUCKET/IMAGE:TAG`".to_owned(),
+        "password" => "set COSIGN_PASSWORD".to_owned(),
+        variable if peers::is_variable(variable) => format!("set {variable}"),
+        name => format!("write {}", option(&typed::long_name(name)?)),
+    })
+}
+
 /// A mistake in the arguments: clap's first paragraph, and as help its tips and the usage, or `otherwise` where it has none.
 fn mistake(error: &clap::Error, otherwise: String) -> Diagnostic {
     let text = error.to_string();
@@ -327,10 +346,10 @@ fn mistake(error: &clap::Error, otherwise: String) -> Diagnostic {
     let help: Vec<_> = rest
         .map(|line| line.trim_start_matches("tip: ").to_owned())
         .collect();
-    let help = if help.is_empty() {
-        otherwise
-    } else {
-        help.join("; ")
+    let help = match option_meant(error) {
+        Some(meant) => meant,
+        None if help.is_empty() => otherwise,
+        None => help.join("; "),
     };
     Diagnostic::usage(message, help)
 }

@@ -117,6 +117,16 @@ fn value_of(word: &str) -> &str {
     word.split_once('=').map_or("", |(_, value)| value)
 }
 
+/// The long name of the option that has this name among its names.
+pub(crate) fn long_name(name: &str) -> Option<String> {
+    let options = every_option();
+    let found = options.iter().find(|option| {
+        let aliases = option.get_all_aliases().unwrap_or_default();
+        option.get_long() == Some(name) || aliases.contains(&name)
+    });
+    found.and_then(Arg::get_long).map(str::to_owned)
+}
+
 /// The options of all commands, each once, by its long name.
 fn every_option() -> Vec<Arg> {
     fn collect(command: &Command, options: &mut Vec<Arg>) {

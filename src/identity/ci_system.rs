@@ -37,6 +37,18 @@ impl CiSystem {
         }
     }
 
+    /// The name of the system that sets the variables of GitHub Actions: Forgejo and Gitea do so as well
+    /// ([Forgejo](https://forgejo.org/docs/latest/user/actions/reference/)).
+    pub(crate) fn github_name() -> &'static str {
+        if is_true("FORGEJO_ACTIONS") {
+            "Forgejo"
+        } else if is_true("GITEA_ACTIONS") {
+            "Gitea"
+        } else {
+            "GitHub"
+        }
+    }
+
     /// The variables that hold the repository and the run.
     pub(crate) fn run_variables(self) -> (&'static str, &'static str) {
         match self {

@@ -1,5 +1,6 @@
 //! The services that identity tokens are for.
 
+use crate::environment::variable;
 use crate::identity::ci_system::CiSystem;
 use crate::option_name::option;
 
@@ -34,7 +35,19 @@ impl RelyingParty {
                 "let the job use a context, without which CircleCI gives no identity token: `context: [NAME]`".to_owned()
             }
             Some(CiSystem::GitHub) => {
-                "add to the job: `permissions: {id-token: write, contents: read}`; workflows that a fork triggers cannot have it".to_owned()
+                let add = match CiSystem::github_name() {
+                    "Forgejo" => "`enable-openid-connect: true`",
+                    _ => "`permissions: {id-token: write, contents: read}`",
+                };
+                let event = variable("GITHUB_EVENT_NAME");
+                match matches!(event, Ok(Some(event)) if event == "pull_request") {
+                    false => format!(
+                        "add to the job: {add}; workflows that a fork triggers cannot have it"
+                    ),
+                    true => format!(
+                        "pull requests from forks and from Dependabot get no identity: sign after the merge, and let them verify by a `.pub` file, without a role; for others add to the job: {add}"
+                    ),
+                }
             }
             Some(CiSystem::GitLab) => self.gitlab_help.to_owned(),
             Some(CiSystem::Buildkite) | None => {

@@ -117,7 +117,7 @@ impl std::fmt::Display for TokenSource {
         match self {
             Self::Buildkite => f.write_str("`buildkite-agent oidc request-token`"),
             Self::File(path) => write!(f, "the file `{path}`"),
-            Self::GitHub { .. } => f.write_str("GitHub"),
+            Self::GitHub { .. } => f.write_str(CiSystem::github_name()),
             Self::Variable(name) => write!(f, "the variable {name}"),
         }
     }
@@ -315,6 +315,10 @@ fn request_url(url: &str) -> Result<Url, Error> {
     if let Some(url) = url::parse(url).filter(url::is_guarded) {
         return Ok(url);
     }
+    if let Some(url) = url::parse(url).filter(|url| url.scheme() == "http") {
+        let host = url.host_str().map(clipped).unwrap_or_default();
+        return Err(Error::PlainHttp { host });
+    }
     // Without query and user, which may be secrets.
     let shown = match url.split('?').next() {
         Some(url) if !url.contains('@') => clipped(url),
@@ -348,8 +352,14 @@ pub enum Error {
     /// A text that is not a JWT.
     #[error("what came from {place} is not an identity token (a JWT)")]
     NotAToken { place: String },
+    /// An endpoint in the clear.
+    #[error(
+        "{} hands out identity tokens at `http://{host}` in the clear, where others can read them",
+        CiSystem::github_name()
+    )]
+    PlainHttp { host: String },
     /// A failure of GitHub's endpoint.
-    #[error("GitHub gave no identity token: {reason}")]
+    #[error("{} gave no identity token: {reason}", CiSystem::github_name())]
     Request {
         reason: String,
         /// Whether asking again is in vain.
@@ -373,10 +383,13 @@ impl Error {
     }
 }
 
-fn missing(ci: Option<CiSystem>, party: &RelyingParty) -> &'static str {
+fn missing(ci: Option<CiSystem>, party: &RelyingParty) -> String {
     match ci {
-        Some(CiSystem::GitHub) => "this job may not ask GitHub for an identity token",
-        _ => party.missing,
+        Some(CiSystem::GitHub) => format!(
+            "this job may not ask {} for an identity token",
+            CiSystem::github_name()
+        ),
+        _ => party.missing.to_owned(),
     }
 }
 
@@ -384,6 +397,7 @@ impl Explain for Error {
     fn code(&self) -> &'static str {
         match self {
             Self::Variable(error) => error.code(),
+            Self::PlainHttp { .. } => "configuration",
             _ => "no_identity_token",
         }
     }
@@ -394,8 +408,13 @@ impl Explain for Error {
             Self::Agent { .. } => "run it where the agent's `buildkite-agent` is in PATH, or pass its token in: `BUILDKITE_OIDC_TOKEN=\"$(buildkite-agent oidc request-token --audience sts.amazonaws.com)\"`".to_owned(),
             Self::Missing { ci, party } => party.help_in(*ci),
             Self::NotAToken { .. } => "check that it is the identity token itself, three parts with two dots between them".to_owned(),
+            Self::Request { permanent: true, .. } if CiSystem::github_name() == "Forgejo" => "check that the job has `enable-openid-connect: true`, and that it runs this program itself".to_owned(),
             Self::Request { permanent: true, .. } => "check that the job has `permissions: {id-token: write, contents: read}`, and that it runs this program itself".to_owned(),
-            Self::Request { .. } => "run the job again; GitHub failed to answer".to_owned(),
+            Self::Request { .. } => format!("run the job again; {} failed to answer", CiSystem::github_name()),
+            Self::PlainHttp { .. } => format!(
+                "serve {} by HTTPS and let its ROOT_URL begin with `https://`, from which the runner takes ACTIONS_ID_TOKEN_REQUEST_URL; or sign without an identity token, by credentials of the job's own",
+                CiSystem::github_name()
+            ),
             Self::Unreadable { .. } => "check the path, and that this user may read the file".to_owned(),
             Self::Unset { name } => format!("let the CI system put the identity token into {name}"),
             Self::Variable(error) => error.help(),

@@ -9,6 +9,7 @@
 )]
 
 mod family;
+mod mount;
 mod option;
 pub(crate) mod peers;
 pub(crate) mod sources;
@@ -19,6 +20,7 @@ use std::ffi::OsString;
 use secrecy::SecretString;
 
 pub use crate::ci::inputs::family::Family;
+use crate::ci::inputs::mount::Mount;
 pub use crate::ci::inputs::option::{
     Error, Input, OptionSpec, Origin, Right, UnknownPolicy, Value, ValueKind,
 };
@@ -100,9 +102,17 @@ fn input(
         let name = name.to_owned();
         return Err(Error::Undefined { origin, name });
     }
+    let mut value = value(option.kind, raw, &origin)?;
+    if let Value::Lines(lines) = &mut value
+        && option.name() == "key"
+        && sources.family == Family::Github
+    {
+        let mount = Mount::of(&sources.variables);
+        lines.iter_mut().for_each(|line| mount.translate(line));
+    }
     Ok(Input {
         name: option.name().to_owned(),
-        value: value(option.kind, raw, &origin)?,
+        value,
         origin,
     })
 }

@@ -3,6 +3,7 @@
 mod declared;
 mod options;
 mod results;
+mod undefined;
 
 use std::ffi::OsString;
 use std::io::{self, Write};

@@ -15,6 +15,7 @@ use crate::ci::report::Action;
 use crate::cli::args::{CiWork, Cli, Command, ReportArgs};
 use crate::cli::ci::declared::{NOT_INPUTS, name_in_jobs, options};
 use crate::cli::ci::results::OutputOptions;
+use crate::cli::ci::undefined;
 use crate::cli::mistake;
 use crate::cli::typed::{Typed, secret};
 use crate::diagnostic::Diagnostic;
@@ -193,9 +194,16 @@ impl Parts {
         if let Some(diagnostic) = secret(&words) {
             return Err(diagnostic);
         }
-        let cli = Cli::try_parse_from(&words);
+        let cli = Cli::try_parse_from(&words).map_err(|error| mistake_in_job(&error))?;
+        if let Command::Ci(args) = &cli.command {
+            let (keys, images, aws) = match &args.work {
+                CiWork::Sign(args) => (&args.work.keys, &args.work.images, &args.work.aws),
+                CiWork::Verify(args) => (&args.work.keys, &args.work.images, &args.work.aws),
+            };
+            undefined::check(&images.references, keys, aws)?;
+        }
         Ok(Job {
-            cli: cli.map_err(|error| mistake_in_job(&error))?,
+            cli,
             password: self.password,
             origins: self.origins,
             warnings: self.warnings,

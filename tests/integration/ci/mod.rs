@@ -8,6 +8,7 @@ pub(crate) mod buildkite_environment;
 pub(crate) mod buildkite_hostile;
 pub(crate) mod buildkite_schema;
 pub(crate) mod buildkite_tokens;
+pub(crate) mod forgejo;
 pub(crate) mod github;
 pub(crate) mod github_hostile;
 pub(crate) mod gitlab;

@@ -547,6 +547,44 @@ fn a_family_is_read_on_its_own_host_alone() {
         .ends_with(0);
 }
 
+/// Azure Pipelines leaves a macro as it is where it knows no variable of that name.
+#[test]
+fn credentials_that_are_an_undefined_macro_are_named() {
+    let azure = || job().with("TF_BUILD", "True");
+    let aws = |name: &str| {
+        azure()
+            .with("S3LO_KEY", "awskms:///alias/x")
+            .with("S3LO_REGION", "us-east-1")
+            .with("AWS_ENDPOINT_URL_KMS", "http://127.0.0.1:1")
+            .with(name, &format!("$({name})"))
+    };
+    for (sandbox, name) in [
+        (aws("AWS_ACCESS_KEY_ID"), "AWS_ACCESS_KEY_ID"),
+        (aws("AWS_SECRET_ACCESS_KEY"), "AWS_SECRET_ACCESS_KEY"),
+        (aws("AWS_SESSION_TOKEN"), "AWS_SESSION_TOKEN"),
+        (
+            azure().with("COSIGN_PASSWORD", "$(COSIGN_PASSWORD)"),
+            "COSIGN_PASSWORD",
+        ),
+        (
+            azure()
+                .with("S3LO_KEY", "hashivault://127.0.0.1:1/v1/transit/keys/k")
+                .with("VAULT_TOKEN", "$(VAULT_TOKEN)"),
+            "VAULT_TOKEN",
+        ),
+    ] {
+        let run = sandbox.s3lo("ci sign").ends_with(2);
+        let sentence =
+            format!("{name} holds `$({name})`, a variable that the CI system does not know");
+        assert!(run.out.contains(&sentence), "{}", run.out);
+    }
+    // What the run does not use does not end it.
+    let sandbox = azure()
+        .with("AWS_ACCESS_KEY_ID", "$(AWS_ACCESS_KEY_ID)")
+        .with("VAULT_TOKEN", "$(VAULT_TOKEN)");
+    sandbox.s3lo("ci sign").ends_with(0);
+}
+
 /// Each variable that a message names is one that the program reads: who follows it is not left without a guard.
 #[test]
 fn the_name_in_a_help_line_is_one_that_is_read() {

@@ -531,3 +531,32 @@ fn no_line_of_a_message_can_be_forged() {
         assert!(!run.err.contains(['\u{1b}', '\r']), "{}", run.err);
     }
 }
+
+/// The names that the actions and tools beside this one use, and not what is like them by its letters.
+#[test]
+fn an_option_of_another_tool_s_name_is_answered_with_ours() {
+    let sandbox = Sandbox::with_image();
+    for (typed, right) in [
+        ("--vault-url", "write `--vault-address`"),
+        ("--vault-token", "set VAULT_TOKEN"),
+        ("--kms-key", "write `--key`"),
+        ("--aws-region", "write `--region`"),
+        ("--role-chaining", "write `--role-arn`"),
+        ("--image", "write the reference alone"),
+        ("--cosign-password", "set COSIGN_PASSWORD"),
+        ("--if-singed", "'--if-signed'"),
+    ] {
+        for form in ["text", "json"] {
+            let run = sandbox
+                .s3lo(&format!("sign {REF} --key k {typed}=x -o {form}"))
+                .ends_with(2);
+            assert!((run.out + &run.err).contains(right), "{typed}");
+        }
+        let run = sandbox
+            .s3lo(&format!("ci sign {REF} --key k {typed}=x"))
+            .ends_with(2);
+        let help = run.err.split("help: ").nth(1).unwrap();
+        let others = ["vault-role", "vault-auth", "digest"];
+        assert!(!others.iter().any(|other| help.contains(other)), "{help}");
+    }
+}

@@ -311,6 +311,29 @@ fn files_are_found_by_the_paths_that_a_workflow_knows() {
     }
 }
 
+/// The runner rewrites the first path alone.
+#[test]
+fn each_of_several_files_is_found_by_the_path_that_a_workflow_knows() {
+    let verifier = verifier();
+    let public = std::fs::read(crate::support::vectors().join("plain-keys/p256-pkcs8.pub"));
+    verifier.write("keys/signer.pub", public.unwrap());
+    verifier.write_temp("plain.key", plain_key());
+    for keys in [
+        format!("{WORKSPACE}/keys/p384.pub\n{WORKSPACE}/keys/signer.pub"),
+        format!("{WORKSPACE}/keys/p384.pub\n  {RUNNER_TEMP}/plain.key  \n"),
+        format!("./keys/p384.pub\n{WORKSPACE}/plain.key"),
+        format!("{RUNNER_TEMP}/plain.key\n{WORKSPACE}/keys/p384.pub"),
+    ] {
+        verifier.run_with("key", &keys).ends_with(0);
+    }
+    for keys in [
+        format!("./keys/p384.pub\n{WORKSPACE}lace/plain.key"),
+        format!("./keys/p384.pub\n/home/runner/work/app/plain.key"),
+    ] {
+        verifier.run_with("key", &keys).ends_with(2);
+    }
+}
+
 #[test]
 fn a_list_may_come_from_a_block_of_yaml_in_every_form() {
     let runner = signer();

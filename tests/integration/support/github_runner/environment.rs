@@ -16,7 +16,7 @@ const MOUNTS: [(&str, &str); 5] = [
 
 /// What the program reads of a job, a value of its own, and the paths that the container rewrites. `act` sets all of
 /// `github.*` and `runner.*`.
-const JOB: [(&str, &str); 9] = [
+const JOB: [(&str, &str); 10] = [
     (
         "GITHUB_EVENT_PATH",
         "/home/runner/work/_temp/_github_workflow/event.json",
@@ -27,6 +27,7 @@ const JOB: [(&str, &str); 9] = [
     ("GITHUB_WORKSPACE", "/home/runner/work/app/app"),
     ("HOME", "/home/runner/work/_temp/_github_home"),
     ("RUNNER_TEMP", "/home/runner/work/_temp"),
+    ("RUNNER_WORKSPACE", "/home/runner/work/app"),
     ("ACTIONS_RUNTIME_URL", "https://pipelines.actions.invalid/"),
     // That of the image: Docker sets it where the image does not.
     (

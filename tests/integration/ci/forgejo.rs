@@ -1,0 +1,118 @@
+//! Forgejo and Gitea, which run jobs by the variables of GitHub Actions: identities are asked for in their own words.
+
+use crate::support::program::Sandbox;
+
+const ROLE: &str = "arn:aws:iam::444455556666:role/target";
+
+/// A job that may not ask for an identity token.
+fn job(variables: &[(&str, &str)]) -> Sandbox {
+    let mut job = Sandbox::with_image()
+        .with("GITHUB_ACTIONS", "true")
+        .with("INPUT_REFERENCE", "local://./store/myapp:v1.0")
+        .with("INPUT_KEY", "awskms:///alias/x")
+        .with("INPUT_REGION", "us-east-1")
+        .with("INPUT_ROLE-TO-ASSUME", ROLE);
+    for (name, value) in variables {
+        job.set(name, value);
+    }
+    job
+}
+
+#[test]
+fn an_identity_is_asked_for_in_the_words_of_the_forge() {
+    for (forge, name, add) in [
+        (
+            "FORGEJO_ACTIONS",
+            "Forgejo",
+            "`enable-openid-connect: true`",
+        ),
+        (
+            "GITEA_ACTIONS",
+            "Gitea",
+            "`permissions: {id-token: write, contents: read}`",
+        ),
+        (
+            "NO_FORGE",
+            "GitHub",
+            "`permissions: {id-token: write, contents: read}`",
+        ),
+    ] {
+        let run = job(&[(forge, "true")]).s3lo("ci sign").ends_with(2);
+        let sentence = format!("this job may not ask {name} for an identity token");
+        assert!(run.out.contains(&sentence), "{}", run.out);
+        assert!(
+            run.out.contains(&format!("add to the job: {add}")),
+            "{}",
+            run.out
+        );
+        assert_eq!(
+            run.out.contains("permissions"),
+            add.contains("permissions"),
+            "{}",
+            run.out
+        );
+    }
+}
+
+/// Nobody may add permissions to a pull request from a fork.
+#[test]
+fn a_pull_request_is_to_verify_alone() {
+    for (event, is_told) in [("pull_request", true), ("push", false), ("", false)] {
+        for forge in ["FORGEJO_ACTIONS", "NO_FORGE"] {
+            let variables = [(forge, "true"), ("GITHUB_EVENT_NAME", event)];
+            let run = job(&variables).s3lo("ci verify").ends_with(2);
+            assert_eq!(
+                run.out.contains("sign after the merge"),
+                is_told,
+                "{}",
+                run.out
+            );
+            assert_eq!(
+                run.out.contains("verify by a `.pub` file"),
+                is_told,
+                "{}",
+                run.out
+            );
+        }
+    }
+    // Which it can.
+    let sandbox = job(&[
+        ("INPUT_KEY", "keys/cosign.key"),
+        ("INPUT_ROLE-TO-ASSUME", ""),
+        ("INPUT_REGION", ""),
+    ]);
+    sandbox.s3lo("ci sign").ends_with(0);
+    let pull_request = sandbox
+        .with("GITHUB_EVENT_NAME", "pull_request")
+        .with("INPUT_KEY", "keys/cosign.pub");
+    pull_request.s3lo("ci verify").ends_with(0);
+}
+
+#[test]
+fn a_token_endpoint_in_the_clear_is_explained() {
+    for (forge, name) in [
+        ("GITEA_ACTIONS", "Gitea"),
+        ("FORGEJO_ACTIONS", "Forgejo"),
+        ("NO_FORGE", "GitHub"),
+    ] {
+        let run = job(&[
+            (forge, "true"),
+            (
+                "ACTIONS_ID_TOKEN_REQUEST_URL",
+                "http://gitea.example:3000/api/actions/_apis/token?x=y",
+            ),
+            ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "canary"),
+        ]);
+        let run = run.s3lo("ci sign").ends_with(2);
+        let sentence =
+            format!("{name} hands out identity tokens at `http://gitea.example` in the clear");
+        assert!(run.out.contains(&sentence), "{}", run.out);
+        assert!(
+            run.out.contains(&format!("serve {name} by HTTPS")),
+            "{}",
+            run.out
+        );
+        let told = run.out.replace("::add-mask::canary\n", "");
+        assert!(!told.contains("canary"), "{told}");
+    }
+}
