@@ -34,8 +34,9 @@ FROM scratch AS built
 COPY --from=build /binary/ /
 FROM built AS binary
 
-# With `sh` and coreutils. GitLab and others pipe their script into a shell of the image: their jobs reset
-# the entrypoint, and find `s3lo` on PATH, which not every base sets.
+# With `sh` and coreutils, and without an entrypoint: GitLab pipes a job's script into a shell of the image, Jenkins starts
+# it as `IMAGE cat` (https://github.com/jenkinsci/docker-workflow-plugin/issues/116), and both find `s3lo` on PATH,
+# which not every base sets.
 FROM ${SHELL_BASE} AS shell
 ARG TARGETARCH
 ARG VERSION=unreleased
@@ -49,8 +50,7 @@ LABEL org.opencontainers.image.title="s3lo sign" \
 ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 COPY --from=binary /$TARGETARCH/s3lo /usr/local/bin/s3lo
 COPY --from=binary /ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
-ENTRYPOINT ["/usr/local/bin/s3lo"]
-CMD ["ci"]
+CMD ["sh"]
 
 # Last, so that it is what `docker build .` makes. No USER: a container action writes the runner's files, which
 # belong to another user, and reads what root of the job left. No WORKDIR: the runner names its own. The entrypoint

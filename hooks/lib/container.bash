@@ -4,7 +4,7 @@
 # - the image
 
 fetch_image() {
-  command -v docker >/dev/null || fail "docker is not installed on this agent: $s3lo_image cannot be run"
+  command -v docker >/dev/null || fail "docker is not installed on this agent: $s3lo_image cannot be run; where jobs run in containers, let the step run \`s3lo ci\` in $s3lo_image-shell: https://github.com/s3lo/sign-action/blob/main/docs/ci-systems.md#buildkite-in-kubernetes"
   docker image inspect "$s3lo_image" >/dev/null 2>&1 || docker pull --quiet "$s3lo_image" >/dev/null ||
     fail "the image $s3lo_image cannot be pulled, see above"
 }
@@ -259,6 +259,8 @@ run_image() {
   # The program is root in there, to read keys of any owner and to give what it writes to the agent; it may do no more.
   docker run --rm --read-only --security-opt no-new-privileges --cap-drop ALL --cap-add CHOWN --cap-add DAC_OVERRIDE \
     "${s3lo_arguments[@]}" "$s3lo_image" ci </dev/null || s3lo_status=$?
+  [ $s3lo_status != 125 ] ||
+    say "docker started no container, see above: its daemon has to see $s3lo_folder${s3lo_checkout:+ and $s3lo_checkout} as this agent does"
   leave_results $s3lo_status
   exit $s3lo_status
 }

@@ -248,7 +248,7 @@ fn every_example_for_another_ci_system_signs() {
         }
         examples += 1;
     }
-    assert_eq!(examples, 5);
+    assert_eq!(examples, 7);
 }
 
 #[test]
