@@ -1,5 +1,6 @@
 //! Vault and OpenBao: keys, logins, tokens, and faults.
 
+pub(crate) mod agents;
 pub(crate) mod faults;
 pub(crate) mod key_refusals;
 pub(crate) mod keys;

@@ -40,6 +40,7 @@ impl Connection {
         let unusable = |reason: String| Error::Unreachable {
             server: self.server.clone(),
             reason: reason.into(),
+            sent: false,
         };
         let made = endpoint.request(&self.origin);
         let made = made.map_err(|error| unusable(error.to_string()))?;
@@ -103,9 +104,10 @@ impl Connection {
         }
         let sent = http::send(&self.client, request, secrets).await;
         sent.map_err(|failure| match failure {
-            Failure::Unreachable(reason) => Error::Unreachable {
+            Failure::Unreachable { reason, sent } => Error::Unreachable {
                 server: self.server.clone(),
                 reason,
+                sent,
             },
             Failure::Oversized => Error::Nonsense {
                 server: self.server.clone(),

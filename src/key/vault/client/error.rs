@@ -10,6 +10,7 @@ use crate::key::vault::client::method::Method;
 use crate::key::vault::client::options::no_identity_token;
 use crate::key::vault::client::response::{Cause, ErrorResponse};
 use crate::key::vault::client::token::TokenOrigin;
+use crate::key::vault::client::variables::Variables;
 use crate::net::retry::Retry;
 use crate::net::unreachable::Unreachable;
 use crate::option_name::option;
@@ -59,6 +60,18 @@ pub enum Error {
         server: Server,
         /// The namespace, if one is named.
         namespace: Option<String>,
+        /// The response.
+        answer: ErrorResponse,
+    },
+    /// The login was refused after the answer to an earlier attempt was lost, which may have used up the credential.
+    #[error(
+        "the answer to a first login was lost ({lost}), and after that {server} refused the login: {answer}"
+    )]
+    LostLogin {
+        /// The server.
+        server: Server,
+        /// The error of the earlier attempt.
+        lost: Box<Error>,
         /// The response.
         answer: ErrorResponse,
     },
@@ -159,6 +172,8 @@ pub enum Error {
         server: Server,
         /// The reason.
         reason: Unreachable,
+        /// Whether the server may have received the request.
+        sent: bool,
     },
     /// The response is in a wrap, since somebody has to approve it.
     #[error("{server} answered in a wrap at `{path}`, which a control group must approve")]
@@ -188,6 +203,15 @@ fn of_role(role: Option<&str>) -> String {
 }
 
 impl Error {
+    /// Whether the server may have granted the request all the same: its answer was lost, or a proxy gave another.
+    pub(crate) fn may_be_granted(&self) -> bool {
+        match self {
+            Self::Service { answer, .. } => !answer.is_from_vault() && answer.status >= 500,
+            Self::Unreachable { sent, .. } => *sent,
+            _ => false,
+        }
+    }
+
     /// Whether the same call may succeed a moment later.
     pub(crate) fn retry(&self) -> Retry {
         match self {
@@ -237,7 +261,7 @@ impl Explain for Error {
             Self::Service { answer, .. } if answer.status == 429 => "throttled",
             Self::Service { .. } => "service_error",
             Self::Token { .. } => "credentials_refused",
-            Self::Unreachable { .. } => "unreachable",
+            Self::LostLogin { .. } | Self::Unreachable { .. } => "unreachable",
         }
     }
 
@@ -261,6 +285,11 @@ impl Explain for Error {
             Self::LockedNamespace { server, .. } => {
                 advice::on_cause(server.product, Cause::NamespaceLocked, None)
             }
+            Self::LostLogin { server, lost, .. } => format!(
+                "if the secret ID is for one use, the first login used it up: give a new one by {}; {}",
+                Variables(server.product).name("SECRET_ID"),
+                lost.help()
+            ),
             Self::Mfa { server, mount, .. } => advice::mfa(server.product, mount),
             Self::NoNamespace { server, .. } => {
                 advice::on_cause(server.product, Cause::NamespaceNotFound, None)

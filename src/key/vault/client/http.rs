@@ -93,8 +93,12 @@ pub(crate) struct Response {
 pub(crate) enum Failure {
     /// The body is larger than [`MAX_BODY_LEN`].
     Oversized,
-    /// There was no complete response, for this reason.
-    Unreachable(Unreachable),
+    /// There was no complete response.
+    Unreachable {
+        reason: Unreachable,
+        /// Whether the server may have received the request.
+        sent: bool,
+    },
 }
 
 /// Sends one request and reads its response.
@@ -121,7 +125,7 @@ pub(crate) async fn send(
             tracing::debug!("{asked}: {status} after {ms} ms, {bytes} bytes");
         }
         Err(Failure::Oversized) => tracing::debug!("{asked}: more than {MAX_BODY_LEN} bytes"),
-        Err(Failure::Unreachable(reason)) => {
+        Err(Failure::Unreachable { reason, .. }) => {
             tracing::debug!("{asked}: no answer after {ms} ms: {reason}");
         }
     }
@@ -129,7 +133,10 @@ pub(crate) async fn send(
 }
 
 async fn receive(client: &Client, request: Request, secrets: &[&str]) -> Result<Response, Failure> {
-    let broken = |error: reqwest::Error| Failure::Unreachable(reason(&error, secrets));
+    let broken = |error: reqwest::Error| Failure::Unreachable {
+        reason: reason(&error, secrets),
+        sent: !error.is_connect(),
+    };
     let mut answer = client.execute(request).await.map_err(broken)?;
     let location = answer.headers().get(LOCATION);
     let location =

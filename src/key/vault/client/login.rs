@@ -77,7 +77,29 @@ impl LoginRequest {
         // An identity token expires within minutes, so each attempt gets a new one where possible.
         let attempt = || self.attempt(connection);
         let backoff = connection.backoff();
-        backoff.run(attempt, Error::retry).await
+        let mut lost = None;
+        let classify = |error: &Error| {
+            if error.may_be_granted() {
+                lost = Some(error.clone());
+            }
+            error.retry()
+        };
+        match (backoff.run(attempt, classify).await, lost) {
+            (Ok(token), lost) => Ok(Token {
+                left_another: lost.is_some(),
+                ..token
+            }),
+            (Err(Error::Refused { server, answer, .. }), Some(lost))
+                if self.method.method() == Method::AppRole =>
+            {
+                Err(Error::LostLogin {
+                    server,
+                    lost: Box::new(lost),
+                    answer,
+                })
+            }
+            (Err(error), _) => Err(error),
+        }
     }
 
     async fn attempt(&self, connection: &Connection) -> Result<Token, Error> {

@@ -147,12 +147,18 @@ impl Client {
         let until = until.unwrap_or(self.connection.deadline);
         let revoked = timeout_at(until, self.revoke(until)).await;
         let revoked = revoked.unwrap_or_else(|_| Err("no answer in time".to_owned()));
+        let server = &self.connection.server;
         revoked.map_err(|reason| {
             format!(
-                "the token of this run's login to {} is not revoked, and ends by itself: {reason}",
-                self.connection.server
+                "the token of this run's login to {server} is not revoked, and ends by itself: {reason}"
             )
-        })
+        })?;
+        match self.login.peek() {
+            Some(Ok(token)) if token.left_another => Err(format!(
+                "the answer to a login to {server} was lost; if it brought a token, that ends by itself"
+            )),
+            _ => Ok(()),
+        }
     }
 
     async fn revoke(&self, until: Instant) -> Result<(), String> {

@@ -14,6 +14,8 @@ pub(crate) struct Token {
     pub(crate) origin: TokenOrigin,
     /// Whether this run revokes it at its end.
     pub(crate) revocable: bool,
+    /// Whether an earlier login may have left a token that is not known, since its answer was lost.
+    pub(crate) left_another: bool,
 }
 
 /// The longest token, in bytes. Batch tokens carry their policies.
@@ -31,6 +33,7 @@ impl Token {
             secret: Some(SecretString::from(text)),
             origin,
             revocable: false,
+            left_another: false,
         })
     }
 
@@ -40,6 +43,7 @@ impl Token {
             secret: None,
             origin: TokenOrigin::Agent,
             revocable: false,
+            left_another: false,
         }
     }
 }

@@ -8,7 +8,7 @@ use super::fixture::{LOGIN, VaultFixture};
 use crate::support::MANIFEST;
 use crate::support::program::finish;
 use s3lo_test_servers::http::Reply;
-use s3lo_test_servers::vault::{Kind, TOKEN, vault_errors};
+use s3lo_test_servers::vault::{Kind, ROLE_ID, SECRET_ID, TOKEN, vault_errors};
 
 #[test]
 fn no_redirect_is_followed_and_no_token_goes_anywhere_else() {
@@ -206,4 +206,79 @@ fn a_namespace_is_sent_with_every_call_login_and_farewell_included() {
     for call in fixture.vault.calls() {
         assert_eq!(call.header("x-vault-namespace"), None);
     }
+}
+
+/// A job with AppRole, of whose login Vault loses the first answer.
+fn losing_an_answer(after: fn() -> Option<Reply>) -> VaultFixture {
+    let mut fixture = VaultFixture::new();
+    fixture.sandbox.unset("VAULT_TOKEN");
+    fixture.sandbox.set("VAULT_ROLE_ID", ROLE_ID);
+    fixture.sandbox.set("VAULT_SECRET_ID", SECRET_ID);
+    let (vault, mut logins) = (fixture.vault.clone(), 0);
+    fixture.vault.fault(move |call| {
+        if call.kind != Kind::Login {
+            return None;
+        }
+        logins += 1;
+        if logins > 1 {
+            return after();
+        }
+        // A token is issued all the same.
+        vault.due(call);
+        Some(Reply::HangUp)
+    });
+    fixture
+}
+
+#[test]
+fn a_secret_id_used_up_by_a_lost_answer_is_reported_as_a_lost_answer() {
+    let used_up = || Some(vault_errors(400, &["invalid role or secret ID"]));
+    let fixture = losing_an_answer(used_up);
+    let error = fixture.run("sign", "-o json").ends_with(2).json()["error"].take();
+    assert_eq!(error["code"], "unreachable");
+    let message = error["message"].as_str().unwrap();
+    assert!(message.contains("the answer to a first login was lost"));
+    assert!(message.contains("invalid role or secret ID"), "{message}");
+    let help = error["help"].as_str().unwrap();
+    assert!(help.contains("give a new one by VAULT_SECRET_ID"), "{help}");
+    assert_eq!(fixture.vault.kinds(), [Kind::Login; 2]);
+}
+
+#[test]
+fn a_refusal_after_no_lost_answer_is_a_refusal() {
+    // The proxy that answers itself may have passed the request on; Vault itself says that it failed.
+    for (status, body, code) in [
+        (502, "<html></html>", "unreachable"),
+        (500, r#"{"errors":["internal error"]}"#, "login_refused"),
+        (503, r#"{"errors":["Vault is sealed"]}"#, "login_refused"),
+    ] {
+        let mut fixture = VaultFixture::new();
+        fixture.sandbox.unset("VAULT_TOKEN");
+        fixture.sandbox.set("VAULT_ROLE_ID", ROLE_ID);
+        fixture.sandbox.set("VAULT_SECRET_ID", "of-nobody-at-all");
+        let mut logins = 0;
+        fixture.vault.fault(move |call| {
+            logins += usize::from(call.kind == Kind::Login);
+            (logins == 1).then(|| Reply::Answer(status, Vec::new(), body.into()))
+        });
+        assert_eq!(fixture.code("sign", ""), code, "{status}");
+        assert_eq!(fixture.vault.count(Kind::Login), 2);
+    }
+}
+
+#[test]
+fn a_login_whose_first_answer_is_lost_signs_and_warns_of_the_token_that_is_left() {
+    let fixture = losing_an_answer(|| None);
+    let run = fixture.run("sign", "").ends_with(0);
+    assert!(
+        run.err.contains("the answer to a login to Vault at"),
+        "{}",
+        run.err
+    );
+    let [left, own] = &fixture.vault.issued()[..] else {
+        panic!("{:?}", fixture.vault.kinds());
+    };
+    // Nobody who could end it knows it.
+    assert!(fixture.vault.knows(left));
+    assert!(!fixture.vault.knows(own));
 }
