@@ -4,7 +4,7 @@
 //! the environment themselves, and take an empty `AWS_PROFILE` for a profile of that name.
 
 use std::env::VarError;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
@@ -41,18 +41,23 @@ pub fn is_true(name: &str) -> bool {
     matches!(variable(name), Ok(Some(text)) if text.eq_ignore_ascii_case("true"))
 }
 
-/// Restarts this process without the empty variables that other libraries read, if there are any. Removing them
-/// from within would not be safe: other threads may be reading them.
+/// Restarts this process without the empty variables that other libraries read, and without the white space around the
+/// values of the others, as secrets have it that were made by `echo`. Nothing happens if there are none. Changing
+/// variables from within would not be safe: other threads may be reading them.
 ///
 /// # Errors
 ///
 /// [`io::Error`] if the program cannot be started again. It does not return otherwise.
-pub fn without_empty_variables() -> io::Result<()> {
-    let empty: Vec<OsString> = std::env::vars_os()
-        .filter(|(name, value)| value.is_empty() && is_read_by_others(name.as_bytes()))
-        .map(|(name, _)| name)
+pub fn with_clean_variables() -> io::Result<()> {
+    let changed: Vec<(OsString, OsString)> = std::env::vars_os()
+        .filter(|(name, _)| is_read_by_others(name.as_bytes()))
+        .filter_map(|(name, value)| {
+            let clean = value.as_bytes().trim_ascii();
+            let changed = clean.is_empty() || clean.len() != value.len();
+            changed.then(|| (name, OsStr::from_bytes(clean).to_owned()))
+        })
         .collect();
-    if empty.is_empty() {
+    if changed.is_empty() {
         return Ok(());
     }
     // Started by hand through the dynamic loader, the program's file is the loader.
@@ -66,8 +71,12 @@ pub fn without_empty_variables() -> io::Result<()> {
     let mut again = Command::new("/proc/self/exe");
     again.arg0(arguments.next().unwrap_or_else(|| "s3lo".into()));
     again.args(arguments);
-    for name in empty {
-        again.env_remove(name);
+    for (name, clean) in changed {
+        if clean.is_empty() {
+            again.env_remove(name);
+        } else {
+            again.env(name, clean);
+        }
     }
     Err(again.exec())
 }

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
 fn main() -> ExitCode {
-    // Where the program cannot be started again, what is empty is left to those who read it.
-    let _ = s3lo::environment::without_empty_variables();
+    // Where the program cannot be started again, variables stay as they are for those who read them.
+    let _ = s3lo::environment::with_clean_variables();
     // Keys are in memory: no core file, and no debugger of the same user. Where a sandbox forbids
     // even this, the program still does its work.
     let nothing = Rlimit {

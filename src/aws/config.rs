@@ -10,24 +10,24 @@ use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use tokio::time::Instant;
 
 use crate::aws::account::{AllowedAccounts, check_allowed};
 use crate::aws::arn::{Account, Arn, is_region};
 use crate::aws::credentials::PrefetchedCredentials;
 use crate::aws::error::{Error, from_credentials_error};
+use crate::aws::profile::Profiles;
 use crate::aws::role::{Provider, Role};
-use crate::aws::{Options, RoleOptions, credentials, retry, role, session_name};
+use crate::aws::{Options, credential_text, credentials, retry, role_settings};
 use crate::environment;
 use crate::environment::variable;
-use crate::identity::ci_system::CiSystem;
-use crate::identity::jwt;
-use crate::identity::relying_party::RelyingParty;
-use crate::identity::token_source::TokenSource;
 use crate::mask::Mask;
+use crate::net::http::Clients;
+use crate::net::proxy::Proxies;
 use crate::net::retry::MAX_ATTEMPTS;
-use crate::net::{CONNECT_TIMEOUT, READ_TIMEOUT, ca_bundle, http, url};
+use crate::net::{CONNECT_TIMEOUT, READ_TIMEOUT, ca_bundle, url};
 
 /// The time limit for renewing credentials, with all tries. The SDK's is five seconds.
 const RENEWAL_TIMEOUT: Duration = Duration::from_secs(120);
@@ -60,6 +60,18 @@ pub struct Aws {
     pub deadline: Instant,
     role: Option<Provider>,
     credentials: Option<PrefetchedCredentials>,
+    for_stores: Option<SharedHttpClient>,
+}
+
+fn with_credentials(
+    anonymous: &SdkConfig,
+    credentials: impl ProvideCredentials + 'static,
+) -> SdkConfig {
+    anonymous
+        .clone()
+        .into_builder()
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .build()
 }
 
 impl Aws {
@@ -84,11 +96,20 @@ impl Aws {
         if let Some((set, missing)) = credentials::half_a_pair()? {
             return Err(Error::HalfAPair { set, missing });
         }
-        let role = role(settings)?;
+        credential_text::check_environment()?;
+        let profiles = Profiles::load().await;
+        let role = role_settings::role(options, &settings.mask, *deadline, &profiles)?;
         if let Some(role) = &role {
             check_allowed(&options.allowed_accounts, &role.arn)?;
         }
-        let http = http::client(ca_bundle::from_environment()?);
+        let uses_chain = role.as_ref().is_none_or(Role::takes_credentials);
+        if uses_chain && !credentials::in_environment() {
+            profiles.check_kind()?;
+            profiles.check()?;
+        }
+        let bundle = ca_bundle::from_environment()?;
+        let clients = Clients::new(bundle, Proxies::from_environment()?, options.plain_http);
+        let http = clients.guarded;
         let named = RegionProviderChain::first_try(options.region.clone().map(Region::new))
             .or_else(EnvironmentVariableRegionProvider::new())
             .or_else(ProfileFileRegionProvider::new())
@@ -121,28 +142,31 @@ impl Aws {
             .identity_cache(IdentityCache::lazy().load_timeout(RENEWAL_TIMEOUT).build())
             .load()
             .await;
-        let role =
-            role.map(|role| Provider::new(role, &anonymous, http.clone(), attempts, *deadline));
-        let credentials = match &role {
-            Some(role) => PrefetchedCredentials::new(role.clone()),
+        let chain = || {
+            let config = ProviderConfig::without_region()
+                .with_region(Some(region.clone()))
+                .with_http_client(http.clone())
+                .with_use_fips(anonymous.use_fips())
+                .with_use_dual_stack(anonymous.use_dual_stack());
+            credentials::chain(&config, profiles.described())
+        };
+        let (role, credentials) = match role {
+            Some(role) => {
+                let config = match role.takes_credentials() {
+                    true => with_credentials(&anonymous, chain()?),
+                    false => anonymous.clone(),
+                };
+                let role = Provider::new(role, &config, http.clone(), attempts, *deadline);
+                (Some(role.clone()), PrefetchedCredentials::new(role))
+            }
             None => {
-                let config = ProviderConfig::without_region()
-                    .with_region(Some(region))
-                    .with_http_client(http)
-                    .with_use_fips(anonymous.use_fips())
-                    .with_use_dual_stack(anonymous.use_dual_stack());
-                let chain = credentials::chain(&config)?;
                 let accounts = options.allowed_accounts.clone();
-                PrefetchedCredentials::new(AllowedAccounts::new(
-                    chain, &anonymous, accounts, attempts, *deadline,
-                ))
+                let allowed =
+                    AllowedAccounts::new(chain()?, &anonymous, accounts, attempts, *deadline);
+                (None, PrefetchedCredentials::new(allowed))
             }
         };
-        let config = anonymous
-            .clone()
-            .into_builder()
-            .credentials_provider(SharedCredentialsProvider::new(credentials.clone()))
-            .build();
+        let config = with_credentials(&anonymous, credentials.clone());
         Ok(Self {
             config,
             anonymous,
@@ -152,6 +176,7 @@ impl Aws {
             deadline: *deadline,
             role,
             credentials: Some(credentials),
+            for_stores: Some(clients.for_stores),
         })
     }
 
@@ -171,12 +196,28 @@ impl Aws {
             deadline,
             role: None,
             credentials: None,
+            for_stores: None,
         }
     }
 
-    /// Whether a role is assumed, so that connections can be opened meanwhile.
+    /// One of the configurations for a store, which may be reached without TLS: its contents are trusted for their
+    /// signatures alone.
+    pub fn for_store(&self, config: &SdkConfig) -> SdkConfig {
+        let builder = config.clone().into_builder();
+        match &self.for_stores {
+            Some(http) => builder.http_client(http.clone()).build(),
+            None => builder.build(),
+        }
+    }
+
+    /// Whether a role is assumed.
     pub fn assumes_a_role(&self) -> bool {
         self.role.is_some()
+    }
+
+    /// Whether a role will be assumed, so that connections can be opened meanwhile.
+    pub fn expects_a_role(&self) -> bool {
+        self.role.as_ref().is_some_and(Provider::is_expected)
     }
 
     /// Gets the credentials, by assuming the role if there is one, and checks their account if only some are
@@ -201,116 +242,6 @@ impl Aws {
 
 /// The region that is used where none is named. S3 names the right one from there.
 const FALLBACK_REGION: &str = "us-east-1";
-
-/// The shortest session that STS gives.
-const MIN_SESSION: Duration = Duration::from_secs(15 * 60);
-
-/// The longest session that a role allows unless its maximum is raised.
-const DEFAULT_MAX_SESSION: Duration = Duration::from_secs(60 * 60);
-
-/// STS, which exchanges identity tokens for sessions of a role.
-const STS: RelyingParty = RelyingParty {
-    missing: "there is no identity token to assume the role with",
-    // That of Buildkite is a convention.
-    variables: &[
-        (CiSystem::Bitbucket, &["BITBUCKET_STEP_OIDC_TOKEN"]),
-        (CiSystem::Buildkite, &["BUILDKITE_OIDC_TOKEN"]),
-        (
-            CiSystem::CircleCi,
-            &["CIRCLE_OIDC_TOKEN_V2", "CIRCLE_OIDC_TOKEN"],
-        ),
-        (
-            CiSystem::GitLab,
-            &["GITLAB_OIDC_TOKEN", "AWS_ID_TOKEN", "ID_TOKEN"],
-        ),
-    ],
-    file_variable: Some("AWS_WEB_IDENTITY_TOKEN_FILE"),
-    gitlab_help: "add to the job: `id_tokens: {GITLAB_OIDC_TOKEN: {aud: sts.amazonaws.com}}`",
-    options: ["web-identity-token-file", "web-identity-token-env"],
-};
-
-fn role(settings: &Settings) -> Result<Option<Role>, Error> {
-    let options = &settings.options;
-    let RoleOptions {
-        arn,
-        session_name,
-        duration,
-        audience,
-        mut token_file,
-        token_variable,
-    } = options.role.clone();
-    let ci = CiSystem::detect();
-    let by_flag = token_file.is_some() || token_variable.is_some();
-    let arn = match arn {
-        Some(arn) => arn,
-        None => {
-            let Some(text) = variable("AWS_ROLE_ARN")? else {
-                return if by_flag {
-                    Err(Error::NoRole)
-                } else {
-                    Ok(None)
-                };
-            };
-            if !by_flag {
-                // The pair of the SDKs, as Kubernetes sets it: this role, and the token of this file.
-                let others = credentials::in_environment() || variable("AWS_PROFILE")?.is_some();
-                match variable("AWS_WEB_IDENTITY_TOKEN_FILE")? {
-                    Some(path) if !others => token_file = Some(path),
-                    _ => return Ok(None),
-                }
-            }
-            let expected = "`arn:aws:iam::ACCOUNT:role/NAME`";
-            let arn = role::parse_arn(&text);
-            arn.ok_or_else(|| environment::Error::new("AWS_ROLE_ARN", text, expected))?
-        }
-    };
-    let source = match (token_file, token_variable) {
-        (Some(path), _) => TokenSource::File(path),
-        (None, Some(name)) if !environment::is_name(&name) => {
-            return Err(Error::NotATokenVariable);
-        }
-        (None, Some(name)) => TokenSource::Variable(name),
-        (None, None) => TokenSource::detect(ci, &STS)?,
-    };
-    // The text may be the token itself, and is not repeated.
-    if let TokenSource::File(path) = &source
-        && (path.is_empty() || jwt::is_token(path))
-    {
-        return Err(match options.role.token_file {
-            Some(_) => Error::NotATokenFile,
-            None => Error::NotATokenFileVariable,
-        });
-    }
-    let session_name = match session_name {
-        Some(name) => name,
-        None => match variable("AWS_ROLE_SESSION_NAME")? {
-            Some(name) if !session_name::is_valid(&name) => {
-                let expected = "2 to 64 of the characters A-Z a-z 0-9 _ + = , . @ -";
-                Err(environment::Error::new(
-                    "AWS_ROLE_SESSION_NAME",
-                    name,
-                    expected,
-                ))?
-            }
-            Some(name) => name,
-            None => session_name::of_run(ci),
-        },
-    };
-    let left = settings.deadline.saturating_duration_since(Instant::now());
-    let audience = audience.unwrap_or_else(|| match arn.partition.as_str() {
-        "aws-cn" => "sts.amazonaws.com.cn".to_owned(),
-        _ => "sts.amazonaws.com".to_owned(),
-    });
-    Ok(Some(Role {
-        arn,
-        session_name,
-        duration: duration.unwrap_or_else(|| left.clamp(MIN_SESSION, DEFAULT_MAX_SESSION)),
-        audience,
-        source,
-        allowed_accounts: options.allowed_accounts.clone(),
-        mask: settings.mask.clone(),
-    }))
-}
 
 fn attempts() -> Result<u32, environment::Error> {
     match variable("AWS_MAX_ATTEMPTS")? {

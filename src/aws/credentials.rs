@@ -16,37 +16,46 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 
 use crate::aws::config_files;
+use crate::aws::credential_text::cleaned;
+use crate::aws::error::Error;
 use crate::environment;
 use crate::environment::variable;
 use crate::identity::ci_system;
+use crate::net::error_chain::innermost;
 
 /// The time limit for connecting to an instance's metadata service, and for its response. It is on the same host.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Makes the chain of providers: environment, profile (with SSO and credential processes), container, instance. Each
-/// is used only if those before it have no credentials.
+/// is used only if those before it have no credentials. `profile` describes the profile for messages.
 ///
 /// # Errors
 ///
 /// [`environment::Error`] for an invalid variable.
 pub(crate) fn chain(
     config: &ProviderConfig,
+    profile: String,
 ) -> Result<CredentialsProviderChain, environment::Error> {
-    let profile = variable("AWS_PROFILE")?;
+    let named_profile = variable("AWS_PROFILE")?;
     let mut profiles = ProfileFileCredentialsProvider::builder().configure(config);
     if let Some(files) = config_files::with_bare_processes() {
         profiles = profiles.profile_files(files);
     }
     let chain = CredentialsProviderChain::first_try(
         "environment",
-        EnvironmentVariableCredentialsProvider::new(),
+        Source {
+            name: "the environment".to_owned(),
+            inner: EnvironmentVariableCredentialsProvider::new(),
+            map: |error| error,
+        },
     )
     .or_else(
         "profile",
-        Mapped {
+        Source {
+            name: profile,
             inner: profiles.build(),
             // A profile that is named must not fall through to other credentials.
-            map: move |error| match (&profile, error) {
+            map: move |error| match (&named_profile, error) {
                 (Some(name), CredentialsError::CredentialsNotLoaded(_)) => {
                     CredentialsError::invalid_configuration(format!(
                         "the profile `{}` of AWS_PROFILE is not defined, or holds none",
@@ -59,9 +68,14 @@ pub(crate) fn chain(
     )
     .or_else(
         "container",
-        EcsCredentialsProvider::builder().configure(config).build(),
+        Source {
+            name: "the credentials service of the container".to_owned(),
+            inner: EcsCredentialsProvider::builder().configure(config).build(),
+            map: |error| error,
+        },
     );
-    if !probes_metadata()? {
+    let enabled = metadata_enabled()?;
+    if !enabled.unwrap_or_else(|| !ci_system::in_any()) {
         return Ok(chain);
     }
     let client = imds::Client::builder()
@@ -74,19 +88,25 @@ pub(crate) fn chain(
         .imds_client(client.build());
     Ok(chain.or_else(
         "instance",
-        Mapped {
+        Source {
+            name: "the instance's metadata service".to_owned(),
             inner: instance.build(),
-            // Without a metadata service of AWS, this is no instance of AWS.
-            map: |_| CredentialsError::not_loaded_no_source(),
+            map: move |error| match enabled {
+                Some(_) => CredentialsError::provider_error(Error::InstanceMetadata {
+                    reason: innermost(&error),
+                }),
+                // Without a metadata service of AWS, this is no instance of AWS.
+                None => CredentialsError::not_loaded_no_source(),
+            },
         },
     ))
 }
 
-/// Whether to ask the metadata service. In a CI system it often belongs to another account, or drops packets, so
-/// there it must be enabled explicitly.
-fn probes_metadata() -> Result<bool, environment::Error> {
+/// Whether the metadata service is enabled or disabled explicitly. In a CI system it often belongs to another account,
+/// or drops packets, so there it must be enabled.
+fn metadata_enabled() -> Result<Option<bool>, environment::Error> {
     let disabled = flag("AWS_EC2_METADATA_DISABLED")?;
-    Ok(!disabled.unwrap_or_else(ci_system::in_any))
+    Ok(disabled.map(|disabled| !disabled))
 }
 
 /// The value of a variable that is `true`, `false` or unset. The SDK ignores anything else: with
@@ -116,19 +136,20 @@ pub(crate) fn half_a_pair() -> Result<Option<(&'static str, &'static str)>, envi
     })
 }
 
-/// A provider whose errors are mapped.
-struct Mapped<P, F> {
+/// A source of credentials, whose credentials are checked and whose errors are mapped.
+struct Source<P, F> {
+    name: String,
     inner: P,
     map: F,
 }
 
-impl<P: fmt::Debug, F> fmt::Debug for Mapped<P, F> {
+impl<P: fmt::Debug, F> fmt::Debug for Source<P, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.inner.fmt(f)
     }
 }
 
-impl<P, F> ProvideCredentials for Mapped<P, F>
+impl<P, F> ProvideCredentials for Source<P, F>
 where
     P: ProvideCredentials,
     F: Fn(CredentialsError) -> CredentialsError + Send + Sync,
@@ -139,7 +160,9 @@ where
     {
         future::ProvideCredentials::new(async move {
             let provided = self.inner.provide_credentials().await;
-            provided.map_err(&self.map)
+            let provided = provided.map_err(&self.map)?;
+            let cleaned = cleaned(&self.name, provided).map_err(Error::from);
+            cleaned.map_err(CredentialsError::provider_error)
         })
     }
 }

@@ -9,6 +9,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use s3lo_core::text::clipped;
 
 use crate::aws::arn::Arn;
+use crate::aws::credential_text;
 use crate::aws::response::ErrorResponse;
 use crate::aws::trust_policy;
 use crate::environment;
@@ -16,10 +17,13 @@ use crate::environment::variable;
 use crate::identity::jwt::Claims;
 use crate::identity::token_source;
 use crate::net::ca_bundle;
-use crate::net::ca_bundle::untrusted_certificate_help;
 use crate::net::error_chain::{find_source, innermost};
-use crate::net::unreachable::{TlsFailure, Unreachable};
+use crate::net::http::WithoutTls;
+use crate::net::proxy;
+use crate::net::unreachable;
+use crate::net::unreachable::{AWS_CLIENT_CERTIFICATE, AWS_TRUST, Unreachable};
 use crate::option_name::option;
+use crate::text::quoted;
 use s3lo_core::explain::Explain;
 
 /// The reason why AWS cannot be called, whatever the call is for.
@@ -29,8 +33,11 @@ use s3lo_core::explain::Explain;
 pub enum Error {
     #[error("`{arn}` belongs to the account {}, which {allowed_account} does not name", arn.account, allowed_account = option("allowed-account"))]
     AccountNotAllowed { arn: Box<Arn> },
-    #[error("AssumeRoleWithWebIdentity failed: {answer}")]
-    AssumeRole { answer: ErrorResponse },
+    #[error("{action} failed: {answer}")]
+    AssumeRole {
+        action: &'static str,
+        answer: ErrorResponse,
+    },
     #[error(transparent)]
     CaBundle(#[from] ca_bundle::Error),
     #[error("GetCallerIdentity failed: {answer}")]
@@ -67,10 +74,24 @@ pub enum Error {
     },
     #[error("STS answered without {missing}")]
     IncompleteResponse { missing: &'static str },
+    /// A metadata service that is asked explicitly.
+    #[error("the instance's metadata service gave no credentials: {reason}")]
+    InstanceMetadata { reason: String },
+    /// A profile of `aws login`.
+    #[error("the profile `{}` was made by `aws login`, whose sessions only the AWS CLI can use", profile.escape_debug())]
+    LoginProfile { profile: String },
+    #[error(transparent)]
+    MalformedCredential(#[from] credential_text::Error),
     #[error("there are no AWS credentials: {reason}")]
-    NoCredentials { reason: String, sso: bool },
-    /// An identity token without a role to assume with it.
-    #[error("an identity token is named, and no role to assume with it")]
+    NoCredentials {
+        reason: Unreachable,
+        /// Whether the sign-in of the SDK's SSO failed.
+        sso: bool,
+        /// Whether there is no source of credentials at all.
+        none: bool,
+    },
+    /// An identity token or an external ID without a role.
+    #[error("an identity token or an external ID is named, and no role to assume with it")]
     NoRole,
     /// An option, which may hold the token itself.
     #[error(
@@ -87,6 +108,12 @@ pub enum Error {
         option("web-identity-token-env")
     )]
     NotATokenVariable,
+    #[error("{service} would be asked without TLS, on another machine")]
+    PlainHttp { service: &'static str },
+    #[error("`role_arn` of the profile `{}` is not the ARN of a role", profile.escape_debug())]
+    ProfileRole { profile: String },
+    #[error(transparent)]
+    Proxy(#[from] proxy::Error),
     #[error("`{}` is not the name of a region", region.escape_debug())]
     Region { region: String },
     #[error("STS refused to let this job assume `{role}`: {answer}")]
@@ -94,6 +121,13 @@ pub enum Error {
         role: Box<Arn>,
         duration: Duration,
         claims: Box<Claims>,
+        answer: ErrorResponse,
+    },
+    /// The refusal of credentials, such as those of a first role.
+    #[error("STS refused to let the AWS credentials assume `{role}`: {answer}")]
+    RoleRefusedCredentials {
+        role: Box<Arn>,
+        external_id: Option<String>,
         answer: ErrorResponse,
     },
     #[error("the session that STS gave ended at {at}, by this machine's clock")]
@@ -112,11 +146,20 @@ fn at_service(server_time: Option<&str>) -> String {
     server_time.map_or_else(String::new, |time| format!(" (there it is {time})"))
 }
 
+impl Error {
+    fn without_tls(service: &'static str, refused: WithoutTls) -> Self {
+        match refused {
+            WithoutTls::IdentityToken => Self::TokenWithoutTls,
+            WithoutTls::Request => Self::PlainHttp { service },
+        }
+    }
+}
+
 impl Explain for Error {
     fn code(&self) -> &'static str {
         match self {
             Self::AccountNotAllowed { .. } => "account_not_allowed",
-            Self::AssumeRole { answer } | Self::CallerIdentity { answer }
+            Self::AssumeRole { answer, .. } | Self::CallerIdentity { answer }
                 if answer.is_throttled() =>
             {
                 "throttled"
@@ -129,13 +172,19 @@ impl Explain for Error {
             Self::Configuration { .. }
             | Self::HalfAPair { .. }
             | Self::NoRole
+            | Self::PlainHttp { .. }
+            | Self::ProfileRole { .. }
             | Self::Region { .. }
             | Self::TokenWithoutTls => "configuration",
             Self::Credentials { .. } => "credentials_refused",
             Self::Expired { .. } => "session_expired",
-            Self::NoCredentials { .. } => "no_credentials",
+            Self::InstanceMetadata { .. }
+            | Self::LoginProfile { .. }
+            | Self::NoCredentials { .. } => "no_credentials",
             Self::NotATokenFile | Self::NotATokenFileVariable | Self::NotATokenVariable => "usage",
-            Self::RoleRefused { .. } => "role_refused",
+            Self::MalformedCredential(error) => error.code(),
+            Self::Proxy(error) => error.code(),
+            Self::RoleRefused { .. } | Self::RoleRefusedCredentials { .. } => "role_refused",
             Self::Token(error) => error.code(),
             Self::Unreachable { .. } => "unreachable",
             Self::Variable(error) => error.code(),
@@ -148,7 +197,7 @@ impl Explain for Error {
                 "give the role and the key of the account that you mean, or add {}",
                 option("allowed-account").with(arn.account.as_str())
             ),
-            Self::AssumeRole { answer } | Self::CallerIdentity { answer } if answer.is_transient() => {
+            Self::AssumeRole { answer, .. } | Self::CallerIdentity { answer } if answer.is_transient() => {
                 format!("STS failed repeatedly; run it again later, or give it longer with {timeout}", timeout = option("timeout"))
             }
             Self::AssumeRole { .. } | Self::CallerIdentity { .. } | Self::IncompleteResponse { .. } => {
@@ -165,10 +214,13 @@ impl Explain for Error {
             Self::HalfAPair { set, missing } => {
                 format!("set {missing} as well, or unset {set} to use other credentials")
             }
-            Self::NoCredentials { sso: true, .. } => {
-                "log in again: `aws sso login`, with `--profile NAME` where AWS_PROFILE names one".to_owned()
-            }
-            Self::NoCredentials { .. } => format!("in CI give {role_arn}, which takes the job's identity token; at a desk set AWS_PROFILE, after `aws sso login`; or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; on a CI runner of your own with an instance role set AWS_EC2_METADATA_DISABLED=false", role_arn = option("role-arn").with("arn:aws:iam::ACCOUNT:role/NAME")),
+            Self::InstanceMetadata { .. } => "attach a role to the instance; to a container its metadata service answers from a hop limit of 2 on: `aws ec2 modify-instance-metadata-options --instance-id ID --http-endpoint enabled --http-put-response-hop-limit 2`".to_owned(),
+            Self::LoginProfile { profile } => format!("let the AWS CLI give its session: add to ~/.aws/config a profile with `credential_process = aws configure export-credentials --profile {profile} --format process`, and name that one by AWS_PROFILE", profile = quoted(profile)),
+            Self::MalformedCredential(error) => error.help(),
+            Self::NoCredentials { reason, sso, .. } => reason.help(&SETTINGS, || match sso {
+                true => "log in again: `aws sso login`, with `--profile NAME` where AWS_PROFILE names one".to_owned(),
+                false => no_credentials_help(),
+            }),
             Self::NoRole => format!("give the role: {role_arn}", role_arn = option("role-arn").with("arn:aws:iam::ACCOUNT:role/NAME")),
             Self::NotATokenFile | Self::NotATokenFileVariable => {
                 "give the path of the file that holds the token, not the token".to_owned()
@@ -178,6 +230,12 @@ impl Explain for Error {
             }
             Self::Region { .. } => {
                 format!("write a region such as `eu-central-1` in {region}, AWS_REGION or the profile", region = option("region"))
+            }
+            Self::PlainHttp { .. } => format!("give it an `https://` URL; to move S3 alone, set AWS_ENDPOINT_URL_S3 in place of AWS_ENDPOINT_URL; for a server in a network that you trust, such as a LocalStack in a container, give {plain_http}", plain_http = option("aws-plain-http")),
+            Self::ProfileRole { .. } => "write `role_arn = arn:aws:iam::ACCOUNT:role/NAME` there".to_owned(),
+            Self::Proxy(error) => error.help(),
+            Self::RoleRefusedCredentials { role, external_id, answer } => {
+                trust_policy::advice_by_credentials(role, external_id.as_deref(), answer)
             }
             Self::RoleRefused { role, duration, claims, answer } => {
                 trust_policy::advice(role, *duration, claims, answer)
@@ -189,13 +247,26 @@ impl Explain for Error {
             Self::TokenWithoutTls => {
                 "give STS an `https://` URL; to move S3 alone, set AWS_ENDPOINT_URL_S3 in place of AWS_ENDPOINT_URL".to_owned()
             }
-            Self::Unreachable { reason } if reason.tls == Some(TlsFailure::UnknownIssuer) => untrusted_certificate_help(),
-            Self::Unreachable { .. } => {
+            Self::Unreachable { reason } => reason.help(&SETTINGS, || {
                 format!("check the network, HTTPS_PROXY, NO_PROXY and AWS_ENDPOINT_URL_STS; STS is asked in the region of {region}", region = option("region"))
-            }
+            }),
             Self::Variable(error) => error.help(),
         }
     }
+}
+
+/// The settings of STS.
+const SETTINGS: unreachable::Settings<'_> = unreachable::Settings {
+    trust: AWS_TRUST,
+    address: "AWS_ENDPOINT_URL_STS or AWS_ENDPOINT_URL",
+    client_certificate: AWS_CLIENT_CERTIFICATE,
+};
+
+fn no_credentials_help() -> String {
+    format!(
+        "in CI give {role_arn}, which takes the job's identity token; at a desk set AWS_PROFILE, after `aws sso login`; or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; on a CI runner of your own with an instance role set AWS_EC2_METADATA_DISABLED=false; in a container of CodeBuild or ECS pass AWS_CONTAINER_CREDENTIALS_RELATIVE_URI on, `docker run -e AWS_CONTAINER_CREDENTIALS_RELATIVE_URI`",
+        role_arn = option("role-arn").with("arn:aws:iam::ACCOUNT:role/NAME")
+    )
 }
 
 /// A failed call, classified.
@@ -217,6 +288,9 @@ impl Failure {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
+        if let Some(without_tls) = find_source::<WithoutTls>(error) {
+            return Self::Common(Error::without_tls(service, *without_tls));
+        }
         let answer = match (error, ErrorResponse::of(error)) {
             // The body is not what the service writes, so its status is not believed either.
             (SdkError::ResponseError(_), Some(_)) => {
@@ -291,23 +365,27 @@ pub(crate) fn from_credentials_error(error: &CredentialsError) -> Error {
     if let Some(error) = find_source::<Error>(error) {
         return error.clone();
     }
-    let reason = match error {
+    if let Some(refused) = find_source::<WithoutTls>(error) {
+        return Error::without_tls("the service that gives credentials", *refused);
+    }
+    let none = matches!(error, CredentialsError::CredentialsNotLoaded(_));
+    let reason = if none {
         // The SDK's own words are a page about each provider that it tried.
-        CredentialsError::CredentialsNotLoaded(_) => {
-            let role = matches!(variable("AWS_ROLE_ARN"), Ok(Some(_)));
-            let mut reason = "none in environment, profile, container or instance".to_owned();
-            if role {
-                let role_arn = option("role-arn");
-                reason +=
-                    &format!("; AWS_ROLE_ARN names a role, which takes {role_arn} or a token file");
-            }
-            reason
+        let role = matches!(variable("AWS_ROLE_ARN"), Ok(Some(_)));
+        let mut reason = "none in environment, profile, container or instance".to_owned();
+        if role {
+            let role_arn = option("role-arn");
+            reason +=
+                &format!("; AWS_ROLE_ARN names a role, which takes {role_arn} or a token file");
         }
-        other => innermost(other),
+        reason.into()
+    } else {
+        Unreachable::from_error(error)
     };
     Error::NoCredentials {
         // So the SDK speaks of its own sign-in.
-        sso: reason.contains("SSO"),
+        sso: reason.reason.contains("SSO"),
         reason,
+        none,
     }
 }

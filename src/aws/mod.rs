@@ -4,13 +4,17 @@ pub(crate) mod account;
 pub mod arn;
 pub mod config;
 pub(crate) mod config_files;
+pub mod credential_text;
 mod credentials;
+pub mod denial;
 pub mod error;
 pub mod options;
 pub mod preconnect;
+mod profile;
 pub mod response;
 pub mod retry;
 pub mod role;
+mod role_settings;
 pub mod session_name;
 mod trust_policy;
 

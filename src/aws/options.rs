@@ -23,16 +23,24 @@ pub struct Options {
     /// The account that role and KMS keys must belong to; may be given several times
     #[arg(long = "allowed-account", value_name = "ACCOUNT")]
     pub allowed_accounts: Vec<Account>,
+    /// Allow http:// to KMS and STS on another machine, such as a LocalStack in a container; identity tokens never go
+    /// that way
+    #[arg(id = "aws-plain-http", long = "aws-plain-http")]
+    pub plain_http: bool,
 }
 
 /// The role to assume. Defaults come from the CI system.
 #[derive(Args, Clone, Debug, Default)]
 #[group(skip)]
 pub struct RoleOptions {
-    /// The AWS role to assume by the CI job's identity token, arn:aws:iam::ACCOUNT:role/NAME [default: AWS_ROLE_ARN with a
-    /// token file, or the environment's credentials]
+    /// The AWS role to assume by the CI job's identity token, or where there is none by the environment's credentials:
+    /// arn:aws:iam::ACCOUNT:role/NAME [default: AWS_ROLE_ARN with a token file, or the environment's credentials]
     #[arg(id = "role-arn", long = "role-arn", alias = "role-to-assume", value_name = "ARN", value_parser = arn)]
     pub arn: Option<Arn>,
+    /// The external ID that the role's trust policy asks for; the role is then assumed by the AWS credentials of the
+    /// environment and not by an identity token
+    #[arg(id = "external-id", long = "external-id", value_name = "ID", value_parser = external_id)]
+    pub external_id: Option<String>,
     /// What CloudTrail calls the session [default: AWS_ROLE_SESSION_NAME, or s3lo-REPOSITORY-RUN]
     #[arg(id = "role-session-name", long = "role-session-name", value_name = "NAME", value_parser = session_name)]
     pub session_name: Option<String>,
@@ -65,6 +73,8 @@ impl Options {
     pub fn first_set(&self) -> Option<&'static str> {
         let options = [
             ("role-arn", self.role.arn.is_some()),
+            ("external-id", self.role.external_id.is_some()),
+            ("aws-plain-http", self.plain_http),
             ("allowed-account", !self.allowed_accounts.is_empty()),
         ];
         let set = options.into_iter().find(|(_, is_set)| *is_set);
@@ -82,6 +92,15 @@ fn region(text: &str) -> Result<String, String> {
 fn arn(text: &str) -> Result<Arn, String> {
     let arn = role::parse_arn(text);
     arn.ok_or_else(|| "write `arn:aws:iam::ACCOUNT:role/NAME`".to_owned())
+}
+
+/// `[\w+=,.@:\/-]{2,1224}` ([AssumeRole](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html)).
+fn external_id(text: &str) -> Result<String, String> {
+    let valid = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@:/-".contains(&byte);
+    if (2..=1224).contains(&text.len()) && text.bytes().all(valid) {
+        return Ok(text.to_owned());
+    }
+    Err("write 2 to 1224 of the characters A-Z a-z 0-9 _ + = , . @ : / -".to_owned())
 }
 
 fn session_name(text: &str) -> Result<String, String> {

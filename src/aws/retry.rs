@@ -13,6 +13,7 @@ use aws_smithy_types::retry::RetryConfig;
 use crate::aws::response::ErrorResponse;
 use crate::net::error_chain::innermost;
 use crate::net::retry::{Backoff, MAX_ATTEMPTS, Retry};
+use crate::net::unreachable::Unreachable;
 
 /// The number of tries that `config` allows a call.
 pub(crate) fn attempts(config: &SdkConfig) -> u32 {
@@ -65,7 +66,7 @@ impl ClockCorrection {
 /// A failed try.
 struct Failed<E>(SdkError<E, HttpResponse>);
 
-impl<E: ProvideErrorMetadata> Failed<E> {
+impl<E: ProvideErrorMetadata + std::error::Error + 'static> Failed<E> {
     fn classify(&self) -> Retry {
         let transient = match (&self.0, ErrorResponse::of(&self.0)) {
             (SdkError::ServiceError(_), Some(answer)) if answer.is_throttled() => {
@@ -77,7 +78,8 @@ impl<E: ProvideErrorMetadata> Failed<E> {
                     || TRANSIENT_ERRORS.contains(&answer.code())
             }
             (SdkError::DispatchFailure(failure), _) => {
-                failure.is_timeout() || failure.is_io() || failure.as_other().is_some()
+                (failure.is_timeout() || failure.is_io() || failure.as_other().is_some())
+                    && !Unreachable::from_error(&self.0).is_permanent()
             }
             (error, _) => matches!(
                 error,

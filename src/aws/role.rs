@@ -1,4 +1,4 @@
-//! The role that is assumed with the CI system's identity token: one exchange of a token for a session, which
+//! The role that is assumed with the CI system's identity token, or with credentials: one exchange for a session, which
 //! all services of the run share.
 
 use std::fmt;
@@ -8,26 +8,22 @@ use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{self, ProvideCredentials, future};
-use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityOutput;
-use aws_smithy_runtime_api::box_error::BoxError;
+use aws_sdk_sts::types::AssumedRoleUser;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use aws_smithy_runtime_api::client::interceptors::Intercept;
-use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextRef;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_types::config_bag::ConfigBag;
 use tokio::time::Instant;
 
 use crate::aws::account::check_allowed;
 use crate::aws::arn::{Account, Arn};
+use crate::aws::credential_text::cleaned;
 use crate::aws::error::{Error, Failure};
 use crate::aws::preconnect;
 use crate::aws::response::ErrorResponse;
+use crate::aws::retry::ClockCorrection;
 use crate::identity::jwt::IdentityToken;
+use crate::identity::token_source;
 use crate::identity::token_source::TokenSource;
 use crate::mask::Mask;
-use crate::net::error_chain::find_source;
 use crate::net::retry::{Backoff, Retry, Throttle};
-use crate::net::url;
 
 /// A role, and how to assume it.
 #[derive(Clone)]
@@ -38,14 +34,39 @@ pub struct Role {
     pub session_name: String,
     /// The duration of the session: 15 minutes to 12 hours.
     pub duration: Duration,
-    /// The audience of the token.
-    pub audience: String,
-    /// The source of tokens.
-    pub source: TokenSource,
+    /// The proof that the role asks for.
+    pub proof: Proof,
     /// The accounts that the session may belong to; any, if none are named.
     pub allowed_accounts: Vec<Account>,
     /// The mask that tokens and sessions are registered with.
     pub mask: Mask,
+}
+
+/// The proof with which a role is assumed.
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum Proof {
+    /// An identity token of the CI system.
+    Token {
+        /// The audience of the token.
+        audience: String,
+        /// The source of tokens.
+        source: TokenSource,
+    },
+    /// Credentials of AWS, as of a first role.
+    Credentials {
+        /// The external ID that the role's trust policy asks for.
+        external_id: Option<String>,
+        /// The reason why there is no token, which counts if there are no credentials either.
+        missing_token: Option<token_source::Error>,
+    },
+}
+
+impl Role {
+    /// Whether it is assumed by credentials.
+    pub(crate) fn takes_credentials(&self) -> bool {
+        matches!(self.proof, Proof::Credentials { .. })
+    }
 }
 
 /// A provider of the session's credentials, which renews them when they expire.
@@ -59,7 +80,8 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// A provider that gives up after so many tries, or at `deadline`. STS is asked in the region of `config`.
+    /// A provider that gives up after so many tries, or at `deadline`. STS is asked in the region of `config`, and with
+    /// its credentials if the role takes some.
     pub(crate) fn new(
         role: Role,
         config: &SdkConfig,
@@ -67,48 +89,64 @@ impl Provider {
         attempts: u32,
         deadline: Instant,
     ) -> Self {
-        let sts = aws_sdk_sts::config::Builder::from(config)
-            .interceptor(Guarded)
-            .build();
         Self {
             role,
-            sts: aws_sdk_sts::Client::from_conf(sts),
+            sts: aws_sdk_sts::Client::new(config),
             http,
             attempts,
             deadline,
         }
     }
 
+    /// Whether there is a token or an external ID: without both there may be no credentials either.
+    pub(crate) fn is_expected(&self) -> bool {
+        match &self.role.proof {
+            Proof::Token { .. } => true,
+            Proof::Credentials { missing_token, .. } => missing_token.is_none(),
+        }
+    }
+
     /// Opens a connection to STS, if the token has to be asked for first.
     pub fn preconnect(&self) {
-        if matches!(
-            self.role.source,
-            TokenSource::GitHub { .. } | TokenSource::Buildkite
-        ) {
+        if let Proof::Token { source, .. } = &self.role.proof
+            && matches!(source, TokenSource::GitHub { .. } | TokenSource::Buildkite)
+        {
             preconnect::sts(&self.sts);
         }
     }
 
     async fn exchange(&self) -> Result<Credentials, Error> {
         let backoff = Backoff::new(self.attempts, self.deadline, Throttle::default());
-        let classify = |error: &Error| self.classify(error);
+        let mut clock = ClockCorrection::default();
+        let classify = |error: &Error| match error {
+            Error::ClockSkewed { answer, .. } | Error::Credentials { answer, .. }
+                if clock.is_worth_a_try(answer) =>
+            {
+                Retry::Transient
+            }
+            _ => self.classify(error),
+        };
         backoff.run(|| self.attempt(), classify).await
     }
 
     /// Whether another token, or the same one a moment later, may succeed.
     fn classify(&self, error: &Error) -> Retry {
+        let renewed = match &self.role.proof {
+            Proof::Token { source, .. } => source.is_renewed(),
+            Proof::Credentials { .. } => false,
+        };
         let transient = match error {
-            Error::AssumeRole { answer } if answer.is_throttled() => return Retry::Throttled,
-            Error::AssumeRole { answer } => answer.is_transient(),
+            Error::AssumeRole { answer, .. } if answer.is_throttled() => return Retry::Throttled,
+            Error::AssumeRole { answer, .. } => answer.is_transient(),
             Error::RoleRefused { answer, .. } => match answer.code() {
                 // STS asks the CI system for its keys, and does not wait long for them.
                 "IDPCommunicationError" => true,
                 "InvalidIdentityToken" => answer.says("verification key"),
-                "ExpiredTokenException" => self.role.source.is_renewed(),
+                "ExpiredTokenException" => renewed,
                 _ => false,
             },
             Error::Token(error) => !error.is_permanent(),
-            Error::Unreachable { .. } => true,
+            Error::Unreachable { reason } => !reason.is_permanent(),
             _ => false,
         };
         if transient {
@@ -119,26 +157,43 @@ impl Provider {
     }
 
     async fn attempt(&self) -> Result<Credentials, Error> {
-        let (source, audience) = (&self.role.source, &self.role.audience);
-        let token = source.token(audience, &self.http).await?;
-        self.role.mask.hide(token.secret());
-        self.ask(&token).await
+        match &self.role.proof {
+            Proof::Token { audience, source } => {
+                let token = source.token(audience, &self.http).await?;
+                self.role.mask.hide(token.secret());
+                self.ask(&token).await
+            }
+            Proof::Credentials {
+                external_id,
+                missing_token,
+            } => {
+                let asked = self.ask_with_credentials(external_id.as_deref()).await;
+                match (asked, missing_token) {
+                    (Err(Error::NoCredentials { none: true, .. }), Some(missing)) => {
+                        Err(Error::Token(missing.clone()))
+                    }
+                    (asked, _) => asked,
+                }
+            }
+        }
+    }
+
+    /// Whole seconds of the session.
+    fn seconds(&self) -> i32 {
+        i32::try_from(self.role.duration.as_secs()).unwrap_or(i32::MAX)
     }
 
     async fn ask(&self, token: &IdentityToken) -> Result<Credentials, Error> {
-        let role = &self.role;
-        let seconds = i32::try_from(role.duration.as_secs()).unwrap_or(i32::MAX);
         let asked = self
             .sts
             .assume_role_with_web_identity()
-            .role_arn(role.arn.as_str())
-            .role_session_name(&role.session_name)
-            .duration_seconds(seconds)
+            .role_arn(self.role.arn.as_str())
+            .role_session_name(&self.role.session_name)
+            .duration_seconds(self.seconds())
             .web_identity_token(token.secret());
         match asked.send().await {
-            Ok(output) => self.session(output),
+            Ok(output) => self.session(output.assumed_role_user, output.credentials),
             Err(error) => Err(match Failure::of("STS", &error) {
-                _ if find_source::<Plain>(&error).is_some() => Error::TokenWithoutTls,
                 Failure::Common(error) => match error {
                     Error::Expired { answer, .. } | Error::Credentials { answer, .. } => {
                         self.refused(token, answer)
@@ -151,12 +206,39 @@ impl Provider {
         }
     }
 
+    async fn ask_with_credentials(&self, external_id: Option<&str>) -> Result<Credentials, Error> {
+        let asked = self
+            .sts
+            .assume_role()
+            .role_arn(self.role.arn.as_str())
+            .role_session_name(&self.role.session_name)
+            .duration_seconds(self.seconds())
+            .set_external_id(external_id.map(str::to_owned));
+        match asked.send().await {
+            Ok(output) => self.session(output.assumed_role_user, output.credentials),
+            Err(error) => Err(match Failure::of("STS", &error) {
+                Failure::Common(error) => error,
+                Failure::Denied(answer) | Failure::Refused(answer) => {
+                    if is_of_sts_itself(&answer) {
+                        let action = "AssumeRole";
+                        return Err(Error::AssumeRole { action, answer });
+                    }
+                    Error::RoleRefusedCredentials {
+                        role: Box::new(self.role.arn.clone()),
+                        external_id: external_id.map(str::to_owned),
+                        answer,
+                    }
+                }
+                Failure::Unreachable(reason) => Error::Unreachable { reason },
+            }),
+        }
+    }
+
     /// The refusal of the token; or a failure of STS, or of what answers in its place.
     fn refused(&self, token: &IdentityToken, answer: ErrorResponse) -> Error {
-        if answer.code.is_none()
-            || (answer.is_transient() && answer.code() != "IDPCommunicationError")
-        {
-            return Error::AssumeRole { answer };
+        if is_of_sts_itself(&answer) && answer.code() != "IDPCommunicationError" {
+            let action = "AssumeRoleWithWebIdentity";
+            return Error::AssumeRole { action, answer };
         }
         Error::RoleRefused {
             role: Box::new(self.role.arn.clone()),
@@ -166,20 +248,20 @@ impl Provider {
         }
     }
 
-    fn session(&self, output: AssumeRoleWithWebIdentityOutput) -> Result<Credentials, Error> {
+    fn session(
+        &self,
+        user: Option<AssumedRoleUser>,
+        session: Option<aws_sdk_sts::types::Credentials>,
+    ) -> Result<Credentials, Error> {
         let incomplete = |missing| Error::IncompleteResponse { missing };
-        let user = output
-            .assumed_role_user
-            .ok_or_else(|| incomplete("AssumedRoleUser"))?;
+        let user = user.ok_or_else(|| incomplete("AssumedRoleUser"))?;
         let arn: Arn = user
             .arn
             .parse()
             .map_err(|_| incomplete("the ARN of the session"))?;
         // The role's ARN was checked before; this is the session that STS gave.
         check_allowed(&self.role.allowed_accounts, &arn)?;
-        let session = output
-            .credentials
-            .ok_or_else(|| incomplete("Credentials"))?;
+        let session = session.ok_or_else(|| incomplete("Credentials"))?;
         // The SDK reads what is missing as empty, and as the year 1970.
         for (text, name) in [
             (&session.access_key_id, "AccessKeyId"),
@@ -203,42 +285,21 @@ impl Provider {
             });
         }
         tracing::debug!("assumed {arn}");
-        Ok(Credentials::new(
+        let session = Credentials::new(
             session.access_key_id,
             session.secret_access_key,
             Some(session.session_token),
             Some(expires),
-            "AssumeRoleWithWebIdentity",
-        ))
+            "STS",
+        );
+        Ok(cleaned("the session that STS gave", session)?)
     }
 }
 
-/// Refuses to send an identity token where others can read it.
-#[derive(Debug)]
-struct Guarded;
-
-impl Intercept for Guarded {
-    fn name(&self) -> &'static str {
-        "Guarded"
-    }
-
-    fn read_before_transmit(
-        &self,
-        context: &BeforeTransmitInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        if url::parse(context.request().uri()).is_some_and(|url| url::is_guarded(&url)) {
-            Ok(())
-        } else {
-            Err(Plain.into())
-        }
-    }
+/// Whether a response is a failure of STS, or of what answers in its place, rather than a refusal.
+fn is_of_sts_itself(answer: &ErrorResponse) -> bool {
+    answer.code.is_none() || answer.is_transient()
 }
-
-#[derive(Debug, thiserror::Error)]
-#[error("not HTTPS")]
-struct Plain;
 
 /// Parses `arn:aws:iam::ACCOUNT:role/NAME`, in any partition, with or without a path before the name
 /// ([CreateRole](https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html)).

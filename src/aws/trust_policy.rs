@@ -6,6 +6,7 @@ use s3lo_core::text::clipped;
 use serde_json::Value;
 
 use crate::aws::arn::Arn;
+use crate::aws::denial::Denial;
 use crate::aws::response::ErrorResponse;
 use crate::identity::jwt::{Audience, Claims};
 use crate::option_name::option;
@@ -59,6 +60,48 @@ pub(crate) fn advice(
         _ => format!(
             "{token}; look the code up in the errors of AssumeRoleWithWebIdentity, and check {role_arn}",
             role_arn = option("role-arn")
+        ),
+    }
+}
+
+/// The change to IAM, by the refusal of STS to let credentials assume a role.
+pub(crate) fn advice_by_credentials(
+    role: &Arn,
+    external_id: Option<&str>,
+    answer: &ErrorResponse,
+) -> String {
+    if let Some(help) = Denial::of(answer).help("sts:AssumeRole", "the role's trust policy") {
+        return help;
+    }
+    let said = answer.message.as_deref().unwrap_or_default();
+    // An assumed role is trusted by the role's own ARN or by its account.
+    let caller = said
+        .split_once("User: ")
+        .and_then(|(_, rest)| rest.split_whitespace().next()?.parse::<Arn>().ok());
+    let account = caller
+        .as_ref()
+        .map_or("ACCOUNT", |arn| arn.account.as_str());
+    match answer.code() {
+        "AccessDenied" => {
+            let condition = external_id.map_or_else(String::new, |id| {
+                format!(
+                    r#", "Condition": {{"StringEquals": {{"sts:ExternalId": {}}}}}"#,
+                    Value::from(id)
+                )
+            });
+            format!(
+                r#"add to the policy of the credentials: `{{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "{role}"}}`; and to the role's trust policy: `{{"Effect": "Allow", "Principal": {{"AWS": "arn:{}:iam::{account}:root"}}, "Action": "sts:AssumeRole"{condition}}}`; if the trust policy asks for an external ID, give it by {}"#,
+                role.partition,
+                option("external-id").with("ID")
+            )
+        }
+        "ValidationError" if answer.says("DurationSeconds") => format!(
+            "ask for a shorter session, such as {}: a role that another role assumes lasts one hour at most",
+            option("role-duration").with("15m")
+        ),
+        _ => format!(
+            "look the code up in the errors of AssumeRole, and check {}",
+            option("role-arn")
         ),
     }
 }

@@ -193,7 +193,7 @@ async fn ready(context: &Context, stores: &Stores, keys: &Keyring) -> Result<(),
     let Some(aws) = context.configured_aws() else {
         return Ok(());
     };
-    if aws.assumes_a_role() {
+    if aws.expects_a_role() {
         stores.values().for_each(|store| store.preconnect());
         keys.preconnect();
     }

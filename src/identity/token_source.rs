@@ -27,7 +27,8 @@ use crate::environment::variable;
 use crate::identity::ci_system::CiSystem;
 use crate::identity::jwt::{IdentityToken, MAX_LEN};
 use crate::identity::relying_party::RelyingParty;
-use crate::net::error_chain::innermost;
+use crate::net::unreachable;
+use crate::net::unreachable::{AWS_CLIENT_CERTIFICATE, AWS_TRUST, Unreachable};
 use crate::net::{CONNECT_TIMEOUT, READ_TIMEOUT, url};
 use crate::tasks::run_blocking;
 use crate::text::shown_path;
@@ -64,6 +65,12 @@ impl TokenSource {
             variable("ACTIONS_ID_TOKEN_REQUEST_TOKEN")?,
         ) {
             let url = request_url(&url)?;
+            let bearer = bearer.trim();
+            if !bearer.bytes().all(|byte| byte.is_ascii_graphic()) {
+                let name = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
+                let expected = "the one line that the runner sets";
+                return Err(environment::Error::new(name, "…".to_owned(), expected).into());
+            }
             let bearer = SecretString::from(bearer);
             return Ok(Self::GitHub { url, bearer });
         }
@@ -242,6 +249,7 @@ async fn from_github(
 ) -> Result<SecretString, Error> {
     let mut url = url.clone();
     url.query_pairs_mut().append_pair("audience", audience);
+    let host = url.host_str().unwrap_or_default().to_owned();
     let authorization = format!("bearer {}", bearer.expose_secret());
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
@@ -269,9 +277,9 @@ async fn from_github(
         .build();
     match operation.invoke(()).await {
         Ok(answered) => answered,
-        Err(error) => Err(Error::Request {
-            reason: innermost(&error),
-            permanent: false,
+        Err(error) => Err(Error::Unreachable {
+            host,
+            reason: Unreachable::from_error(&error),
         }),
     }
 }
@@ -331,6 +339,13 @@ fn request_url(url: &str) -> Result<Url, Error> {
     )))
 }
 
+/// The settings of GitHub's endpoint.
+const SETTINGS: unreachable::Settings<'_> = unreachable::Settings {
+    trust: AWS_TRUST,
+    address: "ACTIONS_ID_TOKEN_REQUEST_URL",
+    client_certificate: AWS_CLIENT_CERTIFICATE,
+};
+
 /// The reason why there is no token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -365,6 +380,9 @@ pub enum Error {
         /// Whether asking again is in vain.
         permanent: bool,
     },
+    /// No answer of GitHub's endpoint.
+    #[error("cannot reach GitHub at {host} for an identity token: {reason}")]
+    Unreachable { host: String, reason: Unreachable },
     #[error("cannot read the identity token from `{path}`: {reason}")]
     Unreadable { path: String, reason: String },
     #[error("the variable {name}, which should hold an identity token, is not set")]
@@ -378,6 +396,7 @@ impl Error {
     pub fn is_permanent(&self) -> bool {
         match self {
             Self::Agent { permanent, .. } | Self::Request { permanent, .. } => *permanent,
+            Self::Unreachable { reason, .. } => reason.is_permanent(),
             _ => true,
         }
     }
@@ -415,6 +434,9 @@ impl Explain for Error {
                 "serve {} by HTTPS and let its ROOT_URL begin with `https://`, from which the runner takes ACTIONS_ID_TOKEN_REQUEST_URL; or sign without an identity token, by credentials of the job's own",
                 CiSystem::github_name()
             ),
+            Self::Unreachable { reason, .. } => reason.help(&SETTINGS, || {
+                "check the network, the name in ACTIONS_ID_TOKEN_REQUEST_URL, HTTPS_PROXY and NO_PROXY; a GitHub Enterprise Server must be reachable from the runner's containers as well".to_owned()
+            }),
             Self::Unreadable { .. } => "check the path, and that this user may read the file".to_owned(),
             Self::Unset { name } => format!("let the CI system put the identity token into {name}"),
             Self::Variable(error) => error.help(),

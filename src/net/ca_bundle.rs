@@ -21,7 +21,7 @@ impl Bundle {
     ///
     /// # Errors
     ///
-    /// [`Error`] if there is no such file, or it holds anything but certificates.
+    /// [`Error`] if there is no such file, or it holds no certificate, or one that cannot be parsed.
     pub(crate) fn read(variable: &str, path: &str) -> Result<Self, Error> {
         let unusable = |reason| Error::Unusable {
             variable: variable.to_owned(),
@@ -45,15 +45,14 @@ impl Bundle {
             reason,
         };
         let blocks = pem::parse_many(text).map_err(|_| unusable("it is not PEM".to_owned()))?;
-        if blocks.is_empty() {
+        let Some(first) = blocks.first().map(|block| block.tag().to_owned()) else {
             return Err(unusable("it holds no PEM".to_owned()));
-        }
-        for (number, block) in (1..).zip(&blocks) {
+        };
+        let mut certificates = Vec::new();
+        for (number, block) in (1..).zip(blocks) {
+            // As Go and OpenSSL pass over it: a revocation list, a key, OpenSSL's own form.
             if block.tag() != "CERTIFICATE" {
-                return Err(unusable(format!(
-                    "its PEM block {number} is a `{}`",
-                    block.tag().escape_debug()
-                )));
+                continue;
             }
             let der = CertificateDer::from(block.contents());
             if webpki::anchor_from_trusted_cert(&der).is_err() {
@@ -61,8 +60,15 @@ impl Bundle {
                     "its PEM block {number} is not a certificate"
                 )));
             }
+            certificates.push(block);
         }
-        Ok(Self(blocks))
+        if certificates.is_empty() {
+            return Err(unusable(format!(
+                "it holds no certificate, and a `{}` first",
+                first.escape_debug()
+            )));
+        }
+        Ok(Self(certificates))
     }
 
     /// The certificates as PEM, encoded anew: another parser may read text between the blocks in its own way.
@@ -80,7 +86,7 @@ impl Bundle {
 ///
 /// # Errors
 ///
-/// [`Error`] if there is no such file, or it holds anything but certificates.
+/// [`Error`] if there is no such file, or it holds no certificate, or one that cannot be parsed.
 pub(crate) fn from_environment() -> Result<Option<Bundle>, Error> {
     match variable(VARIABLE)? {
         Some(path) => Ok(Some(Bundle::read(VARIABLE, &path)?)),
@@ -107,11 +113,6 @@ pub enum Error {
     },
     #[error(transparent)]
     Variable(#[from] environment::Error),
-}
-
-/// The advice where a server's certificate is not trusted.
-pub(crate) fn untrusted_certificate_help() -> String {
-    "trust its authority by AWS_CA_BUNDLE=FILE; where a container has no certificates at all, install ca-certificates or let SSL_CERT_FILE name them".to_owned()
 }
 
 impl Explain for Error {

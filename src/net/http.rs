@@ -10,7 +10,7 @@ use std::time::Instant;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
-use aws_smithy_http_client::{Builder, Connector, ConnectorBuilder};
+use aws_smithy_http_client::{Builder, Connector};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
     SharedHttpConnector,
@@ -19,83 +19,150 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
-use http_body_util::Limited;
+use http_body_util::{BodyExt as _, Limited};
 use s3lo_core::text::clipped;
+use url::Url;
 
 use crate::net::ca_bundle::Bundle;
 use crate::net::error_chain::innermost;
 use crate::net::many_headers::{Repeatable, TolerantClients, without_metadata};
+use crate::net::proxy::{Proxies, Proxy};
 use crate::net::retry;
+use crate::net::sent::{Secrets, carries_identity_token};
+use crate::net::unreachable;
+use crate::net::unreachable::{Route, TlsExpected};
 use crate::net::url::is_near;
 
 /// The largest response that is read, in bytes: twice a manifest.
 pub(crate) const MAX_RESPONSE_LEN: usize = 8 * 1024 * 1024;
 
-/// Makes the client. It uses the proxies of HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY, and trusts the
-/// certificates of `bundle` alone, or else the system's.
-pub(crate) fn client(bundle: Option<Bundle>) -> SharedHttpClient {
-    let tolerant = Arc::new(TolerantClients::new(bundle.clone()));
-    let trust = match bundle {
-        None => TrustStore::default(),
-        Some(bundle) => TrustStore::empty().with_pem_certificate(bundle.into_pem()),
-    };
-    let plain = Builder::new().build_with_connector_fn(|settings, components| {
-        connector(settings, components).build_http()
-    });
-    let near = Builder::new().build_with_connector_fn(|settings, components| {
-        let connector = connector(settings, components);
-        connector.proxy_config(ProxyConfig::disabled()).build_http()
-    });
-    let tls = Builder::new().build_with_connector_fn(move |settings, components| {
-        let mut connector =
-            connector(settings, components).tls_provider(Provider::Rustls(CryptoMode::AwsLc));
-        // Building a context of a trust store alone does not fail.
-        if let Ok(context) = TlsContext::builder()
-            .with_trust_store(trust.clone())
-            .build()
-        {
-            connector.set_tls_context(context);
+/// The clients of a run. They share their connections.
+#[derive(Clone)]
+pub(crate) struct Clients {
+    /// Refuses to send anything to another machine without TLS, unless that is allowed.
+    pub(crate) guarded: SharedHttpClient,
+    /// For stores, whose contents are trusted for their signatures alone.
+    pub(crate) for_stores: SharedHttpClient,
+}
+
+impl Clients {
+    /// Clients that trust the certificates of `bundle` alone, or else the system's. An identity token never goes to
+    /// another machine without TLS, even if `plain_http` is allowed.
+    pub(crate) fn new(bundle: Option<Bundle>, proxies: Proxies, plain_http: bool) -> Self {
+        let tolerant = Arc::new(TolerantClients::new(bundle.clone(), proxies.clone()));
+        let trust = match bundle {
+            None => TrustStore::default(),
+            Some(bundle) => TrustStore::empty().with_pem_certificate(bundle.into_pem()),
+        };
+        let client = BoundedClient {
+            direct: Transport::new(&trust, [None, None]),
+            proxied: Transport::new(&trust, [false, true].map(|tls| proxies.for_scheme(tls))),
+            proxies,
+            plain_http: true,
+            tolerant,
+        };
+        let guarded = BoundedClient {
+            plain_http,
+            ..client.clone()
+        };
+        Self {
+            guarded: SharedHttpClient::new(guarded),
+            for_stores: SharedHttpClient::new(client),
         }
-        connector.build()
-    });
-    SharedHttpClient::new(BoundedClient {
-        near,
-        plain,
-        tls,
-        tolerant,
-    })
+    }
 }
 
-fn connector(
-    settings: Option<&HttpConnectorSettings>,
-    components: Option<&RuntimeComponents>,
-) -> ConnectorBuilder {
-    let mut connector = Connector::builder().proxy_config(ProxyConfig::from_env());
-    connector.set_connector_settings(settings.cloned());
-    connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
-    connector
-}
-
-/// One client for each scheme, since reading the system's certificates takes milliseconds that a server without
-/// TLS need not cost; and one without a proxy for services of this host, which give out credentials without TLS.
+/// One client for each scheme, since reading the system's certificates takes milliseconds that a server without TLS
+/// need not cost.
 #[derive(Clone, Debug)]
-struct BoundedClient {
-    near: SharedHttpClient,
+struct Transport {
     plain: SharedHttpClient,
     tls: SharedHttpClient,
+}
+
+impl Transport {
+    /// Clients of the proxies for the two schemes.
+    fn new(trust: &TrustStore, [plain, tls]: [Option<&Proxy>; 2]) -> Self {
+        let client = |proxy: Option<&Proxy>, tls: bool| {
+            // The URL was parsed before.
+            let proxy = proxy.and_then(|proxy| ProxyConfig::all(proxy.secret_url()).ok());
+            let proxy = proxy.unwrap_or_else(ProxyConfig::disabled);
+            let trust = trust.clone();
+            Builder::new().build_with_connector_fn(move |settings, components| {
+                let mut connector = Connector::builder().proxy_config(proxy.clone());
+                connector.set_connector_settings(settings.cloned());
+                connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+                if !tls {
+                    return connector.build_http();
+                }
+                let mut connector = connector.tls_provider(Provider::Rustls(CryptoMode::AwsLc));
+                let context = TlsContext::builder().with_trust_store(trust.clone());
+                // Building a context of a trust store alone does not fail.
+                if let Ok(context) = context.build() {
+                    connector.set_tls_context(context);
+                }
+                connector.build()
+            })
+        };
+        Self {
+            plain: client(plain, plain.is_some_and(Proxy::is_tls)),
+            tls: client(tls, true),
+        }
+    }
+
+    fn client(&self, tls: bool) -> &SharedHttpClient {
+        if tls { &self.tls } else { &self.plain }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct BoundedClient {
+    direct: Transport,
+    proxied: Transport,
+    proxies: Proxies,
+    plain_http: bool,
     tolerant: Arc<TolerantClients>,
 }
 
 impl BoundedClient {
-    fn for_uri(&self, uri: &str) -> &SharedHttpClient {
-        if is_near(uri) {
-            &self.near
-        } else if uri.starts_with("http:") {
-            &self.plain
-        } else {
-            &self.tls
+    /// The client for a URL, and the way through a proxy that it takes. Services of this host, which give out
+    /// credentials without TLS, are asked directly.
+    fn for_uri(&self, uri: &str) -> (&SharedHttpClient, Option<Route>) {
+        let tls = !uri.starts_with("http:");
+        let url = Url::parse(uri).ok().filter(|_| !is_near(uri));
+        let proxy = url
+            .as_ref()
+            .and_then(|url| Some((url, self.proxies.for_url(url)?)));
+        match proxy {
+            None => (self.direct.client(tls), None),
+            Some((url, proxy)) => (self.proxied.client(tls), Some(Route::new(proxy, url))),
         }
     }
+
+    /// Refuses to send to another machine without TLS.
+    fn check(&self, request: &HttpRequest) -> Result<(), WithoutTls> {
+        if !request.uri().starts_with("http:") || is_near(request.uri()) {
+            return Ok(());
+        }
+        if carries_identity_token(request) {
+            return Err(WithoutTls::IdentityToken);
+        }
+        if self.plain_http {
+            return Ok(());
+        }
+        Err(WithoutTls::Request)
+    }
+}
+
+/// A request that would go to another machine without TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum WithoutTls {
+    /// A request with an identity token.
+    #[error("the identity token would be sent without TLS")]
+    IdentityToken,
+    /// Another request.
+    #[error("the request would be sent without TLS")]
+    Request,
 }
 
 impl HttpClient for BoundedClient {
@@ -126,14 +193,21 @@ impl fmt::Debug for BoundedConnector {
 
 impl HttpConnector for BoundedConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        if let Err(error) = self.client.check(&request) {
+            return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into())));
+        }
         let logged = tracing::enabled!(tracing::Level::DEBUG).then(|| Call::of(&request));
-        let client = self.client.for_uri(request.uri());
-        // The client caches the connectors of these settings.
-        let connector = client.http_connector(&self.settings, &self.components);
+        let (client, route) = self.client.for_uri(request.uri());
+        let secrets = Secrets::of(&request);
+        let is_object = request.headers().contains_key(CONTENT_HASH);
+        let plain = request.uri().starts_with("http:");
         let (again, near) = (Repeatable::of(&request), is_near(request.uri()));
         let tolerant = Arc::clone(&self.client.tolerant);
+        // The client caches the connectors of these settings.
+        let connector = client.http_connector(&self.settings, &self.components);
         let answer = connector.call(request);
         HttpConnectorFuture::new(async move {
+            let bounded = |body| SdkBody::from_body_1_x(Limited::new(body, MAX_RESPONSE_LEN));
             let mut answer = answer.await;
             if let (Err(error), Some(again)) = (&answer, again)
                 && let Some(read) = tolerant.repeat(again, near, error).await
@@ -143,12 +217,49 @@ impl HttpConnector for BoundedConnector {
             if let Ok(answer) = &mut answer {
                 without_metadata(answer);
             }
+            let answer = match answer {
+                Ok(answer) => misdirected(answer.map(bounded), plain, route).await,
+                Err(error) => Err(unreachable::explain(error, plain, route)),
+            };
+            let answer = match answer {
+                // An object is no answer about the request, and may be large.
+                Ok(answer) if !(is_object && answer.status().is_success()) => {
+                    secrets.removed_from(answer).await
+                }
+                other => other,
+            };
             if let Some(call) = logged {
                 call.log(answer.as_ref());
             }
-            let bounded = |body| SdkBody::from_body_1_x(Limited::new(body, MAX_RESPONSE_LEN));
-            Ok(answer?.map(bounded))
+            answer
         })
+    }
+}
+
+/// The header that requests to S3 have, and no others.
+const CONTENT_HASH: &str = "x-amz-content-sha256";
+
+/// The response, unless it is the refusal of a proxy on the way, or of a server that expects TLS.
+async fn misdirected(
+    mut answer: HttpResponse,
+    plain: bool,
+    route: Option<Route>,
+) -> Result<HttpResponse, ConnectorError> {
+    if !plain {
+        return Ok(answer);
+    }
+    match (answer.status().as_u16(), route) {
+        (407, Some(route)) => Err(route.refused()),
+        (400, _) => {
+            let body = answer.take_body().collect().await;
+            let body = body.map_err(ConnectorError::io)?.to_bytes();
+            if unreachable::expects_tls(&body) {
+                return Err(ConnectorError::user(TlsExpected.into()));
+            }
+            *answer.body_mut() = SdkBody::from(body.to_vec());
+            Ok(answer)
+        }
+        _ => Ok(answer),
     }
 }
 

@@ -11,10 +11,11 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use reqwest::redirect::Policy;
-use reqwest::{Body, Certificate, Client, ClientBuilder, Method, Request, Url};
+use reqwest::{Body, Certificate, Client, ClientBuilder, Method, Proxy, Request, Url};
 
 use crate::net::ca_bundle::Bundle;
 use crate::net::error_chain::find_source;
+use crate::net::proxy::Proxies;
 use crate::net::{CONNECT_TIMEOUT, READ_TIMEOUT};
 
 /// The most headers that are read. S3 takes 2 KB of metadata, which are some thousand entries of one letter.
@@ -36,13 +37,17 @@ impl fmt::Debug for TolerantClients {
 }
 
 impl TolerantClients {
-    pub(crate) fn new(bundle: Option<Bundle>) -> Self {
+    pub(crate) fn new(bundle: Option<Bundle>, proxies: Proxies) -> Self {
         let of = bundle.clone();
+        let proxy = Proxy::custom(move |url| {
+            let proxy = proxies.for_url(url);
+            proxy.map(|proxy| proxy.secret_url().to_owned())
+        });
         Self {
-            near: LazyLock::new(Box::new(move || {
-                trusting(of, builder().no_proxy()).build().ok()
+            near: LazyLock::new(Box::new(move || trusting(of, builder()).build().ok())),
+            far: LazyLock::new(Box::new(move || {
+                trusting(bundle, builder().proxy(proxy)).build().ok()
             })),
-            far: LazyLock::new(Box::new(move || trusting(bundle, builder()).build().ok())),
         }
     }
 
@@ -69,6 +74,7 @@ impl TolerantClients {
 fn builder() -> ClientBuilder {
     Client::builder()
         .redirect(Policy::none())
+        .no_proxy()
         .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(READ_TIMEOUT)
         .http1_only()

@@ -6,7 +6,10 @@ pub mod ca_bundle;
 pub(crate) mod error_chain;
 pub(crate) mod http;
 pub(crate) mod many_headers;
+pub mod proxy;
 pub mod retry;
+pub(crate) mod sent;
+pub mod tls;
 pub mod unreachable;
 pub mod url;
 

@@ -6,11 +6,12 @@ use s3lo_core::explain::Explain;
 
 use crate::aws;
 use crate::aws::arn::Arn;
+use crate::aws::denial::Denial;
 use crate::aws::response::ErrorResponse;
 use crate::key::awskms::uri::{KmsKeyUri, is_key};
 use crate::key::reference::KeyRef;
-use crate::net::ca_bundle::untrusted_certificate_help;
-use crate::net::unreachable::{TlsFailure, Unreachable};
+use crate::net::unreachable;
+use crate::net::unreachable::{AWS_CLIENT_CERTIFICATE, AWS_TRUST, Unreachable};
 use crate::option_name::option;
 use crate::text::quoted;
 
@@ -189,13 +190,17 @@ impl Explain for KeyError {
             _ if answer.says("import") => "import its key material, or sign with another key".to_owned(),
             _ => format!("look at its state: `aws kms describe-key {}`", named(answer)),
         },
-        Error::Unreachable { reason, .. } if reason.tls == Some(TlsFailure::UnknownIssuer) => {
-                untrusted_certificate_help()
-            },
-        Error::Unreachable { .. } => "check the network, HTTPS_PROXY, NO_PROXY and AWS_ENDPOINT_URL_KMS; a closed network needs a VPC endpoint for KMS".to_owned(),
+        Error::Unreachable { reason, .. } => reason.help(&SETTINGS, || "check the network, HTTPS_PROXY, NO_PROXY and AWS_ENDPOINT_URL_KMS; a closed network needs a VPC endpoint for KMS".to_owned()),
     }
     }
 }
+
+/// The settings of KMS.
+const SETTINGS: unreachable::Settings<'_> = unreachable::Settings {
+    trust: AWS_TRUST,
+    address: "AWS_ENDPOINT_URL_KMS or AWS_ENDPOINT_URL",
+    client_certificate: AWS_CLIENT_CERTIFICATE,
+};
 
 /// Advice for a key that does not exist.
 fn not_found(uri: &KmsKeyUri, region: &str) -> String {
@@ -233,10 +238,8 @@ fn arn_in(text: &str) -> Option<Arn> {
 /// The policy statement that is missing, by the ARN in KMS's message.
 fn denied(action: &str, resource: &str, answer: &ErrorResponse) -> String {
     let said = answer.message.as_deref().unwrap_or_default();
-    if answer.says("explicit deny") {
-        return format!(
-            "a policy denies {action} explicitly, which no other can allow: take it out, or sign with a role that it does not name"
-        );
+    if let Some(help) = Denial::of(answer).help(action, "the key's own policy") {
+        return help;
     }
     let known = resource.parse::<Arn>().ok().map(|arn| arn.to_string());
     let arn = arn_in(said).map(|arn| arn.to_string()).or(known);
@@ -244,7 +247,7 @@ fn denied(action: &str, resource: &str, answer: &ErrorResponse) -> String {
     let mut help = format!(
         r#"add to the role's policy: `{{"Effect": "Allow", "Action": "{action}", "Resource": "{arn}"}}`"#
     );
-    if answer.says("resource-based policy") || answer.says("does not exist") {
+    if answer.says("does not exist") {
         help.push_str("; the key's own policy must allow the role, or its account, too");
     }
     help

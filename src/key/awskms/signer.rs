@@ -304,6 +304,7 @@ struct KmsRetry {
 impl KmsRetry {
     fn classify(&mut self, error: &Error) -> Retry {
         let may_be_new = match error {
+            Error::Unreachable { reason, .. } if reason.is_permanent() => return Retry::No,
             Error::Unreachable { .. } => return Retry::Transient,
             Error::Service { answer, .. } if answer.is_throttled() => return Retry::Throttled,
             Error::Service { answer, .. } if answer.is_transient() => return Retry::Transient,

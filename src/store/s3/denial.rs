@@ -1,5 +1,6 @@
 //! Advice where S3 refuses for want of a permission.
 
+use crate::aws::denial::Denial;
 use crate::option_name::option;
 
 /// The partition of the ARNs in a message.
@@ -39,32 +40,6 @@ fn named_resource(message: &str) -> Option<String> {
     (named.starts_with("arn:") && named.chars().all(plain)).then(|| named.to_owned())
 }
 
-/// The causes of a denial that AWS names and that no statement of the caller's own policy cures
-/// ([troubleshooting](https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html)).
-const OTHER_POLICIES: [(&str, &str); 6] = [
-    (
-        "service control policy",
-        "a service control policy of the organisation",
-    ),
-    (
-        "resource control policy",
-        "a resource control policy of the organisation",
-    ),
-    (
-        "permissions boundary",
-        "the permissions boundary of the role",
-    ),
-    (
-        "session policy",
-        "the policy of the session, which was given when the role was assumed",
-    ),
-    ("VPC endpoint policy", "the policy of the VPC endpoint"),
-    (
-        "resource-based policy",
-        "the policy of the bucket, which another account may own,",
-    ),
-];
-
 /// The advice for a refusal: the missing IAM statement, or the policy that refuses.
 pub(super) fn advice(
     action: &str,
@@ -94,12 +69,9 @@ pub(super) fn advice(
             r#"{{"Effect": "Allow", "Action": "{action}", "Resource": "arn:{partition}:s3:::{bucket}/manifests/*"}}"#
         ),
     };
-    let says = |words: &str| message.is_some_and(|message| message.contains(words));
-    if says("explicit deny") {
-        let mut help = format!(
-            "a policy denies {action} explicitly, which no other can allow: take it out, or use a role that it does not name"
-        );
-        if action == "s3:PutObject" {
+    let denial = Denial::in_message(message);
+    if let Some(mut help) = denial.help(action, "the policy of the bucket") {
+        if matches!(denial, Denial::Explicit(_)) && action == "s3:PutObject" {
             help.push_str(&format!(
                 "; where it demands encryption, as many do, give {} or {}",
                 option("sse").with("AES256"),
@@ -107,14 +79,6 @@ pub(super) fn advice(
             ));
         }
         return help;
-    }
-    let other = OTHER_POLICIES
-        .into_iter()
-        .find(|(words, _)| says(&format!("no {words} allows")));
-    if let Some((_, policy)) = other {
-        return format!(
-            "{policy} does not allow {action}, and the role's own cannot make up for it: ask whoever administers it to allow `{statement}` there"
-        );
     }
     let mut help = if endpoint_is_named {
         format!("let a policy of the access key on that server hold: `{statement}`")

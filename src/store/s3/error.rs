@@ -4,8 +4,7 @@ use s3lo_core::explain::Explain;
 
 use crate::aws;
 use crate::aws::response::ErrorResponse;
-use crate::net::ca_bundle::untrusted_certificate_help;
-use crate::net::unreachable::{TlsFailure, Unreachable};
+use crate::net::unreachable::{AWS_CLIENT_CERTIFICATE, AWS_TRUST, Settings, Unreachable};
 use crate::net::url;
 use crate::option_name::option;
 use crate::store::s3::{denial, remedy};
@@ -111,11 +110,14 @@ impl Explain for Error {
                 None if answer.status.is_some_and(|status| status >= 500) => "the service failed repeatedly; run it again later".to_owned(),
                 None => "look the code up in the S3 API's list of errors, and quote the request ID to whoever runs the service".to_owned(),
             },
-            Self::Unreachable { reason, .. } if reason.tls == Some(TlsFailure::UnknownIssuer) => {
-                untrusted_certificate_help()
-            }
-            Self::Unreachable { .. } => {
-                format!("check the network, HTTPS_PROXY and NO_PROXY, and the URL if you gave {endpoint}", endpoint = option("endpoint"))
+            Self::Unreachable { reason, .. } => {
+                let address = format!("{} or AWS_ENDPOINT_URL_S3", option("endpoint"));
+                let settings = Settings {
+                    trust: AWS_TRUST,
+                    address: &address,
+                    client_certificate: AWS_CLIENT_CERTIFICATE,
+                };
+                reason.help(&settings, || format!("check the network, HTTPS_PROXY and NO_PROXY, and the URL if you gave {endpoint}", endpoint = option("endpoint")))
             }
             Self::WrongRegion { .. } => format!("name the bucket's region: {region} or AWS_REGION", region = option("region").with("REGION")),
         }

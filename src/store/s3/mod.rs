@@ -91,9 +91,9 @@ impl S3Store {
             endpoint_is_named: endpoint.is_some(),
             writes_md5: !new_checksums,
             client: Mutex::new(Client::from_conf(
-                builder(&aws.config, endpoint, new_checksums).build(),
+                builder(&aws.for_store(&aws.config), endpoint, new_checksums).build(),
             )),
-            anonymous: builder(&aws.anonymous, endpoint, new_checksums),
+            anonymous: builder(&aws.for_store(&aws.anonymous), endpoint, new_checksums),
             conditions: Conditions::default(),
             attempts: aws.attempts,
             deadline: aws.deadline,

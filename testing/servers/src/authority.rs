@@ -9,6 +9,9 @@ use rustls::server::{ResolvesServerCertUsingSni, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
 
+/// The parameters of a server's certificate.
+pub type Leaf = CertificateParams;
+
 /// It signs certificates.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
@@ -57,6 +60,22 @@ impl Authority {
                 .with_no_client_auth()
                 .with_cert_resolver(Arc::new(by_name)),
         )
+    }
+
+    /// A server of these names, whose certificate is otherwise changed.
+    pub fn server_with(&self, names: &[&str], change: fn(&mut Leaf)) -> Arc<ServerConfig> {
+        let key = KeyPair::generate().unwrap();
+        let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
+        let mut leaf = CertificateParams::new(names).unwrap();
+        change(&mut leaf);
+        let leaf = leaf.signed_by(&key, &self.0).unwrap();
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![leaf.der().clone()], key);
+        Arc::new(config.unwrap())
     }
 
     fn of_server(&self, names: &[&str], clients: Option<&Self>) -> Arc<ServerConfig> {

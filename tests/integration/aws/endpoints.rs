@@ -98,7 +98,6 @@ fn an_invalid_bundle_is_named_before_any_request() {
         ("garbage.pem", garbage.clone()),
         ("cut.pem", cut),
         ("second.pem", format!("{ca}{garbage}")),
-        ("with-key.pem", format!("{ca}{}", plain_key())),
         ("huge.pem", ca.repeat((2 << 20) / ca.len() + 1)),
     ] {
         aws.sandbox.write(name, contents);
@@ -112,7 +111,6 @@ fn an_invalid_bundle_is_named_before_any_request() {
         "garbage.pem",
         "cut.pem",
         "second.pem",
-        "with-key.pem",
         "huge.pem",
     ] {
         aws.sandbox.set("AWS_CA_BUNDLE", name);

@@ -1,6 +1,6 @@
 //! No secret comes out: not in output, logs, records or errors, however the run ends.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
@@ -9,7 +9,9 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::support::aws_fixture::{AwsFixture, EVERYTHING, ROLE_ARN, SIGN, VERIFY};
 use crate::support::program::{Run, Sandbox};
 use crate::support::{MANIFEST, files, plain_key};
-use s3lo_test_servers::aws::{AwsServer, GITHUB_REQUEST_TOKEN, Key, kms_error};
+use s3lo_test_servers::aws::{
+    AwsServer, GITHUB_REQUEST_TOKEN, Key, kms_answer, kms_error, sts_error,
+};
 use s3lo_test_servers::http::Reply;
 use s3lo_test_servers::s3::{S3Server, s3_error};
 
@@ -322,6 +324,67 @@ fn the_secrets_of_a_session_appear_nowhere() {
     secrets.extend(secrets_of(&aws));
     assert!(said.succeeded >= 10, "{}", said.succeeded);
     assert!(secrets.len() > 20, "{secrets:?}");
+    said.tells_none_of(&secrets);
+}
+
+/// A text with every secret of a request, as they are and as a URL encodes them.
+fn echo(headers: &HashMap<String, String>, body: &str) -> String {
+    let header = |name: &str| headers.get(name).cloned().unwrap_or_default();
+    let bearer = header("authorization");
+    let bearer = bearer.split_whitespace().next_back().unwrap_or_default();
+    let token = header("x-amz-security-token");
+    let encoded = utf8_percent_encode(&token, NON_ALPHANUMERIC);
+    let long = "so ".repeat(150);
+    format!("no: {bearer} {body} {token} {encoded}, {long}{token}{body}")
+}
+
+/// Servers that quote in their refusals what was sent to them, also where a message is cut.
+#[test]
+fn what_a_server_echoes_appears_nowhere() {
+    let mut said = Said::default();
+    let mut secrets: BTreeSet<_> = [GITHUB_REQUEST_TOKEN.to_owned()].into();
+    let aws = talkative(AwsFixture::in_github(EVERYTHING));
+    let lines = [SIGN, VERIFY].map(|line| format!("{line} --role-arn {ROLE_ARN}"));
+    for action in ["token", "AssumeRoleWithWebIdentity", "GetPublicKey", "Sign"] {
+        for (status, code) in [
+            (400, "ValidationError"),
+            (403, "AccessDenied"),
+            (500, "Oops"),
+        ] {
+            aws.server.fault(move |call| {
+                (call.action == action).then(|| {
+                    let token = call.body["WebIdentityToken"].as_str().unwrap_or_default();
+                    let echo = echo(&call.headers, token);
+                    let answer = match call.service {
+                        "sts" => sts_error(status, code, &echo),
+                        "kms" => kms_error(status, code, &echo),
+                        _ => {
+                            let json = serde_json::json!({ "message": echo });
+                            Reply::Answer(status, Vec::new(), json.to_string().into_bytes())
+                        }
+                    };
+                    answer.header("x-amz-request-id", &echo)
+                })
+            });
+            said.hear(&aws, &lines);
+        }
+    }
+    // KMS answers, and names a key that is none.
+    aws.server.fault(|call| {
+        let answer = serde_json::json!({ "KeyId": echo(&call.headers, ""), "KeySpec": echo(&call.headers, "") });
+        (call.action == "GetPublicKey").then(|| kms_answer(&answer))
+    });
+    said.hear(&aws, &lines);
+    aws.server.fault(|_| None);
+    aws.s3.fault(|request| {
+        let echo = echo(&request.headers, "");
+        Some(s3_error(403, "AccessDenied", &echo).header("x-amz-request-id", &echo))
+    });
+    said.hear(&aws, &lines);
+    secrets.extend(secrets_of(&aws));
+    assert!(secrets.len() > 20, "{secrets:?}");
+    let echoed = |(_, text): &(String, String)| text.contains("no: ") && text.contains('…');
+    assert!(said.texts.iter().filter(|text| echoed(text)).count() > 20);
     said.tells_none_of(&secrets);
 }
 

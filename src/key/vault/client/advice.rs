@@ -8,7 +8,6 @@ use crate::key::vault::client::method::Method;
 use crate::key::vault::client::response::{Cause, ErrorResponse};
 use crate::key::vault::client::token::TokenOrigin;
 use crate::key::vault::client::variables::Variables;
-use crate::net::unreachable::TlsFailure;
 use crate::option_name::option;
 use crate::text::quoted;
 
@@ -76,29 +75,6 @@ pub(super) fn denied(
         "check mount and key, since what is not there is refused as well; then add to a policy of the token (`{cli} token lookup` names them): {statement}{}; if it has that, look at the namespace{wrapping}",
         to_sign.unwrap_or_default()
     )
-}
-
-pub(super) fn unreachable(tls: Option<TlsFailure>) -> String {
-    let advice = match tls {
-        Some(TlsFailure::OtherName) => "name the server as its certificate does",
-        Some(TlsFailure::CaCertificate) => {
-            "its certificate is that of an authority, which no server may show: give it one with `basicConstraints=CA:FALSE`"
-        }
-        Some(TlsFailure::InvalidCertificate | TlsFailure::UnknownIssuer) => {
-            "trust the authority of its certificate: VAULT_CACERT=FILE, or VAULT_CAPATH=FOLDER"
-        }
-        Some(TlsFailure::ClientCertificate) => {
-            "show a certificate that the server trusts: VAULT_CLIENT_CERT=FILE and VAULT_CLIENT_KEY=FILE"
-        }
-        Some(TlsFailure::NotTls) => {
-            return format!(
-                "the server speaks without TLS there: check its port, or name it by its `http://` address in VAULT_ADDR or {}",
-                option("vault-address")
-            );
-        }
-        None => "check the address, the network, HTTPS_PROXY and NO_PROXY",
-    };
-    advice.to_owned()
 }
 
 pub(super) fn no_mount(product: Product, path: &str) -> String {

@@ -1,5 +1,6 @@
 //! The choice between a token and a login, by flags and variables.
 
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use secrecy::SecretString;
 
 use crate::environment::variable;
@@ -15,7 +16,9 @@ use crate::key::vault::client::options::{Error, Options};
 use crate::key::vault::client::token::{Token, TokenOrigin};
 use crate::key::vault::client::variables::Variables;
 use crate::mask::Mask;
-use crate::net::{ca_bundle, http};
+use crate::net::ca_bundle;
+use crate::net::http::Clients;
+use crate::net::proxy::Proxies;
 use crate::{bounded_file, environment, text};
 
 /// How a run authenticates.
@@ -197,7 +200,7 @@ fn jwt(
             None => server.address.to_string(),
         },
         source,
-        http: http::client(ca_bundle::from_environment()?),
+        http: github_client()?,
     })
 }
 
@@ -209,7 +212,7 @@ fn kubernetes(options: &Options, role: Option<String>) -> Result<LoginMethod, Er
         role: role.ok_or(Error::NoRole)?,
         audience: options.audience.clone(),
         source: source.unwrap_or_else(|| TokenSource::File(SERVICE_ACCOUNT.to_owned())),
-        http: http::client(ca_bundle::from_environment()?),
+        http: github_client()?,
     })
 }
 
@@ -261,4 +264,11 @@ fn from_file(path: &str) -> Result<Option<Token>, String> {
     let bytes = bounded_file::read(path, MAX_TOKEN_FILE_LEN).map_err(|error| error.to_string())?;
     let text = std::str::from_utf8(&bytes).unwrap_or_default();
     Ok(Token::new(text, TokenOrigin::File(path.to_owned())))
+}
+
+/// A client for the endpoint of GitHub's identity tokens.
+fn github_client() -> Result<SharedHttpClient, Error> {
+    let bundle = ca_bundle::from_environment()?;
+    let clients = Clients::new(bundle, Proxies::from_environment()?, false);
+    Ok(clients.guarded)
 }

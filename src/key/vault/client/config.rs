@@ -3,13 +3,11 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use hyper_util::client::proxy::matcher::Matcher;
-use reqwest::{NoProxy, Proxy};
-
 use crate::environment;
 use crate::key::vault::client::address::{Address, Server, ServerName};
 use crate::key::vault::client::auth;
 use crate::key::vault::client::auth::Auth;
+use crate::key::vault::client::http;
 use crate::key::vault::client::http::Transport;
 use crate::key::vault::client::mount::Mount;
 use crate::key::vault::client::options::{Error, Options};
@@ -17,6 +15,7 @@ use crate::key::vault::client::tls::Trust;
 use crate::key::vault::client::variables::Variables;
 use crate::mask::Mask;
 use crate::net::READ_TIMEOUT;
+use crate::net::proxy::Proxies;
 use crate::net::retry;
 
 /// The configuration of a client.
@@ -59,13 +58,14 @@ impl Config {
                 Err(_) => Err(environment::Error::new(&name, text, "a number"))?,
             },
         };
+        let proxies = proxies(variables)?;
         Ok(Self {
             namespace: namespace.transpose()?,
             auth: auth::choose(variables, server, options, mask)?,
             transport: Transport {
                 trust: Trust::from_environment(variables)?,
-                server_name: server_name(variables, &server.address)?,
-                proxy: proxy(variables)?,
+                server_name: server_name(variables, &server.address, &proxies)?,
+                proxies,
                 timeout,
             },
             attempts,
@@ -90,20 +90,20 @@ fn proxy_variable(variables: Variables) -> Result<Option<(String, String)>, envi
     })
 }
 
-fn proxy(variables: Variables) -> Result<Option<Proxy>, Error> {
-    let Some((variable, url)) = proxy_variable(variables)? else {
-        return Ok(None);
+fn proxies(variables: Variables) -> Result<Proxies, Error> {
+    let proxies = match proxy_variable(variables)? {
+        Some((variable, url)) => Proxies::only(&variable, &url),
+        None => Proxies::from_environment(),
     };
-    // The URL may hold a password, so no error repeats it.
-    let plain = url.starts_with("http://") || url.starts_with("https://");
-    match Proxy::all(&url) {
-        Ok(proxy) if plain => Ok(Some(proxy.no_proxy(NoProxy::from_env()))),
-        _ => Err(Error::Proxy { variable }),
-    }
+    proxies.map_err(Error::Proxy)
 }
 
 /// The name that the server's certificate is for. A proxy would be asked for that name, and not for the server.
-fn server_name(variables: Variables, address: &Address) -> Result<Option<ServerName>, Error> {
+fn server_name(
+    variables: Variables,
+    address: &Address,
+    proxies: &Proxies,
+) -> Result<Option<ServerName>, Error> {
     let Some((variable, text)) = variables.value("TLS_SERVER_NAME")? else {
         return Ok(None);
     };
@@ -117,13 +117,7 @@ fn server_name(variables: Variables, address: &Address) -> Result<Option<ServerN
             "the domain name in the server's certificate",
         )
     })?;
-    let proxied = !address.is_loopback()
-        && (proxy_variable(variables)?.is_some()
-            || address
-                .origin(None)
-                .parse()
-                .is_ok_and(|url| Matcher::from_env().intercept(&url).is_some()));
-    if proxied {
+    if http::proxied(address, proxies).is_some() {
         return Err(Error::ServerNameByProxy { variable });
     }
     Ok(Some(name))

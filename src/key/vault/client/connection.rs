@@ -17,6 +17,7 @@ use crate::key::vault::client::http::{Failure, Response};
 use crate::key::vault::client::response::{Cause, ErrorResponse};
 use crate::key::vault::client::token::{Token, TokenOrigin};
 use crate::net::retry::{Backoff, Throttle};
+use crate::net::unreachable::Route;
 
 /// A connection to one server.
 pub(crate) struct Connection {
@@ -25,6 +26,8 @@ pub(crate) struct Connection {
     pub(crate) origin: String,
     pub(crate) namespace: Option<String>,
     pub(crate) client: Client,
+    /// The way to the server, if it leads through a proxy.
+    pub(crate) route: Option<Route>,
     pub(crate) attempts: u32,
     pub(crate) deadline: Instant,
     pub(crate) throttle: Throttle,
@@ -102,7 +105,7 @@ impl Connection {
         {
             headers.insert(NAMESPACE, value);
         }
-        let sent = http::send(&self.client, request, secrets).await;
+        let sent = http::send(&self.client, request, self.route.as_ref(), secrets).await;
         sent.map_err(|failure| match failure {
             Failure::Unreachable { reason, sent } => Error::Unreachable {
                 server: self.server.clone(),

@@ -12,7 +12,7 @@ use crate::key::vault::client::response::{Cause, ErrorResponse};
 use crate::key::vault::client::token::TokenOrigin;
 use crate::key::vault::client::variables::Variables;
 use crate::net::retry::Retry;
-use crate::net::unreachable::Unreachable;
+use crate::net::unreachable::{Settings, Unreachable};
 use crate::option_name::option;
 
 /// An error of a call. No error holds a token.
@@ -217,6 +217,7 @@ impl Error {
         match self {
             Self::Service { answer, .. } if answer.is_throttled() => Retry::Throttled,
             Self::Service { answer, .. } if answer.is_transient() => Retry::Transient,
+            Self::Unreachable { reason, .. } if reason.is_permanent() => Retry::No,
             Self::Unreachable { .. } => Retry::Transient,
             Self::Identity { source, .. } if !source.is_permanent() => Retry::Transient,
             _ => Retry::No,
@@ -352,7 +353,17 @@ impl Explain for Error {
                 "check that the agent runs, that its socket is there, and that this user may write to it"
                     .to_owned()
             }
-            Self::Unreachable { reason, .. } => advice::unreachable(reason.tls),
+            Self::Unreachable { reason, .. } => {
+                let address = format!("VAULT_ADDR or {}", option("vault-address"));
+                let settings = Settings {
+                    trust: "trust the authority of its certificate: VAULT_CACERT=FILE, or VAULT_CAPATH=FOLDER",
+                    address: &address,
+                    client_certificate: "show a certificate that the server trusts: VAULT_CLIENT_CERT=FILE and VAULT_CLIENT_KEY=FILE",
+                };
+                reason.help(&settings, || {
+                    "check the address, the network, HTTPS_PROXY and NO_PROXY".to_owned()
+                })
+            }
             Self::Wrapped { path, .. } => format!(
                 "exempt `{path}` from the control group for this token, or use another token: each such request waits for somebody's approval, for which a job cannot wait"
             ),

@@ -9,14 +9,18 @@ use reqwest::header::{CONTENT_TYPE, HeaderValue, LOCATION};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Proxy, Request};
 use tokio::net::lookup_host;
+use url::Url;
 use zeroize::Zeroizing;
 
 use crate::key::vault::client::address::{Address, ServerName};
 use crate::key::vault::client::tls::Trust;
 use crate::net::CONNECT_TIMEOUT;
 use crate::net::error_chain::innermost;
+use crate::net::proxy;
+use crate::net::proxy::Proxies;
 use crate::net::retry;
-use crate::net::unreachable::Unreachable;
+use crate::net::unreachable;
+use crate::net::unreachable::{Route, Unreachable};
 use crate::text::redacted;
 
 /// The largest body that is read, in bytes. A key has some 1,000 bytes for each version.
@@ -28,23 +32,27 @@ pub(crate) struct Transport {
     pub(crate) trust: Trust,
     /// The name that the server's certificate is for, where its address has another host.
     pub(crate) server_name: Option<ServerName>,
-    /// The proxy for Vault alone, if one is set.
-    pub(crate) proxy: Option<Proxy>,
+    /// The proxies of the environment, or the one for Vault alone.
+    pub(crate) proxies: Proxies,
     /// The limit for one response.
     pub(crate) timeout: Duration,
 }
 
-/// Makes the client.
+/// Makes the client, and describes its way through a proxy.
 ///
 /// # Errors
 ///
 /// A description of what is wrong with certificates or keys.
-pub(crate) fn client(address: &Address, transport: Transport) -> Result<Client, String> {
+pub(crate) fn client(
+    address: &Address,
+    transport: Transport,
+) -> Result<(Client, Option<Route>), String> {
     let mut builder = Client::builder()
         .redirect(Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(transport.timeout)
         .http1_only()
+        .no_proxy()
         .user_agent(concat!("s3lo/", env!("CARGO_PKG_VERSION")));
     if let Some(socket) = address.socket() {
         builder = builder.unix_socket(socket);
@@ -53,10 +61,13 @@ pub(crate) fn client(address: &Address, transport: Transport) -> Result<Client, 
         // Requests name the certificate's host, for which TLS asks. They go to the address nevertheless.
         builder = builder.dns_resolver(Arc::new(FixedHost(host)));
     }
-    if address.is_loopback() || transport.server_name.is_some() {
-        builder = builder.no_proxy();
-    } else if let Some(proxy) = transport.proxy {
-        builder = builder.proxy(proxy);
+    let mut route = None;
+    if transport.server_name.is_none()
+        && let Some((url, proxy)) = proxied(address, &transport.proxies)
+    {
+        let way = Proxy::all(proxy.secret_url()).map_err(|error| innermost(&error))?;
+        builder = builder.proxy(way);
+        route = Some(Route::new(proxy, &url));
     }
     builder = if address.is_tls() {
         transport.trust.apply(builder)
@@ -64,7 +75,21 @@ pub(crate) fn client(address: &Address, transport: Transport) -> Result<Client, 
         // So the system's certificates, which nobody needs, are not read.
         builder.tls_certs_only([])
     };
-    builder.build().map_err(|error| innermost(&error))
+    let client = builder.build().map_err(|error| innermost(&error))?;
+    Ok((client, route))
+}
+
+/// The URL of a server that is reached through a proxy, and that proxy.
+pub(crate) fn proxied<'a>(
+    address: &Address,
+    proxies: &'a Proxies,
+) -> Option<(Url, &'a proxy::Proxy)> {
+    if address.is_loopback() {
+        return None;
+    }
+    let url = Url::parse(&address.origin(None)).ok()?;
+    let proxy = proxies.for_url(&url)?;
+    Some((url, proxy))
 }
 
 /// A resolver that finds one host, whatever name is asked for.
@@ -105,6 +130,7 @@ pub(crate) enum Failure {
 pub(crate) async fn send(
     client: &Client,
     mut request: Request,
+    route: Option<&Route>,
     secrets: &[&str],
 ) -> Result<Response, Failure> {
     request
@@ -117,7 +143,7 @@ pub(crate) async fn send(
         retry::number().unwrap_or(1)
     );
     let begun = Instant::now();
-    let response = receive(client, request, secrets).await;
+    let response = receive(client, request, route, secrets).await;
     let ms = begun.elapsed().as_millis();
     match &response {
         Ok(response) => {
@@ -132,9 +158,15 @@ pub(crate) async fn send(
     response
 }
 
-async fn receive(client: &Client, request: Request, secrets: &[&str]) -> Result<Response, Failure> {
+async fn receive(
+    client: &Client,
+    request: Request,
+    route: Option<&Route>,
+    secrets: &[&str],
+) -> Result<Response, Failure> {
+    let plain = request.url().scheme() == "http";
     let broken = |error: reqwest::Error| Failure::Unreachable {
-        reason: reason(&error, secrets),
+        reason: reason(&error, plain, route, secrets),
         sent: !error.is_connect(),
     };
     let mut answer = client.execute(request).await.map_err(broken)?;
@@ -154,18 +186,42 @@ async fn receive(client: &Client, request: Request, secrets: &[&str]) -> Result<
         }
         body.extend_from_slice(&chunk);
     }
+    let status = answer.status().as_u16();
+    if plain
+        && status == 407
+        && let Some(route) = route
+    {
+        return Err(Failure::Unreachable {
+            reason: Unreachable::refused_by_proxy(route),
+            sent: false,
+        });
+    }
+    if plain && status == 400 && unreachable::expects_tls(&body) {
+        return Err(Failure::Unreachable {
+            reason: Unreachable::tls_expected(),
+            sent: false,
+        });
+    }
     Ok(Response {
-        status: answer.status().as_u16(),
+        status,
         location,
         body,
     })
 }
 
-fn reason(error: &reqwest::Error, secrets: &[&str]) -> Unreachable {
+fn reason(
+    error: &reqwest::Error,
+    plain: bool,
+    route: Option<&Route>,
+    secrets: &[&str],
+) -> Unreachable {
     if error.is_timeout() && !error.is_connect() {
         return "no answer in time".to_owned().into();
     }
-    let unreachable = Unreachable::from_error(error);
+    if plain && unreachable::is_tls_alert(error) {
+        return Unreachable::tls_expected();
+    }
+    let unreachable = Unreachable::by(error, route);
     Unreachable {
         reason: redacted(&unreachable.reason, secrets),
         ..unreachable

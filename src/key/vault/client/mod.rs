@@ -66,7 +66,7 @@ impl Client {
         let warning = config.transport.trust.warning().map(Arc::from);
         let origin = server.address.origin(config.transport.server_name.as_ref());
         let client = http::client(&server.address, config.transport);
-        let client = client.map_err(|reason| options::Error::Transport {
+        let (client, route) = client.map_err(|reason| options::Error::Transport {
             server: server.clone(),
             reason,
         })?;
@@ -75,6 +75,7 @@ impl Client {
             origin,
             namespace: config.namespace,
             client,
+            route,
             attempts: config.attempts,
             deadline,
             throttle: Throttle::default(),

@@ -13,6 +13,7 @@ use crate::key::vault::client::tls;
 use crate::key::vault::client::token::TokenOrigin;
 use crate::key::vault::client::variables::Variables;
 use crate::net::ca_bundle;
+use crate::net::proxy;
 use crate::net::url::Authority;
 use crate::option_name::{OptionName, option};
 
@@ -206,12 +207,9 @@ pub enum Error {
         /// The address.
         address: Address,
     },
-    /// The proxy is no URL.
-    #[error("{variable} is not the URL of a proxy")]
-    Proxy {
-        /// The variable.
-        variable: String,
-    },
+    /// A proxy's URL that cannot be used.
+    #[error(transparent)]
+    Proxy(#[from] proxy::Error),
     /// A proxy would be asked for the name in the certificate, and not for the server.
     #[error("{variable} cannot be used through a proxy")]
     ServerNameByProxy {
@@ -278,7 +276,6 @@ impl Explain for Error {
             | Self::NoAddress { .. }
             | Self::NoAudience { .. }
             | Self::PlainHttp { .. }
-            | Self::Proxy { .. }
             | Self::ServerNameByProxy { .. }
             | Self::Tls(_)
             | Self::Transport { .. } => "configuration",
@@ -291,6 +288,7 @@ impl Explain for Error {
             | Self::TokenFile { .. }
             | Self::WrappedSecretId { .. } => "no_credentials",
             Self::NotATokenFile | Self::NotATokenVariable | Self::UnusedOption { .. } => "usage",
+            Self::Proxy(error) => error.code(),
             Self::Variable(error) => error.code(),
         }
     }
@@ -360,7 +358,7 @@ impl Explain for Error {
             Self::PlainHttp { .. } => {
                 format!("give the server an `https://` address; where the network is guarded otherwise, say so by {vault_plain_http}", vault_plain_http = option("vault-plain-http"))
             }
-            Self::Proxy { .. } => "write it as in `http://proxy.example:3128`".to_owned(),
+            Self::Proxy(error) => error.help(),
             Self::ServerNameByProxy { variable } => format!(
                 "add the server's host to NO_PROXY where it is reached directly; otherwise unset {variable}, and name the server as its certificate does"
             ),

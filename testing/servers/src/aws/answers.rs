@@ -67,7 +67,7 @@ impl State {
                 self.remember(issued);
                 Ok(answer)
             }
-            "GetCallerIdentity" => {
+            action @ ("GetCallerIdentity" | "AssumeRole") => {
                 let caller = sigv4::caller(request, "sts", &self.issued);
                 let caller = caller.map_err(|stranger| match stranger {
                     Stranger::Unsigned => Refusal::new(
@@ -78,7 +78,12 @@ impl State {
                     Stranger::Expired => Refusal::new("ExpiredToken", EXPIRED_TOKEN),
                     Stranger::Signature(why) => Refusal::new("SignatureDoesNotMatch", why),
                 })?;
-                Ok(sts::identity(&caller))
+                if action == "GetCallerIdentity" {
+                    return Ok(sts::identity(&caller));
+                }
+                let (issued, answer) = self.roles.assume_by(&caller, &call.body)?;
+                self.remember(issued);
+                Ok(answer)
             }
             other => Err(Refusal::new(
                 "InvalidAction",

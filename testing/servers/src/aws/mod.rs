@@ -214,6 +214,25 @@ impl AwsServer {
         arn
     }
 
+    /// Makes a role that the user or role `trusted` may assume with its credentials; its ARN.
+    pub fn role_for(
+        &self,
+        name: &str,
+        trusted: &str,
+        external_id: Option<&str>,
+        policy: &str,
+    ) -> String {
+        let arn = format!("arn:aws:iam::{ACCOUNT}:role/{name}");
+        let role = sts::Chained {
+            trusted: trusted.to_owned(),
+            external_id: external_id.map(str::to_owned),
+            policy: Policy::parse(policy),
+        };
+        let mut state = self.state.lock().unwrap();
+        state.roles.chained.insert(arn.clone(), role);
+        arn
+    }
+
     /// Makes a user with credentials that do not expire.
     pub fn user(&self, name: &str, policy: &str) -> Credentials {
         let credentials = Credentials {

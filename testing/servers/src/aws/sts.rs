@@ -173,6 +173,16 @@ pub(super) struct Roles {
     pub(super) providers: BTreeMap<String, (Issuer, Vec<String>)>,
     /// By ARN.
     pub(super) roles: BTreeMap<String, (Trust, Policy)>,
+    /// By ARN: roles that a user or role of the account may assume.
+    pub(super) chained: BTreeMap<String, Chained>,
+}
+
+/// A role that credentials may assume.
+pub(super) struct Chained {
+    /// The name of the user or role that is trusted.
+    pub(super) trusted: String,
+    pub(super) external_id: Option<String>,
+    pub(super) policy: Policy,
 }
 
 impl Roles {
@@ -225,51 +235,44 @@ impl Roles {
                 "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
             ));
         }
-        let role = arn.rsplit('/').next().unwrap_or_default();
-        let user_id = format!("AROA{}:{session}", letters());
-        let caller = Caller {
-            arn: format!("arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{session}"),
-            user_id: user_id.clone(),
-            policy: policy.clone(),
-            region: String::new(),
-        };
-        let credentials = Credentials {
-            access_key_id: format!("ASIA{}", letters()),
-            secret_access_key: STANDARD.encode(random(30)),
-            session_token: Some(STANDARD.encode(random(300))),
-        };
-        let expires = now() + seconds;
-        let at = OffsetDateTime::from_unix_timestamp(i64::try_from(expires).unwrap()).unwrap();
+        let (issued, session) = give(arn, session, seconds, policy);
         let host = claim("iss").trim_start_matches("https://");
-        let answer = xml(
-            "AssumeRoleWithWebIdentity",
-            &[
-                ("SubjectFromWebIdentityToken", claim("sub")),
-                ("Audience", claim("aud")),
-                (
-                    "Provider",
-                    &format!("arn:aws:iam::{ACCOUNT}:oidc-provider/{host}"),
-                ),
-                ("AssumedRoleUser/Arn", &caller.arn),
-                ("AssumedRoleUser/AssumedRoleId", &user_id),
-                ("Credentials/AccessKeyId", &credentials.access_key_id),
-                (
-                    "Credentials/SecretAccessKey",
-                    &credentials.secret_access_key,
-                ),
-                (
-                    "Credentials/SessionToken",
-                    credentials.session_token.as_deref().unwrap_or_default(),
-                ),
-                ("Credentials/Expiration", &at.format(&Rfc3339).unwrap()),
-            ],
-        );
-        let issued = Issued {
-            credentials,
-            caller,
-            expires: Some(expires),
+        let mut fields = vec![
+            ("SubjectFromWebIdentityToken", claim("sub").to_owned()),
+            ("Audience", claim("aud").to_owned()),
+            (
+                "Provider",
+                format!("arn:aws:iam::{ACCOUNT}:oidc-provider/{host}"),
+            ),
+        ];
+        fields.extend(session);
+        Ok((issued, xml("AssumeRoleWithWebIdentity", &fields)))
+    }
+
+    /// Answers AssumeRole.
+    pub(super) fn assume_by(
+        &self,
+        caller: &Caller,
+        form: &Value,
+    ) -> Result<(Issued, String), Refusal> {
+        let field = |name: &str| form[name].as_str().unwrap_or_default();
+        let arn = field("RoleArn");
+        let denied = || {
+            let user = &caller.arn;
+            let message = format!(
+                "User: {user} is not authorized to perform: sts:AssumeRole on resource: {arn}"
+            );
+            Refusal::new("AccessDenied", message)
         };
-        Ok((issued, answer))
+        let role = self.chained.get(arn).ok_or_else(denied)?;
+        let external_id = form["ExternalId"].as_str().map(str::to_owned);
+        let trusted = caller.arn.split('/').nth(1) == Some(&role.trusted);
+        if !trusted || (role.external_id.is_some() && role.external_id != external_id) {
+            return Err(denied());
+        }
+        let seconds = field("DurationSeconds").parse().unwrap_or(3600);
+        let (issued, fields) = give(arn, field("RoleSessionName"), seconds, &role.policy);
+        Ok((issued, xml("AssumeRole", &fields)))
     }
 
     /// The claims of a token that a provider of the account signed.
@@ -361,20 +364,62 @@ impl AwsServer {
     }
 }
 
+/// Credentials of a session, and the fields of the answer that holds them.
+fn give(
+    arn: &str,
+    session: &str,
+    seconds: u64,
+    policy: &Policy,
+) -> (Issued, Vec<(&'static str, String)>) {
+    let role = arn.rsplit('/').next().unwrap_or_default();
+    let user_id = format!("AROA{}:{session}", letters());
+    let caller = Caller {
+        arn: format!("arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{session}"),
+        user_id: user_id.clone(),
+        policy: policy.clone(),
+        region: String::new(),
+    };
+    let credentials = Credentials {
+        access_key_id: format!("ASIA{}", letters()),
+        secret_access_key: STANDARD.encode(random(30)),
+        session_token: Some(STANDARD.encode(random(300))),
+    };
+    let expires = now() + seconds;
+    let at = OffsetDateTime::from_unix_timestamp(i64::try_from(expires).unwrap()).unwrap();
+    let token = credentials.session_token.clone().unwrap_or_default();
+    let fields = vec![
+        ("AssumedRoleUser/Arn", caller.arn.clone()),
+        ("AssumedRoleUser/AssumedRoleId", user_id),
+        ("Credentials/AccessKeyId", credentials.access_key_id.clone()),
+        (
+            "Credentials/SecretAccessKey",
+            credentials.secret_access_key.clone(),
+        ),
+        ("Credentials/SessionToken", token),
+        ("Credentials/Expiration", at.format(&Rfc3339).unwrap()),
+    ];
+    let issued = Issued {
+        credentials,
+        caller,
+        expires: Some(expires),
+    };
+    (issued, fields)
+}
+
 /// The answer to GetCallerIdentity.
 pub(super) fn identity(caller: &Caller) -> String {
     xml(
         "GetCallerIdentity",
         &[
-            ("Arn", &caller.arn),
-            ("UserId", &caller.user_id),
-            ("Account", ACCOUNT),
+            ("Arn", caller.arn.clone()),
+            ("UserId", caller.user_id.clone()),
+            ("Account", ACCOUNT.to_owned()),
         ],
     )
 }
 
 /// An answer of `action`; fields of one structure stand together, under `Structure/Field`.
-fn xml(action: &str, fields: &[(&str, &str)]) -> String {
+fn xml(action: &str, fields: &[(&str, String)]) -> String {
     let mut result = String::new();
     let mut open = None;
     for (name, value) in fields {
