@@ -91,6 +91,7 @@ impl Image {
         Error::NotInStore {
             reference: self.reference.clone(),
             tags: self.tags().await,
+            meant: self.store.meant(&self.reference).await,
         }
     }
 
@@ -185,6 +186,8 @@ pub enum Error {
         reference: Reference,
         /// The tags of the image, if the store may be listed.
         tags: Option<Vec<String>>,
+        /// Advice, if another reference was probably meant.
+        meant: Option<String>,
     },
     /// The store failed.
     #[error(transparent)]
@@ -202,7 +205,12 @@ impl Explain for Error {
     fn help(&self) -> String {
         let (reference, tags) = match self {
             Self::Store(error) => return error.help(),
-            Self::NotInStore { reference, tags } => (reference, tags.as_deref()),
+            Self::NotInStore {
+                meant: Some(meant), ..
+            } => return meant.clone(),
+            Self::NotInStore {
+                reference, tags, ..
+            } => (reference, tags.as_deref()),
         };
         let push = format!(
             "push it first: `s3lo push {} {}`",

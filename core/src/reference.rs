@@ -14,6 +14,7 @@ pub use self::error::Error;
 use crate::digest;
 use crate::digest::Digest;
 
+mod correction;
 mod error;
 
 /// The longest object key that S3 takes, in bytes
@@ -153,7 +154,7 @@ impl Reference {
         let (root, path) = split_root(scheme, rest).ok_or_else(|| Error::NoImage {
             reference: text.to_owned(),
         })?;
-        scheme.check_root(root)?;
+        scheme.check_root(root, text)?;
         let no_tag = || match pin {
             Some(pin) => Error::DigestOnly {
                 scheme,
@@ -259,7 +260,7 @@ impl Scheme {
         })
     }
 
-    fn check_root(self, root: &str) -> Result<(), Error> {
+    fn check_root(self, root: &str, text: &str) -> Result<(), Error> {
         match self.root {
             Root::Directory => {
                 check_segment(local_component(root).1).map_err(|why| Error::Segment {
@@ -274,6 +275,7 @@ impl Scheme {
                 if root.len() > 255 || !root.bytes().all(valid) || check_segment(root).is_err() {
                     return Err(Error::Bucket {
                         bucket: root.to_owned(),
+                        reference: text.to_owned(),
                     });
                 }
                 Ok(())

@@ -84,7 +84,13 @@ pub fn run(arguments: Vec<OsString>, out: &mut dyn Write, err: &mut dyn Write) -
         Ok(ExitStatus::Failed) => ExitCode::from(2),
         Err(error) => {
             // The exit code shows it even if this cannot be written.
-            let _ = writeln!(err, "error: cannot write the result: {error}");
+            let diagnostic = Diagnostic {
+                code: "io",
+                message: format!("cannot write the result: {error}"),
+                help: "free some space where the output goes, or send it elsewhere; what a signer has stored already is kept"
+                    .to_owned(),
+            };
+            let _ = text::error(err, &diagnostic, &[]);
             ExitCode::from(2)
         }
     }

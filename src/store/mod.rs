@@ -46,6 +46,11 @@ pub trait Store: Send + Sync {
     /// Names an object in errors: `s3://bucket/key`.
     fn locate(&self, key: &str) -> String;
 
+    /// Advice for a reference to an image that is not in this store, where another reference was probably meant.
+    async fn meant(&self, _reference: &Reference) -> Option<String> {
+        None
+    }
+
     /// Opens connections that will be needed, while the credentials are on their way. Nothing waits for
     /// them; a store that has none does nothing.
     fn preconnect(&self) {}

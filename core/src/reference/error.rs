@@ -9,6 +9,7 @@ use crate::digest;
 use crate::digest::Digest;
 use crate::explain::Explain;
 use crate::reference::Scheme;
+use crate::reference::correction::{access_point, correction};
 
 /// The reason why a text is not a reference.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,6 +19,8 @@ pub enum Error {
     Bucket {
         /// As it was written.
         bucket: String,
+        /// All of it.
+        reference: String,
     },
     /// `…/app@sha256:…`: a digest without a tag.
     #[error("`{scheme}://{rest}@{pin}` names a digest but no tag")]
@@ -116,6 +119,9 @@ impl Explain for Error {
     }
 
     fn help(&self) -> String {
+        if let Some(help) = self.correction() {
+            return help;
+        }
         match self {
             Self::Bucket { .. } => "write the bucket's name alone, as in `s3://my-bucket/myapp:v1.0`".to_owned(),
             Self::DigestOnly { scheme, rest, pin } => format!(
@@ -141,6 +147,27 @@ impl Explain for Error {
             }
             Self::TooLong => "shorten the image's name or the tag".to_owned(),
         }
+    }
+}
+
+impl Error {
+    /// Advice that names the very reference, where that is clear.
+    fn correction(&self) -> Option<String> {
+        let known = [Scheme::S3, Scheme::LOCAL];
+        let (text, schemes) = match self {
+            Self::NoScheme { reference, schemes } => (reference, schemes.as_slice()),
+            Self::Bucket { reference, .. }
+            | Self::NoImage { reference }
+            | Self::NoTag { reference } => (reference, known.as_slice()),
+            _ => return None,
+        };
+        if let Some(corrected) = correction(text, schemes) {
+            return Some(format!("write `{corrected}`"));
+        }
+        let [region, account, name] = access_point(text)?;
+        Some(format!(
+            "write the alias of the access point in place of its ARN, which ends in `-s3alias`: `aws s3control get-access-point --region {region} --account-id {account} --name {name} --query Alias` prints it"
+        ))
     }
 }
 

@@ -109,6 +109,10 @@ fn missing(key: &KeyRef, location: &Location) -> String {
         Location::Variable(name) => {
             format!("put the key's PEM into the variable {name}: it is unset or empty")
         }
+        Location::File(path) if path.starts_with('$') => format!(
+            "a shell replaces `{}` outside of single quotes alone: write the path without them, or all of it",
+            path.split('/').next().unwrap_or(path).escape_debug()
+        ),
         Location::File(path) => match key.suggestion() {
             Some(suggestion) => suggestion.to_owned(),
             None if path.starts_with("~/") => format!(

@@ -9,6 +9,7 @@
 mod beneath;
 mod error;
 mod lock;
+mod meant;
 mod write;
 
 use std::fs::File;
@@ -22,7 +23,7 @@ use clap::Args;
 use rustix::fs::{self, AtFlags, CWD, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use s3lo_core::digest::Digest;
-use s3lo_core::reference::Scheme;
+use s3lo_core::reference::{Reference, Scheme};
 use tokio::time::Instant;
 
 use crate::context::Context;
@@ -84,6 +85,11 @@ impl LocalStore {
 impl Store for LocalStore {
     fn locate(&self, key: &str) -> String {
         format!("{}/{key}", self.written)
+    }
+
+    async fn meant(&self, reference: &Reference) -> Option<String> {
+        let reference = reference.clone();
+        run_blocking(move || meant::meant(&reference)).await
     }
 
     async fn read(&self, key: &str, limit: u64) -> Result<Object, Error> {

@@ -460,9 +460,12 @@ fn a_result_that_cannot_be_written_is_an_error() {
     let mut command = sandbox.command(&["public-key", "--key", "keys/cosign.pub"]);
     let output = command.stdout(full).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
+    let told = String::from_utf8_lossy(&output.stderr);
     assert!(
-        String::from_utf8_lossy(&output.stderr).starts_with("error: cannot write the result: ")
+        told.starts_with("error: cannot write the result: "),
+        "{told}"
     );
+    assert!(told.contains("\n  help: "), "{told}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The command line: commands, errors, secrets, bounds.
 
+pub(crate) mod advice;
 pub(crate) mod basics;
 pub(crate) mod bounds;
 pub(crate) mod commands;
