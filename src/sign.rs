@@ -52,8 +52,8 @@ pub type Key = LazyKey<Arc<dyn Signer>>;
 /// How to sign.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// The schema of new records.
-    pub schema: Schema,
+    /// The schema of new records, if one was asked for. Otherwise it is 1, and a record of schema 2 is as good.
+    pub schema: Option<Schema>,
     /// What to do where a valid record exists.
     pub if_signed: IfSigned,
     /// The end of the run.
@@ -280,9 +280,14 @@ impl Signing<'_> {
         }
     }
 
+    /// The schema of a new record.
+    fn schema(&self) -> Schema {
+        self.options.schema.unwrap_or_default()
+    }
+
     /// Signs the payload, and makes a record that verifies.
     async fn make_record(&self) -> Result<JudgedRecord, Error> {
-        let (schema, manifest) = (self.options.schema, self.target.manifest);
+        let (schema, manifest) = (self.schema(), self.target.manifest);
         let public = self.signer.public_key();
         let payload = payload(schema, &self.image.reference, manifest.digest());
         let signature = self.signer.sign(&payload).await?;
@@ -431,7 +436,7 @@ impl Signing<'_> {
         version: Version,
         verified: Verified,
     ) -> Result<RecordAction, Error> {
-        let (asked, stored) = (self.options.schema, verified.schema);
+        let (asked, stored) = (self.schema(), verified.schema);
         let reference = || self.image.reference.clone();
         match self.options.if_signed {
             IfSigned::Fail => Err(Error::AlreadySigned {
@@ -440,11 +445,13 @@ impl Signing<'_> {
             }),
             IfSigned::Replace => Ok(RecordAction::Put(Some(version))),
             IfSigned::Keep if stored < asked => Ok(RecordAction::Put(Some(version))),
-            IfSigned::Keep if stored > asked => Err(Error::HigherSchema {
-                reference: reference(),
-                there: stored,
-                asked,
-            }),
+            IfSigned::Keep if stored > asked && self.options.schema.is_some() => {
+                Err(Error::HigherSchema {
+                    reference: reference(),
+                    there: stored,
+                    asked,
+                })
+            }
             IfSigned::Keep => Ok(RecordAction::Done(Signed {
                 status: Status::Kept,
                 digest: self.target.manifest.digest(),

@@ -112,9 +112,9 @@ pub(crate) struct SignArgs {
     #[arg(long = "key", short = 'k', value_name = "KEY", required = true)]
     pub(crate) keys: Vec<String>,
     /// What is signed: 1 binds the digest, 2 the image's name and tag as well (for verifiers that are s3lo 3 or this
-    /// program)
-    #[arg(long, value_name = "N", default_value = "1", value_parser = schema)]
-    pub(crate) schema_version: Schema,
+    /// program) [default: 1, with a note]
+    #[arg(long, value_name = "N", value_parser = schema)]
+    pub(crate) schema_version: Option<Schema>,
     /// What to do with an image that the key has signed already
     #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
     pub(crate) if_signed: IfSignedArg,

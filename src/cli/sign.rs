@@ -4,6 +4,8 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use s3lo_core::payload::Schema;
+
 use crate::ci::report::{ReportRow, RowOutcome, Valid};
 use crate::cli::args::{ImageArgs, Output, SignArgs};
 use crate::cli::output::json::SignElement;
@@ -14,6 +16,7 @@ use crate::diagnostic::Diagnostic;
 use crate::image::Image;
 use crate::key::reference::KeyRef;
 use crate::open_files;
+use crate::option_name::option;
 use crate::sign::{self, Error, FIRST_PAUSE, Options, Signed, Status, sign};
 
 type Signatures = Vec<Result<Signed, Error>>;
@@ -81,6 +84,9 @@ pub(crate) async fn run(
         let _ = text::warnings(err, &warnings);
     }
     printed?;
+    if !quiet && options.schema.is_none() && any_of_schema_1(&results) {
+        let _ = writeln!(err, "{}", schema_note());
+    }
     if text {
         errors(err, &images, &results)?;
     }
@@ -93,6 +99,19 @@ pub(crate) async fn run(
         done.document(out)?;
     }
     Ok((exit_status(&done.results), done))
+}
+
+/// Whether this run made a signature that does not cover the tag.
+fn any_of_schema_1(results: &[Signatures]) -> bool {
+    let is_new = |signed: &Signed| signed.status == Status::Signed && signed.schema == Schema::V1;
+    results.iter().flatten().flatten().any(is_new)
+}
+
+fn schema_note() -> String {
+    format!(
+        "note: schema 1 covers the digest but not the tag, and s3lo 3 does not accept it; use {} unless s3lo 2 verifies",
+        option("schema-version").with("2")
+    )
 }
 
 impl SignResults {

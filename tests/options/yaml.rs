@@ -111,6 +111,8 @@ pub(crate) fn component_inputs(command: &str) -> String {
             (Some(default), _) => default,
             // A token cannot be asked for without.
             (None, "audience") => option.default_in_words.clone().unwrap(),
+            // GitLab wants a number for one.
+            (None, "schema-version") => "1".to_owned(),
             (None, _) => "\"\"".to_owned(),
         };
         match &option.kind {
@@ -135,7 +137,7 @@ pub(crate) fn component_inputs(command: &str) -> String {
         }
         let mut sentence = option.clone();
         // Of GitLab itself the tokens are asked for, by these.
-        if option.name.ends_with("audience") {
+        if option.name.ends_with("audience") || option.name == "schema-version" {
             sentence.default_in_words = None;
         }
         add(

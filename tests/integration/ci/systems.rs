@@ -25,7 +25,12 @@ fn a_job_signs_and_verifies_by_its_variables_alone() {
     let sandbox = job();
     let run = sandbox.s3lo("ci").ends_with(0);
     assert!(run.out.starts_with("Signed myapp:v1.0\n"), "{}", run.out);
-    assert_eq!(run.err, "");
+    assert!(
+        run.err.contains("use `S3LO_SCHEMA_VERSION=2`"),
+        "{}",
+        run.err
+    );
+    assert_eq!(run.err.lines().count(), 1, "{}", run.err);
     let gate = job()
         .with("S3LO_COMMAND", "verify")
         .with("S3LO_KEY", "keys/cosign.pub");

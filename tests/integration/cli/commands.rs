@@ -111,7 +111,7 @@ fn if_signed_decides_about_a_valid_signature() {
         sign("--if-signed replace").ends_with(0).json()["status"],
         "signed"
     );
-    // A lower schema gives way to a higher one, a higher one only when told.
+    // A lower schema gives way to a higher one; a higher one only to a lower one that is asked for, by `replace`.
     assert_eq!(
         sign("--schema-version 2").ends_with(0).json()["status"],
         "signed"
@@ -120,8 +120,9 @@ fn if_signed_decides_about_a_valid_signature() {
         sign("--schema-version 2").ends_with(0).json()["status"],
         "kept"
     );
+    assert_eq!(sign("").ends_with(0).json()["status"], "kept");
     assert_eq!(
-        sign("").ends_with(1).json()["error"]["code"],
+        sign("--schema-version 1").ends_with(1).json()["error"]["code"],
         "higher_schema"
     );
     assert_eq!(
@@ -562,4 +563,26 @@ fn an_option_of_another_tool_s_name_is_answered_with_ours() {
         let others = ["vault-role", "vault-auth", "digest"];
         assert!(!others.iter().any(|other| help.contains(other)), "{help}");
     }
+}
+
+#[test]
+fn a_signature_that_does_not_cover_the_tag_is_made_with_a_note_unless_it_was_asked_for() {
+    let note = "note: schema 1 covers the digest but not the tag";
+    let sign = |rest: &str| {
+        let line = format!("sign {REF} {REF} --key keys/p256-sec1.key {rest}");
+        Sandbox::with_image().s3lo(&line).ends_with(0).err
+    };
+    // Once a run.
+    assert_eq!(sign("").matches(note).count(), 1);
+    assert_eq!(sign("-o json").matches(note).count(), 1);
+    for asked in ["--schema-version 1", "--schema-version 2", "-q"] {
+        assert_eq!(sign(asked), "", "{asked}");
+    }
+    // Nothing was made.
+    let sandbox = Sandbox::with_image();
+    let line = format!("sign {REF} --key keys/p256-sec1.key");
+    sandbox
+        .s3lo(&format!("{line} --schema-version 2"))
+        .ends_with(0);
+    assert_eq!(sandbox.s3lo(&line).ends_with(0).err, "");
 }

@@ -202,7 +202,7 @@ fn guards() {
     let lines = [
         format!("sign {REF}@{other} --key keys/cosign.key"),
         format!("sign {REF} --key keys/cosign.key --if-signed fail"),
-        format!("sign {REF} --key keys/cosign.key"),
+        format!("sign {REF} --key keys/cosign.key --schema-version 1"),
     ];
     insta::assert_snapshot!(all(&sandbox, &lines));
 }

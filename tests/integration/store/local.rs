@@ -429,8 +429,8 @@ fn a_file_system_without_unnamed_files_and_a_machine_without_proc_serve_as_well(
     let (code, text) = in_own_namespace(
         &sandbox,
         "mount -t tmpfs tmpfs /proc
-         $S3LO sign local://./store/myapp:v1.0 --key keys/cosign.key >/dev/null
-         $S3LO sign local://./store/myapp:v1.0 --key keys/cosign.key --if-signed replace >/dev/null
+         $S3LO -q sign local://./store/myapp:v1.0 --key keys/cosign.key
+         $S3LO -q sign local://./store/myapp:v1.0 --key keys/cosign.key --if-signed replace
          $S3LO verify local://./store/myapp:v1.0 --key keys/cosign.pub >/dev/null
          ls -A store/manifests/myapp/v1.0/signatures",
     );

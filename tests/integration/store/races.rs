@@ -69,7 +69,7 @@ impl Scene {
 
     fn options(if_signed: IfSigned) -> Options {
         Options {
-            schema: Schema::V1,
+            schema: Some(Schema::V1),
             if_signed,
             deadline: tokio::time::Instant::now() + Duration::from_secs(60),
             now: SystemTime::now,
@@ -119,7 +119,7 @@ impl Scene {
         let earlier = || SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
         let options = Options {
             now: earlier,
-            schema,
+            schema: Some(schema),
             ..Self::options(IfSigned::Keep)
         };
         other.sign_by(&options).unwrap();

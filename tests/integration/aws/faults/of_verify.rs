@@ -38,7 +38,8 @@ const RECORD: &[Row] = &[
 const REFUSED_RECORD: &[Row] = &[
     row("not listed", EVER, Fault::Page(200, EMPTY_LIST))
         .unverified()
-        .made(1),
+        // The second one explains the verdict.
+        .made(2),
     refused("listed", "access_denied", Fault::Meanwhile(|_| {})),
     refused(
         "not on the first page",

@@ -378,7 +378,7 @@ fn a_missing_object_is_missing_only_with_list_permission() {
     let list = r#"{"Effect":"Allow","Action":"s3:ListBucket","Resource":"arn:aws:s3:::bucket"}"#;
     let list_some = r#"{"Effect":"Allow","Action":"s3:ListBucket","Resource":"arn:aws:s3:::bucket",
         "Condition":{"StringLike":{"s3:prefix":"manifests/*"}}}"#;
-    // The program's exit code, and whether it had to list to learn that there is no signature.
+    // The program's exit code, and how often it listed: to learn that there is no signature, and to explain that.
     let run = |statements: &str| {
         let s3 = S3Server::start();
         s3.put(MANIFEST_PATH, MANIFEST.as_bytes());
@@ -389,12 +389,13 @@ fn a_missing_object_is_missing_only_with_list_permission() {
         let listed = s3
             .requests()
             .iter()
-            .any(|line| !line.contains("/manifests"));
+            .filter(|line| !line.contains("/manifests"))
+            .count();
         (code, listed, err.contains("AccessDenied"))
     };
-    assert_eq!(run(&format!("{get},{list}")), (Some(1), false, false));
-    assert_eq!(run(&format!("{get},{list_some}")), (Some(1), true, false));
-    assert_eq!(run(get), (Some(2), true, true));
+    assert_eq!(run(&format!("{get},{list}")), (Some(1), 1, false));
+    assert_eq!(run(&format!("{get},{list_some}")), (Some(1), 2, false));
+    assert_eq!(run(get), (Some(2), 1, true));
     let text = format!(r#"{{"Version":"2012-10-17","Statement":{list_some}}}"#);
     let policy = Policy::parse(&text);
     let decide = |context| policy.decide("s3:ListBucket", "arn:aws:s3:::bucket", context);
