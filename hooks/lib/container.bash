@@ -4,7 +4,7 @@
 # - the image
 
 fetch_image() {
-  command -v docker >/dev/null || fail "docker is not installed on this agent: $s3lo_image cannot be run; where jobs run in containers, let the step run \`s3lo ci\` in $s3lo_image-shell: https://github.com/s3lo/sign-action/blob/main/docs/ci-systems.md#buildkite-in-kubernetes"
+  command -v docker >/dev/null || fail "docker is not installed on this agent: $s3lo_image cannot be run; where jobs run in containers, let the step run \`s3lo ci\` in the image with a shell: https://github.com/s3lo/sign-action/blob/main/docs/ci-systems.md#buildkite-in-kubernetes"
   docker image inspect "$s3lo_image" >/dev/null 2>&1 || docker pull --quiet "$s3lo_image" >/dev/null ||
     fail "the image $s3lo_image cannot be pulled, see above"
 }

@@ -378,7 +378,11 @@ fn missing_option(option: &str, family: Family, is_empty: bool) -> Diagnostic {
     if !is_empty {
         return Diagnostic::usage(format!("`{name}` is not set"), add);
     }
-    let cause = match CiSystem::detect() {
+    let system = match family {
+        Family::Gitlab => Some(CiSystem::GitLab),
+        _ => CiSystem::detect(),
+    };
+    let cause = match system {
         _ if is_true("TF_BUILD") => {
             "builds of forks get no secrets, and a secret variable is mapped by `env:` in each step"
         }
