@@ -54,6 +54,9 @@ impl<P: ProvideCredentials> AllowedAccounts<P> {
             Err(error) => {
                 return Err(match Failure::of("STS", &error) {
                     Failure::Common(error) => error,
+                    Failure::Denied(answer) if answer.code() == "RegionDisabledException" => {
+                        Error::CallerIdentity { answer }
+                    }
                     Failure::Denied(answer) => Error::Credentials {
                         service: "STS",
                         answer,

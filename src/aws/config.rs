@@ -103,7 +103,7 @@ impl Aws {
             check_allowed(&options.allowed_accounts, &role.arn)?;
         }
         let uses_chain = role.as_ref().is_none_or(Role::takes_credentials);
-        if uses_chain && !credentials::in_environment() {
+        if uses_chain && !credential_text::in_environment() {
             profiles.check_kind()?;
             profiles.check()?;
         }
@@ -148,7 +148,7 @@ impl Aws {
                 .with_http_client(http.clone())
                 .with_use_fips(anonymous.use_fips())
                 .with_use_dual_stack(anonymous.use_dual_stack());
-            credentials::chain(&config, profiles.described())
+            credentials::chain(&config, &profiles)
         };
         let (role, credentials) = match role {
             Some(role) => {

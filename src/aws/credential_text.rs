@@ -151,6 +151,11 @@ pub(crate) fn check_environment() -> Result<(), Error> {
     Ok(())
 }
 
+/// Whether the environment itself holds credentials.
+pub(crate) fn in_environment() -> bool {
+    matches!(variable("AWS_ACCESS_KEY_ID"), Ok(Some(_)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

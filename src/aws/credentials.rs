@@ -18,6 +18,7 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use crate::aws::config_files;
 use crate::aws::credential_text::cleaned;
 use crate::aws::error::Error;
+use crate::aws::profile::Profiles;
 use crate::environment;
 use crate::environment::variable;
 use crate::identity::ci_system;
@@ -27,46 +28,47 @@ use crate::net::error_chain::innermost;
 const METADATA_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Makes the chain of providers: environment, profile (with SSO and credential processes), container, instance. Each
-/// is used only if those before it have no credentials. `profile` describes the profile for messages.
+/// is used only if those before it have no credentials. A profile that is named and asks for the credentials in the
+/// environment, to assume a role with them, comes before those.
 ///
 /// # Errors
 ///
 /// [`environment::Error`] for an invalid variable.
 pub(crate) fn chain(
     config: &ProviderConfig,
-    profile: String,
+    profile: &Profiles,
 ) -> Result<CredentialsProviderChain, environment::Error> {
     let named_profile = variable("AWS_PROFILE")?;
     let mut profiles = ProfileFileCredentialsProvider::builder().configure(config);
     if let Some(files) = config_files::with_bare_processes() {
         profiles = profiles.profile_files(files);
     }
-    let chain = CredentialsProviderChain::first_try(
-        "environment",
-        Source {
-            name: "the environment".to_owned(),
-            inner: EnvironmentVariableCredentialsProvider::new(),
-            map: |error| error,
+    let environment = Source {
+        name: "the environment".to_owned(),
+        inner: EnvironmentVariableCredentialsProvider::new(),
+        map: |error| error,
+    };
+    let takes_the_environment = named_profile.is_some() && profile.takes_the_environment();
+    let profile = Source {
+        name: profile.described(),
+        inner: profiles.build(),
+        // A profile that is named must not fall through to other credentials.
+        map: move |error| match (&named_profile, error) {
+            (Some(name), CredentialsError::CredentialsNotLoaded(_)) => {
+                CredentialsError::invalid_configuration(format!(
+                    "the profile `{}` of AWS_PROFILE is not defined, or holds none",
+                    name.escape_debug()
+                ))
+            }
+            (_, other) => other,
         },
-    )
-    .or_else(
-        "profile",
-        Source {
-            name: profile,
-            inner: profiles.build(),
-            // A profile that is named must not fall through to other credentials.
-            map: move |error| match (&named_profile, error) {
-                (Some(name), CredentialsError::CredentialsNotLoaded(_)) => {
-                    CredentialsError::invalid_configuration(format!(
-                        "the profile `{}` of AWS_PROFILE is not defined, or holds none",
-                        name.escape_debug()
-                    ))
-                }
-                (_, other) => other,
-            },
-        },
-    )
-    .or_else(
+    };
+    let chain = if takes_the_environment {
+        CredentialsProviderChain::first_try("profile", profile)
+    } else {
+        CredentialsProviderChain::first_try("environment", environment).or_else("profile", profile)
+    };
+    let chain = chain.or_else(
         "container",
         Source {
             name: "the credentials service of the container".to_owned(),
@@ -118,11 +120,6 @@ pub(crate) fn flag(name: &str) -> Result<Option<bool>, environment::Error> {
         Some(text) if text.eq_ignore_ascii_case("false") => Ok(Some(false)),
         Some(text) => Err(environment::Error::new(name, text, "`true` or `false`")),
     }
-}
-
-/// Whether the environment itself holds credentials.
-pub(crate) fn in_environment() -> bool {
-    matches!(variable("AWS_ACCESS_KEY_ID"), Ok(Some(_)))
 }
 
 /// The half of the pair of credentials that is set, and the missing one. With half a pair the chain would go on to

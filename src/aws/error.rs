@@ -200,6 +200,9 @@ impl Explain for Error {
             Self::AssumeRole { answer, .. } | Self::CallerIdentity { answer } if answer.is_transient() => {
                 format!("STS failed repeatedly; run it again later, or give it longer with {timeout}", timeout = option("timeout"))
             }
+            Self::CallerIdentity { answer } if answer.code() == "RegionDisabledException" => {
+                trust_policy::region_disabled()
+            }
             Self::AssumeRole { .. } | Self::CallerIdentity { .. } | Self::IncompleteResponse { .. } => {
                 "check AWS_ENDPOINT_URL_STS and HTTPS_PROXY: what answers there is not STS".to_owned()
             }
@@ -209,7 +212,7 @@ impl Explain for Error {
                 format!("set this machine's clock, for example with `timedatectl set-ntp true`; {service} allows {minutes} minutes")
             }
             Self::Configuration { .. } => "check the region, AWS_ENDPOINT_URL and its kind, AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT, which may contradict each other".to_owned(),
-            Self::Credentials { .. } => "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, which must be of one set, or AWS_PROFILE".to_owned(),
+            Self::Credentials { .. } => "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, which must be of one set; without them the profile of AWS_PROFILE counts".to_owned(),
             Self::Expired { .. } => format!("run the job again, at a desk after `aws sso login`; what was signed already is kept; credentials that another step exported end when they end, while {role_arn} lets this program renew them", role_arn = option("role-arn")),
             Self::HalfAPair { set, missing } => {
                 format!("set {missing} as well, or unset {set} to use other credentials")

@@ -102,6 +102,12 @@ impl Profiles {
         })
     }
 
+    /// Whether the profile itself asks for the credentials in the environment, to assume a role with them.
+    pub(crate) fn takes_the_environment(&self) -> bool {
+        let source = |profile: &&Profile| profile.get("credential_source") == Some("Environment");
+        self.chain().iter().any(source)
+    }
+
     /// The name of the profile that counts, for messages.
     pub(crate) fn described(&self) -> String {
         match self.chain().first() {

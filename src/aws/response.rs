@@ -92,6 +92,11 @@ impl ErrorResponse {
                 .is_some_and(|difference| difference > MIN_SKEW)
     }
 
+    /// Whether a policy denied access, rather than the state of an account or a region.
+    pub fn is_access_denied(&self) -> bool {
+        ["AccessDenied", "AccessDeniedException"].contains(&self.code())
+    }
+
     /// Whether the session of the credentials has expired.
     pub fn is_expired(&self) -> bool {
         [

@@ -8,7 +8,7 @@ use crate::aws::arn::Arn;
 use crate::aws::error::Error;
 use crate::aws::profile::{Profiles, TokenRole};
 use crate::aws::role::{Proof, Role};
-use crate::aws::{Options, RoleOptions, credentials, role, session_name};
+use crate::aws::{Options, RoleOptions, credential_text, role, session_name};
 use crate::environment;
 use crate::environment::variable;
 use crate::identity::ci_system::CiSystem;
@@ -113,7 +113,7 @@ fn choose(options: &RoleOptions, profiles: &Profiles) -> Result<Option<Choice>, 
         let arn = text.ok_or(Error::NoRole)?;
         return Ok(Some(Choice::role(of_variable(arn)?)));
     }
-    if credentials::in_environment() {
+    if credential_text::in_environment() {
         return Ok(None);
     }
     // The pair of the SDKs, as Kubernetes sets it: this role, and the token of this file.

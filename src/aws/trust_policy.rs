@@ -6,7 +6,8 @@ use s3lo_core::text::clipped;
 use serde_json::Value;
 
 use crate::aws::arn::Arn;
-use crate::aws::denial::Denial;
+use crate::aws::credential_text;
+use crate::aws::denial::{Denial, PolicyKind};
 use crate::aws::response::ErrorResponse;
 use crate::identity::jwt::{Audience, Claims};
 use crate::option_name::option;
@@ -26,7 +27,20 @@ pub(crate) fn advice(
     let name = role.resource.rsplit('/').next().unwrap_or("NAME");
     let token =
         format!("the token is from `{issuer}`, for `{audience}`, and its subject is `{subject}`");
+    let denial = Denial::of(answer);
+    if !matches!(denial, Denial::Missing(PolicyKind::Resource))
+        && let Some(help) = denial.help("sts:AssumeRoleWithWebIdentity", "the role's trust policy")
+    {
+        return format!("{token}; {help}");
+    }
     match answer.code() {
+        "RegionDisabledException" => region_disabled(),
+        "IDPCommunicationError" => issuer_keys(&token, &issuer),
+        "InvalidIdentityToken" if answer.says("verification key") => issuer_keys(&token, &issuer),
+        "InvalidIdentityToken" if answer.says("thumbprint") => format!(
+            "{token}; the certificate of {provider} has changed, so give its provider in IAM the new thumbprint: `aws iam update-open-id-connect-provider-thumbprint --open-id-connect-provider-arn {} --thumbprint-list THUMBPRINT`",
+            quoted(&provider_arn(role, provider)),
+        ),
         "InvalidIdentityToken" if answer.says("No OpenIDConnect provider") => format!(
             "{token}; make the provider known to the account {}: `aws iam create-open-id-connect-provider --url {} --client-id-list {}`",
             role.account,
@@ -52,8 +66,21 @@ pub(crate) fn advice(
             "{token}: a pull request, whose code anybody may have written; sign from a branch or a tag, which the role can trust"
         ),
         "AccessDenied" => {
+            let queue = match queue_pattern(&claims.subject) {
+                Some(_) => {
+                    "; this is a merge queue, whose branches last for one run: sign after the merge, or let the role trust all branches of the queue"
+                }
+                None => "",
+            };
+            let by_credentials = match credential_text::in_environment() {
+                true => format!(
+                    "; to assume it by the AWS credentials in the environment instead, give {}",
+                    option("external-id").with("ID")
+                ),
+                false => String::new(),
+            };
             format!(
-                "{token}; the role's trust policy needs this statement: `{}`",
+                "{token}{queue}; the role's trust policy needs this statement: `{}`{by_credentials}",
                 trust(role, provider, claims)
             )
         }
@@ -62,6 +89,22 @@ pub(crate) fn advice(
             role_arn = option("role-arn")
         ),
     }
+}
+
+/// The advice where STS does not answer for the account in its region.
+pub(crate) fn region_disabled() -> String {
+    format!(
+        "ask STS in another region by {}, or activate it in this one: in IAM, Account settings, Security Token Service",
+        option("region").with("REGION")
+    )
+}
+
+/// The advice where AWS cannot get the keys that tokens are signed with, as those of a GitHub Enterprise Server
+/// behind a firewall.
+fn issuer_keys(token: &str, issuer: &str) -> String {
+    format!(
+        "{token}; AWS reads the issuer's keys from {issuer}/.well-known/openid-configuration and the jwks_uri in it: let both be reachable from the internet, with a certificate of a public authority; if they are, run the job again"
+    )
 }
 
 /// The change to IAM, by the refusal of STS to let credentials assume a role.
@@ -82,6 +125,7 @@ pub(crate) fn advice_by_credentials(
         .as_ref()
         .map_or("ACCOUNT", |arn| arn.account.as_str());
     match answer.code() {
+        "RegionDisabledException" => region_disabled(),
         "AccessDenied" => {
             let condition = external_id.map_or_else(String::new, |id| {
                 format!(
@@ -134,10 +178,12 @@ fn trust(role: &Arn, provider: &str, claims: &Claims) -> String {
 }
 
 /// A pattern that the next build's subject matches, where each build has its own: Buildkite's commit and step,
-/// CircleCI's user, Bitbucket's step. Wildcards in a branch name are escaped, and the wildcard for a user must not
+/// CircleCI's user, Bitbucket's step, GitHub's merge queue. Wildcards in a branch name are escaped, and the wildcard for a user must not
 /// match what follows.
 fn stable_pattern(provider: &str, subject: &str) -> Option<String> {
-    if provider.starts_with("agent.buildkite.com") {
+    if let Some(pattern) = queue_pattern(subject) {
+        Some(pattern)
+    } else if provider.starts_with("agent.buildkite.com") {
         let (build, _) = subject.split_once(":commit:")?;
         Some(format!("{}:commit:*:step:*", literal(build)))
     } else if provider.starts_with("oidc.circleci.com") {
@@ -158,6 +204,13 @@ fn stable_pattern(provider: &str, subject: &str) -> Option<String> {
     } else {
         None
     }
+}
+
+/// A pattern of the branches of a merge queue of GitHub, `gh-readonly-queue/BRANCH/pr-NUMBER-COMMIT`.
+fn queue_pattern(subject: &str) -> Option<String> {
+    let (start, _) = subject.rsplit_once("/pr-")?;
+    let (_, branch) = start.split_once(":ref:refs/heads/gh-readonly-queue/")?;
+    (!branch.is_empty()).then(|| format!("{}/pr-*", literal(start)))
 }
 
 /// `text` without wildcards, in the language of
@@ -201,5 +254,12 @@ mod tests {
             "{r}:{e}:*"
         );
         assert_eq!(stable_pattern("gitlab.com", "project_path:a/b"), None);
+        let queue = "repo:acme/app:ref:refs/heads/gh-readonly-queue/release/2.*/pr-12-0123abcd";
+        assert_eq!(
+            stable_pattern("token.actions.githubusercontent.com", queue).unwrap(),
+            "repo:acme/app:ref:refs/heads/gh-readonly-queue/release/2.${*}/pr-*"
+        );
+        let branch = "repo:acme/app:ref:refs/heads/gh-readonly-queue/main";
+        assert_eq!(queue_pattern(branch), None);
     }
 }

@@ -123,13 +123,13 @@ impl Proxy {
         if host.parse::<Authority>().is_err() {
             return Err(unusable(Reason::NotAUrl));
         }
-        let url = Url::parse(&format!("{scheme}://{rest}"));
-        url.map_or(Err(unusable(Reason::NotAUrl)), |url| {
-            Ok(Self {
+        match Url::parse(&format!("{scheme}://{rest}")) {
+            Ok(url) => Ok(Self {
                 variable: variable.to_owned(),
                 url,
-            })
-        })
+            }),
+            Err(_) => Err(unusable(Reason::NotAUrl)),
+        }
     }
 
     /// The URL for an HTTP client, which contains the password.

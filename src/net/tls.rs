@@ -234,11 +234,8 @@ fn of_alert(alert: AlertDescription) -> (TlsFailure, String) {
     }
 }
 
-/// The words of a variant's name, as in `NoCipherSuitesInCommon`, without what the variant holds.
-#[expect(
-    clippy::use_debug,
-    reason = "the library gives these names in no other way, and only their words go on"
-)]
+/// The words of a variant's name, as in `NoCipherSuitesInCommon`, without what the variant holds. The library gives the
+/// name in no other way.
 fn words(variant: &impl std::fmt::Debug) -> String {
     let name = format!("{variant:?}");
     let name = name.split(|c: char| !c.is_ascii_alphanumeric()).next();

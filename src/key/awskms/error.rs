@@ -182,6 +182,7 @@ impl Explain for KeyError {
         Error::Service { answer, .. } => match answer.status {
             _ if answer.is_throttled() => format!("give it longer with {timeout}, sign fewer images at once with {concurrency}, or ask AWS for a higher quota of cryptographic operations on asymmetric keys", timeout = option("timeout"), concurrency = option("concurrency").with("8")),
             Some(500..) => "KMS failed repeatedly; run it again later".to_owned(),
+            _ if ["OptInRequired", "SubscriptionRequiredException"].contains(&answer.code()) => "enable the region for the account, or complete the account's registration: no policy of a role is the reason".to_owned(),
             _ => "look the code up in the KMS API's list of errors, and quote the request ID to AWS".to_owned(),
         },
         Error::State { answer } => match answer.code() {

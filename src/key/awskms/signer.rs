@@ -161,7 +161,7 @@ impl Kms {
                     reason,
                 };
             }
-            Failure::Denied(answer) => {
+            Failure::Denied(answer) if answer.is_access_denied() => {
                 return Error::Denied {
                     action,
                     resource: key.to_owned(),
@@ -169,7 +169,7 @@ impl Kms {
                     answer,
                 };
             }
-            Failure::Refused(answer) => answer,
+            Failure::Denied(answer) | Failure::Refused(answer) => answer,
         };
         match answer.code() {
             "NotFoundException" => Error::NotFound {

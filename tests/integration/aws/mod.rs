@@ -15,5 +15,6 @@ pub(crate) mod moto;
 pub(crate) mod plain_http;
 pub(crate) mod proxies;
 pub(crate) mod role_by_credentials;
+pub(crate) mod role_refusals;
 pub(crate) mod server;
 pub(crate) mod tls;

@@ -100,3 +100,20 @@ fn without_token_and_credentials_the_token_is_missing() {
     assert_eq!(run.json()["error"]["code"], "no_identity_token");
     assert!(aws.server.calls().is_empty());
 }
+
+#[test]
+fn a_profile_that_takes_the_environment_comes_before_it() {
+    let mut aws = with_a_first_role(None);
+    aws.sandbox.write(
+        "config",
+        format!("[profile target]\nrole_arn = {TARGET}\ncredential_source = Environment\n"),
+    );
+    aws.sandbox.set("AWS_CONFIG_FILE", "config");
+    aws.sandbox.set("AWS_PROFILE", "target");
+    aws.s3lo(SIGN).ends_with(0);
+    assert_eq!(aws.count("AssumeRole"), 1);
+    // A newline inside of the key would make the SDK panic.
+    aws.sandbox.set("AWS_ACCESS_KEY_ID", "AKIA\nCANARY");
+    let run = aws.s3lo(&format!("{SIGN} -o json")).ends_with(2);
+    assert_eq!(run.json()["error"]["code"], "configuration");
+}

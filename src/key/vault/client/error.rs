@@ -71,7 +71,7 @@ pub enum Error {
         /// The server.
         server: Server,
         /// The error of the earlier attempt.
-        lost: Box<Error>,
+        lost: Box<Self>,
         /// The response.
         answer: ErrorResponse,
     },

@@ -123,6 +123,24 @@ pub(super) const ANY: &[Row] = &[
         .timeout(2)
         .fails("timed_out"),
     refused(
+        "no permissions boundary allows it",
+        "access_denied",
+        Fault::Kms(
+            400,
+            "AccessDeniedException",
+            "User: arn:aws:iam::111122223333:user/dev is not authorized to perform this action because no permissions boundary allows it",
+        ),
+    ),
+    refused(
+        "a region that is not enabled",
+        "service_error",
+        Fault::Kms(
+            403,
+            "OptInRequired",
+            "The AWS Access Key Id needs a subscription for the service",
+        ),
+    ),
+    refused(
         "not allowed",
         "access_denied",
         Fault::Kms(

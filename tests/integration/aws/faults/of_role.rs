@@ -63,6 +63,11 @@ const TOKEN: &[Row] = &[
         "no_identity_token",
         Fault::Page(200, r#"{"value": ""}"#),
     ),
+    refused(
+        "a token with a newline",
+        "no_identity_token",
+        Fault::Page(200, r#"{"value": "a.b\\nb.c"}"#),
+    ),
     refused("401", "no_identity_token", Fault::Page(401, "")),
     refused(
         "403",
@@ -122,6 +127,25 @@ const ASSUME: &[Row] = &[
             403,
             "AccessDenied",
             "Not authorized to perform sts:AssumeRoleWithWebIdentity",
+        )),
+    refused("denied by the organization", "role_refused", Fault::Sts(
+            403,
+            "AccessDenied",
+            "User is not authorized to perform: sts:AssumeRoleWithWebIdentity with an explicit deny in a service control policy",
+        )),
+    refused("another thumbprint", "role_refused", Fault::Sts(
+            400,
+            "InvalidIdentityToken",
+            "OpenIDConnect provider's HTTPS certificate doesn't match configured thumbprint",
+        )),
+    refused("a key ID with a newline", "configuration", Fault::Page(
+            200,
+            session!(
+                user!(),
+                "<Credentials><AccessKeyId>ASIA&#10;0</AccessKeyId>\
+                 <SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>\
+                 <Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>"
+            ),
         )),
     refused("no provider", "role_refused", Fault::Sts(
             400,
