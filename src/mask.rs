@@ -120,6 +120,20 @@ mod tests {
     }
 
     #[test]
+    fn a_password_is_masked_whatever_it_begins_with() {
+        for password in [
+            "ssh-rsa is my password",
+            "ssh-ed25519 AAAA",
+            "---- BEGIN SSH2 PUBLIC KE",
+            "-----BEGIN PUBLIC KEY----- is no frame",
+            "MIIBIjANBgkqhkiG9w0B",
+            "/run/secrets",
+        ] {
+            assert_eq!(masked(&[password]), [password]);
+        }
+    }
+
+    #[test]
     fn a_private_key_is_masked_whatever_it_is_called_or_stands_beside() {
         let body = PRIVATE.lines().nth(1).unwrap();
         let called = PRIVATE.replace("PRIVATE", "PUBLIC");

@@ -53,6 +53,8 @@ pub enum Foreign {
     Pkcs12(Form),
     /// A private key of PuTTY.
     Putty,
+    /// 32 bytes in base64, which may be the public key on Ed25519 that Vault's API shows.
+    Raw32,
     /// A public key of SSH in the form of [RFC 4716](https://www.rfc-editor.org/rfc/rfc4716).
     Ssh2Public {
         /// Whether it is an Ed25519 key, which ssh-keygen does not convert.
@@ -95,7 +97,8 @@ impl Foreign {
         };
         let holds = |part: &str| contains(trimmed, part.as_bytes());
         Some(match () {
-            () if starts(&["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"]) => Self::OpenSshPublic {
+            () if decoded.as_deref().is_some_and(|bytes| bytes.len() == 32) => Self::Raw32,
+            () if is_openssh_public(trimmed) => Self::OpenSshPublic {
                 ed25519: starts(&["ssh-ed25519 "]),
             },
             () if holds("---- BEGIN SSH2 PUBLIC KEY") => Self::Ssh2Public {
@@ -158,6 +161,21 @@ impl Foreign {
             _ => Self::DerPrivate(form),
         })
     }
+}
+
+/// Whether the first two words are the name of a type and base64 that begins with that name, with its length in front
+/// ([RFC 4253 §6.6](https://www.rfc-editor.org/rfc/rfc4253#section-6.6)).
+fn is_openssh_public(text: &[u8]) -> bool {
+    let mut words = text.split(u8::is_ascii_whitespace);
+    let (Some(name), Some(blob)) = (words.next(), words.next()) else {
+        return false;
+    };
+    let blob = base64(blob).unwrap_or_default();
+    let named = blob.split_first_chunk::<4>().and_then(|(length, rest)| {
+        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+        rest.get(..length)
+    });
+    named == Some(name)
 }
 
 fn one_word(text: &[u8]) -> bool {
@@ -241,6 +259,7 @@ impl fmt::Display for Foreign {
             Self::Pkcs12(Form::Base64) => "the base64 of a PKCS #12 file",
             Self::Pkcs12(_) => "a PKCS #12 file",
             Self::Putty => "a private key of PuTTY",
+            Self::Raw32 => "32 bytes in base64",
             Self::Ssh2Public { .. } => "a public key in the form of RFC 4716",
             Self::Template => "the name of a variable or secret, not its value",
             Self::Typography => "PEM with other dashes than `-`, as a word processor makes them",

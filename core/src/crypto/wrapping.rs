@@ -191,8 +191,7 @@ mod tests {
         let text = unwrapped(wrapped.as_ref());
         let text = core::str::from_utf8(&text).unwrap();
         let from = text.find("-----BEGIN").unwrap();
-        let to = text.rfind("-----").unwrap() + "-----".len();
-        assert_eq!(&text[from..to], PEM.trim_end());
+        assert!(text[from..].starts_with(PEM.trim_end()), "{text}");
     }
 
     #[test]

@@ -126,6 +126,13 @@ pub(super) fn to_public(key: &KeyRef, foreign: Foreign) -> String {
         Foreign::Ssh2Public { ed25519: true } => {
             ed25519(&format!("{before}ssh-keygen -i -f {path}"))
         }
+        Foreign::Raw32 => {
+            let (before, _) = input.der(Form::Base64);
+            let command = ed25519_of(before.trim_end_matches(" | "));
+            return format!(
+                "if it is a public key on Ed25519 as Vault's API shows it, convert it: `{command}`; then use key.pub"
+            );
+        }
         Foreign::DerPublic(form) => {
             let (before, path) = input.der(form);
             format!("{before}openssl pkey -pubin -inform DER -in {path} -pubout -out key.pub")
@@ -225,11 +232,18 @@ pub(super) fn without_headers(key: &KeyRef) -> String {
     )
 }
 
-/// Makes SPKI of the 32 bytes at the end of an Ed25519 key, which `command` writes in OpenSSH's form: the constant part
-/// of [RFC 8410 §4](https://www.rfc-editor.org/rfc/rfc8410#section-4), and the key.
+/// Makes SPKI of the 32 bytes at the end of an Ed25519 key, which `command` writes in OpenSSH's form.
 fn ed25519(command: &str) -> String {
+    ed25519_of(&format!(
+        "{command} | awk '{{print $2}}' | base64 -d | tail -c 32"
+    ))
+}
+
+/// Makes SPKI of the 32 bytes of an Ed25519 key, which `command` writes: the constant part of
+/// [RFC 8410 §4](https://www.rfc-editor.org/rfc/rfc8410#section-4), and the key.
+fn ed25519_of(command: &str) -> String {
     format!(
-        r"{{ printf '\060\052\060\005\006\003\053\145\160\003\041\000'; {command} | awk '{{print $2}}' | base64 -d | tail -c 32; }} | openssl pkey -pubin -inform DER -pubout -out key.pub"
+        r"{{ printf '\060\052\060\005\006\003\053\145\160\003\041\000'; {command}; }} | openssl pkey -pubin -inform DER -pubout -out key.pub"
     )
 }
 

@@ -255,7 +255,14 @@ fn the_commands_for_ed25519_of_openssh_work() {
     let mut sandbox = sandbox();
     let public = std::fs::read_to_string(sandbox.file("ssh-ed.key.pub")).unwrap();
     let blob = STANDARD.decode(public.split(' ').nth(1).unwrap()).unwrap();
-    for key in ["ssh-ed.key.pub", "ssh-ed-rfc4716.pub", "ssh-ed.key"] {
+    // As Vault's API shows it.
+    sandbox.write("raw.b64", STANDARD.encode(&blob[blob.len() - 32..]));
+    for key in [
+        "ssh-ed.key.pub",
+        "ssh-ed-rfc4716.pub",
+        "ssh-ed.key",
+        "raw.b64",
+    ] {
         sandbox.set("K", &in_variable(&sandbox.file(key)).unwrap());
         for name in [key, "env://K"] {
             fresh(&sandbox);
