@@ -98,7 +98,7 @@ impl Foreign {
         let holds = |part: &str| contains(trimmed, part.as_bytes());
         Some(match () {
             () if decoded.as_deref().is_some_and(|bytes| bytes.len() == 32) => Self::Raw32,
-            () if is_openssh_public(trimmed) => Self::OpenSshPublic {
+            () if starts(&["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"]) => Self::OpenSshPublic {
                 ed25519: starts(&["ssh-ed25519 "]),
             },
             () if holds("---- BEGIN SSH2 PUBLIC KEY") => Self::Ssh2Public {
@@ -141,16 +141,18 @@ impl Foreign {
         })
     }
 
-    /// Whether it is a public key, or holds one and no private key.
-    pub(crate) fn is_public(self) -> bool {
-        matches!(
-            self,
-            Self::Certificate(_)
+    /// Whether a text without a PEM block is certainly a public key, or holds one and no private key.
+    pub(crate) fn is_public(text: &[u8]) -> bool {
+        match Self::of_text(text) {
+            Some(Self::OpenSshPublic { .. }) => is_openssh_public(text.trim_ascii()),
+            Some(
+                Self::Certificate(_)
                 | Self::CertificateRequest
                 | Self::DerPublic(_)
-                | Self::OpenSshPublic { .. }
-                | Self::Ssh2Public { .. }
-        )
+                | Self::Ssh2Public { .. },
+            ) => true,
+            _ => false,
+        }
     }
 
     fn of_der(der: &[u8], form: Form) -> Option<Self> {

@@ -74,8 +74,7 @@ pub fn is_public(bytes: &[u8]) -> bool {
     let begins = text.windows(BEGIN.len()).filter(|window| *window == BEGIN);
     let begins = begins.count();
     if begins == 0 {
-        let foreign = Foreign::of_text(bytes).or_else(|| Foreign::of_text(&text));
-        return foreign.is_some_and(Foreign::is_public);
+        return Foreign::is_public(bytes) || Foreign::is_public(&text);
     }
     let is_public = |block: &pem::Pem| {
         let label = block.tag();
