@@ -218,7 +218,9 @@ impl Place {
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(not_a_file(&stat));
         }
-        let mut bytes = Vec::new();
+        // Not more than that is reserved for it.
+        let size = u64::try_from(stat.st_size).unwrap_or_default().min(limit);
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
         File::from(file)
             .take(limit.saturating_add(1))
             .read_to_end(&mut bytes)

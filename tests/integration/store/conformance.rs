@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::support::memory::MemoryStore;
 use crate::support::minio::{self, minio};
+use crate::support::seaweedfs::seaweedfs;
 use s3lo_test_servers::s3::S3Server;
 
 /// Runs `work` as the program does, on one thread.
@@ -47,8 +48,13 @@ pub(crate) fn store(bucket: &str, endpoint: &str) -> S3Store {
 
 /// Makes a bucket on MinIO.
 pub(crate) async fn make_bucket(name: &str) {
+    make_bucket_at(&minio().endpoint, name).await;
+}
+
+/// Makes a bucket on a server.
+pub(crate) async fn make_bucket_at(endpoint: &str, name: &str) {
     let config = aws_sdk_s3::config::Builder::from(&config())
-        .endpoint_url(&minio().endpoint)
+        .endpoint_url(endpoint)
         .force_path_style(true)
         .build();
     let client = aws_sdk_s3::Client::from_conf(config);
@@ -208,5 +214,14 @@ fn minio_conforms() {
     wait_for(async {
         make_bucket("conformance").await;
         conforms(&store("conformance", &minio().endpoint)).await;
+    });
+}
+
+#[test]
+fn seaweedfs_conforms() {
+    wait_for(async {
+        let endpoint = &seaweedfs().endpoint;
+        make_bucket_at(endpoint, "conformance").await;
+        conforms(&store("conformance", endpoint)).await;
     });
 }

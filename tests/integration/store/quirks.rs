@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::store::conformance::{conforms, store, wait_for};
+use crate::store::conformance::{conforms, make_bucket_at, store, wait_for};
 use crate::support::program::Sandbox;
+use crate::support::seaweedfs::seaweedfs;
 use crate::support::{MANIFEST, minio, plain_key};
 use s3lo_test_servers::http::{Reply, Request};
 use s3lo_test_servers::s3::{Quirk, S3Server, s3_error};
@@ -680,4 +681,85 @@ fn replacing_a_signature_takes_three_waits() {
             &format!("PUT {RECORD_PATH}"),
         ]
     );
+}
+
+#[test]
+fn real_servers_sign_keep_replace_and_verify() {
+    for endpoint in [&minio::minio().endpoint, &seaweedfs().endpoint] {
+        let bucket = "signed-by-the-program";
+        wait_for(async {
+            use s3lo::store::Store as _;
+            make_bucket_at(endpoint, bucket).await;
+            let store = store(bucket, endpoint);
+            let key = "manifests/myapp/v1.0/manifest.json";
+            store.create(key, MANIFEST.as_bytes()).await.unwrap();
+        });
+        let sandbox = sandbox();
+        let line = |line: String| line.replace("s3://bucket/", &format!("s3://{bucket}/"));
+        let sign = line(sign(endpoint));
+        for (flags, status) in [
+            ("", "signed"),
+            (" --if-signed replace", "signed"),
+            ("", "kept"),
+            (" --schema-version 2", "signed"),
+        ] {
+            let run = sandbox.s3lo(&format!("{sign}{flags}")).ends_with(0);
+            assert_eq!(run.json()["status"], status, "{endpoint}{flags}");
+            assert_eq!(run.err.matches("warning").count(), 0, "{}", run.err);
+        }
+        sandbox
+            .s3lo(&format!("{sign} --if-signed fail"))
+            .ends_with(1);
+        sandbox
+            .s3lo(&format!("{sign} --schema-version 1"))
+            .ends_with(1);
+        sandbox
+            .s3lo(&line(format!("{} --min-schema 2", verify(endpoint))))
+            .ends_with(0);
+        let (code, _) = error_of(&sandbox, &line(verify(endpoint)).replace("v1.0", "v2.0"));
+        assert_eq!(code, "image_not_found");
+    }
+}
+
+#[test]
+fn a_directory_bucket_is_asked_for_lists_of_folders_alone() {
+    let bucket = "my-bucket--usw2-az1--x-s3";
+    let (sandbox, server) = (sandbox(), S3Server::start());
+    let manifest = MANIFEST_PATH.replace("/bucket/", &format!("/{bucket}/"));
+    server.put(&manifest, MANIFEST.as_bytes());
+    let answer = |request: &Request| {
+        if request.query.contains("session") {
+            let session = "<CreateSessionResult><Credentials><SessionToken>t</SessionToken><SecretAccessKey>s</SecretAccessKey><AccessKeyId>ASIAEXPRESS</AccessKeyId><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></CreateSessionResult>";
+            return Some(Reply::Answer(200, Vec::new(), session.as_bytes().to_vec()));
+        }
+        let is_folder = request.query.contains("signatures%2F&") || request.query.ends_with("%2F");
+        let wrong = request.query.contains("list-type") && !is_folder;
+        wrong.then(|| s3_error(400, "InvalidRequest", "This prefix is not supported."))
+    };
+    server.fault(answer);
+    let line = |line: String| {
+        format!(
+            "{} --region us-west-2",
+            line.replace("s3://bucket/", &format!("s3://{bucket}/"))
+        )
+    };
+    let (sign, verify) = (line(sign(&server.endpoint)), line(verify(&server.endpoint)));
+    sandbox.s3lo(&verify).ends_with(1);
+    assert_eq!(sandbox.s3lo(&sign).ends_with(0).json()["status"], "signed");
+    assert_eq!(sandbox.s3lo(&sign).ends_with(0).json()["status"], "kept");
+    sandbox.s3lo(&verify).ends_with(0);
+    // Who has a session may read everything: a refusal hides no absence, and no list is asked for.
+    server.fault(move |request| {
+        let denied = || s3_error(403, "AccessDenied", "Access Denied");
+        answer(request).or_else(|| request.path.contains("/signatures/83a").then(denied))
+    });
+    let before = server.requests().len();
+    let (code, _) = error_of(&sandbox, &verify);
+    assert_eq!(code, "access_denied");
+    let made = server.requests().split_off(before);
+    // The session.
+    let of_bucket = made
+        .iter()
+        .filter(|line| line.ends_with(&format!("/{bucket}/")));
+    assert_eq!(of_bucket.count(), 1, "{made:?}");
 }

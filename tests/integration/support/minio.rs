@@ -51,14 +51,7 @@ fn start() -> MinIo {
         .stdin(Stdio::piped())
         .spawn()
         .unwrap();
-    let patience = Instant::now() + Duration::from_secs(60);
-    while !is_ready(&address) {
-        assert!(
-            Instant::now() < patience,
-            "MinIO did not start on {address}"
-        );
-        std::thread::yield_now();
-    }
+    wait_until_ready("MinIO", &address, "/minio/health/ready");
     MinIo {
         endpoint: format!("http://{address}"),
         _folder: folder,
@@ -66,12 +59,23 @@ fn start() -> MinIo {
     }
 }
 
-fn is_ready(address: &str) -> bool {
+/// Waits for a server that has just been started.
+pub(crate) fn wait_until_ready(name: &str, address: &str, path: &str) {
+    let patience = Instant::now() + Duration::from_secs(120);
+    while !is_ready(address, path) {
+        assert!(
+            Instant::now() < patience,
+            "{name} did not start on {address}"
+        );
+        std::thread::yield_now();
+    }
+}
+
+fn is_ready(address: &str, path: &str) -> bool {
     let Ok(mut stream) = TcpStream::connect(address) else {
         return false;
     };
-    let request =
-        format!("GET /minio/health/ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     let mut answer = String::new();
     stream.write_all(request.as_bytes()).is_ok()
         && stream.read_to_string(&mut answer).is_ok()
