@@ -25,6 +25,7 @@ use url::Url;
 
 use crate::net::ca_bundle::Bundle;
 use crate::net::error_chain::innermost;
+use crate::net::large_body::{closing_after, connection_of};
 use crate::net::many_headers::{Repeatable, TolerantClients, without_metadata};
 use crate::net::proxy::{Proxies, Proxy};
 use crate::net::retry;
@@ -192,7 +193,7 @@ impl fmt::Debug for BoundedConnector {
 }
 
 impl HttpConnector for BoundedConnector {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+    fn call(&self, mut request: HttpRequest) -> HttpConnectorFuture {
         if let Err(error) = self.client.check(&request) {
             return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into())));
         }
@@ -203,11 +204,15 @@ impl HttpConnector for BoundedConnector {
         let plain = request.uri().starts_with("http:");
         let (again, near) = (Repeatable::of(&request), is_near(request.uri()));
         let tolerant = Arc::clone(&self.client.tolerant);
+        let connection = connection_of(&mut request);
         // The client caches the connectors of these settings.
         let connector = client.http_connector(&self.settings, &self.components);
         let answer = connector.call(request);
         HttpConnectorFuture::new(async move {
-            let bounded = |body| SdkBody::from_body_1_x(Limited::new(body, MAX_RESPONSE_LEN));
+            let bounded = |body| {
+                let body = closing_after(connection.clone(), body);
+                SdkBody::from_body_1_x(Limited::new(body, MAX_RESPONSE_LEN))
+            };
             let mut answer = answer.await;
             if let (Err(error), Some(again)) = (&answer, again)
                 && let Some(read) = tolerant.repeat(again, near, error).await

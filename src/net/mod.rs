@@ -5,6 +5,7 @@ use std::time::Duration;
 pub mod ca_bundle;
 pub(crate) mod error_chain;
 pub(crate) mod http;
+pub(crate) mod large_body;
 pub(crate) mod many_headers;
 pub mod proxy;
 pub mod retry;

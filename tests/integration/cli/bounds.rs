@@ -204,3 +204,57 @@ fn a_server_that_talks_too_much_is_cut_short() {
     let run = sandbox.s3lo_within(MOST, &line).ends_with(2);
     assert!(run.err.len() < 10_000);
 }
+
+/// A manifest of the largest size, which is read fast.
+fn largest_manifest() -> String {
+    let frame = r#"{"schemaVersion":2,"config":{},"layers":[],"annotations":{"a":""}}"#;
+    let filler = "x".repeat((4 << 20) - frame.len());
+    frame.replace(r#""a":"""#, &format!(r#""a":"{filler}""#))
+}
+
+/// Images whose manifests would take twelve times the memory that there is.
+const LARGE_IMAGES: usize = 200;
+
+/// A sandbox in which what is freed is given back: the allocator of glibc keeps large blocks in each thread's arena, which
+/// that of a release does not have.
+fn sandbox_of_one_arena() -> Sandbox {
+    sandbox()
+        .with("MALLOC_ARENA_MAX", "1")
+        .with("MALLOC_MMAP_THRESHOLD_", "262144")
+}
+
+#[test]
+fn many_images_of_the_largest_size_are_not_in_memory_at_once() {
+    let (sandbox, server) = (sandbox_of_one_arena(), S3Server::start());
+    let manifest = largest_manifest().into_bytes();
+    server.fault(move |request| {
+        let asked = request.path.ends_with("manifest.json");
+        asked.then(|| Reply::Answer(200, Vec::new(), manifest.clone()).header("etag", "\"large\""))
+    });
+    let images: Vec<_> = (0..LARGE_IMAGES)
+        .map(|number| format!("s3://bucket/large:v{number}"))
+        .collect();
+    let line = format!(
+        "verify {} --key keys/cosign.pub --endpoint {} --concurrency 64",
+        images.join(" "),
+        server.endpoint
+    );
+    sandbox.s3lo_within(MOST, &line).ends_with(1);
+}
+
+#[test]
+fn nor_are_those_of_a_directory() {
+    let sandbox = sandbox_of_one_arena();
+    sandbox.push("large", "v0", &largest_manifest());
+    let first = sandbox.file("store/manifests/large/v0/manifest.json");
+    let mut line = "verify --key keys/cosign.pub --concurrency 12".to_owned();
+    for number in 0..LARGE_IMAGES {
+        let path = sandbox.file(&format!("store/manifests/large/v{number}/manifest.json"));
+        if path != first {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::hard_link(&first, path).unwrap();
+        }
+        line.push_str(&format!(" local://./store/large:v{number}"));
+    }
+    sandbox.s3lo_within(MOST, &line).ends_with(1);
+}
