@@ -244,10 +244,11 @@ fn many_images_of_the_largest_size_are_not_in_memory_at_once() {
 
 #[test]
 fn nor_are_those_of_a_directory() {
-    let sandbox = sandbox_of_one_arena();
+    // The stacks of threads count as well.
+    let sandbox = sandbox_of_one_arena().with("RUST_MIN_STACK", "524288");
     sandbox.push("large", "v0", &largest_manifest());
     let first = sandbox.file("store/manifests/large/v0/manifest.json");
-    let mut line = "verify --key keys/cosign.pub --concurrency 12".to_owned();
+    let mut line = "verify --key keys/cosign.pub --concurrency 24".to_owned();
     for number in 0..LARGE_IMAGES {
         let path = sandbox.file(&format!("store/manifests/large/v{number}/manifest.json"));
         if path != first {
