@@ -449,14 +449,14 @@ fn only_a_missing_permission_is_answered_with_a_policy() {
             "AccessDenied",
             "User: x is not authorized to perform: s3:GetObject on resource: y because no service control policy allows the s3:GetObject action",
             "access_denied",
-            "a service control policy of the organisation",
+            "service control policies",
         ),
         (
             403,
             "AccessDenied",
             "User: x is not authorized to perform: s3:GetObject on resource: y because no permissions boundary allows the s3:GetObject action",
             "access_denied",
-            "the permissions boundary of the role",
+            "permissions boundary",
         ),
         (
             403,
