@@ -51,6 +51,11 @@ held() { # VARIABLE...
   done
 }
 
+# The server that the variables of a family name.
+server_of() { # FAMILY
+  held "${1}_AGENT_ADDR" "${1}_ADDR" "${1}_SERVER_URL"
+}
+
 # For whom the token for Vault is, where a login takes one: by the rules of the program, which is given the same options
 # and variables and has to find the same server.
 audience_of_vault() {
@@ -60,7 +65,7 @@ audience_of_vault() {
     '') return ;;
     openbao:*) family=BAO other=VAULT ;;
   esac
-  [ -n "$(held ${family}_ADDR)" ] || [ -z "$(held ${other}_ADDR)" ] || family=$other
+  [ -n "$(server_of $family)" ] || [ -z "$(server_of $other)" ] || family=$other
 
   jwt=$(option VAULT_JWT_FILE)$(option VAULT_JWT_ENV)
   role=$(option VAULT_ROLE)$(option VAULT_AUDIENCE)
@@ -74,21 +79,26 @@ audience_of_vault() {
     fi
   fi
   [ "$method" = jwt ] && [ -z "$jwt" ] || return 0
-  option VAULT_AUDIENCE "$(address_of "$key" "$(option VAULT_ADDRESS "$(held ${family}_ADDR)")")"
+  option VAULT_AUDIENCE "$(address_of "$key" "$(option VAULT_ADDRESS "$(server_of $family)")")"
 }
 
-# The server's URL: the host that the key names, by HTTPS; where an address is given, it supplies the scheme, and a port
-# that is missing. Where the key names none, the address.
+# The server's URL: the host that the key names, by HTTPS; where an address is given, it supplies the scheme, a port
+# that is missing, and the path. Where the key names none, the address; a socket names no server.
 address_of() { # KEY ADDRESS
-  local host=${1#*://} address=${2%/} port=''
-  case $host in */v1/*)
-    host=${host%%/*}
-    case $host in *:*[0-9]) ;; *) port=$(sed -n 's/.*\(:[0-9]*\)$/\1/p' <<<"$address") ;; esac
-    case $address in http://*) address=http://$host$port ;; *) address=https://$host$port ;; esac
-    ;;
+  local host=${1#*://} address=${2%/} scheme=https path=''
+  case $address in unix://*) return ;; http://*) scheme=http ;; esac
+  address=${address#*://}
+  case $address in */*) path=/${address#*/} address=${address%%/*} ;; esac
+  case $host in
+    */v1/*)
+      host=${host%%/*}
+      case $host in *:*[0-9]) ;; *) host=$host$(sed -n 's/.*\(:[0-9]*\)$/\1/p' <<<"$address") ;; esac
+      ;;
+    *) host=$address ;;
   esac
-  case $address in https://*:443) address=${address%:*} ;; http://*:80) address=${address%:*} ;; esac
-  tr '[:upper:]' '[:lower:]' <<<"$address"
+  [ -n "$host" ] || return 0
+  case $scheme://$host in https://*:443 | http://*:80) host=${host%:*} ;; esac
+  printf '%s://%s%s\n' "$scheme" "$(tr '[:upper:]' '[:lower:]' <<<"$host")" "$path"
 }
 
 # - what the container is given
@@ -167,12 +177,17 @@ hand_environment() {
   fi
   # Vault and OpenBao, where a key is in one.
   [ -n "$(key_in_vault)" ] || return 0
+  variable=$(option VAULT_ADDRESS)
+  case $variable in unix://*) show "${variable#unix://}" ;; esac
   hand TRANSIT_SECRET_ENGINE_PATH
   for family in VAULT BAO; do
-    for variable in ADDR NAMESPACE TOKEN AUTH_METHOD AUTH_ROLE AUTH_PATH ROLE_ID SECRET_ID CACERT_BYTES SKIP_VERIFY \
-      TLS_SERVER_NAME PROXY_ADDR CLIENT_TIMEOUT MAX_RETRIES; do
+    for variable in ADDR AGENT_ADDR SERVER_URL NAMESPACE TOKEN AUTH_METHOD AUTH_ROLE AUTH_PATH ROLE_ID SECRET_ID \
+      CACERT_BYTES SKIP_VERIFY TLS_SERVER_NAME PROXY_ADDR HTTP_PROXY CLIENT_TIMEOUT MAX_RETRIES; do
       hand ${family}_$variable
     done
+    # The socket of an agent.
+    variable=$(server_of $family)
+    case $variable in unix://*) show "${variable#unix://}" ;; esac
     hand_with_file ${family}_TOKEN_FILE ${family}_CACERT ${family}_CAPATH ${family}_CLIENT_CERT ${family}_CLIENT_KEY
   done
 }

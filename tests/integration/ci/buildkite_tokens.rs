@@ -2,6 +2,7 @@
 
 use s3lo::key::vault::client::address::Product;
 use serde_json::{Value, json};
+use test_case::test_matrix;
 
 use crate::ci::buildkite::{account, and, signs, step_in, verifies};
 use crate::support::aws_fixture::{EVERYTHING, ROLE_ARN};
@@ -9,9 +10,9 @@ use crate::support::buildkite::{PLUGIN, Step};
 use crate::support::vault::Vault;
 use s3lo_test_servers::aws::{Issuer, TokenAlgorithm, now};
 
-#[test]
-fn a_job_logs_in_to_vault() {
-    let vault = Vault::start(Product::Vault);
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn a_job_logs_in_to_vault(product: Product) {
+    let vault = Vault::start(product);
     vault.key("signer", "ecdsa-p256");
     vault.signer_policy("signer");
     let provider = Issuer::new("https://agent.buildkite.com", TokenAlgorithm::Es256);
@@ -145,6 +146,50 @@ fn logins() -> Vec<(Value, Vec<(&'static str, &'static str)>)> {
         (
             at("openbao://x", role()),
             vec![("VAULT_ADDR", "http://127.0.0.1:1")],
+        ),
+        (
+            at("hashivault://x", role()),
+            vec![("VAULT_ADDR", "http://LocalHost:80/Vault/eu/")],
+        ),
+        (
+            at("hashivault://localhost/v1/transit/keys/x", role()),
+            vec![("VAULT_ADDR", "http://localhost:1/vault")],
+        ),
+        (
+            at(
+                "hashivault://x",
+                json!({"vault-role": "r", "vault-address": "http://127.0.0.1:3/a/b"}),
+            ),
+            vec![("VAULT_ADDR", "http://127.0.0.1:1")],
+        ),
+        (
+            at("hashivault://x", role()),
+            vec![
+                ("VAULT_AGENT_ADDR", "http://127.0.0.1:4"),
+                ("VAULT_ADDR", "http://127.0.0.1:1"),
+            ],
+        ),
+        (
+            at("hashivault://x", role()),
+            vec![("VAULT_SERVER_URL", "http://127.0.0.1:5")],
+        ),
+        (
+            at("openbao://x", role()),
+            vec![
+                ("VAULT_AGENT_ADDR", "http://127.0.0.1:4"),
+                ("BAO_SERVER_URL", "http://127.0.0.1:5"),
+            ],
+        ),
+        (
+            at("hashivault://x", role()),
+            vec![("VAULT_ADDR", "unix:///run/agent.sock")],
+        ),
+        (
+            at(
+                "hashivault://x",
+                json!({"vault-role": "r", "vault-audience": "https://vault.example"}),
+            ),
+            vec![("VAULT_ADDR", "unix:///run/agent.sock")],
         ),
         (
             at("openbao://x", role()),

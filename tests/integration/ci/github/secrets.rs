@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use s3lo::key::vault::client::address::Product;
+use test_case::test_matrix;
 
 use super::services::{by_kms, of_job};
 use super::{DIGEST, signer, verifier};
@@ -219,10 +220,10 @@ fn a_session_that_an_earlier_step_left_in_variables_is_hidden() {
     }
 }
 
-#[test]
-fn a_token_of_vault_is_hidden_first() {
-    let job = Job::new(vault(Product::Vault), "github-action-token");
-    let token = vault(Product::Vault).token(&["github-action-token"], "5m");
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn a_token_of_vault_is_hidden_first(product: Product) {
+    let job = Job::new(vault(product), "github-action-token");
+    let token = vault(product).token(&["github-action-token"], "5m");
     for step in both(of_job(&job).env("VAULT_TOKEN", &token)) {
         is_hidden_first(&token, &step.ends_with(0));
     }
@@ -231,11 +232,19 @@ fn a_token_of_vault_is_hidden_first() {
     }
 }
 
-#[test]
-fn a_secret_id_and_the_token_that_it_gives_are_hidden() {
-    let job = Job::new(vault(Product::Vault), "github-action-approle");
+/// How the token of a login begins.
+fn token_start(product: Product) -> &'static str {
+    match product {
+        Product::Vault => "hvs.",
+        Product::OpenBao => "s.",
+    }
+}
+
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn a_secret_id_and_the_token_that_it_gives_are_hidden(product: Product) {
+    let job = Job::new(vault(product), "github-action-approle");
     let (role, secret) =
-        vault(Product::Vault).approle("github-action-approle", &["github-action-approle"]);
+        vault(product).approle("github-action-approle", &["github-action-approle"]);
     let runner = of_job(&job).with("vault-auth", "approle");
     let runner = runner
         .env("VAULT_ROLE_ID", &role)
@@ -249,25 +258,25 @@ fn a_secret_id_and_the_token_that_it_gives_are_hidden() {
             .masker
             .values
             .iter()
-            .filter(|one| one.starts_with("hvs."))
+            .filter(|one| one.starts_with(token_start(product)))
             .collect();
         let [token] = tokens[..] else {
             panic!("{}", step.out);
         };
         is_hidden(token, &step);
         // It has ended with the step.
-        assert!(vault(Product::Vault).lookup(token).is_none());
+        assert!(vault(product).lookup(token).is_none());
     }
 }
 
-#[test]
-fn the_identity_that_vault_is_shown_is_hidden() {
-    let (job, ci) = Job::in_github(vault(Product::Vault), "github-action-identity");
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn the_identity_that_vault_is_shown_is_hidden(product: Product) {
+    let (job, ci) = Job::in_github(vault(product), "github-action-identity");
     let runner = of_job(&job).with("vault-role", "github-action-identity");
     for step in both(runner) {
         let step = step.ends_with(0);
         let masks = &step.console.masker.values;
-        for begin in ["eyJ", "hvs."] {
+        for begin in ["eyJ", token_start(product)] {
             let secrets: Vec<_> = masks
                 .iter()
                 .filter(|mask| mask.starts_with(begin))

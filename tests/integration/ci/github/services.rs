@@ -2,6 +2,7 @@
 
 use super::{DIGEST, IMAGE, SIGN, VERIFY};
 use s3lo::key::vault::client::address::Product;
+use test_case::test_matrix;
 
 use crate::support::aws_fixture::{AwsFixture, EVERYTHING, ROLE_ARN};
 use crate::support::github_runner::Runner;
@@ -108,9 +109,9 @@ fn accounts_that_are_not_allowed_are_refused() {
         .ends_with(0);
 }
 
-#[test]
-fn a_job_logs_in_to_vault_by_its_identity() {
-    let (job, _ci) = Job::in_github(vault(Product::Vault), "github-action");
+#[test_matrix([Product::Vault, Product::OpenBao])]
+fn a_job_logs_in_to_vault_by_its_identity(product: Product) {
+    let (job, _ci) = Job::in_github(vault(product), "github-action");
     let signer = of_job(&job).with("vault-role", "github-action");
     let step = signer.run().ends_with(0);
     assert_eq!(step.output("digest"), Some(DIGEST));
