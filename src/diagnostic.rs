@@ -37,6 +37,15 @@ impl Diagnostic {
         }
     }
 
+    /// The page about this code, in this version's documentation.
+    pub fn docs(&self) -> String {
+        format!(
+            "https://github.com/s3lo/sign-action/blob/v{}/docs/errors.md#{}",
+            crate::build_info::VERSION,
+            self.code
+        )
+    }
+
     /// The same, with what else should be known.
     pub fn with(self, warnings: &[String]) -> Self {
         let parts = std::iter::once(self.message).chain(warnings.iter().map(|text| shown(text)));
@@ -63,7 +72,16 @@ impl Diagnostic {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}\n  help: {}", self.message, self.help)
+        let Self {
+            code,
+            message,
+            help,
+        } = self;
+        write!(
+            f,
+            "error[{code}]: {message}\n  help: {help}\n  docs: {}",
+            self.docs()
+        )
     }
 }
 

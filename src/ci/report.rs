@@ -381,8 +381,11 @@ impl Report {
             }
         }
         for diagnostic in shown.iter().take(MAX_ERRORS) {
-            let help = format!("help: {}", diagnostic.help);
-            tail.push_str(&block(&[format!("error: {}", diagnostic.message), help]));
+            tail.push_str(&block(&[
+                format!("error[{}]: {}", diagnostic.code, diagnostic.message),
+                format!("help: {}", diagnostic.help),
+                format!("docs: {}", diagnostic.docs()),
+            ]));
             tail.push('\n');
         }
         if let Some(more) = shown.len().checked_sub(MAX_ERRORS).filter(|more| *more > 0) {
@@ -463,5 +466,10 @@ fn flag(name: &str, value: Option<&str>) -> String {
 }
 
 fn in_words(diagnostic: &Diagnostic) -> String {
-    format!("{}\nhelp: {}", diagnostic.message, diagnostic.help)
+    format!(
+        "{}\nhelp: {}\ndocs: {}",
+        diagnostic.message,
+        diagnostic.help,
+        diagnostic.docs()
+    )
 }

@@ -268,7 +268,10 @@ impl Step {
 /// Errors as they are printed, but for the word in front, which the annotation's kind stands for.
 fn all(errors: &[Diagnostic]) -> String {
     let first = errors.iter().take(1);
-    let first = first.map(|error| format!("{}\n  help: {}", error.message, error.help));
+    let first = first.map(|error| {
+        let docs = error.docs();
+        format!("{}\n  help: {}\n  docs: {docs}", error.message, error.help)
+    });
     let others = errors.iter().skip(1).map(Diagnostic::to_string);
     first.chain(others).collect::<Vec<_>>().join("\n")
 }

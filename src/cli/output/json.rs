@@ -34,20 +34,22 @@ pub(crate) struct ErrorFields {
     code: &'static str,
     message: String,
     help: String,
+    docs: String,
 }
 
 impl From<Diagnostic> for ErrorFields {
-    fn from(
-        Diagnostic {
+    fn from(diagnostic: Diagnostic) -> Self {
+        let docs = diagnostic.docs();
+        let Diagnostic {
             code,
             message,
             help,
-        }: Diagnostic,
-    ) -> Self {
+        } = diagnostic;
         Self {
             code,
             message,
             help,
+            docs,
         }
     }
 }

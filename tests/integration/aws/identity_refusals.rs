@@ -37,7 +37,7 @@ fn refused(aws: &AwsFixture, flags: &str) -> String {
     assert!(aws.records().is_empty());
     assert!(aws.count("Sign") == 0);
     let [text, json] = runs;
-    let at = text.err.find("error: ").unwrap();
+    let at = text.err.find("error[").unwrap();
     let code = error_code(json);
     format!("{code}, exit 2\n{}", &text.err[at..])
 }

@@ -80,8 +80,8 @@ fn every_command_is_one_that_a_runner_carries_out() {
     // The mask was the first of them: the password is nowhere.
     assert!(LOG.out.contains("⚙  ***"));
     assert!(!LOG.out.contains("add-mask"));
-    // Text between the two tokens, and three errors that are told as such.
-    assert_eq!(LOG.out.matches("::stop-commands::s3lo-").count(), 6);
+    // Texts between two tokens, one of them a note, and three errors that are shown as such.
+    assert_eq!(LOG.out.matches("::stop-commands::s3lo-").count(), 7);
     assert_eq!(LOG.out.matches("❗  ::error title=").count(), 3);
     assert!(
         LOG.out

@@ -84,7 +84,7 @@ fn what_is_no_regular_file_stays_and_nothing_is_signed() {
                 "{name}: {}",
                 run.err
             );
-            assert_eq!(run.err.matches("error").count(), 1, "{name}: {}", run.err);
+            assert_eq!(run.err.matches("error[").count(), 1, "{name}: {}", run.err);
             assert_eq!(kind().file_type(), before, "{name}");
             assert_eq!(
                 files(&sandbox.file(RECORDS)),

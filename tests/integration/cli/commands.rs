@@ -463,7 +463,7 @@ fn a_result_that_cannot_be_written_is_an_error() {
     assert_eq!(output.status.code(), Some(2));
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(
-        told.starts_with("error: cannot write the result: "),
+        told.starts_with("error[io]: cannot write the result: "),
         "{told}"
     );
     assert!(told.contains("\n  help: "), "{told}");

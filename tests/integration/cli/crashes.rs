@@ -108,7 +108,7 @@ fn a_panic_on_any_thread_is_one_error_and_exit_code_2() {
         for kind in ["a literal", "a text", "an error"] {
             let line = format!("s3lo sign {references} --key plain.key");
             let run = crashed(&sandbox(), &line, event, kind);
-            assert_eq!(run.err.matches("error").count(), 1, "{}", run.err);
+            assert_eq!(run.err.matches("error[").count(), 1, "{}", run.err);
             assert!(!run.err.contains("panicked"), "{}", run.err);
             assert!(!run.out.contains("Signed"), "{}", run.out);
             if event == "may be listed" && references == ONE {

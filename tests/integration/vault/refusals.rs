@@ -57,11 +57,17 @@ impl Page {
             }
         }
         // Before it stands what is told with `--verbose`.
-        let at = text.err.find("error: ").unwrap();
+        let at = text.err.find("error[").unwrap();
         let told = &text.err[at..];
         let error = &json.json()["error"];
         let field = |name: &str| error[name].as_str().unwrap();
-        let again = format!("error: {}\n  help: {}\n", field("message"), field("help"));
+        let again = format!(
+            "error[{}]: {}\n  help: {}\n  docs: {}\n",
+            field("code"),
+            field("message"),
+            field("help"),
+            field("docs")
+        );
         assert_eq!(told, again, "{what}");
         self.text
             .push_str(&format!("# {what}\n{}, exit 2\n{told}\n", field("code")));

@@ -275,7 +275,7 @@ fn a_login_ends_with_the_run_in_every_outcome(product: Product) {
         ("sign", "--if-signed fail", 1),
         ("sign", "--schema-version 2 --if-signed replace", 0),
         // A guard, for which nothing is signed.
-        ("sign", "", 1),
+        ("sign", "--schema-version 1", 1),
         ("sign", &pinned, 1),
         ("sign", "local://./store/nothing:v1", 2),
         ("sign", "--key hashivault://nobody", 2),

@@ -49,14 +49,14 @@ fn errors_are_not_folded() {
     let step = signer().with("reference", &images).run().ends_with(2);
     let inside = folded(&step).join("\n");
     assert!(
-        inside.contains("Signed") && !inside.contains("error:"),
+        inside.contains("Signed") && !inside.contains("error["),
         "{inside}"
     );
     let all = step.console.log.join("\n");
     let (_, behind) = all.split_once("##[endgroup]").unwrap();
     let shown = behind
         .lines()
-        .find(|line| line.starts_with("error: "))
+        .find(|line| line.starts_with("error["))
         .unwrap();
     assert!(shown.contains("nothing:v1"), "{shown}");
     assert!(
