@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags};
 
 use crate::atomic_file::{check_replaceable, parent, temporary_file};
+use crate::bounded_file;
 use crate::diagnostic::Explain;
 use crate::text::shown_path;
 
@@ -53,6 +54,21 @@ impl Destination {
         {
             let _ = remove(path);
         }
+    }
+}
+
+/// The largest file that is looked at for what it is, in bytes.
+const MAX_LOOK_LEN: u64 = 1024 * 1024;
+
+/// Whether a file is there that an earlier run did not write: `is_ours` does not know its contents.
+pub fn is_of_others(place: &Destination, is_ours: fn(&[u8]) -> bool) -> bool {
+    let Destination::File(path) = place else {
+        return false;
+    };
+    match bounded_file::read(path, MAX_LOOK_LEN) {
+        Ok(contents) => !is_ours(&contents),
+        Err(bounded_file::Error::Io(error)) => error.kind() != io::ErrorKind::NotFound,
+        Err(_) => true,
     }
 }
 

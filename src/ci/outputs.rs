@@ -42,6 +42,23 @@ pub fn dotenv(outputs: &Outputs, prefix: &str) -> String {
     kept.map(line).collect()
 }
 
+/// Whether a file is such lines.
+pub fn is_dotenv(contents: &[u8]) -> bool {
+    ["S3LO_SIGN_", "S3LO_VERIFY_"]
+        .iter()
+        .any(|start| contents.starts_with(start.as_bytes()))
+}
+
+/// Whether a file is the document that `--output json` prints.
+pub fn is_document(contents: &[u8]) -> bool {
+    let document = serde_json::from_slice::<serde_json::Value>(contents);
+    let document = document.unwrap_or_default();
+    let result = document.get(0).unwrap_or(&document);
+    ["error", "verified", "storedPath"]
+        .iter()
+        .any(|field| result.get(field).is_some())
+}
+
 /// Outputs that are sentences or JSON.
 const FREE_TEXT: [&str; 2] = ["reason", "results"];
 
@@ -78,6 +95,29 @@ mod tests {
             github(&vec![("a", "1\n2".to_owned()), ("b", String::new())], "end"),
             "a<<end\n1\n2\nend\nb<<end\n\nend\n"
         );
+    }
+
+    #[test]
+    fn a_file_of_an_earlier_run_is_known() {
+        assert!(is_dotenv(b"S3LO_VERIFY_VERIFIED=false\n"));
+        assert!(!is_dotenv(b"S3LO_KEY=k\n") && !is_dotenv(b""));
+        for ours in [
+            r#"{"verified": true}"#,
+            r#"[{"storedPath": "b/m"}, {}]"#,
+            r#"{"error": {"code": "usage"}}"#,
+        ] {
+            assert!(is_document(ours.as_bytes()), "{ours}");
+        }
+        for other in [
+            "",
+            "{}",
+            "[]",
+            "PK",
+            r#"{"name": "app", "version": "1"}"#,
+            "[[1]]",
+        ] {
+            assert!(!is_document(other.as_bytes()), "{other}");
+        }
     }
 
     #[test]

@@ -473,3 +473,8 @@ fn in_words(diagnostic: &Diagnostic) -> String {
         diagnostic.docs()
     )
 }
+
+/// Whether a file begins as the summary of a run does.
+pub fn is_markdown(contents: &[u8]) -> bool {
+    contents.starts_with(b"### ")
+}

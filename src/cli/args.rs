@@ -14,6 +14,7 @@ use crate::build_info::long_version;
 use crate::ci::files;
 use crate::ci::files::Destination;
 use crate::ci::inputs::Family;
+use crate::ci::{outputs, report};
 use crate::key::registry::Providers;
 use crate::sign::IfSigned;
 use crate::store::backend::{Backends, WriteOptions};
@@ -312,6 +313,18 @@ pub(crate) enum IfSignedArg {
 }
 
 impl ReportArgs {
+    /// Takes out the places where files of others are: a run that is not understood may have their names by mistake.
+    pub(crate) fn spare_files_of_others(&mut self) {
+        let of_run: [(&mut Option<Destination>, fn(&[u8]) -> bool); 3] = [
+            (&mut self.output_file, outputs::is_document),
+            (&mut self.dotenv_file, outputs::is_dotenv),
+            (&mut self.summary_file, report::is_markdown),
+        ];
+        for (place, is_ours) in of_run {
+            place.take_if(|place| files::is_of_others(place, is_ours));
+        }
+    }
+
     /// Checks that results replace nothing but regular files. A place that is refused is taken out, so that the others
     /// can report it.
     pub(crate) fn check(&mut self) -> Result<(), files::Error> {

@@ -79,13 +79,11 @@ pub(crate) fn run(
             stale.into_iter().flatten().for_each(Destination::clear);
             work_on(job, format, mask, &mut log)?
         }
-        Err((action, diagnostic)) => stopped(
-            action,
-            diagnostic,
-            ExitStatus::Failed,
-            output_options,
-            &mut log,
-        )?,
+        Err((action, diagnostic)) => {
+            output_options.report.spare_files_of_others();
+            let failed = ExitStatus::Failed;
+            stopped(action, diagnostic, failed, output_options, &mut log)?
+        }
     };
     finish(&step, outcome, log, out, err)
 }
@@ -117,6 +115,8 @@ fn finish(
 fn report_crash(step: &Step, arguments: &[OsString], diagnostic: Diagnostic) {
     let mut output_options = options::output_options(arguments);
     let _ = output_options.report.check();
+    // Those that an understood run replaces are removed already.
+    output_options.report.spare_files_of_others();
     let action = options::action(arguments.get(2..).unwrap_or_default());
     let action = action.map_or(Action::Sign, |(action, _)| action);
     let mut log = BufferedOutput::default();

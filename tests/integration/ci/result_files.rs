@@ -45,6 +45,53 @@ fn a_stream_is_written_to_and_stays_what_it_is() {
     assert_eq!(["/dev/stdout", "/dev/stderr"].map(kind), before);
 }
 
+#[test]
+fn a_run_that_is_not_understood_spares_the_files_of_others() {
+    let files = [
+        (
+            "S3LO_OUTPUT_FILE",
+            "PK\u{3}\u{4}",
+            "{\"storedPath\": \"b/m\"}",
+        ),
+        (
+            "S3LO_DOTENV_FILE",
+            "TOKEN=precious\n",
+            "S3LO_SIGN_SIGNED=true\n",
+        ),
+        (
+            "S3LO_SUMMARY_FILE",
+            "# Release\n",
+            "### Signed: myapp:v1.0\n",
+        ),
+    ];
+    for (option, of_others, of_a_run) in files {
+        for (name, value) in [
+            ("S3LO_TIMEOUT", "soon"),
+            ("S3LO_KEY", ""),
+            ("S3LO_REGON", "eu-west-1"),
+        ] {
+            let sandbox = job().with(option, "place").with(name, value);
+            let read = || fs::read_to_string(sandbox.file("place")).unwrap();
+            sandbox.write("place", of_others);
+            sandbox.s3lo("ci sign").ends_with(2);
+            assert_eq!(read(), of_others, "{option} {name}");
+            // What an earlier run found must not pass for what this one did.
+            sandbox.write("place", of_a_run);
+            sandbox.s3lo("ci sign").ends_with(2);
+            assert_ne!(read(), of_a_run, "{option} {name}");
+            assert!(!read().is_empty());
+        }
+        // One that is understood replaces what it was given.
+        let sandbox = job().with(option, "place");
+        sandbox.write("place", of_others);
+        sandbox.s3lo("ci sign").ends_with(0);
+        assert_ne!(
+            fs::read_to_string(sandbox.file("place")).unwrap(),
+            of_others
+        );
+    }
+}
+
 type Make = fn(&Path);
 
 /// What is not a regular file.
