@@ -5,6 +5,7 @@ pub(crate) mod clock;
 pub(crate) mod credentials;
 pub(crate) mod endpoints;
 pub(crate) mod environment;
+pub(crate) mod failing_sources;
 pub(crate) mod faults;
 pub(crate) mod identity;
 pub(crate) mod identity_refusals;

@@ -61,6 +61,31 @@ const DUMPS: [&str; 14] = [
     "panicked",
 ];
 
+/// What in a text is printed for a programmer: a type of the SDK, a struct with its fields, or a variant with what it
+/// holds, as in `Other(OtherError(…))`.
+pub(crate) fn dump_in(text: &str) -> Option<String> {
+    if let Some(dump) = DUMPS.iter().find(|dump| text.contains(**dump)) {
+        return Some((*dump).to_owned());
+    }
+    let words = text.split(|c: char| !(c.is_alphanumeric() || "(){}:_".contains(c)));
+    let camel = |word: &str| {
+        let name = word.split(['(', '{']).next().unwrap_or_default();
+        name.starts_with(|c: char| c.is_ascii_uppercase())
+            && name.len() > 1
+            && name.chars().any(|c| c.is_ascii_lowercase())
+            && name.chars().all(|c| c.is_ascii_alphanumeric())
+    };
+    let mut words = words.peekable();
+    while let Some(word) = words.next() {
+        let variant = camel(word) && word.contains('(') && !word.contains("()");
+        let fields = camel(word) && words.peek() == Some(&"{");
+        if variant || fields {
+            return Some(word.to_owned());
+        }
+    }
+    None
+}
+
 impl Broken {
     pub(crate) fn unless(&mut self, holds: bool, why: impl FnOnce() -> String) {
         if !holds {
@@ -98,7 +123,7 @@ impl Broken {
     /// For people: no dump, nothing that a terminal would obey, and no sentence with a hole.
     pub(crate) fn unless_readable(&mut self, run: &Run) {
         for text in [&run.out, &run.err] {
-            let dump = DUMPS.iter().find(|dump| text.contains(**dump));
+            let dump = dump_in(text);
             self.unless(dump.is_none(), || format!("it dumps {dump:?}"));
             let odd = text.chars().any(|c| c.is_control() && c != '\n');
             self.unless(!odd, || "it prints control characters".to_owned());
@@ -133,5 +158,25 @@ impl Broken {
                 format!("what is stored does not verify: {verdict:?}")
             });
         }
+    }
+}
+
+#[test]
+fn a_dump_is_recognised() {
+    for text in [
+        "Error { code: \"AccessDenied\", message: \"x\" }",
+        "invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))",
+        "code: 404. Response { status: 404",
+        "only valid for IpAddress(127.0.0.1)",
+    ] {
+        assert!(dump_in(text).is_some(), "{text}");
+    }
+    for text in [
+        "KMS refused: AccessDeniedException (400): User: arn:aws:iam::1:user/x",
+        r#"add: `{"Effect": "Allow", "Action": "kms:Sign"}`"#,
+        "no identity token (a JWT); `$(date)`, `permissions: {id-token: write}`",
+        "of the organization (SCP)",
+    ] {
+        assert_eq!(dump_in(text), None, "{text}");
     }
 }
