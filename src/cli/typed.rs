@@ -109,7 +109,23 @@ fn holds_key_line(arguments: &[OsString], words: &[Cow<'_, str>]) -> bool {
     }
     let typed = Typed::new(arguments);
     let mut named = typed.values("key").chain(typed.values("output"));
-    named.any(is_key_material) || typed.positional().any(is_key)
+    named.any(is_key_material)
+        || typed.positional().any(is_key)
+        || words.iter().any(|word| is_quoted_as_mistake(word))
+}
+
+/// Whether a word gives a line of a key to a switch, or to an option that there is not: the error would quote it.
+fn is_quoted_as_mistake(word: &str) -> bool {
+    let Some((flag, value)) = word.split_once('=') else {
+        return false;
+    };
+    let takes_value = |option: &Arg| {
+        let names = option.get_all_aliases().unwrap_or_default();
+        let mut names = option.get_long().into_iter().chain(names);
+        // A switch may be given a value by `=` alone.
+        option.get_num_args().is_none() && names.any(|name| flag.strip_prefix("--") == Some(name))
+    };
+    flag.starts_with('-') && is_key_material(value) && !every_option().iter().any(takes_value)
 }
 
 /// The text behind the first `=`.
@@ -207,6 +223,20 @@ mod tests {
         ] {
             assert!(!typed(line).wants_json(), "{line}");
         }
+    }
+
+    #[test]
+    fn a_line_of_a_key_is_found_wherever_an_error_would_quote_it() {
+        let line = format!("eyJ{}", "a".repeat(61));
+        assert!(is_key_material(&line));
+        let found = |words: &[&str]| {
+            let words = std::iter::once(&"s3lo").chain(words);
+            secret(&words.map(OsString::from).collect::<Vec<_>>()).is_some()
+        };
+        for flag in ["-v", "-k", "-key", "--verbose", "--quiet", "--kye", "--key"] {
+            assert!(found(&["verify", &format!("{flag}={line}")]), "{flag}");
+        }
+        assert!(!found(&["verify", &format!("--digest={line}")]));
     }
 
     #[test]

@@ -114,8 +114,15 @@ impl Parts {
         } = resolved.map_err(|error| Diagnostic::new(&error))?;
         let program = std::iter::once(OsString::from("s3lo"));
         let typed = Typed::new(&program.chain(arguments.iter().cloned()).collect::<Vec<_>>());
-        for variable in typed.values("key").filter_map(variable_of_key) {
-            hide(variable, mask);
+        // Also behind a misspelt flag: an error may repeat what it names.
+        for word in arguments.iter().map(|word| word.to_string_lossy()) {
+            let value = word.split_once('=').map_or("", |(_, value)| value);
+            for variable in [word.as_ref(), value]
+                .into_iter()
+                .filter_map(variable_of_key)
+            {
+                hide(variable, mask);
+            }
         }
         let mut parts = Self {
             words: ["s3lo", "ci", action.name()].map(OsString::from).into(),

@@ -660,3 +660,15 @@ fn what_an_earlier_run_left_is_not_what_this_one_found() {
         assert!(!sandbox.file("out/each/keyID").exists(), "{name}");
     }
 }
+
+#[test]
+fn a_variable_behind_a_misspelt_flag_is_masked_all_the_same() {
+    for words in ["--kye=env://MINE", "-k=env://MINE", "env://MINE"] {
+        let sandbox = Sandbox::with_image()
+            .with("GITHUB_ACTIONS", "true")
+            .with("INPUT_KEY", "keys/cosign.pub")
+            .with("MINE", "a-value-of-mine");
+        let run = sandbox.s3lo(&format!("ci verify {words}")).ends_with(2);
+        assert!(run.out.contains("::add-mask::a-value-of-mine"), "{words}");
+    }
+}
