@@ -247,7 +247,8 @@ pub(crate) fn spelled(option: &OptionName<'_>) -> String {
 }
 
 fn spelled_in(family: Family, option: &OptionName<'_>) -> String {
-    match name_in_jobs(option.name) {
+    let is_read = |name: &&str| family != Family::Github || !NOT_INPUTS.contains(name);
+    match name_in_jobs(option.name).filter(is_read) {
         Some(name) => format!("`{}`", family.written(name, option.value)),
         // Only a command line has it.
         None => option.typed(),
@@ -429,6 +430,10 @@ mod tests {
             "`role-to-assume`"
         );
         assert_eq!(spelled_in(Family::Gitlab, &option("force")), "`--force`");
+        // An action has no such input, and nobody would read it.
+        let output = option("output").with("json");
+        assert_eq!(spelled_in(Family::Github, &output), "`--output json`");
+        assert_eq!(spelled_in(Family::Plugin, &output), "`output: json`");
     }
 
     #[test]

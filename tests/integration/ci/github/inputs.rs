@@ -328,7 +328,7 @@ fn each_of_several_files_is_found_by_the_path_that_a_workflow_knows() {
     }
     for keys in [
         format!("./keys/p384.pub\n{WORKSPACE}lace/plain.key"),
-        format!("./keys/p384.pub\n/home/runner/work/app/plain.key"),
+        "./keys/p384.pub\n/home/runner/work/app/plain.key".to_owned(),
     ] {
         verifier.run_with("key", &keys).ends_with(2);
     }
