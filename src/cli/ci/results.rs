@@ -69,9 +69,8 @@ impl JobOutcome {
         if let Some(valid) = self.report.only() {
             outputs.push(("digest", valid.digest.clone()));
             outputs.push(("keyID", valid.key_id.clone()));
-            // A path that is a command to a CI system is in the results alone.
-            let stored_path = valid.stored_path.clone();
-            let stored_path = stored_path.filter(|path| inert(path) == *path);
+            // A path that is a command to a CI system is as it is in the results alone.
+            let stored_path = valid.stored_path.as_deref().map(inert);
             outputs.extend(stored_path.map(|path| ("storedPath", path)));
             let signed_at = valid.signed_at.clone();
             outputs.extend(signed_at.map(|time| ("signedAt", time)));
