@@ -343,6 +343,16 @@ fn encryption_is_asked_for_where_a_policy_demands_it() {
         let (code, _) = error_of(&sandbox, &format!("{} {wrong}", sign(&server.endpoint)));
         assert_eq!(code, "usage", "{wrong}");
     }
+    // It is for what is written to S3.
+    let line = "sign local://./store/myapp:v1.0 --key plain.key -o json --sse AES256";
+    let (code, text) = error_of(&sandbox, line);
+    assert_eq!(code, "usage");
+    assert!(text.contains("`--sse` is for `s3://` references"), "{text}");
+    let (code, _) = error_of(
+        &sandbox,
+        &format!("{} --sse AES256", verify(&server.endpoint)),
+    );
+    assert_eq!(code, "usage");
 }
 
 #[test]
