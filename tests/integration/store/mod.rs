@@ -1,8 +1,10 @@
 //! Stores: one suite for all, and what each does by itself.
 
+pub(crate) mod bucket_writers;
 pub(crate) mod conformance;
 pub(crate) mod local;
 pub(crate) mod mounts;
 pub(crate) mod quirks;
 pub(crate) mod races;
+pub(crate) mod refusals;
 pub(crate) mod s3;
