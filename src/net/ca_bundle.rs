@@ -126,7 +126,7 @@ impl Explain for Error {
                 format!("let {variable} hold PEM certificates, or unset it to trust the system's")
             }
             Self::Unusable { variable, .. } if variable.ends_with("_CAPATH") => {
-                format!("let {variable} name a folder of nothing but PEM certificates")
+                format!("let {variable} name a folder with PEM certificates")
             }
             Self::Unusable { variable, .. } if variable.ends_with("_CLIENT_CERT") => {
                 format!("let {variable} name a file of PEM certificates")

@@ -73,7 +73,8 @@ fn authorities(variables: Variables) -> Result<Option<Vec<Certificate>>, Error> 
     ))
 }
 
-/// Reads every file of a folder, but none of its subfolders.
+/// Reads every file of a folder, but none of its subfolders. As for OpenSSL, other files may lie beside those of
+/// certificates, if there is one.
 fn folder_of(name: &str, folder: &str) -> Result<Vec<Bundle>, Error> {
     let unusable = |reason: String| Error::Folder {
         variable: name.to_owned(),
@@ -90,10 +91,20 @@ fn folder_of(name: &str, folder: &str) -> Result<Vec<Bundle>, Error> {
     if files.is_empty() {
         return Err(unusable("it holds no file".to_owned()));
     }
-    let bundles = files
-        .iter()
-        .map(|path| Bundle::read(name, &path.to_string_lossy()));
-    Ok(bundles.collect::<Result<_, _>>()?)
+    let read = |path: &PathBuf| Bundle::read(name, &path.to_string_lossy());
+    let (mut bundles, mut odd) = (Vec::new(), None);
+    for bundle in files.iter().map(read) {
+        match bundle {
+            Ok(bundle) => bundles.push(bundle),
+            Err(error) => {
+                odd.get_or_insert(error);
+            }
+        }
+    }
+    match odd {
+        Some(error) if bundles.is_empty() => Err(error.into()),
+        _ => Ok(bundles),
+    }
 }
 
 /// The most files that are read of a folder of authorities.
@@ -189,5 +200,30 @@ impl Explain for Error {
             Self::HalfPair { set, missing } => format!("set {missing} as well, or unset {set}"),
             Self::Variable(error) => error.help(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_of_certificates_may_hold_other_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        let read = || folder_of("VAULT_CAPATH", folder.path().to_str().unwrap());
+        write("README", "the authorities of this site");
+        write(
+            "0a1b2c3d.r0",
+            &pem::encode(&pem::Pem::new("X509 CRL", b"x".to_vec())),
+        );
+        assert!(read().is_err());
+        let key = rcgen::KeyPair::generate().unwrap();
+        let authority = rcgen::CertificateParams::default()
+            .self_signed(&key)
+            .unwrap();
+        write("ca.pem", &authority.pem());
+        assert_eq!(read().unwrap().len(), 1);
     }
 }
