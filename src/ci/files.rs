@@ -60,8 +60,11 @@ impl Destination {
 /// The largest file that is looked at for what it is, in bytes.
 const MAX_LOOK_LEN: u64 = 1024 * 1024;
 
+/// Whether the contents of a file are those of a result.
+pub type IsOurs = fn(&[u8]) -> bool;
+
 /// Whether a file is there that an earlier run did not write: `is_ours` does not know its contents.
-pub fn is_of_others(place: &Destination, is_ours: fn(&[u8]) -> bool) -> bool {
+pub fn is_of_others(place: &Destination, is_ours: IsOurs) -> bool {
     let Destination::File(path) = place else {
         return false;
     };

@@ -315,7 +315,7 @@ pub(crate) enum IfSignedArg {
 impl ReportArgs {
     /// Takes out the places where files of others are: a run that is not understood may have their names by mistake.
     pub(crate) fn spare_files_of_others(&mut self) {
-        let of_run: [(&mut Option<Destination>, fn(&[u8]) -> bool); 3] = [
+        let of_run: [(&mut Option<Destination>, files::IsOurs); 3] = [
             (&mut self.output_file, outputs::is_document),
             (&mut self.dotenv_file, outputs::is_dotenv),
             (&mut self.summary_file, report::is_markdown),

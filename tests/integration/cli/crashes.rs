@@ -25,6 +25,10 @@ struct PanickingLog {
     kind: String,
 }
 
+fn refused() -> Result<(), String> {
+    Err(format!("bad value {CANARY}"))
+}
+
 struct Text(String);
 
 impl Visit for Text {
@@ -41,7 +45,7 @@ impl<S: Subscriber> Layer<S> for PanickingLog {
             match self.kind.as_str() {
                 "a literal" => panic!("a literal"),
                 "a text" => panic!("the value {CANARY} is wrong"),
-                _ => Err::<(), _>(format!("bad value {CANARY}")).unwrap(),
+                _ => refused().unwrap(),
             }
         }
     }
