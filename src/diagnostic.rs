@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 pub use s3lo_core::explain::Explain;
 
+use crate::build_info::VERSION;
 use crate::option_name::{OptionName, option};
 use crate::text::printable;
 
@@ -39,11 +40,13 @@ impl Diagnostic {
 
     /// The page about this code, in this version's documentation.
     pub fn docs(&self) -> String {
-        format!(
-            "https://github.com/s3lo/sign-action/blob/v{}/docs/errors.md#{}",
-            crate::build_info::VERSION,
-            self.code
-        )
+        // Releases begin with 1.0.0.
+        let revision = match VERSION.strip_prefix("0.") {
+            Some(_) => "main".to_owned(),
+            None => format!("v{VERSION}"),
+        };
+        let code = self.code;
+        format!("https://github.com/s3lo/sign-action/blob/{revision}/docs/errors.md#{code}")
     }
 
     /// The same, with what else should be known.

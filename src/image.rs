@@ -212,6 +212,11 @@ impl Explain for Error {
                 reference, tags, ..
             } => (reference, tags.as_deref()),
         };
+        if let Some(literal) = unexpanded(reference.tag()) {
+            return format!(
+                "`{literal}` was not replaced by its value: use double quotes in a shell, and the CI system's own form in YAML"
+            );
+        }
         let push = format!(
             "push it first: `s3lo push {} {}`",
             quoted(&reference.name()),
@@ -227,6 +232,12 @@ impl Explain for Error {
             ),
         }
     }
+}
+
+/// A variable in a name as it is written, which a shell in single quotes or another CI system leaves as it is.
+fn unexpanded(name: &str) -> Option<String> {
+    let at = name.find('$')?;
+    name.get(at..).map(printable)
 }
 
 /// The most names that a help line shows.

@@ -48,10 +48,10 @@ pub(crate) struct Global {
         value_name = "FORMAT"
     )]
     pub(crate) output: Output,
-    /// Tell on stderr what is done
+    /// Log progress to stderr
     #[arg(long, short, global = true)]
     pub(crate) verbose: bool,
-    /// Print nothing if all goes well: errors and failed verdicts alone
+    /// Print only errors and failed verifications (sign and verify)
     #[arg(long, short, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
     /// Whether to use colors; auto: on a terminal, unless NO_COLOR is set
@@ -85,8 +85,8 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Write a tiny image and a throw-away key pair to try the program with
     #[command(after_help = "\
-Writes ./demo, and cosign.key and cosign.pub where neither is there yet, and prints the commands to try.
-The password of the key is COSIGN_PASSWORD, or `demo`.")]
+Writes ./demo, and cosign.key and cosign.pub where neither is there yet, and prints the commands
+to try. The password of the key is COSIGN_PASSWORD, or `demo`.")]
     Demo,
     Completions(CompletionsArgs),
     /// Print the version, the commit, and the formats that are read
@@ -158,13 +158,14 @@ pub(crate) struct VerifyArgs {
     pub(crate) providers: Providers,
 }
 
-/// Sign or verify as a CI job says by its environment
+/// Sign or verify, configured by environment variables
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Every flag of `s3lo ci sign` and `s3lo ci verify` is an option, and so are `reference`, `password`, `command` (sign or
-verify, where neither is typed) and `summary` (true or false). What is typed goes first. All others are from one family
-of variables: the inputs of the GitHub action, INPUT_NAME; the configuration of the Buildkite plugin; PLUGIN_NAME in Drone
-and Woodpecker; else S3LO_NAME. Several references or keys are written one a line.
+Every flag of `s3lo ci sign` and `s3lo ci verify` is an option, and so are `reference`,
+`password`, `command` (sign or verify, where neither is typed) and `summary` (true or false). What
+is typed goes first. All others are from one family of variables: the inputs of the GitHub action,
+INPUT_NAME; the configuration of the Buildkite plugin; PLUGIN_NAME in Drone and Woodpecker; else
+S3LO_NAME. Several references or keys are written one a line.
 
 Examples:
   S3LO_REFERENCE=s3://my-bucket/myapp:v1.0 S3LO_KEY=awskms:///alias/release-signer s3lo ci
@@ -277,8 +278,9 @@ Examples:
   s3lo inspect s3://my-bucket/myapp:v1.0
   s3lo inspect s3://my-bucket/myapp:v1.0 --key cosign.pub --output json
 
-A record says by itself which key made it and when: only a verdict by a key that you give is proof. This is no gate: the
-exit code is 0 whatever the verdicts are, and 2 if the image cannot be read.")]
+A record says by itself which key made it and when: only a verdict by a key that you give is
+proof. This is no gate: the exit code is 0 whatever the verdicts are, and 2 if the image cannot be
+read.")]
 pub(crate) struct InspectArgs {
     /// A key to judge the records by; may be given several times
     #[arg(long = "key", short = 'k', value_name = "KEY")]

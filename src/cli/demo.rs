@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
+use s3lo_core::crypto::private::KeyFile;
 use s3lo_core::digest::Digest;
 use s3lo_core::manifest;
 use secrecy::SecretSlice;
@@ -23,6 +24,9 @@ const MANIFEST: &str = "demo/manifests/hello/v1/manifest.json";
 const PREFIX: &str = "cosign";
 /// The password of the key, unless COSIGN_PASSWORD names another.
 const PASSWORD: &str = "demo";
+
+/// The most that is read of a key file, in bytes.
+const MAX_KEY_LEN: u64 = 64 * 1024;
 
 /// An uncompressed tar archive with `/bin/hello`, a script.
 const LAYER: &[u8] = include_bytes!("demo/layer.tar");
@@ -172,6 +176,7 @@ fn write_key_pair() -> Result<KeyPassword, Diagnostic> {
     let variable = password::cosign_password();
     match (there("key") || there("pub"), variable) {
         (true, Some(_)) => Ok(KeyPassword::Variable),
+        (true, None) if opens_with(PASSWORD) => Ok(KeyPassword::Demo),
         (true, None) => Ok(KeyPassword::Unknown),
         (false, Some(password)) => {
             keys::write_pair(PREFIX, &password, false)?;
@@ -183,4 +188,12 @@ fn write_key_pair() -> Result<KeyPassword, Diagnostic> {
             Ok(KeyPassword::Demo)
         }
     }
+}
+
+/// Whether the key that is there is that of an earlier demo.
+fn opens_with(password: &str) -> bool {
+    let password = SecretSlice::from(password.as_bytes().to_vec());
+    let file = bounded_file::read(format!("{PREFIX}.key"), MAX_KEY_LEN).ok();
+    let key = file.and_then(|file| KeyFile::from_pem(&file).ok());
+    key.is_some_and(|key| key.is_encrypted() && key.open(&password).is_ok())
 }

@@ -143,9 +143,9 @@ fn record_shown(out: &mut dyn Write, keys: &[KeyRef], record: &FoundRecord) -> i
         let reason = if keys.is_empty() {
             "no key was given"
         } else {
-            "it is for none of the keys given"
+            "it was made by none of the keys given"
         };
-        writeln!(out, "    Not judged: {reason}")?;
+        writeln!(out, "    Not checked: {reason}")?;
     }
     Ok(())
 }

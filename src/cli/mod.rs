@@ -64,8 +64,8 @@ pub fn run(arguments: Vec<OsString>, out: &mut dyn Write, err: &mut dyn Write) -
     let (out, err) = (&mut IgnoreBrokenPipe(out), &mut IgnoreBrokenPipe(err));
     let json = Typed::new(&arguments).wants_json();
     crash::report_by(move |diagnostic| crash::print(diagnostic, json));
-    let result = if ci::is_asked(&arguments) {
-        ci::run(&arguments, out, err)
+    let result = if let Some(words) = ci::in_order(&arguments) {
+        ci::run(&words, out, err)
     } else if let Some(diagnostic) = typed::secret(&arguments) {
         failed(diagnostic, json, out, err)
     } else {

@@ -155,7 +155,7 @@ pub enum RefError {
     #[error("the key reference is longer than {MAX_LEN} bytes")]
     TooLong,
     /// The scheme is unknown.
-    #[error("`{}` is not a kind of key", scheme.escape_debug())]
+    #[error("unsupported kind of key `{}`", scheme.escape_debug())]
     UnknownScheme {
         /// The scheme.
         scheme: String,

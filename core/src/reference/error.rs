@@ -15,7 +15,7 @@ use crate::reference::correction::{access_point, correction};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The bucket has characters that no bucket name has.
-    #[error("`{bucket}` is not a bucket name")]
+    #[error("{}", no_bucket(bucket, reference))]
     Bucket {
         /// As it was written.
         bucket: String,
@@ -85,13 +85,20 @@ pub enum Error {
     #[error("the reference is too long: its signature's object key would exceed 1024 bytes")]
     TooLong,
     /// The scheme of no store.
-    #[error("`{}://` is not a kind of store", scheme.escape_debug())]
+    #[error("unsupported scheme `{}://`", scheme.escape_debug())]
     UnknownScheme {
         /// The part before `://`.
         scheme: String,
         /// The schemes of the supported stores.
         schemes: Vec<Scheme>,
     },
+}
+
+fn no_bucket(bucket: &str, reference: &str) -> String {
+    if bucket.is_empty() {
+        return format!("`{reference}` names no bucket");
+    }
+    format!("`{bucket}` is not a bucket name")
 }
 
 fn unfit(segment: &str, why: &str) -> String {
@@ -123,6 +130,9 @@ impl Explain for Error {
             return help;
         }
         match self {
+            Self::Bucket { bucket, .. } if bucket.is_empty() => {
+                "set the bucket: the variable behind `s3://` came out empty".to_owned()
+            }
             Self::Bucket { .. } => "write the bucket's name alone, as in `s3://my-bucket/myapp:v1.0`".to_owned(),
             Self::DigestOnly { scheme, rest, pin } => format!(
                 "name the tag that is signed, and keep the digest as its pin: `{scheme}://{rest}:TAG@{pin}`"
@@ -142,6 +152,9 @@ impl Explain for Error {
                 "set the digest: the variable behind `@` came out empty".to_owned()
             }
             Self::Pin { .. } => "a pin is `@sha256:` and 64 lower-case hex digits, as `sha256sum manifest.json` prints them".to_owned(),
+            Self::Segment { segment, .. } if segment.is_empty() => {
+                "a variable in it came out empty, or two slashes stand side by side".to_owned()
+            }
             Self::Segment { .. } => {
                 "use names without empty parts, `.`, `..`, backslashes and control characters, of at most 255 bytes each".to_owned()
             }

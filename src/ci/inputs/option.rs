@@ -160,7 +160,7 @@ pub enum Error {
         name: String,
     },
     /// No such option.
-    #[error("{name} is no option of `{command}`")]
+    #[error("{name} is not an option of `{command}`")]
     Unknown {
         /// The name, in a sentence.
         name: String,

@@ -104,13 +104,18 @@ impl Names<'_> {
 
     /// Our own variables. What the family does not read is ignored, and what is no option an error everywhere.
     fn check_own(&self, sources: &Sources, warnings: &mut Vec<String>) -> Result<(), Error> {
-        let mut ignored = Vec::new();
+        let (mut ignored, mut of_other) = (Vec::new(), Vec::new());
         for (rest, value) in sources.with_prefix(OWN) {
             let variable = format!("{OWN}{rest}");
             let name = rest.to_ascii_lowercase().replace('_', "-");
             if self.known(&name) && own(&name) == variable {
-                if !self.family.has_own() && !is_empty(value) {
+                if is_empty(value) {
+                    continue;
+                }
+                if !self.family.has_own() {
                     ignored.push(variable);
+                } else if self.of_other(&name).is_some() {
+                    of_other.push(variable);
                 }
             } else if !is_reserved(rest) {
                 return Err(Error::Unknown {
@@ -124,6 +129,14 @@ impl Names<'_> {
                     known: self.known_names(own),
                 });
             }
+        }
+        // It may be meant for the other command of the job, or for a guard of this one.
+        if !of_other.is_empty() {
+            warnings.push(format!(
+                "ignored: {}, since `{}` has no such option",
+                of_other.join(", "),
+                self.policy.command
+            ));
         }
         if !ignored.is_empty() {
             let place = match self.family {

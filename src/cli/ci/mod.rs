@@ -22,6 +22,7 @@ use crate::cli::ci::results::{BufferedOutput, JobOutcome, OutputOptions, Step};
 use crate::cli::output::text::Style;
 use crate::cli::output::{json, text};
 use crate::cli::setup::RunContext;
+use crate::cli::typed::Typed;
 use crate::cli::{
     CommandError, CommandResults, ExitStatus, block_on, crash, failed, log as log_to, password,
     sign, verify,
@@ -31,14 +32,28 @@ use crate::diagnostic::Diagnostic;
 use crate::mask::Mask;
 use crate::option_name::set_spelling;
 
-/// Whether the arguments are those of `ci`, and do not ask for its help.
-pub(crate) fn is_asked(arguments: &[OsString]) -> bool {
-    // Elsewhere the word is the value of an option, or a mistake like any other.
-    let asks = |number: usize| {
-        let word = arguments.get(number);
-        word.is_some_and(|word| word == "--help" || word == "-h")
-    };
-    arguments.get(1).is_some_and(|first| first == "ci") && !asks(2) && !asks(3)
+/// The arguments in the order `s3lo ci COMMAND OPTIONS`, if they are those of `ci` and do not ask for its help. Options
+/// may be typed in front of either word, and must not hide it: a gate that verifies would sign.
+pub(crate) fn in_order(arguments: &[OsString]) -> Option<Vec<OsString>> {
+    if arguments
+        .iter()
+        .any(|word| word == "--help" || word == "-h")
+    {
+        return None;
+    }
+    let typed = Typed::new(arguments);
+    let mut positional = typed.positional();
+    let ci = positional.next().filter(|word| *word == "ci")?;
+    let command = positional
+        .next()
+        .filter(|word| Action::from_name(word).is_some());
+    let mut words = arguments.to_vec();
+    for (place, name) in (1..).zip([Some(ci), command].into_iter().flatten()) {
+        let at = words.iter().skip(place).position(|word| word == name)?;
+        let word = words.remove(place.saturating_add(at));
+        words.insert(place, word);
+    }
+    Some(words)
 }
 
 /// Runs the job.

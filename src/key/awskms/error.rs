@@ -73,7 +73,7 @@ pub enum Error {
         answer: ErrorResponse,
     },
     /// No region is set.
-    #[error("no region is named in which to ask KMS")]
+    #[error("no region is set for KMS")]
     NoRegion,
     /// The response is for another key.
     #[error("KMS answered for another key, `{}`", key.escape_debug())]

@@ -55,8 +55,10 @@ pub enum Error {
         answer: ErrorResponse,
     },
     /// There was no readable response.
-    #[error("cannot reach S3 for `{object}`: {reason}")]
+    #[error("cannot reach S3{} for `{object}`: {reason}", server.as_ref().map(|url| format!(" at {url}")).unwrap_or_default())]
     Unreachable {
+        /// The server that the options or the environment name.
+        server: Option<String>,
         /// The object.
         object: String,
         /// The reason.
@@ -117,7 +119,7 @@ impl Explain for Error {
                     address: &address,
                     client_certificate: AWS_CLIENT_CERTIFICATE,
                 };
-                reason.help(&settings, || format!("check the network, HTTPS_PROXY and NO_PROXY, and the URL if you gave {endpoint}", endpoint = option("endpoint")))
+                reason.help(&settings, || format!("check the network, HTTPS_PROXY and NO_PROXY, and whether the server runs at that address; without {endpoint} it is that of AWS_ENDPOINT_URL_S3, of AWS_ENDPOINT_URL, or Amazon's", endpoint = option("endpoint")))
             }
             Self::WrongRegion { .. } => format!("name the bucket's region: {region} or AWS_REGION", region = option("region").with("REGION")),
         }

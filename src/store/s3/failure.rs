@@ -65,7 +65,13 @@ impl S3Store {
                     endpoint_is_named: self.endpoint_is_named,
                 }));
             }
-            Failure::Unreachable(reason) => return other(Error::Unreachable { object, reason }),
+            Failure::Unreachable(reason) => {
+                return other(Error::Unreachable {
+                    server: self.server.clone(),
+                    object,
+                    reason,
+                });
+            }
             Failure::Denied(answer) | Failure::Refused(answer) => answer,
         };
         let bucket = self.bucket.clone();

@@ -52,6 +52,8 @@ pub struct S3Store {
     owner: Option<String>,
     /// The encryption that new objects ask for, if one is named.
     encryption: Option<Encryption>,
+    /// The server that the options or the environment name.
+    server: Option<String>,
     /// Whether an option names the server.
     endpoint_is_named: bool,
     /// Whether a write carries Content-MD5, since it has no checksum of the SDK.
@@ -88,6 +90,9 @@ impl S3Store {
                 .as_ref()
                 .map(ToString::to_string),
             encryption: options.encryption(),
+            server: endpoint
+                .map(str::to_owned)
+                .or_else(|| configured_endpoint(&aws.config)),
             endpoint_is_named: endpoint.is_some(),
             writes_md5: !new_checksums,
             client: Mutex::new(Client::from_conf(

@@ -149,6 +149,7 @@ impl S3Store {
         let mut oversized = false;
         while let Some(chunk) = body.next().await {
             let chunk = chunk.map_err(|error| Error::Unreachable {
+                server: self.server.clone(),
                 object: self.locate(key),
                 reason: format!("the answer broke off: {}", innermost(&error)).into(),
             })?;

@@ -424,10 +424,8 @@ fn nothing_that_others_wrote_is_a_command_to_azure() {
 }
 
 #[test]
-fn a_command_of_its_own_cannot_come_by_another_way() {
+fn its_help_is_that_of_the_command_line() {
     let sandbox = job();
-    let run = sandbox.s3lo("--verbose ci").ends_with(2);
-    assert!(run.err.contains("s3lo ci"), "{}", run.err);
     let run = sandbox.s3lo("ci sign --help").ends_with(0);
     assert!(run.out.contains("--results-directory"), "{}", run.out);
     assert!(
@@ -671,4 +669,42 @@ fn a_variable_behind_a_misspelt_flag_is_masked_all_the_same() {
         let run = sandbox.s3lo(&format!("ci verify {words}")).ends_with(2);
         assert!(run.out.contains("::add-mask::a-value-of-mine"), "{words}");
     }
+}
+
+#[test]
+fn a_flag_in_front_of_the_command_does_not_hide_it() {
+    let sandbox = job().with("S3LO_KEY", "keys/cosign.pub");
+    for words in [
+        "-v ci verify",
+        "ci -v verify",
+        "-o json ci verify",
+        "ci -o json verify",
+        "-q ci --color never verify",
+        "ci verify -v",
+    ] {
+        let run = sandbox.s3lo(words).ends_with(1);
+        let all = format!("{}{}", run.out, run.err);
+        assert!(all.contains("no signature found"), "{words}: {all}");
+    }
+    // Nothing was signed, and a value that looks like a command is none.
+    assert!(
+        !sandbox
+            .file("store/manifests/myapp/v1.0/signatures")
+            .exists()
+    );
+    let named = sandbox.s3lo("ci verify --key sign").ends_with(2);
+    assert!(named.err.contains("key_not_found"), "{}", named.err);
+}
+
+#[test]
+fn an_option_of_the_other_command_is_named_in_a_warning() {
+    let signer = job();
+    signer.s3lo("ci sign").ends_with(0);
+    let gate = signer
+        .with("S3LO_KEY", "keys/cosign.pub")
+        .with("S3LO_SCHEMA_VERSION", "2")
+        .with("S3LO_IF_SIGNED", "keep");
+    let run = gate.s3lo("ci verify").ends_with(0);
+    let warning = "ignored: S3LO_IF_SIGNED, S3LO_SCHEMA_VERSION, since `verify` has no such option";
+    assert!(run.err.contains(warning), "{}", run.err);
 }

@@ -586,3 +586,17 @@ fn a_signature_that_does_not_cover_the_tag_is_made_with_a_note_unless_it_was_ask
         .ends_with(0);
     assert_eq!(sandbox.s3lo(&line).ends_with(0).err, "");
 }
+
+#[test]
+fn a_variable_that_is_empty_or_was_not_replaced_is_thought_of() {
+    let sandbox = Sandbox::with_image();
+    for (reference, help) in [
+        ("s3:///myapp:v1.0", "came out empty"),
+        ("s3://bucket/:v1.0", "came out empty"),
+        ("local://./store/${IMAGE}:$TAG", "`$TAG` was not replaced"),
+        ("local://./store/myapp:${{github.sha}}", "was not replaced"),
+    ] {
+        let run = sandbox.s3lo(&format!("verify {reference} --key keys/cosign.pub"));
+        assert!(run.ends_with(2).err.contains(help), "{reference}");
+    }
+}

@@ -69,8 +69,9 @@ fn a_second_run_changes_nothing() {
         names.iter().map(read).collect::<Vec<_>>()
     };
     let before = contents();
-    sandbox.s3lo("demo").ends_with(0);
+    let again = sandbox.s3lo("demo").ends_with(0);
     assert_eq!(contents(), before);
+    assert!(again.out.contains("COSIGN_PASSWORD=demo s3lo sign"));
 }
 
 #[test]

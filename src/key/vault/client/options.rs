@@ -159,7 +159,7 @@ pub enum Error {
         server: Server,
     },
     /// No address is configured.
-    #[error("nothing says where {product} is")]
+    #[error("no address of {product} is set")]
     NoAddress {
         /// Which one.
         product: Product,
