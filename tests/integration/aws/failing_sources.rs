@@ -17,8 +17,11 @@ fn at_home() -> AwsFixture {
     aws
 }
 
+/// A name, and what makes the reply.
+type Case = (&'static str, fn() -> Reply);
+
 /// The answers of a service that gives no credentials.
-fn replies() -> Vec<(&'static str, fn() -> Reply)> {
+fn replies() -> Vec<Case> {
     vec![
         ("404", || Reply::Answer(404, Vec::new(), b"no".to_vec())),
         ("403", || {
