@@ -15,7 +15,7 @@ use s3lo_core::verdict::{Found, Policy, Reason, Verdict, judge};
 use tokio::time::{Instant, timeout_at};
 
 use crate::image::{Image, RecordIds};
-use crate::store::{self, Object, Store};
+use crate::store::{self, Store};
 use crate::verify::{Error, Key};
 
 /// The most records that are read of an image.
@@ -82,7 +82,7 @@ async fn inspect_all(image: &Image, keys: &[Key]) -> Result<Inspection, Error> {
     let mut records = Vec::with_capacity(found.len());
     for (name, object) in found {
         let bytes = match &object {
-            Ok(object) => Found::Bytes(&object.bytes),
+            Ok(bytes) => Found::Bytes(bytes),
             Err(store::Error::NotFound { .. }) => continue,
             Err(store::Error::Oversized { .. }) => Found::Oversized,
             Err(store::Error::Unreadable { .. }) => Found::Unreadable,
@@ -123,10 +123,11 @@ async fn inspect_all(image: &Image, keys: &[Key]) -> Result<Inspection, Error> {
     })
 }
 
-async fn read_record(image: &Image, name: String) -> (String, Result<Object, store::Error>) {
-    let key = image.reference.record_key(&name);
+/// The bytes of a record, without the share of memory that it was read in: records are small, and collected.
+async fn read_record(image: &Image, id: String) -> (String, Result<Vec<u8>, store::Error>) {
+    let key = image.reference.record_key(&id);
     let object = image.store.read(&key, record::MAX_BYTES).await;
-    (name, object)
+    (id, object.map(|object| object.bytes))
 }
 
 fn content(found: Found<'_>) -> Result<Record, String> {

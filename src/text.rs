@@ -143,7 +143,7 @@ const MIN_SECRET_LEN: usize = 8;
 /// The shortest part of a secret, in bytes, that is removed without the rest.
 const MIN_PART_LEN: usize = 16;
 
-fn is_unprintable(c: char) -> bool {
+pub(crate) fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(
             c,

@@ -79,7 +79,7 @@ pub(crate) fn with_bare_processes() -> Option<EnvConfigFiles> {
     let credentials = text("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials").unwrap_or_default();
     if ![&config, &credentials]
         .into_iter()
-        .any(|text| text.contains(PROCESS))
+        .any(|text| text.to_ascii_lowercase().contains(PROCESS))
     {
         return None;
     }
@@ -96,7 +96,8 @@ const PROCESS: &str = "credential_process";
 /// The text of a file, in which each process unsets these variables first.
 fn bare(text: &str, names: &[String]) -> String {
     let line = |line: &str| match line.split_once('=') {
-        Some((name, command)) if name.trim() == PROCESS && !names.is_empty() => {
+        // The SDK reads names in either case.
+        Some((name, command)) if name.trim().eq_ignore_ascii_case(PROCESS) && !names.is_empty() => {
             format!(
                 "{name}= unset {} && {}\n",
                 names.join(" "),

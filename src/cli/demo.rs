@@ -128,7 +128,7 @@ fn blob_path(digest: Digest) -> String {
 /// Writes a file unless it is there already with the same bytes. A link is not followed.
 fn write_new(path: &str, bytes: &[u8]) -> Result<(), Diagnostic> {
     let write = || {
-        if Path::new(FOLDER).is_symlink() {
+        if Path::new(path).ancestors().any(Path::is_symlink) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         if let Some(folder) = Path::new(path).parent() {

@@ -200,7 +200,9 @@ impl HttpConnector for BoundedConnector {
         let logged = tracing::enabled!(tracing::Level::DEBUG).then(|| Call::of(&request));
         let (client, route) = self.client.for_uri(request.uri());
         let secrets = Secrets::of(&request);
-        let is_object = request.headers().contains_key(CONTENT_HASH);
+        let is_object = request.headers().contains_key(CONTENT_HASH)
+            && request.method() == "GET"
+            && !request.uri().contains("list-type=2");
         let plain = request.uri().starts_with("http:");
         let (again, near) = (Repeatable::of(&request), is_near(request.uri()));
         let tolerant = Arc::clone(&self.client.tolerant);
@@ -228,9 +230,11 @@ impl HttpConnector for BoundedConnector {
             };
             let answer = match answer {
                 // An object is no answer about the request, and may be large.
-                Ok(answer) if !(is_object && answer.status().is_success()) => {
-                    secrets.removed_from(answer).await
+                Ok(mut answer) if is_object && answer.status().is_success() => {
+                    secrets.remove_from_headers(&mut answer);
+                    Ok(answer)
                 }
+                Ok(answer) => secrets.removed_from(answer).await,
                 other => other,
             };
             if let Some(call) = logged {

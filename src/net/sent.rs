@@ -25,6 +25,7 @@ impl Secrets {
         let header = |name| request.headers().get(name);
         let tokens = [
             "x-amz-security-token",
+            "x-amz-s3session-token",
             "x-amz-sso_bearer_token",
             "x-aws-ec2-metadata-token",
         ];
@@ -37,19 +38,9 @@ impl Secrets {
         Self(secrets)
     }
 
-    /// The response without them, in its headers and its body.
-    ///
-    /// # Errors
-    ///
-    /// An incomplete body.
-    pub(crate) async fn removed_from(
-        &self,
-        mut response: HttpResponse,
-    ) -> Result<HttpResponse, ConnectorError> {
-        if self.0.is_empty() {
-            return Ok(response);
-        }
-        let forms: Vec<_> = self.0.iter().flat_map(forms).collect();
+    /// Removes them from the headers of a response.
+    pub(crate) fn remove_from_headers(&self, response: &mut HttpResponse) {
+        let forms = self.forms();
         let secrets: Vec<_> = forms.iter().map(|form| form.as_str()).collect();
         let headers = response.headers().iter().filter_map(|(name, value)| {
             let clean = without_secrets(value, &secrets);
@@ -65,6 +56,23 @@ impl Secrets {
                 response.headers_mut().remove(name);
             }
         }
+    }
+
+    /// The response without them, in its headers and its body.
+    ///
+    /// # Errors
+    ///
+    /// An incomplete body.
+    pub(crate) async fn removed_from(
+        &self,
+        mut response: HttpResponse,
+    ) -> Result<HttpResponse, ConnectorError> {
+        if self.0.is_empty() {
+            return Ok(response);
+        }
+        self.remove_from_headers(&mut response);
+        let forms = self.forms();
+        let secrets: Vec<_> = forms.iter().map(|form| form.as_str()).collect();
         let body = response.take_body().collect().await;
         let unreadable = |error: BoxError| {
             let reason = innermost(&*error);
@@ -79,6 +87,10 @@ impl Secrets {
             SdkBody::from(clean)
         };
         Ok(response)
+    }
+
+    fn forms(&self) -> Vec<Zeroizing<String>> {
+        self.0.iter().flat_map(forms).collect()
     }
 }
 

@@ -50,7 +50,12 @@ impl Family {
             || ["CI", "CI_SYSTEM_NAME"]
                 .into_iter()
                 .any(|name| is(name, "drone") || is(name, "woodpecker"));
-        if is("GITHUB_ACTIONS", "true") && has_option("INPUT_") {
+        // A script's inputs are variables that anything before it may have set: only an action has inputs of its own.
+        // GitHub does not let a job set this variable.
+        let is_script = variables
+            .get("GITHUB_ACTION")
+            .is_some_and(|name| name.to_string_lossy().starts_with("__run"));
+        if is("GITHUB_ACTIONS", "true") && has_option("INPUT_") && !is_script {
             Self::Github
         } else if is("BUILDKITE", "true") && has(CONFIGURATION) {
             Self::Buildkite

@@ -278,7 +278,12 @@ mod tests {
                 "{warning}"
             );
         }
-        assert!(resolved(&[], &own).unwrap().warnings.is_empty());
+        // Where they are read, one of the other command is.
+        let warnings = resolved(&[], &own).unwrap().warnings;
+        assert_eq!(
+            warnings,
+            ["ignored: S3LO_REQUIRE, since `sign` has no such option"]
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod declared;
 mod options;
+mod overwrite;
 mod results;
 mod undefined;
 

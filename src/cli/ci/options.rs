@@ -208,6 +208,14 @@ impl Parts {
                 CiWork::Verify(args) => (&args.work.keys, &args.work.images, &args.work.aws),
             };
             undefined::check(&images.references, keys, aws)?;
+            let (action, report) = match &args.work {
+                CiWork::Sign(args) => (Action::Sign, &args.report),
+                CiWork::Verify(args) => (Action::Verify, &args.report),
+            };
+            let names = options(action)
+                .iter()
+                .flat_map(|option| option.names.clone());
+            super::overwrite::check(report, &words, names)?;
         }
         Ok(Job {
             cli,

@@ -9,6 +9,7 @@ use crate::diagnostic::Diagnostic;
 use crate::image::Image;
 use crate::key::reference::KeyRef;
 use crate::sign::{Signed, Status};
+use crate::text::is_unprintable;
 use crate::verify::{Decision, KeyOutcome, Outcome, Rejection};
 use crate::{sign, verify};
 
@@ -18,9 +19,24 @@ pub(crate) fn write(out: &mut dyn Write, value: &impl Serialize) -> io::Result<(
     writeln!(out, "{document}")
 }
 
-/// The same JSON, in which no CI system finds a command: a `##` is within a string, and no line begins within one.
+/// The same JSON, in which no CI system finds a command and no terminal a control sequence: a `##` is within a string, and
+/// so is whatever cannot be printed but the line breaks between fields.
 pub(crate) fn inert(json: &str) -> String {
-    json.replace("##", r"#\u0023")
+    let json = json.replace("##", r"#\u0023");
+    if !json.chars().any(|c| c != '\n' && is_unprintable(c)) {
+        return json;
+    }
+    let mut escaped = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c == '\n' || !is_unprintable(c) {
+            escaped.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            escaped.push_str(&format!("\\u{unit:04x}"));
+        }
+    }
+    escaped
 }
 
 /// `{"error": {…}}`

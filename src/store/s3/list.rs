@@ -11,6 +11,10 @@ use crate::store;
 use crate::store::s3::S3Store;
 use crate::store::{Listed, Listing, Version};
 
+/// The most names of a page. They are chosen by whoever writes there, up to 3 KB each as they are encoded, and pages are
+/// read for many images at once.
+const MAX_NAMES: i32 = 100;
+
 /// The answer of a list to whether there is an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Presence {
@@ -30,6 +34,7 @@ impl S3Store {
                     .prefix(prefix)
                     .set_expected_bucket_owner(self.owner.clone())
                     .delimiter("/")
+                    .max_keys(MAX_NAMES)
                     .encoding_type(EncodingType::Url)
                     .send()
             })
@@ -59,11 +64,17 @@ impl S3Store {
             .map(|name| name.trim_end_matches('/').to_owned())
             .collect();
         folders.sort_unstable();
+        let listed = page
+            .contents()
+            .len()
+            .saturating_add(page.common_prefixes().len());
+        let understood = objects.len().saturating_add(folders.len());
         Ok(Listing {
             objects,
             folders,
-            // An answer that broke off does not say.
-            complete: page.is_truncated() == Some(false),
+            // An answer that broke off does not say, nor does one with a name that is not below the prefix as it is read: it
+            // may be the one that is looked for, in an encoding that the server does not name.
+            complete: page.is_truncated() == Some(false) && listed == understood,
         })
     }
 
@@ -152,7 +163,10 @@ fn present_as(key: &str, first: &[u8]) -> Option<Presence> {
 }
 
 fn version(object: &aws_sdk_s3::types::Object) -> Option<Version> {
-    let etag = object.e_tag().filter(|etag| !etag.is_empty())?;
+    // It becomes a header.
+    let is_text =
+        |etag: &&str| !etag.is_empty() && etag.bytes().all(|byte| byte.is_ascii_graphic());
+    let etag = object.e_tag().filter(is_text)?;
     Some(Version(etag.to_owned()))
 }
 

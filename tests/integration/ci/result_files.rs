@@ -213,3 +213,28 @@ fn a_key_pair_replaces_regular_files_alone() {
         }
     }
 }
+
+#[test]
+fn a_file_that_the_run_reads_is_not_replaced() {
+    for option in ["S3LO_OUTPUT_FILE", "S3LO_DOTENV_FILE", "S3LO_SUMMARY_FILE"] {
+        let sandbox = job().with("S3LO_KEY", "./keys/cosign.key");
+        let key = fs::read(sandbox.file("keys/cosign.key")).unwrap();
+        let run = sandbox.with(option, "keys/../keys/cosign.key");
+        let refused = run.s3lo("ci sign").ends_with(2);
+        assert!(
+            refused.err.contains("name the same file"),
+            "{}",
+            refused.err
+        );
+        assert_eq!(fs::read(run.file("keys/cosign.key")).unwrap(), key);
+    }
+    let run = job()
+        .with("S3LO_OUTPUT_FILE", "o.json")
+        .with("S3LO_DOTENV_FILE", "./o.json");
+    let refused = run.s3lo("ci sign").ends_with(2);
+    assert!(
+        refused.err.contains("name the same file"),
+        "{}",
+        refused.err
+    );
+}

@@ -708,3 +708,23 @@ fn an_option_of_the_other_command_is_named_in_a_warning() {
     let warning = "ignored: S3LO_IF_SIGNED, S3LO_SCHEMA_VERSION, since `verify` has no such option";
     assert!(run.err.contains(warning), "{}", run.err);
 }
+
+#[test]
+fn a_script_on_github_is_not_led_by_variables_named_like_inputs() {
+    let job = job()
+        .with("GITHUB_ACTIONS", "true")
+        .with("INPUT_REFERENCE", "local://./store/nothing:v1")
+        .with("INPUT_KEY", "keys/p384.key");
+    // The runner sets this, and a job cannot: https://docs.github.com/actions/reference/workflows-and-actions/variables
+    let action = job.s3lo("ci sign").ends_with(2);
+    assert!(action.err.contains("nothing:v1") || action.out.contains("nothing:v1"));
+    for script in ["__run", "__run_2"] {
+        let script = self::job()
+            .with("GITHUB_ACTIONS", "true")
+            .with("INPUT_REFERENCE", "local://./store/nothing:v1")
+            .with("INPUT_KEY", "keys/p384.key")
+            .with("GITHUB_ACTION", script);
+        let run = script.s3lo("ci sign").ends_with(0);
+        assert!(run.out.contains("Signed myapp:v1.0"), "{}", run.out);
+    }
+}

@@ -99,5 +99,9 @@ fn a_link_is_not_followed() {
     std::fs::create_dir(sandbox.file("elsewhere")).unwrap();
     std::os::unix::fs::symlink("elsewhere", sandbox.file("demo")).unwrap();
     sandbox.s3lo("demo").ends_with(2);
+    std::fs::remove_file(sandbox.file("demo")).unwrap();
+    std::fs::create_dir(sandbox.file("demo")).unwrap();
+    std::os::unix::fs::symlink("../elsewhere", sandbox.file("demo/manifests")).unwrap();
+    sandbox.s3lo("demo").ends_with(2);
     assert_eq!(files(&sandbox.file("elsewhere")), [""; 0]);
 }

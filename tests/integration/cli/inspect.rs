@@ -106,3 +106,35 @@ fn at_most_a_hundred_records_are_read() {
     assert_eq!(found["records"].as_array().unwrap().len(), 100);
     assert_eq!(found["moreRecords"], true);
 }
+
+#[test]
+fn many_images_with_many_records_share_the_memory_for_objects() {
+    let sandbox = Sandbox::new();
+    let mut line = "inspect".to_owned();
+    for image in 0..10 {
+        sandbox.push(&format!("app{image}"), "v1", crate::support::MANIFEST);
+        for number in 0..100 {
+            let name = format!("store/manifests/app{image}/v1/signatures/{number:016x}.json");
+            sandbox.write(&name, "{}");
+        }
+        line.push_str(&format!(" local://./store/app{image}:v1"));
+    }
+    let found = sandbox.s3lo(&format!("{line} -o json")).ends_with(0).json();
+    assert_eq!(found.as_array().unwrap().len(), 10);
+}
+
+#[test]
+fn json_holds_no_control_sequence() {
+    let sandbox = signed();
+    let digest = Digest::of(b"").to_string();
+    let record = format!(
+        "{{\"schemaVersion\":2,\"digest\":\"{digest}\",\"keyRef\":\"a\u{9b}31m\u{202e}b\",\"keyID\":\"x\",\"algorithm\":\"\",\"signature\":\"\",\"signedAt\":\"\"}}"
+    );
+    sandbox.write(&format!("{RECORDS}/0123456789abcdef.json"), record);
+    let run = sandbox.s3lo(&format!("inspect {REF} -o json")).ends_with(0);
+    assert!(!run.out.contains(['\u{9b}', '\u{202e}']));
+    let found = run.json();
+    let claimed = found["records"].as_array().unwrap().iter();
+    let claimed: Vec<_> = claimed.map(|record| &record["claimedKeyRef"]).collect();
+    assert!(claimed.contains(&&serde_json::json!("a\u{9b}31m\u{202e}b")));
+}
