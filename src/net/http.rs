@@ -200,9 +200,8 @@ impl HttpConnector for BoundedConnector {
         let logged = tracing::enabled!(tracing::Level::DEBUG).then(|| Call::of(&request));
         let (client, route) = self.client.for_uri(request.uri());
         let secrets = Secrets::of(&request);
-        let is_object = request.headers().contains_key(CONTENT_HASH)
-            && request.method() == "GET"
-            && !request.uri().contains("list-type=2");
+        let is_list =
+            request.headers().contains_key(CONTENT_HASH) && request.uri().contains("list-type=2");
         let plain = request.uri().starts_with("http:");
         let (again, near) = (Repeatable::of(&request), is_near(request.uri()));
         let tolerant = Arc::clone(&self.client.tolerant);
@@ -229,8 +228,9 @@ impl HttpConnector for BoundedConnector {
                 Err(error) => Err(unreachable::explain(error, plain, route)),
             };
             let answer = match answer {
-                // An object is no answer about the request, and may be large.
-                Ok(mut answer) if is_object && answer.status().is_success() => {
+                // What is asked for may be a secret itself: a session's token begins as the one before, and an identity
+                // token as the bearer that it is given for. Nor is an object an answer about the request.
+                Ok(mut answer) if answer.status().is_success() && !is_list => {
                     secrets.remove_from_headers(&mut answer);
                     Ok(answer)
                 }

@@ -278,12 +278,9 @@ mod tests {
                 "{warning}"
             );
         }
-        // Where they are read, one of the other command is.
-        let warnings = resolved(&[], &own).unwrap().warnings;
-        assert_eq!(
-            warnings,
-            ["ignored: S3LO_REQUIRE, since `sign` has no such option"]
-        );
+        // Where they are read, one of the other command is not.
+        let warnings = resolved(&[], &own).unwrap().warnings.join("");
+        assert!(warnings.contains("S3LO_REQUIRE, since `sign` has no such"));
     }
 
     #[test]

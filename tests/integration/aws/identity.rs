@@ -9,7 +9,8 @@ use crate::support::MANIFEST;
 use crate::support::aws_fixture::{AwsFixture, EVERYTHING, ROLE, ROLE_ARN, SIGN, VERIFY, trust};
 use crate::support::program::Sandbox;
 use s3lo_test_servers::aws::{
-    AUDIENCE, AwsServer, Call, Issuer, Key, Subject, TokenAlgorithm, Trust, sts_error,
+    AUDIENCE, AwsServer, Call, GITHUB_REQUEST_TOKEN, Issuer, Key, Subject, TokenAlgorithm, Trust,
+    sts_error,
 };
 
 const SUBJECT: &str = "repo:acme/app:ref:refs/heads/main";
@@ -32,7 +33,7 @@ fn a_github_job_signs_and_verifies_with_a_role() {
     assert_eq!(token.body["audience"], AUDIENCE);
     // The URL that the runner gives has a query of its own.
     assert_eq!(token.body["api-version"], "2.0");
-    let bearer = "bearer request-token-of-the-job";
+    let bearer = format!("bearer {GITHUB_REQUEST_TOKEN}");
     assert_eq!(token.headers["authorization"], bearer);
     let assumed = &calls[1];
     assert_eq!(assumed.body["RoleArn"], ROLE_ARN);

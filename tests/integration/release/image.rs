@@ -130,7 +130,7 @@ fn the_image_with_a_shell_carries_the_same_program_and_certificates() {
 fn the_image_with_a_shell_has_what_ci_systems_run_in_it() {
     let shell = Container::of("shell");
     let script = "set -e\nmkdir -p a/b && echo text >a/b/c && cat a/b/c && ls a && test -x \"$(command -v s3lo)\"\n\
-                  for tool in sh cat mkdir ls rm chmod env grep sed; do command -v $tool >/dev/null; done\ns3lo --version";
+                  for tool in sh cat mkdir ls rm chmod env grep sed; do command -v $tool >/dev/null; done\ns3lo -V";
     let run = finish(
         shell
             .command(&[], &[], "/tmp", &["sh", "-c", script])

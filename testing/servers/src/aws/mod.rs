@@ -37,7 +37,8 @@ pub const GITHUB: &str = "https://token.actions.githubusercontent.com";
 /// The audience that is registered with it.
 pub const AUDIENCE: &str = "sts.amazonaws.com";
 /// What a job shows to be given an identity token.
-pub const GITHUB_REQUEST_TOKEN: &str = "request-token-of-the-job";
+pub const GITHUB_REQUEST_TOKEN: &str =
+    "eyJhbGciOiJSUzI1NiIsImtpZCI6ImU2MjIzOWI5In0.cmVxdWVzdC10b2tlbi1vZi10aGUtam9i.x";
 
 /// Stands in an answer for the request's ID.
 const REQUEST_ID: &str = "{request-id}";

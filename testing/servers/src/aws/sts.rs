@@ -347,7 +347,7 @@ impl AwsServer {
         let id = self.user(name, policy).access_key_id;
         let mut state = self.state.lock().unwrap();
         let issued = state.issued.get_mut(&id).unwrap();
-        issued.credentials.session_token = Some(STANDARD.encode(random(300)));
+        issued.credentials.session_token = Some(session_token());
         issued.credentials.clone()
     }
 
@@ -382,7 +382,7 @@ fn give(
     let credentials = Credentials {
         access_key_id: format!("ASIA{}", letters()),
         secret_access_key: STANDARD.encode(random(30)),
-        session_token: Some(STANDARD.encode(random(300))),
+        session_token: Some(session_token()),
     };
     let expires = now() + seconds;
     let at = OffsetDateTime::from_unix_timestamp(i64::try_from(expires).unwrap()).unwrap();
@@ -446,4 +446,12 @@ fn xml(action: &str, fields: &[(&str, String)]) -> String {
 /// The end of an ID as IAM gives them.
 fn letters() -> String {
     hex(&random(8)).to_uppercase()
+}
+
+/// A token as AWS makes them: all of a region begin alike.
+fn session_token() -> String {
+    format!(
+        "IQoJb3JpZ2luX2VjEHoaCXVzLWVhc3QtMSJH{}",
+        STANDARD.encode(random(300))
+    )
 }

@@ -306,6 +306,10 @@ impl Container {
         arguments: &[String],
     ) -> Command {
         let mut command = self.words("Entrypoint");
+        // Without one the words are a command line.
+        if command.is_empty() && !arguments.is_empty() {
+            command.push("s3lo".to_owned());
+        }
         command.extend(match arguments {
             [] => self.words("Cmd"),
             given => given.to_vec(),
@@ -314,11 +318,7 @@ impl Container {
     }
 
     fn words(&self, key: &str) -> Vec<String> {
-        self.config[key]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(text)
-            .collect()
+        let words = self.config[key].as_array();
+        words.into_iter().flatten().map(text).collect()
     }
 }
