@@ -18,6 +18,17 @@ static UNITS: Semaphore = Semaphore::const_new(2048);
 
 const _: () = assert!(UNIT * 2048 == BUDGET, "the permits are the budget");
 
+/// The most objects that are on their way over the network: each of their connections buffers what arrives before it is
+/// counted, up to 400 KB.
+static ON_THEIR_WAY: Semaphore = Semaphore::const_new(96);
+
+/// Waits until another object may be asked for. Nobody who holds a [`Reservation`] may wait here: those who are on their
+/// way wait for memory.
+pub async fn turn() -> Option<SemaphorePermit<'static>> {
+    // The semaphore is never closed.
+    ON_THEIR_WAY.acquire().await.ok()
+}
+
 /// A share of the memory for objects, until the last clone is dropped.
 #[derive(Clone, Debug, Default)]
 pub struct Reservation {

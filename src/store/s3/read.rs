@@ -67,6 +67,7 @@ impl S3Store {
         unless: Option<&Version>,
     ) -> Result<Result<Option<Object>, store::Error>, Error> {
         let unless = unless.and_then(etag);
+        let _turn = in_flight::turn().await;
         let answer = self
             .ask(|client| {
                 client
