@@ -18,7 +18,7 @@ impl Mask {
     }
 
     /// Masks a secret line by line, as logs are searched. Nothing is masked that other output has as well: public keys,
-    /// the lines around a key in PEM, and lines of less than [`MIN_CHARS`] characters. GitHub drops every output of a
+    /// the lines around a key in PEM, and lines of less than four characters. GitHub drops every output of a
     /// job that contains a masked text.
     pub fn hide(&self, secret: &str) {
         let Some(callback) = &self.0 else {

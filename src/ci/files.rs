@@ -176,7 +176,7 @@ fn give_to_owner(file: &File, folder: &Path) {
 pub struct Error {
     /// The file.
     pub path: String,
-    /// The reason, from the operating system or [`check_replaceable`].
+    /// The reason, from the operating system or the check that it is a regular file.
     pub reason: String,
     /// Whether something else than a regular file is there.
     pub refused: bool,
