@@ -67,7 +67,12 @@ fn transit(name: &TransitKeyUri, text: &str) {
     match &name.location {
         None => assert_eq!(path, format!("{scheme}://{}", name.key)),
         Some((authority, mount)) => {
-            assert!(mount.as_str().split('/').all(segment));
+            // Vault takes more in the path of a mount than in a key's name.
+            let of_mount = |text: &str| {
+                let more = |c: char| "@+~:=,".contains(c);
+                text != "." && text != ".." && !text.is_empty() && segment(&text.replace(more, "x"))
+            };
+            assert!(mount.as_str().split('/').all(of_mount));
             let whole = format!("{scheme}://{authority}/v1/{mount}/keys/{}", name.key);
             // A host is the same in small letters, and a port without leading zeros.
             let host = |text: &str| text.split("/v1/").next().unwrap().to_ascii_lowercase();
