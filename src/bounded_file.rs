@@ -14,13 +14,22 @@ use zeroize::Zeroizing;
 ///
 /// [`Error`] if the file cannot be read, is no regular file, or is larger.
 pub(crate) fn read(path: impl AsRef<Path>, max: u64) -> Result<Zeroizing<Vec<u8>>, Error> {
+    read_to_end(open_regular(path)?, max)
+}
+
+/// Opens a regular file, without waiting for the writer of a FIFO.
+///
+/// # Errors
+///
+/// [`Error`] if it cannot be opened, or is no regular file.
+pub(crate) fn open_regular(path: impl AsRef<Path>) -> Result<File, Error> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = open(path.as_ref(), flags, Mode::empty()).map_err(io::Error::from)?;
     let file = File::from(file);
     if !file.metadata()?.is_file() {
         return Err(Error::NotAFile);
     }
-    read_to_end(file, max)
+    Ok(file)
 }
 
 /// Reads a file of at most `max` bytes, or a pipe to its end: that of `/dev/stdin`, or a FIFO, whose writer is

@@ -1,4 +1,4 @@
-//! What a report of a fault should name: the version, the commit, the target.
+//! The version, the commit and the target, for reports of faults.
 
 use std::env::consts::{ARCH, OS};
 

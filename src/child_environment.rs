@@ -5,13 +5,9 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::environment::is_name;
 
-/// Passwords of key files. Some are options of a job.
-const PASSWORDS: [&str; 4] = [
-    "COSIGN_PASSWORD",
-    "INPUT_PASSWORD",
-    "PLUGIN_PASSWORD",
-    "S3LO_PASSWORD",
-];
+/// Passwords of key files as options of a job.
+pub(crate) const OPTION_PASSWORDS: [&str; 3] =
+    ["INPUT_PASSWORD", "PLUGIN_PASSWORD", "S3LO_PASSWORD"];
 
 /// Beginnings of the variables of Vault and OpenBao, and parts of the names of those with secrets. Their address and the
 /// like are for everybody.
@@ -19,7 +15,7 @@ const OF_VAULT: ([&str; 2], [&str; 4]) =
     (["VAULT_", "BAO_"], ["TOKEN", "SECRET", "PASSWORD", "JWT"]);
 
 /// Credentials of AWS and GitHub, which only a `credential_process` may need.
-const OF_AWS: [&str; 4] = [
+pub(crate) const OF_AWS: [&str; 4] = [
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN",
@@ -56,7 +52,8 @@ fn is_vault_secret(name: &str) -> bool {
 fn names(also: fn(&str) -> bool) -> Vec<String> {
     let keys = KEYS.lock().unwrap_or_else(PoisonError::into_inner);
     let is_secret = |name: &str| {
-        PASSWORDS.contains(&name)
+        name == "COSIGN_PASSWORD"
+            || OPTION_PASSWORDS.contains(&name)
             || is_vault_secret(name)
             || keys.iter().any(|key| key == name)
             || also(name)

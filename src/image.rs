@@ -39,9 +39,14 @@ pub struct TaggedManifest {
 
 impl TaggedManifest {
     fn read(object: &store::Object) -> Self {
+        let manifest = verdict::read_manifest(Found::Bytes(&object.bytes));
+        let digest = match &manifest {
+            Ok(manifest) => manifest.digest(),
+            Err(_) => Digest::of(&object.bytes),
+        };
         Self {
-            manifest: verdict::read_manifest(Found::Bytes(&object.bytes)),
-            digest: Some(Digest::of(&object.bytes)),
+            manifest,
+            digest: Some(digest),
             version: Some(object.version.clone()),
         }
     }
@@ -76,22 +81,26 @@ impl Image {
         take: impl FnOnce(&[u8]) -> T,
     ) -> Result<(TaggedManifest, Option<T>), Error> {
         let key = self.reference.manifest_key();
-        let found = match self.store.read(&key, manifest::MAX_BYTES).await {
-            Ok(object) => return Ok((TaggedManifest::read(&object), Some(take(&object.bytes)))),
-            Err(store::Error::Oversized { .. }) => Found::Oversized,
-            Err(store::Error::Unreadable { .. }) => Found::Unreadable,
-            Err(store::Error::NotAFile { .. } | store::Error::Symlink { .. }) => Found::NotAFile,
-            Err(store::Error::NotFound { .. }) => return Err(self.not_in_store().await),
-            Err(error) => return Err(error.into()),
-        };
-        Ok((TaggedManifest::unread(found), None))
+        match self.store.read(&key, manifest::MAX_BYTES).await {
+            Ok(object) => Ok((TaggedManifest::read(&object), Some(take(&object.bytes)))),
+            Err(store::Error::NotFound { .. }) => Err(self.not_in_store().await),
+            Err(error) => match error.as_found() {
+                Some(found) => Ok((TaggedManifest::unread(found), None)),
+                None => Err(error.into()),
+            },
+        }
     }
 
     async fn not_in_store(&self) -> Error {
+        let meant = self.store.meant(&self.reference).await;
+        let tags = match meant {
+            Some(_) => None,
+            None => self.tags().await,
+        };
         Error::NotInStore {
             reference: self.reference.clone(),
-            tags: self.tags().await,
-            meant: self.store.meant(&self.reference).await,
+            tags,
+            meant,
         }
     }
 

@@ -70,34 +70,31 @@ async fn inspect_all(image: &Image, keys: &[Key]) -> Result<Inspection, Error> {
     let ((read, listing), opened) = join(read, opened).await;
     let ((tagged, platforms), listing) = (read?, listing?);
     let (manifest, digest) = (tagged.manifest, tagged.digest);
-    let platforms = match platforms {
-        Some(platforms) => named(&image.store, platforms).await,
-        None => Vec::new(),
-    };
     let RecordIds { mut ids, complete } = listing;
     let more_records = ids.len() > MAX_RECORDS || !complete;
     ids.truncate(MAX_RECORDS);
     let reads = ids.into_iter().map(|id| read_record(image, id));
-    let found: Vec<_> = stream::iter(reads).buffered(CONCURRENCY).collect().await;
+    let found = stream::iter(reads)
+        .buffered(CONCURRENCY)
+        .collect::<Vec<_>>();
+    let platforms = named(&image.store, platforms.unwrap_or(Platforms::Unknown));
+    let (platforms, found) = join(platforms, found).await;
     let mut records = Vec::with_capacity(found.len());
     for (name, object) in found {
-        let bytes = match &object {
-            Ok(bytes) => Found::Bytes(bytes),
-            Err(store::Error::NotFound { .. }) => continue,
-            Err(store::Error::Oversized { .. }) => Found::Oversized,
-            Err(store::Error::Unreadable { .. }) => Found::Unreadable,
-            Err(store::Error::NotAFile { .. } | store::Error::Symlink { .. }) => Found::NotAFile,
-            Err(error) => return Err(error.clone().into()),
-        };
+        let found = store::found(&object).map_err(Clone::clone)?;
+        // Removed since it was listed.
+        if matches!(found, Found::Absent) {
+            continue;
+        }
         let mut verdicts = Vec::new();
-        for (number, opened) in opened.iter().enumerate() {
+        for (number, (key, opened)) in keys.iter().zip(&opened).enumerate() {
             let all = opened.iter().flat_map(|keys| keys.iter());
             for public in all.filter(|public| public.id().to_string() == name) {
-                let reference = keys.get(number).map_or("", |key| key.reference.as_str());
+                let reference = key.reference.as_str();
                 let verdict = match &manifest {
                     Ok(manifest) => {
                         let key = verdict::Key { reference, public };
-                        judge(manifest, bytes, &image.reference, key, Policy::default())
+                        judge(manifest, found, &image.reference, key, Policy::default())
                     }
                     Err(reason) => Verdict::Rejected(reason.clone()),
                 };
@@ -106,7 +103,7 @@ async fn inspect_all(image: &Image, keys: &[Key]) -> Result<Inspection, Error> {
         }
         records.push(FoundRecord {
             name,
-            content: content(bytes),
+            content: content(found),
             verdicts,
         });
     }
@@ -143,10 +140,7 @@ fn content(found: Found<'_>) -> Result<Record, String> {
 async fn named(store: &Arc<dyn Store>, platforms: Platforms) -> Vec<String> {
     let platforms = match platforms {
         Platforms::InConfig(digest) => {
-            let name = digest.to_string();
-            let hex = name.strip_prefix("sha256:").unwrap_or(&name);
-            let key = format!("blobs/sha256/{hex}");
-            match store.read(&key, MAX_CONFIG_BYTES).await {
+            match store.read(&digest.blob_key(), MAX_CONFIG_BYTES).await {
                 Ok(config) => Platforms::of_config(&config.bytes, digest),
                 Err(_) => Platforms::Unknown,
             }

@@ -66,6 +66,11 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
+/// The name in backquotes, behind a blank; nothing if there is none.
+pub(crate) fn backquoted(name: Option<&str>) -> String {
+    name.map_or_else(String::new, |name| format!(" `{name}`"))
+}
+
 /// Whether `text` may be a key instead of its path: PEM, PEM in base64 as in CI variables, or a line of
 /// either. A path of this length has a dot, a dash or a leading slash.
 pub(crate) fn is_key_material(text: &str) -> bool {
@@ -112,29 +117,47 @@ pub(crate) fn redacted(text: &str, secrets: &[&str]) -> String {
 /// Replaces by `…` each of the `secrets` in a text, and each part of one of [`MIN_PART_LEN`] bytes or more: servers cut
 /// what they quote.
 pub(crate) fn without_secrets(text: &str, secrets: &[&str]) -> String {
-    let mut secret_bytes = vec![false; text.len()];
-    for secret in secrets.iter().filter(|text| text.len() >= MIN_SECRET_LEN) {
-        let len = secret.len().min(MIN_PART_LEN);
-        let parts: HashSet<&[u8]> = secret.as_bytes().windows(len).collect();
-        for (start, part) in text.as_bytes().windows(len).enumerate() {
-            if parts.contains(part) {
-                let found = secret_bytes.iter_mut().skip(start).take(len);
-                found.for_each(|byte| *byte = true);
+    SecretParts::of(secrets).removed_from(text)
+}
+
+/// The parts of secrets by which they are found in texts. Made once for all headers of a response: a session's token has
+/// a thousand of them.
+pub(crate) struct SecretParts<'a>(Vec<(usize, HashSet<&'a [u8]>)>);
+
+impl<'a> SecretParts<'a> {
+    pub(crate) fn of(secrets: &[&'a str]) -> Self {
+        let long = secrets.iter().filter(|text| text.len() >= MIN_SECRET_LEN);
+        let parts = long.map(|secret| {
+            let len = secret.len().min(MIN_PART_LEN);
+            (len, secret.as_bytes().windows(len).collect())
+        });
+        Self(parts.collect())
+    }
+
+    /// The text with `…` in place of each part.
+    pub(crate) fn removed_from(&self, text: &str) -> String {
+        let mut secret_bytes = vec![false; text.len()];
+        for (len, parts) in &self.0 {
+            for (start, part) in text.as_bytes().windows(*len).enumerate() {
+                if parts.contains(part) {
+                    let found = secret_bytes.iter_mut().skip(start).take(*len);
+                    found.for_each(|byte| *byte = true);
+                }
             }
         }
-    }
-    let mut kept = String::with_capacity(text.len());
-    let mut after_secret = false;
-    for (at, c) in text.char_indices() {
-        let secret = secret_bytes.get(at).copied().unwrap_or(true);
-        match (secret, after_secret) {
-            (false, _) => kept.push(c),
-            (true, false) => kept.push('…'),
-            (true, true) => {}
+        let mut kept = String::with_capacity(text.len());
+        let mut after_secret = false;
+        for (at, c) in text.char_indices() {
+            let secret = secret_bytes.get(at).copied().unwrap_or(true);
+            match (secret, after_secret) {
+                (false, _) => kept.push(c),
+                (true, false) => kept.push('…'),
+                (true, true) => {}
+            }
+            after_secret = secret;
         }
-        after_secret = secret;
+        kept
     }
-    kept
 }
 
 /// The shortest secret, in bytes, that is searched for. A shorter text may be part of any word.
@@ -200,6 +223,7 @@ mod tests {
         assert_eq!(quoted("$(id)'`"), r"'$(id)'\''`'");
         assert_eq!(quoted(""), "''");
     }
+
     #[test]
     fn a_secret_is_removed_from_a_text_whole_and_in_parts() {
         let token = "hvs.CAESIJ4wzkDqV0bU7-secret-canary";

@@ -1,7 +1,9 @@
 //! How one image is verified: its manifest and its records are read at the same time, then judged.
 
+use std::sync::Arc;
+
 use futures_util::future::{join, join_all};
-use futures_util::{StreamExt as _, stream};
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use s3lo_core::crypto::public::{KeyId, PublicKey};
 use s3lo_core::digest::Digest;
 use s3lo_core::verdict::{Found, Policy, Reason, Verdict, judge};
@@ -17,7 +19,7 @@ use crate::store::Listing;
 use crate::{image, key, store};
 
 pub use self::decision::{Decision, Require};
-use self::decision::{Vote, decide};
+use self::decision::{Family, Vote, decide};
 pub use self::rejection::Rejection;
 
 mod decision;
@@ -74,10 +76,15 @@ pub async fn verify(image: &Image, keys: &[Key], options: &Options) -> Result<Ou
         let read = timeout_at(options.deadline, image.read_manifest());
         Ok::<_, Error>(read.await.map_err(|_| Error::TimedOut)??)
     };
+    // Nothing is asked for until a key waits for it.
+    let listing = listing(image).shared();
     // A time-out of one key must not hide what another one proves.
-    let records = join_all(keys.iter().map(|key| async move {
-        let read = timeout_at(options.deadline, read_records(image, key));
-        read.await.unwrap_or(Err(Error::TimedOut))
+    let records = join_all(keys.iter().map(|key| {
+        let read = read_records(image, key, listing.clone());
+        async move {
+            let read = timeout_at(options.deadline, read);
+            read.await.unwrap_or(Err(Error::TimedOut))
+        }
     }));
     let (tagged, records) = join(manifest, records).await;
     let tagged = tagged?;
@@ -93,9 +100,9 @@ pub async fn verify(image: &Image, keys: &[Key], options: &Options) -> Result<Ou
     }
     let judged = keys.iter().zip(records).map(|(key, records)| {
         let reference = key.reference.as_str();
-        let mut vote = Vote::unopened(key.reference.versions());
+        let opened = records.as_ref().ok().map(|records| &records.keys);
+        let family = Family::of(key.reference.versions(), opened);
         let outcome = records.and_then(|records| {
-            vote.open(&records.keys);
             records.outcome(|public, found| {
                 let judged_by = verdict::Key { reference, public };
                 judge(
@@ -107,7 +114,7 @@ pub async fn verify(image: &Image, keys: &[Key], options: &Options) -> Result<Ou
                 )
             })
         });
-        vote.judge(&outcome);
+        let vote = Vote::new(family, &outcome);
         (outcome, vote)
     });
     let (outcomes, votes): (Vec<_>, Vec<_>) = judged.unzip();
@@ -184,31 +191,10 @@ impl Outcome {
     }
 }
 
-/// The content of the store under the name of a record.
-enum Stored {
-    Absent,
-    Bytes(Vec<u8>),
-    NotAFile,
-    Oversized,
-    Unreadable,
-}
-
-impl Stored {
-    fn as_found(&self) -> Found<'_> {
-        match self {
-            Self::Absent => Found::Absent,
-            Self::Bytes(bytes) => Found::Bytes(bytes),
-            Self::NotAFile => Found::NotAFile,
-            Self::Oversized => Found::Oversized,
-            Self::Unreadable => Found::Unreadable,
-        }
-    }
-}
-
 /// The records of a key: one for each of its versions, newest first.
 struct Records {
     keys: PublicKeys,
-    found: Vec<Result<Stored, Error>>,
+    read: Vec<Result<Vec<u8>, store::Error>>,
 }
 
 impl Records {
@@ -219,9 +205,9 @@ impl Records {
         judge: impl Fn(&PublicKey, Found<'_>) -> Verdict,
     ) -> Result<KeyOutcome, Error> {
         let (mut absent, mut rejected, mut unread) = (None, None, None);
-        for (public, stored) in self.keys.iter().zip(self.found) {
-            let stored = match stored {
-                Ok(stored) => stored,
+        for (public, read) in self.keys.iter().zip(&self.read) {
+            let found = match store::found(read) {
+                Ok(found) => found,
                 Err(error) => {
                     unread.get_or_insert(error);
                     continue;
@@ -229,7 +215,7 @@ impl Records {
             };
             let outcome = KeyOutcome {
                 key_id: public.id(),
-                verdict: judge(public, stored.as_found()),
+                verdict: judge(public, found),
                 withheld: None,
             };
             let first = match &outcome.verdict {
@@ -240,7 +226,7 @@ impl Records {
             first.get_or_insert(outcome);
         }
         if let Some(error) = unread {
-            return Err(error);
+            return Err(error.clone().into());
         }
         let absent = absent.map(|absent| KeyOutcome {
             withheld: self.keys.withheld().cloned(),
@@ -254,54 +240,52 @@ impl Records {
 /// The most records of one key that are read at the same time.
 const MAX_CONCURRENT_READS: usize = 16;
 
-async fn read_records(image: &Image, key: &Key) -> Result<Records, Error> {
-    let (keys, listing) = join(key.opened(), listing(image, key)).await;
+async fn read_records(
+    image: &Image,
+    key: &Key,
+    listing: impl Future<Output = Option<Arc<Listing>>>,
+) -> Result<Records, Error> {
+    // Only a key with many versions needs it. It costs no wait, since the key is requested at the same time.
+    let listing = async {
+        match key.reference.versions() {
+            Versions::All => listing.await,
+            Versions::Single | Versions::One => None,
+        }
+    };
+    let (keys, listing) = join(key.opened(), listing).await;
     let keys = keys?;
     // Collected first: the compiler cannot tell that a stream of borrowing closures may change threads.
     let read: Vec<_> = keys
         .iter()
-        .map(|public| read_record(image, public, listing.as_ref()))
+        .map(|public| read_record(image, public, listing.as_deref()))
         .collect();
-    let found = stream::iter(read)
+    let read = stream::iter(read)
         .buffered(MAX_CONCURRENT_READS)
         .collect()
         .await;
-    Ok(Records { keys, found })
+    Ok(Records { keys, read })
 }
 
-/// Lists the records if the key may have many versions. This costs no wait, since the key is requested
-/// at the same time, and saves a request for each version that did not sign. It is a hint: a version that a list which
-/// is not complete leaves out is asked for by its name.
-async fn listing(image: &Image, key: &Key) -> Option<Listing> {
-    if key.reference.versions() != Versions::All {
-        return None;
-    }
+/// Lists the records, which saves a request for each version of a key that did not sign. It is a hint: a version that a
+/// list which is not complete leaves out is asked for by its name.
+async fn listing(image: &Image) -> Option<Arc<Listing>> {
     let prefix = image.reference.records_prefix();
-    timeout(LISTING_TIMEOUT, image.store.list(&prefix))
-        .await
-        .ok()?
-        .ok()
+    let listed = timeout(LISTING_TIMEOUT, image.store.list(&prefix)).await;
+    listed.ok()?.ok().map(Arc::new)
 }
 
 async fn read_record(
     image: &Image,
     public: &PublicKey,
     listing: Option<&Listing>,
-) -> Result<Stored, Error> {
+) -> Result<Vec<u8>, store::Error> {
     let key_id = public.id();
-    let name = format!("{key_id}.json");
-    if listing.is_some_and(|listing| listing.lacks(&name)) {
-        return Ok(Stored::Absent);
+    let object = image.reference.record_key(&key_id);
+    if listing.is_some_and(|listing| listing.lacks(&format!("{key_id}.json"))) {
+        return Err(store::Error::NotFound { object });
     }
-    let object_key = image.reference.record_key(&key_id);
-    match image.store.read(&object_key, record::MAX_BYTES).await {
-        Ok(object) => Ok(Stored::Bytes(object.bytes)),
-        Err(store::Error::NotFound { .. }) => Ok(Stored::Absent),
-        Err(store::Error::Oversized { .. }) => Ok(Stored::Oversized),
-        Err(store::Error::Unreadable { .. }) => Ok(Stored::Unreadable),
-        Err(store::Error::NotAFile { .. } | store::Error::Symlink { .. }) => Ok(Stored::NotAFile),
-        Err(error) => Err(error.into()),
-    }
+    let read = image.store.read(&object, record::MAX_BYTES).await?;
+    Ok(read.bytes)
 }
 
 /// The reason why there is no verdict.

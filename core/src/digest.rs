@@ -6,6 +6,7 @@
 //! [oci]: https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md#digests
 
 use alloc::borrow::ToOwned as _;
+use alloc::format;
 use alloc::string::String;
 use core::fmt;
 use core::str::FromStr;
@@ -24,6 +25,11 @@ impl Digest {
     /// Hashes `bytes` as they are.
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
+    }
+
+    /// The key of the object with these bytes in a store: `blobs/sha256/<64 hex>`.
+    pub fn blob_key(self) -> String {
+        format!("blobs/{self}").replace(':', "/")
     }
 }
 

@@ -144,10 +144,7 @@ impl Reference {
     /// [`Error`] unless `text` names exactly one tag.
     pub fn parse(text: &str, schemes: &[Scheme]) -> Result<Self, Error> {
         if text.is_empty() {
-            check_segment(text).map_err(|why| Error::Segment {
-                segment: text.to_owned(),
-                why,
-            })?;
+            check_segment(text, text)?;
         }
         let (scheme, rest) = Scheme::split(text, schemes)?;
         let (rest, pin) = split_pin(text, rest)?;
@@ -171,10 +168,7 @@ impl Reference {
             return Err(no_tag());
         }
         for segment in image.split('/').chain([tag]) {
-            check_segment(segment).map_err(|why| Error::Segment {
-                segment: segment.to_owned(),
-                why,
-            })?;
+            check_segment(segment, segment)?;
         }
         let reference = Self {
             scheme,
@@ -262,17 +256,15 @@ impl Scheme {
 
     fn check_root(self, root: &str, text: &str) -> Result<(), Error> {
         match self.root {
-            Root::Directory => {
-                check_segment(local_component(root).1).map_err(|why| Error::Segment {
-                    segment: root.to_owned(),
-                    why,
-                })
-            }
+            Root::Directory => check_segment(local_component(root).1, root),
             // A wider alphabet could change the host or the query of a request. Legacy buckets in
             // us-east-1 may have capitals, underscores and up to 255 characters.
             Root::Bucket => {
                 let valid = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
-                if root.len() > 255 || !root.bytes().all(valid) || check_segment(root).is_err() {
+                if root.len() > 255
+                    || !root.bytes().all(valid)
+                    || check_segment(root, root).is_err()
+                {
                     return Err(Error::Bucket {
                         bucket: root.to_owned(),
                         reference: text.to_owned(),
@@ -343,19 +335,24 @@ fn local_component(root: &str) -> (&str, &str) {
         .unwrap_or(("", root))
 }
 
-fn check_segment(segment: &str) -> Result<(), &'static str> {
-    match segment {
-        "" => Err("it is empty"),
-        "." | ".." => Err("it would name another directory"),
-        _ if segment.contains(['/', '\\']) => Err("it holds a slash or backslash"),
-        _ if segment.contains(char::is_control) => Err("it holds a control character"),
+/// Checks a part of an object key, or of a directory's name. A fault is reported about `shown`.
+fn check_segment(segment: &str, shown: &str) -> Result<(), Error> {
+    let why = match segment {
+        "" => "it is empty",
+        "." | ".." => "it would name another directory",
+        _ if segment.contains(['/', '\\']) => "it holds a slash or backslash",
+        _ if segment.contains(char::is_control) => "it holds a control character",
         // The names of temporary files in a directory store.
         _ if segment.starts_with(".s3lo.") && segment.ends_with(".tmp") => {
-            Err("it is a name that this program uses itself")
+            "it is a name that this program uses itself"
         }
-        _ if segment.len() > MAX_SEGMENT_LEN => Err("it is longer than 255 bytes"),
-        _ => Ok(()),
-    }
+        _ if segment.len() > MAX_SEGMENT_LEN => "it is longer than 255 bytes",
+        _ => return Ok(()),
+    };
+    Err(Error::Segment {
+        segment: shown.to_owned(),
+        why,
+    })
 }
 
 #[cfg(test)]

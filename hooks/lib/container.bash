@@ -177,17 +177,16 @@ hand_environment() {
   fi
   # Vault and OpenBao, where a key is in one.
   [ -n "$(key_in_vault)" ] || return 0
-  variable=$(option VAULT_ADDRESS)
-  case $variable in unix://*) show "${variable#unix://}" ;; esac
+  # The socket of an agent.
+  for variable in "$(option VAULT_ADDRESS)" "$(server_of VAULT)" "$(server_of BAO)"; do
+    case $variable in unix://*) show "${variable#unix://}" ;; esac
+  done
   hand TRANSIT_SECRET_ENGINE_PATH
   for family in VAULT BAO; do
     for variable in ADDR AGENT_ADDR SERVER_URL NAMESPACE TOKEN AUTH_METHOD AUTH_ROLE AUTH_PATH ROLE_ID SECRET_ID \
       CACERT_BYTES SKIP_VERIFY TLS_SERVER_NAME PROXY_ADDR HTTP_PROXY CLIENT_TIMEOUT MAX_RETRIES; do
       hand ${family}_$variable
     done
-    # The socket of an agent.
-    variable=$(server_of $family)
-    case $variable in unix://*) show "${variable#unix://}" ;; esac
     hand_with_file ${family}_TOKEN_FILE ${family}_CACERT ${family}_CAPATH ${family}_CLIENT_CERT ${family}_CLIENT_KEY
   done
 }

@@ -104,7 +104,6 @@ impl Aws {
         }
         let uses_chain = role.as_ref().is_none_or(Role::takes_credentials);
         if uses_chain && !credential_text::in_environment() {
-            profiles.check_kind()?;
             profiles.check()?;
         }
         let bundle = ca_bundle::from_environment()?;

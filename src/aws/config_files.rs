@@ -1,17 +1,16 @@
-//! The files that the SDK reads by itself, without a bound and on the thread of all other work.
+//! Checks of the files that the SDK and others read without a bound, on the thread of all other work.
 //!
-//! They are looked at before: one that is not a regular file would be waited for as long as nobody writes to it, and one
-//! on a file system that does not answer is waited for until the run's time is up.
+//! They are checked first: one that is not a regular file could block for ever, and so could one on a file system that
+//! does not answer.
 
-use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
-use rustix::fs::{Mode, OFlags, open};
 use s3lo_core::explain::Explain;
 use tokio::time::{Instant, timeout_at};
 
+use crate::bounded_file;
 use crate::child_environment;
 use crate::diagnostic::timed_out_help;
 use crate::environment;
@@ -122,17 +121,14 @@ fn check_file(place: Place) -> Result<(), Error> {
     if path == Path::new("/dev/null") {
         return Ok(());
     }
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    // The SDK reports a file that is missing or closed when it reads it.
-    let Ok(file) = open(path, flags, Mode::empty()) else {
-        return Ok(());
-    };
-    let mut file = File::from(file);
-    match file.metadata() {
+    let mut file = match bounded_file::open_regular(path) {
+        Ok(file) => file,
+        Err(bounded_file::Error::NotAFile) => return Err(Error::NotAFile { place }),
+        // The SDK reports a file that is missing or closed when it reads it.
         Err(_) => return Ok(()),
-        Ok(there) if !there.is_file() => return Err(Error::NotAFile { place }),
-        Ok(there) if there.len() > MAX_LEN => return Err(Error::Oversized { place }),
-        Ok(_) => {}
+    };
+    if file.metadata().is_ok_and(|there| there.len() > MAX_LEN) {
+        return Err(Error::Oversized { place });
     }
     // A file system that does not answer may still know names and sizes.
     let _ = file.read(&mut [0]);

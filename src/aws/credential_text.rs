@@ -11,6 +11,8 @@ use crate::environment::variable;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Field {
     AccessKeyId,
+    /// What is sent to the service that a container gets credentials from.
+    Authorization,
     SecretAccessKey,
     SessionToken,
 }
@@ -19,6 +21,7 @@ impl Field {
     fn name(self) -> &'static str {
         match self {
             Self::AccessKeyId => "the access key ID",
+            Self::Authorization => "the authorization",
             Self::SecretAccessKey => "the secret access key",
             Self::SessionToken => "the session token",
         }
@@ -75,20 +78,31 @@ impl Explain for Error {
 }
 
 /// Checks a text without the white space around it.
-pub(crate) fn check(field: Field, text: &str) -> Result<(), Problem> {
-    let text = text.trim();
-    for c in text.chars() {
-        match c {
-            '\n' | '\r' => return Err(Problem::Newline),
-            c if c.is_control() => return Err(Problem::Control),
-            // The secret is never sent, and servers other than AWS let a user choose it.
-            _ if field == Field::SecretAccessKey => {}
-            ' ' => return Err(Problem::Blank),
-            c if !c.is_ascii() => return Err(Problem::NotAscii),
-            _ => {}
-        }
+///
+/// # Errors
+///
+/// [`Error::Malformed`], which names its place.
+pub(crate) fn check(field: Field, text: &str, place: impl FnOnce() -> String) -> Result<(), Error> {
+    match text.trim().chars().find_map(|c| problem(field, c)) {
+        Some(problem) => Err(Error::Malformed {
+            place: place(),
+            problem,
+        }),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+fn problem(field: Field, c: char) -> Option<Problem> {
+    match c {
+        '\n' | '\r' => Some(Problem::Newline),
+        c if c.is_control() => Some(Problem::Control),
+        // The secret access key is never sent, and servers other than AWS let a user choose it. An authorization has a
+        // blank behind its scheme, as in `Basic …`.
+        _ if matches!(field, Field::SecretAccessKey | Field::Authorization) => None,
+        ' ' => Some(Problem::Blank),
+        c if !c.is_ascii() => Some(Problem::NotAscii),
+        _ => None,
+    }
 }
 
 /// The credentials of a source, without the white space around them that `echo` leaves.
@@ -104,10 +118,7 @@ pub(crate) fn cleaned(source: &str, credentials: Credentials) -> Result<Credenti
         (Field::SessionToken, token),
     ];
     for (field, text) in fields {
-        check(field, text).map_err(|problem| Error::Malformed {
-            place: format!("{} of {source}", field.name()),
-            problem,
-        })?;
+        check(field, text, || format!("{} of {source}", field.name()))?;
     }
     if fields.iter().all(|(_, text)| text.trim() == *text) {
         return Ok(credentials);
@@ -133,18 +144,17 @@ pub(crate) fn check_environment() -> Result<(), Error> {
         ("AWS_ACCESS_KEY_ID", Field::AccessKeyId),
         ("AWS_SECRET_ACCESS_KEY", Field::SecretAccessKey),
         ("AWS_SESSION_TOKEN", Field::SessionToken),
-        ("AWS_CONTAINER_AUTHORIZATION_TOKEN", Field::SecretAccessKey),
+        ("AWS_CONTAINER_AUTHORIZATION_TOKEN", Field::Authorization),
     ] {
         let Some(text) = variable(name)? else {
             continue;
         };
-        let problem = check(field, &text).err();
+        check(field, &text, || name.to_owned())?;
         // The program was not restarted without it.
-        let around = (text.trim() != text).then_some(Problem::Blank);
-        if let Some(problem) = problem.or(around) {
+        if text.trim() != text {
             return Err(Error::Malformed {
                 place: name.to_owned(),
-                problem,
+                problem: Problem::Blank,
             });
         }
     }

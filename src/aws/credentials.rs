@@ -1,4 +1,4 @@
-//! Credentials without a role: the SDK's chain, without waiting for a metadata service that is not there.
+//! The SDK's chain of credentials, without waiting for a metadata service that is not there.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -6,9 +6,7 @@ use crate::aws::response::ErrorResponse;
 /// The reason why access was denied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Denial {
-    /// A policy that the role could have does not allow it, or AWS names no reason.
-    Role,
-    /// A policy of another kind does not allow it.
+    /// No policy of this kind allows it; one of the role itself, where AWS names no reason.
     Missing(PolicyKind),
     /// A policy denies it explicitly.
     Explicit(Option<PolicyKind>),
@@ -83,10 +81,8 @@ impl Denial {
         if message.contains("explicit deny") {
             return Self::Explicit(PolicyKind::after(message, "explicit deny in "));
         }
-        match PolicyKind::after(message, "because no ") {
-            None | Some(PolicyKind::Identity) => Self::Role,
-            Some(other) => Self::Missing(other),
-        }
+        let kind = PolicyKind::after(message, "because no ");
+        Self::Missing(kind.unwrap_or(PolicyKind::Identity))
     }
 
     /// The advice on it, unless a policy of the role is the remedy. `of_resource` is what the resource calls its
@@ -94,7 +90,7 @@ impl Denial {
     pub fn help(self, action: &str, of_resource: &str) -> Option<String> {
         let not_the_role = "the role's own policies are not the reason";
         Some(match self {
-            Self::Role => return None,
+            Self::Missing(PolicyKind::Identity) => return None,
             Self::Explicit(None | Some(PolicyKind::Identity)) => format!(
                 "a policy denies {action} explicitly, which no other can allow: take it out, or use a role that it does not name"
             ),
@@ -120,7 +116,6 @@ impl Denial {
             Self::Missing(PolicyKind::ResourceControl) => format!(
                 "let the resource control policies of the organization (RCP) allow {action} on the resource; {not_the_role}"
             ),
-            Self::Missing(PolicyKind::Identity) => return None,
         })
     }
 }
@@ -156,14 +151,10 @@ mod tests {
     #[test]
     fn each_kind_of_policy_is_recognised() {
         for kind in PolicyKind::ALL {
-            let missing = match kind {
-                PolicyKind::Identity => Denial::Role,
-                other => Denial::Missing(other),
-            };
             let name = kind.name();
             assert_eq!(
                 of(&format!("because no {name} allows the kms:Sign action")),
-                missing
+                Denial::Missing(kind)
             );
             for article in ["a", "an"] {
                 let deny = of(&format!(
@@ -173,8 +164,9 @@ mod tests {
             }
         }
         assert_eq!(of("with an explicit deny"), Denial::Explicit(None));
-        assert_eq!(of(""), Denial::Role);
-        assert_eq!(Denial::of(&ErrorResponse::default()), Denial::Role);
+        let of_the_role = Denial::Missing(PolicyKind::Identity);
+        assert_eq!(of(""), of_the_role);
+        assert_eq!(Denial::of(&ErrorResponse::default()), of_the_role);
     }
 
     #[test]

@@ -305,19 +305,16 @@ impl Failure {
         let Some(answer) = answer else {
             return match find_source::<CredentialsError>(error) {
                 Some(error) => Self::Common(from_credentials_error(error)),
-                None if matches!(error, SdkError::ConstructionFailure(_)) => {
-                    Self::Common(Error::Configuration {
-                        service,
-                        reason: innermost(error),
-                    })
-                }
-                None => match innermost(error) {
-                    // So the SDK speaks of endpoints that contradict each other.
-                    reason if reason.starts_with("Invalid Configuration") => {
+                None => {
+                    let reason = innermost(error);
+                    let unsent = matches!(error, SdkError::ConstructionFailure(_));
+                    // The SDK's words for endpoints that contradict each other.
+                    if unsent || reason.starts_with("Invalid Configuration") {
                         Self::Common(Error::Configuration { service, reason })
+                    } else {
+                        Self::Unreachable(Unreachable::from_error(error))
                     }
-                    _ => Self::Unreachable(Unreachable::from_error(error)),
-                },
+                }
             };
         };
         let date = || error.raw_response()?.headers().get("date").map(clipped);

@@ -107,7 +107,7 @@ fn session_name(text: &str) -> Result<String, String> {
     if session_name::is_valid(text) {
         return Ok(text.to_owned());
     }
-    Err("write 2 to 64 of the characters A-Z a-z 0-9 _ + = , . @ -".to_owned())
+    Err(format!("write {}", session_name::EXPECTED))
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

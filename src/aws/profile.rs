@@ -46,13 +46,21 @@ impl Profiles {
         chain
     }
 
-    /// Checks credentials in profiles, which the SDK signs requests with to assume the role of another profile.
+    /// Checks that the SDK knows the way in which the profile gets credentials, and that those in profiles can be
+    /// sent: the SDK signs requests with them to assume the role of another profile.
     ///
     /// # Errors
     ///
-    /// [`credential_text::Error::Malformed`].
-    pub(crate) fn check(&self) -> Result<(), credential_text::Error> {
-        for profile in self.chain() {
+    /// [`Error::LoginProfile`] for a profile of `aws login`, and [`Error::MalformedCredential`].
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let chain = self.chain();
+        let login = |profile: &&&Profile| profile.get("login_session").is_some();
+        if let Some(profile) = chain.iter().find(login) {
+            return Err(Error::LoginProfile {
+                profile: profile.name().to_owned(),
+            });
+        }
+        for profile in chain {
             for (name, field) in [
                 ("aws_access_key_id", Field::AccessKeyId),
                 ("aws_secret_access_key", Field::SecretAccessKey),
@@ -61,30 +69,10 @@ impl Profiles {
                 let Some(text) = profile.get(name) else {
                     continue;
                 };
-                credential_text::check(field, text).map_err(|problem| {
-                    credential_text::Error::Malformed {
-                        place: format!("{name} of {}", of(profile)),
-                        problem,
-                    }
-                })?;
+                credential_text::check(field, text, || format!("{name} of {}", of(profile)))?;
             }
         }
         Ok(())
-    }
-
-    /// Checks that the SDK knows the way in which the profile gets credentials.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::LoginProfile`] for a profile of `aws login`.
-    pub(crate) fn check_kind(&self) -> Result<(), Error> {
-        let login = |profile: &&&Profile| profile.get("login_session").is_some();
-        match self.chain().iter().find(login) {
-            Some(profile) => Err(Error::LoginProfile {
-                profile: profile.name().to_owned(),
-            }),
-            None => Ok(()),
-        }
     }
 
     /// The role that the profile assumes by the identity token in a file.

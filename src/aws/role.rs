@@ -219,18 +219,23 @@ impl Provider {
             Err(error) => Err(match Failure::of("STS", &error) {
                 Failure::Common(error) => error,
                 Failure::Denied(answer) | Failure::Refused(answer) => {
-                    if is_of_sts_itself(&answer) {
-                        let action = "AssumeRole";
-                        return Err(Error::AssumeRole { action, answer });
-                    }
-                    Error::RoleRefusedCredentials {
-                        role: Box::new(self.role.arn.clone()),
-                        external_id: external_id.map(str::to_owned),
-                        answer,
-                    }
+                    self.refused_credentials(external_id, answer)
                 }
                 Failure::Unreachable(reason) => Error::Unreachable { reason },
             }),
+        }
+    }
+
+    /// The refusal of the credentials; or a failure of STS, or of what answers in its place.
+    fn refused_credentials(&self, external_id: Option<&str>, answer: ErrorResponse) -> Error {
+        if is_of_sts_itself(&answer) {
+            let action = "AssumeRole";
+            return Error::AssumeRole { action, answer };
+        }
+        Error::RoleRefusedCredentials {
+            role: Box::new(self.role.arn.clone()),
+            external_id: external_id.map(str::to_owned),
+            answer,
         }
     }
 

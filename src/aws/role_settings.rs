@@ -57,10 +57,10 @@ pub(crate) fn role(
     profiles: &Profiles,
 ) -> Result<Option<Role>, Error> {
     let options = &aws.role;
-    let ci = CiSystem::detect();
     let Some(choice) = choose(options, profiles)? else {
         return Ok(None);
     };
+    let ci = CiSystem::detect();
     let left = deadline.saturating_duration_since(Instant::now());
     let audience = options.audience.clone();
     let audience = audience.unwrap_or_else(|| match choice.arn.partition.as_str() {
@@ -200,9 +200,12 @@ fn proof(
 fn session_name(ci: Option<CiSystem>) -> Result<String, environment::Error> {
     match variable("AWS_ROLE_SESSION_NAME")? {
         Some(name) if !session_name::is_valid(&name) => {
-            let expected = "2 to 64 of the characters A-Z a-z 0-9 _ + = , . @ -";
             let variable = "AWS_ROLE_SESSION_NAME";
-            Err(environment::Error::new(variable, name, expected))
+            Err(environment::Error::new(
+                variable,
+                name,
+                session_name::EXPECTED,
+            ))
         }
         Some(name) => Ok(name),
         None => Ok(session_name::of_run(ci)),

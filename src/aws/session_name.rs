@@ -18,6 +18,9 @@ pub fn is_valid(name: &str) -> bool {
     (2..=MAX_LEN).contains(&name.len()) && name.chars().all(is_valid_char)
 }
 
+/// What is valid, in words.
+pub(crate) const EXPECTED: &str = "2 to 64 of the characters A-Z a-z 0-9 _ + = , . @ -";
+
 fn is_valid_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || "_+=,.@-".contains(c)
 }

@@ -66,11 +66,11 @@ pub(crate) fn advice(
             "{token}: a pull request, whose code anybody may have written; sign from a branch or a tag, which the role can trust"
         ),
         "AccessDenied" => {
-            let queue = match queue_pattern(&claims.subject) {
-                Some(_) => {
+            let queue = match queue_pattern(&claims.subject).is_some() {
+                true => {
                     "; this is a merge queue, whose branches last for one run: sign after the merge, or let the role trust all branches of the queue"
                 }
-                None => "",
+                false => "",
             };
             let by_credentials = match credential_text::in_environment() {
                 true => format!(
@@ -178,8 +178,8 @@ fn trust(role: &Arn, provider: &str, claims: &Claims) -> String {
 }
 
 /// A pattern that the next build's subject matches, where each build has its own: Buildkite's commit and step,
-/// CircleCI's user, Bitbucket's step, GitHub's merge queue. Wildcards in a branch name are escaped, and the wildcard for a user must not
-/// match what follows.
+/// CircleCI's user, Bitbucket's step, GitHub's merge queue. Wildcards in a branch name are escaped, and the wildcard for
+/// a user must not match what follows.
 fn stable_pattern(provider: &str, subject: &str) -> Option<String> {
     if let Some(pattern) = queue_pattern(subject) {
         Some(pattern)

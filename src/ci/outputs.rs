@@ -37,8 +37,9 @@ pub fn dotenv(outputs: &Outputs, prefix: &str) -> String {
     let kept = outputs
         .iter()
         .filter(|(name, value)| !FREE_TEXT.contains(name) && value.chars().all(safe));
-    let line =
-        |(name, value): &(&str, String)| format!("S3LO_{prefix}_{}={value}\n", shouted(name));
+    let line = |(name, value): &(&str, String)| {
+        format!("S3LO_{prefix}_{}={value}\n", screaming_snake(name))
+    };
     kept.map(line).collect()
 }
 
@@ -63,17 +64,17 @@ pub fn is_document(contents: &[u8]) -> bool {
 const FREE_TEXT: [&str; 2] = ["reason", "results"];
 
 /// `storedPath` as `STORED_PATH`.
-fn shouted(name: &str) -> String {
-    let mut shouted = String::new();
+fn screaming_snake(name: &str) -> String {
+    let mut written = String::new();
     let mut small = false;
     for c in name.chars() {
         if small && c.is_ascii_uppercase() {
-            shouted.push('_');
+            written.push('_');
         }
         small = c.is_ascii_lowercase();
-        shouted.push(c.to_ascii_uppercase());
+        written.push(c.to_ascii_uppercase());
     }
-    shouted
+    written
 }
 
 #[cfg(test)]

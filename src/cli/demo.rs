@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
+use s3lo_core::crypto::pem;
 use s3lo_core::crypto::private::KeyFile;
 use s3lo_core::digest::Digest;
 use s3lo_core::manifest;
@@ -24,9 +25,6 @@ const MANIFEST: &str = "demo/manifests/hello/v1/manifest.json";
 const PREFIX: &str = "cosign";
 /// The password of the key, unless COSIGN_PASSWORD names another.
 const PASSWORD: &str = "demo";
-
-/// The most that is read of a key file, in bytes.
-const MAX_KEY_LEN: u64 = 64 * 1024;
 
 /// An uncompressed tar archive with `/bin/hello`, a script.
 const LAYER: &[u8] = include_bytes!("demo/layer.tar");
@@ -113,16 +111,11 @@ fn write_image() -> Result<Digest, Diagnostic> {
     });
     let manifest = manifest.to_string();
     for blob in [config.as_bytes(), LAYER] {
-        write_new(&blob_path(Digest::of(blob)), blob)?;
+        let path = format!("{FOLDER}/{}", Digest::of(blob).blob_key());
+        write_new(&path, blob)?;
     }
     write_new(MANIFEST, manifest.as_bytes())?;
     Ok(Digest::of(manifest.as_bytes()))
-}
-
-fn blob_path(digest: Digest) -> String {
-    let name = digest.to_string();
-    let hex = name.strip_prefix("sha256:").unwrap_or(&name);
-    format!("{FOLDER}/blobs/sha256/{hex}")
 }
 
 /// Writes a file unless it is there already with the same bytes. A link is not followed.
@@ -163,7 +156,7 @@ fn write_new(path: &str, bytes: &[u8]) -> Result<(), Diagnostic> {
 enum KeyPassword {
     Demo,
     Variable,
-    /// With whoever made the key pair that was there.
+    /// Known only to the person who made the key pair that was there.
     Unknown,
 }
 
@@ -174,26 +167,28 @@ fn write_key_pair() -> Result<KeyPassword, Diagnostic> {
             .is_ok()
     };
     let variable = password::cosign_password();
-    match (there("key") || there("pub"), variable) {
-        (true, Some(_)) => Ok(KeyPassword::Variable),
-        (true, None) if opens_with(PASSWORD) => Ok(KeyPassword::Demo),
-        (true, None) => Ok(KeyPassword::Unknown),
-        (false, Some(password)) => {
-            keys::write_pair(PREFIX, &password, false)?;
-            Ok(KeyPassword::Variable)
-        }
-        (false, None) => {
-            let password = SecretSlice::from(PASSWORD.as_bytes().to_vec());
-            keys::write_pair(PREFIX, &password, false)?;
-            Ok(KeyPassword::Demo)
-        }
+    if there("key") || there("pub") {
+        return Ok(match variable {
+            Some(_) => KeyPassword::Variable,
+            None if is_of_demo() => KeyPassword::Demo,
+            None => KeyPassword::Unknown,
+        });
     }
+    let (password, place) = match variable {
+        Some(password) => (password, KeyPassword::Variable),
+        None => (demo_password(), KeyPassword::Demo),
+    };
+    keys::write_pair(PREFIX, &password, false)?;
+    Ok(place)
+}
+
+fn demo_password() -> SecretSlice<u8> {
+    PASSWORD.as_bytes().to_vec().into()
 }
 
 /// Whether the key that is there is that of an earlier demo.
-fn opens_with(password: &str) -> bool {
-    let password = SecretSlice::from(password.as_bytes().to_vec());
-    let file = bounded_file::read(format!("{PREFIX}.key"), MAX_KEY_LEN).ok();
+fn is_of_demo() -> bool {
+    let file = bounded_file::read(format!("{PREFIX}.key"), pem::MAX_BYTES).ok();
     let key = file.and_then(|file| KeyFile::from_pem(&file).ok());
-    key.is_some_and(|key| key.is_encrypted() && key.open(&password).is_ok())
+    key.is_some_and(|key| key.is_encrypted() && key.open(&demo_password()).is_ok())
 }

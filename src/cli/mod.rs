@@ -62,16 +62,17 @@ pub fn command_line() -> clap::Command {
 /// Runs the program with `out` and `err` as stdout and stderr.
 pub fn run(arguments: Vec<OsString>, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
     let (out, err) = (&mut IgnoreBrokenPipe(out), &mut IgnoreBrokenPipe(err));
-    let json = Typed::new(&arguments).wants_json();
+    let typed = Typed::new(&arguments);
+    let json = typed.wants_json();
     crash::report_by(move |diagnostic| crash::print(diagnostic, json));
-    let result = if let Some(words) = ci::in_order(&arguments) {
+    let result = if let Some(words) = ci::in_order(&arguments, &typed) {
         ci::run(&words, out, err)
     } else if let Some(diagnostic) = typed::secret(&arguments) {
         failed(diagnostic, json, out, err)
     } else {
         match Cli::try_parse_from(&arguments) {
             Ok(cli) => command(cli, out, err),
-            Err(error) => unparsed(&error, &Typed::new(&arguments), out, err),
+            Err(error) => unparsed(&error, &typed, out, err),
         }
     };
     let flushed = match (result, out.flush()) {
@@ -264,16 +265,11 @@ const OF_OTHER_S3LO: [&str; 8] = [
     "clean", "copy", "delete", "list", "pull", "push", "serve", "stats",
 ];
 
-fn of_other_s3lo(error: &clap::Error) -> bool {
-    let typed = error.get(ContextKind::InvalidSubcommand);
-    matches!(typed, Some(ContextValue::String(typed)) if OF_OTHER_S3LO.contains(&typed.as_str()))
-}
-
-/// The command that was typed, and is none.
-fn named(error: &clap::Error) -> String {
+/// The command of that program which was typed.
+fn of_other_s3lo(error: &clap::Error) -> Option<&str> {
     match error.get(ContextKind::InvalidSubcommand) {
-        Some(ContextValue::String(typed)) => format!("`{typed}`"),
-        _ => "this".to_owned(),
+        Some(ContextValue::String(typed)) => OF_OTHER_S3LO.into_iter().find(|name| name == typed),
+        _ => None,
     }
 }
 
@@ -285,6 +281,13 @@ fn unparsed(
     err: &mut dyn Write,
 ) -> io::Result<ExitStatus> {
     let json = typed.wants_json();
+    if let Some(name) = of_other_s3lo(error) {
+        let diagnostic = Diagnostic::usage(
+            format!("`{name}` is a command of the s3lo that stores images"),
+            "get that one from https://github.com/OuFinx/s3lo; this one signs and verifies, and is best installed beside it as `s3lo-sign`",
+        );
+        return failed(diagnostic, json, out, err);
+    }
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             out.write_all(error.to_string().as_bytes())?;
@@ -297,16 +300,6 @@ fn unparsed(
                 err.write_all(error.to_string().as_bytes())?;
             }
             Ok(ExitStatus::Failed)
-        }
-        ErrorKind::InvalidSubcommand if of_other_s3lo(error) => {
-            let diagnostic = Diagnostic::usage(
-                format!(
-                    "{} is a command of the s3lo that stores images",
-                    named(error)
-                ),
-                "get that one from https://github.com/OuFinx/s3lo; this one signs and verifies, and is best installed beside it as `s3lo-sign`",
-            );
-            failed(diagnostic, json, out, err)
         }
         _ => {
             let commands = Cli::command();

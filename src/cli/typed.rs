@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::ffi::OsString;
+use std::sync::LazyLock;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory as _, value_parser};
 
@@ -29,14 +30,8 @@ impl Typed {
         let is_known = |word: &str| match word.strip_prefix("--") {
             Some("") => true,
             Some(long) => {
-                let name = long.split('=').next();
-                let is_it = |option: &Arg| {
-                    option.get_long() == name
-                        || option
-                            .get_all_aliases()
-                            .is_some_and(|all| all.iter().any(|alias| Some(*alias) == name))
-                };
-                options.iter().any(is_it)
+                let name = long.split('=').next().unwrap_or_default();
+                options.iter().any(|option| is_called(option, name))
             }
             None => match word.strip_prefix('-').and_then(|word| word.chars().next()) {
                 Some(short) => options
@@ -119,32 +114,39 @@ fn is_quoted_as_mistake(word: &str) -> bool {
     let Some((flag, value)) = word.split_once('=') else {
         return false;
     };
+    // A switch may be given a value by `=` alone.
     let takes_value = |option: &Arg| {
-        let names = option.get_all_aliases().unwrap_or_default();
-        let mut names = option.get_long().into_iter().chain(names);
-        // A switch may be given a value by `=` alone.
-        option.get_num_args().is_none() && names.any(|name| flag.strip_prefix("--") == Some(name))
+        let name = flag.strip_prefix("--");
+        option.get_num_args().is_none() && name.is_some_and(|name| is_called(option, name))
     };
     flag.starts_with('-') && is_key_material(value) && !every_option().iter().any(takes_value)
 }
 
 /// The text behind the first `=`.
-fn value_of(word: &str) -> &str {
+pub(crate) fn value_of(word: &str) -> &str {
     word.split_once('=').map_or("", |(_, value)| value)
 }
 
 /// The long name of the option that has this name among its names.
 pub(crate) fn long_name(name: &str) -> Option<String> {
-    let options = every_option();
-    let found = options.iter().find(|option| {
-        let aliases = option.get_all_aliases().unwrap_or_default();
-        option.get_long() == Some(name) || aliases.contains(&name)
-    });
+    let mut options = every_option().iter();
+    let found = options.find(|option| is_called(option, name));
     found.and_then(Arg::get_long).map(str::to_owned)
 }
 
+/// Whether `name` is the option's long name or an alias.
+fn is_called(option: &Arg, name: &str) -> bool {
+    let aliases = option.get_all_aliases().unwrap_or_default();
+    option.get_long() == Some(name) || aliases.contains(&name)
+}
+
 /// The options of all commands, each once, by its long name.
-fn every_option() -> Vec<Arg> {
+fn every_option() -> &'static [Arg] {
+    static ALL: LazyLock<Vec<Arg>> = LazyLock::new(all_options);
+    &ALL
+}
+
+fn all_options() -> Vec<Arg> {
     fn collect(command: &Command, options: &mut Vec<Arg>) {
         for option in command.get_arguments() {
             let Some(long) = option.get_long() else {

@@ -49,6 +49,14 @@ impl CiSystem {
         }
     }
 
+    /// The setting by which a job there may ask for an identity token.
+    pub(crate) fn github_permission() -> &'static str {
+        match Self::github_name() {
+            "Forgejo" => "enable-openid-connect: true",
+            _ => "permissions: {id-token: write, contents: read}",
+        }
+    }
+
     /// The variables that hold the repository and the run.
     pub(crate) fn run_variables(self) -> (&'static str, &'static str) {
         match self {

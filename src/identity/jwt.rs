@@ -152,6 +152,7 @@ mod tests {
         let long = format!("h.{claims}.{}", "s".repeat(MAX_LEN));
         assert!(IdentityToken::new(SecretString::from(long)).is_none());
     }
+
     #[test]
     fn a_claim_is_found_by_its_name_or_by_a_pointer() {
         let claims = r#"{"iss":"i","sub":"s","ref_protected":"false","n":7,"a":{"b":{"c":["x"]}}}"#;

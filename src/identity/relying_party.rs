@@ -35,10 +35,7 @@ impl RelyingParty {
                 "let the job use a context, without which CircleCI gives no identity token: `context: [NAME]`".to_owned()
             }
             Some(CiSystem::GitHub) => {
-                let add = match CiSystem::github_name() {
-                    "Forgejo" => "`enable-openid-connect: true`",
-                    _ => "`permissions: {id-token: write, contents: read}`",
-                };
+                let add = format!("`{}`", CiSystem::github_permission());
                 let event = variable("GITHUB_EVENT_NAME");
                 match matches!(event, Ok(Some(event)) if event == "pull_request") {
                     false => format!(

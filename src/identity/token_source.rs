@@ -320,12 +320,13 @@ fn refusal(response: &HttpResponse) -> Option<String> {
 
 /// Checks the URL, since the request carries a credential.
 fn request_url(url: &str) -> Result<Url, Error> {
-    if let Some(url) = url::parse(url).filter(url::is_guarded) {
-        return Ok(url);
-    }
-    if let Some(url) = url::parse(url).filter(|url| url.scheme() == "http") {
-        let host = url.host_str().map(clipped).unwrap_or_default();
-        return Err(Error::PlainHttp { host });
+    match url::parse(url) {
+        Some(url) if url::is_guarded(&url) => return Ok(url),
+        Some(url) => {
+            let host = url.host_str().map(clipped).unwrap_or_default();
+            return Err(Error::PlainHttp { host });
+        }
+        None => {}
     }
     // Without query and user, which may be secrets.
     let shown = match url.split('?').next() {
@@ -427,8 +428,7 @@ impl Explain for Error {
             Self::Agent { .. } => "run it where the agent's `buildkite-agent` is in PATH, or pass its token in: `BUILDKITE_OIDC_TOKEN=\"$(buildkite-agent oidc request-token --audience sts.amazonaws.com)\"`".to_owned(),
             Self::Missing { ci, party } => party.help_in(*ci),
             Self::NotAToken { .. } => "check that it is the identity token itself, three parts with two dots between them".to_owned(),
-            Self::Request { permanent: true, .. } if CiSystem::github_name() == "Forgejo" => "check that the job has `enable-openid-connect: true`, and that it runs this program itself".to_owned(),
-            Self::Request { permanent: true, .. } => "check that the job has `permissions: {id-token: write, contents: read}`, and that it runs this program itself".to_owned(),
+            Self::Request { permanent: true, .. } => format!("check that the job has `{}`, and that it runs this program itself", CiSystem::github_permission()),
             Self::Request { .. } => format!("run the job again; {} failed to answer", CiSystem::github_name()),
             Self::PlainHttp { .. } => format!(
                 "serve {} by HTTPS and let its ROOT_URL begin with `https://`, from which the runner takes ACTIONS_ID_TOKEN_REQUEST_URL; or sign without an identity token, by credentials of the job's own",

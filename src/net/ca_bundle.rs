@@ -4,6 +4,7 @@
 //! and its HTTP client panics on PEM that is not a certificate, so each block is parsed here first.
 
 use pem::Pem;
+use reqwest::Certificate;
 use rustls_pki_types::CertificateDer;
 
 use crate::bounded_file;
@@ -23,13 +24,8 @@ impl Bundle {
     ///
     /// [`Error`] if there is no such file, or it holds no certificate, or one that cannot be parsed.
     pub(crate) fn read(variable: &str, path: &str) -> Result<Self, Error> {
-        let unusable = |reason| Error::Unusable {
-            variable: variable.to_owned(),
-            path: shown_path(path).to_owned(),
-            reason,
-        };
         let text = bounded_file::read(path, MAX_LEN);
-        let text = text.map_err(|error| unusable(error.to_string()))?;
+        let text = text.map_err(|error| unusable(variable, path, error.to_string()))?;
         Self::parse(variable, path, &text)
     }
 
@@ -39,11 +35,7 @@ impl Bundle {
     ///
     /// [`Error`] if it holds anything but certificates.
     pub(crate) fn parse(variable: &str, place: &str, text: &[u8]) -> Result<Self, Error> {
-        let unusable = |reason: String| Error::Unusable {
-            variable: variable.to_owned(),
-            path: shown_path(place).to_owned(),
-            reason,
-        };
+        let unusable = |reason| unusable(variable, place, reason);
         let blocks = pem::parse_many(text).map_err(|_| unusable("it is not PEM".to_owned()))?;
         let Some(first) = blocks.first().map(|block| block.tag().to_owned()) else {
             return Err(unusable("it holds no PEM".to_owned()));
@@ -76,9 +68,20 @@ impl Bundle {
         pem::encode_many(&self.0).into_bytes()
     }
 
-    /// The certificates as DER.
-    pub(crate) fn into_certificates(self) -> impl Iterator<Item = Vec<u8>> {
-        self.0.into_iter().map(Pem::into_contents)
+    /// The certificates for a client.
+    pub(crate) fn into_certificates(self) -> impl Iterator<Item = Certificate> {
+        // Each was read as a certificate before.
+        let der = self.0.into_iter().map(Pem::into_contents);
+        der.filter_map(|der| Certificate::from_der(&der).ok())
+    }
+}
+
+/// The error about a bundle in `place`, which `variable` names.
+pub(crate) fn unusable(variable: &str, place: &str, reason: String) -> Error {
+    Error::Unusable {
+        variable: variable.to_owned(),
+        path: shown_path(place).to_owned(),
+        reason,
     }
 }
 
@@ -126,7 +129,7 @@ impl Explain for Error {
                 format!("let {variable} hold PEM certificates, or unset it to trust the system's")
             }
             Self::Unusable { variable, .. } if variable.ends_with("_CAPATH") => {
-                format!("let {variable} name a folder with PEM certificates")
+                format!("let {variable} name a folder of PEM certificates")
             }
             Self::Unusable { variable, .. } if variable.ends_with("_CLIENT_CERT") => {
                 format!("let {variable} name a file of PEM certificates")

@@ -13,10 +13,7 @@ pub(crate) fn innermost(error: &(dyn Error + 'static)) -> String {
     if let Some(error) = find_source::<rustls::Error>(error) {
         return TlsFailure::of(error).1;
     }
-    let mut last = error;
-    while let Some(source) = last.source() {
-        last = source;
-    }
+    let last = chain(error).last().unwrap_or(error);
     // The SDK's own words for a service's error are its fields.
     if let Some(answer) = last.downcast_ref::<ErrorMetadata>() {
         let parts = [answer.code(), answer.message()];

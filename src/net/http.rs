@@ -1,4 +1,4 @@
-//! The HTTP client of every AWS service, with bounded responses.
+//! The HTTP client of every AWS service and of GitHub's identity tokens, with bounded responses.
 //!
 //! The SDK reads error and control responses whole before it looks at them, so a server could send as much as
 //! memory holds. Every body ends in an error beyond [`MAX_RESPONSE_LEN`].
@@ -265,7 +265,7 @@ async fn misdirected(
             if unreachable::expects_tls(&body) {
                 return Err(ConnectorError::user(TlsExpected.into()));
             }
-            *answer.body_mut() = SdkBody::from(body.to_vec());
+            *answer.body_mut() = SdkBody::from(body);
             Ok(answer)
         }
         _ => Ok(answer),

@@ -11,7 +11,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use reqwest::redirect::Policy;
-use reqwest::{Body, Certificate, Client, ClientBuilder, Method, Proxy, Request, Url};
+use reqwest::{Body, Client, ClientBuilder, Method, Proxy, Request, Url};
 
 use crate::net::ca_bundle::Bundle;
 use crate::net::error_chain::find_source;
@@ -85,12 +85,7 @@ fn builder() -> ClientBuilder {
 fn trusting(bundle: Option<Bundle>, builder: ClientBuilder) -> ClientBuilder {
     match bundle {
         None => builder,
-        // Each was read as a certificate before.
-        Some(bundle) => builder.tls_certs_only(
-            bundle
-                .into_certificates()
-                .filter_map(|der| Certificate::from_der(&der).ok()),
-        ),
+        Some(bundle) => builder.tls_certs_only(bundle.into_certificates()),
     }
 }
 

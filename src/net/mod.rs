@@ -1,4 +1,4 @@
-//! HTTP, proxies, certificates and retries: nothing of AWS.
+//! HTTP, proxies, certificates and retries, for every service.
 
 use std::time::Duration;
 

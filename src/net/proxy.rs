@@ -12,6 +12,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::num::NonZeroU16;
 
+use ipnet::IpNet;
 use s3lo_core::explain::Explain;
 use url::{Host, Url};
 
@@ -88,12 +89,8 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     fn from_variable(names: &[&str]) -> Result<Option<Self>, Error> {
-        for name in names {
-            if let Some(url) = variable(name)? {
-                return Ok(Some(Self::parse(name, &url)?));
-            }
-        }
-        Ok(None)
+        let set = first_set(names)?;
+        set.map(|(name, url)| Self::parse(name, &url)).transpose()
     }
 
     /// Parses `http://` or `https://`, a user and a password, a host, and a port. Without a scheme it is `http://`.
@@ -182,6 +179,16 @@ fn check_user(text: &str) -> Result<(), Reason> {
     Ok(())
 }
 
+/// The first of the variables `names` that is set.
+fn first_set<'a>(names: &[&'a str]) -> Result<Option<(&'a str, String)>, environment::Error> {
+    for name in names {
+        if let Some(text) = variable(name)? {
+            return Ok(Some((name, text)));
+        }
+    }
+    Ok(None)
+}
+
 /// The hosts of NO_PROXY, in the forms of Go and curl: a name with its subdomains, `.name` or `*.name`, an address,
 /// a network, each but the network with a port or without; and `*` for all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -197,17 +204,13 @@ struct Exception {
 enum Pattern {
     All,
     Name(String),
-    Network(IpAddr, u32),
+    Network(IpNet),
 }
 
 impl Exceptions {
     fn from_environment() -> Result<Self, environment::Error> {
-        for name in ["NO_PROXY", "no_proxy"] {
-            if let Some(text) = variable(name)? {
-                return Ok(Self::parse(&text));
-            }
-        }
-        Ok(Self::default())
+        let set = first_set(&["NO_PROXY", "no_proxy"])?;
+        Ok(set.map_or_else(Self::default, |(_, text)| Self::parse(&text)))
     }
 
     /// Parses a list with commas or blanks between its entries. An entry in another form names no host, so the hosts
@@ -232,18 +235,14 @@ impl Exception {
                 port: None,
             });
         }
-        if let Some((address, length)) = entry.split_once('/') {
-            let address: IpAddr = address.parse().ok()?;
-            let most = if address.is_ipv4() { 32 } else { 128 };
-            let length = length.parse().ok().filter(|length| *length <= most)?;
+        let network = match entry.parse::<IpAddr>() {
+            Ok(address) => Some(address.into()),
+            Err(_) if entry.contains('/') => Some(entry.parse::<IpNet>().ok()?),
+            Err(_) => None,
+        };
+        if let Some(network) = network {
             return Some(Self {
-                host: Pattern::Network(address, length),
-                port: None,
-            });
-        }
-        if let Ok(address) = entry.parse::<IpAddr>() {
-            return Some(Self {
-                host: Pattern::address(address),
+                host: Pattern::Network(network),
                 port: None,
             });
         }
@@ -252,8 +251,8 @@ impl Exception {
         let Authority { host, port } = name.parse().ok()?;
         let host = match host {
             Host::Domain(name) => Pattern::Name(name),
-            Host::Ipv4(address) => Pattern::address(address.into()),
-            Host::Ipv6(address) => Pattern::address(address.into()),
+            Host::Ipv4(address) => Pattern::Network(IpAddr::V4(address).into()),
+            Host::Ipv6(address) => Pattern::Network(IpAddr::V6(address).into()),
         };
         Some(Self { host, port })
     }
@@ -268,34 +267,11 @@ impl Exception {
                     let start = name.strip_suffix(own.trim_end_matches('.'));
                     start.is_some_and(|start| start.is_empty() || start.ends_with('.'))
                 }
-                (Pattern::Network(own, length), Host::Ipv4(address)) => {
-                    is_in(IpAddr::V4(*address), *own, *length)
-                }
-                (Pattern::Network(own, length), Host::Ipv6(address)) => {
-                    is_in(IpAddr::V6(*address), *own, *length)
-                }
+                (Pattern::Network(own), Host::Ipv4(address)) => own.contains(&IpAddr::V4(*address)),
+                (Pattern::Network(own), Host::Ipv6(address)) => own.contains(&IpAddr::V6(*address)),
                 _ => false,
             }
     }
-}
-
-impl Pattern {
-    fn address(address: IpAddr) -> Self {
-        Self::Network(address, if address.is_ipv4() { 32 } else { 128 })
-    }
-}
-
-/// Whether the first `length` bits of two addresses are the same.
-fn is_in(address: IpAddr, network: IpAddr, length: u32) -> bool {
-    let (differing, bits) = match (address, network) {
-        (IpAddr::V4(one), IpAddr::V4(other)) => {
-            (u128::from(one.to_bits() ^ other.to_bits()), 32_u32)
-        }
-        (IpAddr::V6(one), IpAddr::V6(other)) => (one.to_bits() ^ other.to_bits(), 128),
-        _ => return false,
-    };
-    let rest = bits.saturating_sub(length);
-    differing.checked_shr(rest).is_none_or(|bits| bits == 0)
 }
 
 /// The reason why a variable cannot be used.

@@ -12,7 +12,7 @@ use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use crate::net::error_chain::innermost;
-use crate::text::without_secrets;
+use crate::text::SecretParts;
 
 /// The tokens of a request: an identity token, a bearer, the token of a session.
 pub(crate) struct Secrets(Vec<SecretString>);
@@ -40,21 +40,8 @@ impl Secrets {
 
     /// Removes them from the headers of a response.
     pub(crate) fn remove_from_headers(&self, response: &mut HttpResponse) {
-        let forms = self.forms();
-        let secrets: Vec<_> = forms.iter().map(|form| form.as_str()).collect();
-        let headers = response.headers().iter().filter_map(|(name, value)| {
-            let clean = without_secrets(value, &secrets);
-            (clean != value).then(|| (name.to_owned(), clean))
-        });
-        for (name, clean) in headers.collect::<Vec<_>>() {
-            // A header that cannot hold the text is dropped.
-            if response
-                .headers_mut()
-                .try_insert(name.clone(), clean)
-                .is_err()
-            {
-                response.headers_mut().remove(name);
-            }
+        if !self.0.is_empty() {
+            remove_from_headers(&parts(&self.forms()), response);
         }
     }
 
@@ -70,9 +57,8 @@ impl Secrets {
         if self.0.is_empty() {
             return Ok(response);
         }
-        self.remove_from_headers(&mut response);
         let forms = self.forms();
-        let secrets: Vec<_> = forms.iter().map(|form| form.as_str()).collect();
+        remove_from_headers(&parts(&forms), &mut response);
         let body = response.take_body().collect().await;
         let unreadable = |error: BoxError| {
             let reason = innermost(&*error);
@@ -80,9 +66,9 @@ impl Secrets {
         };
         let bytes = body.map_err(unreadable)?.to_bytes();
         let text = String::from_utf8_lossy(&bytes);
-        let clean = without_secrets(&text, &secrets);
+        let clean = parts(&forms).removed_from(&text);
         *response.body_mut() = if clean == text {
-            SdkBody::from(bytes.to_vec())
+            SdkBody::from(bytes.clone())
         } else {
             SdkBody::from(clean)
         };
@@ -94,12 +80,37 @@ impl Secrets {
     }
 }
 
-/// A secret as it is, and as URLs and JSON encode it.
-fn forms(secret: &SecretString) -> [Zeroizing<String>; 3] {
+fn parts(forms: &[Zeroizing<String>]) -> SecretParts<'_> {
+    let forms: Vec<_> = forms.iter().map(|form| form.as_str()).collect();
+    SecretParts::of(&forms)
+}
+
+fn remove_from_headers(secrets: &SecretParts<'_>, response: &mut HttpResponse) {
+    let headers = response.headers().iter().filter_map(|(name, value)| {
+        let clean = secrets.removed_from(value);
+        (clean != value).then(|| (name.to_owned(), clean))
+    });
+    for (name, clean) in headers.collect::<Vec<_>>() {
+        // A header that cannot hold the text is dropped.
+        if response
+            .headers_mut()
+            .try_insert(name.clone(), clean)
+            .is_err()
+        {
+            response.headers_mut().remove(name);
+        }
+    }
+}
+
+/// A secret as it is, and as URLs and JSON encode it where that differs.
+fn forms(secret: &SecretString) -> Vec<Zeroizing<String>> {
     let secret = secret.expose_secret();
-    let encoded = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+    let encoded: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
     let escaped = secret.replace('/', r"\/");
-    [secret.to_owned(), encoded, escaped].map(Zeroizing::new)
+    let others = [encoded, escaped].into_iter();
+    let mut forms = vec![Zeroizing::new(secret.to_owned())];
+    forms.extend(others.filter(|form| form != secret).map(Zeroizing::new));
+    forms
 }
 
 /// A body that breaks off, or is larger than any that is read.

@@ -156,10 +156,7 @@ impl Unreachable {
             cause: Some(cause(route.clone())),
         };
         if find_source::<TlsExpected>(error).is_some() {
-            return Self {
-                reason: TlsExpected.to_string(),
-                cause: Some(Cause::TlsExpected),
-            };
+            return Self::tls_expected();
         }
         let tunnel = match find_source::<Authorization>(error) {
             Some(_) => Some(Tunnel::Authorization),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// The memory for all objects at once, in bytes.
-pub const BUDGET: u64 = 32 * 1024 * 1024;
+const BUDGET: u64 = 32 * 1024 * 1024;
 
 /// The size in bytes up to which an object is not counted. Nearly all manifests and records are smaller.
 pub const FREE: u64 = 16 * 1024;
@@ -14,19 +14,24 @@ pub const FREE: u64 = 16 * 1024;
 /// The bytes of one permit.
 const UNIT: u64 = 16 * 1024;
 
-static UNITS: Semaphore = Semaphore::const_new(2048);
+const PERMITS: usize = 2048;
 
-const _: () = assert!(UNIT * 2048 == BUDGET, "the permits are the budget");
+static UNITS: Semaphore = Semaphore::const_new(PERMITS);
+
+const _: () = assert!(
+    UNIT * PERMITS as u64 == BUDGET,
+    "the permits are the budget"
+);
 
 /// The most objects that are on their way over the network: each of their connections buffers what arrives before it is
 /// counted, up to 400 KB.
-static ON_THEIR_WAY: Semaphore = Semaphore::const_new(96);
+static IN_TRANSIT: Semaphore = Semaphore::const_new(96);
 
-/// Waits until another object may be asked for. Nobody who holds a [`Reservation`] may wait here: those who are on their
-/// way wait for memory.
+/// Waits until another object may be asked for. Must not be awaited while a [`Reservation`] is held: objects in transit
+/// wait for memory.
 pub async fn turn() -> Option<SemaphorePermit<'static>> {
     // The semaphore is never closed.
-    ON_THEIR_WAY.acquire().await.ok()
+    IN_TRANSIT.acquire().await.ok()
 }
 
 /// A share of the memory for objects, until the last clone is dropped.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use s3lo_core::reference::{Reference, Scheme};
+use s3lo_core::verdict::Found;
 
 use crate::context::Context;
 use crate::diagnostic::{Diagnostic, Explain, SharedError};
@@ -111,7 +112,8 @@ pub trait Store: Send + Sync {
 pub struct Listing {
     /// The objects, at most a thousand.
     pub objects: Vec<Listed>,
-    /// The folders: what lies further below. An object of the same name is another thing.
+    /// The folders: what lies further below. In a directory each is among the objects too, since it takes the place of an
+    /// object of its name.
     pub folders: Vec<String>,
     /// Whether there are no more.
     pub complete: bool,
@@ -224,6 +226,29 @@ impl Error {
     /// Whether the caller has no permission, or the store does not tell whether the object exists.
     pub fn is_denied(&self) -> bool {
         matches!(self, Self::Denied(_))
+    }
+
+    /// What is in the object's place, where that is known: the store answered, and there is something to judge.
+    pub fn as_found(&self) -> Option<Found<'static>> {
+        match self {
+            Self::NotFound { .. } => Some(Found::Absent),
+            Self::NotAFile { .. } | Self::Symlink { .. } => Some(Found::NotAFile),
+            Self::Oversized { .. } => Some(Found::Oversized),
+            Self::Unreadable { .. } => Some(Found::Unreadable),
+            Self::Backend(_) | Self::Changed { .. } | Self::Denied(_) | Self::Exists { .. } => None,
+        }
+    }
+}
+
+/// What a read found, to judge it.
+///
+/// # Errors
+///
+/// The error of the read, if it is not known what is there.
+pub fn found(read: &Result<Vec<u8>, Error>) -> Result<Found<'_>, &Error> {
+    match read {
+        Ok(bytes) => Ok(Found::Bytes(bytes)),
+        Err(error) => error.as_found().ok_or(error),
     }
 }
 

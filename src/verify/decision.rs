@@ -50,7 +50,7 @@ enum Answer {
 
 /// The key with all its versions, as far as they are known.
 #[derive(Clone, Debug)]
-enum Family {
+pub(super) enum Family {
     Known(Vec<KeyId>),
     /// A key that could not be opened, and has no other version.
     Single,
@@ -58,30 +58,26 @@ enum Family {
     Unknown,
 }
 
-impl Vote {
-    /// The vote of a key that could not be opened.
-    pub(super) fn unopened(versions: Versions) -> Self {
-        Self {
-            answer: Answer::Unknown,
-            family: match versions {
-                Versions::Single => Family::Single,
-                Versions::One | Versions::All => Family::Unknown,
-            },
+impl Family {
+    /// The versions of a key, if it could be opened. They count whether or not its records can be read.
+    pub(super) fn of(versions: Versions, keys: Option<&PublicKeys>) -> Self {
+        match (keys, versions) {
+            (Some(keys), _) => Self::Known(keys.family().collect()),
+            (None, Versions::Single) => Self::Single,
+            (None, Versions::One | Versions::All) => Self::Unknown,
         }
     }
+}
 
-    /// Notes the versions of an opened key. They count whether or not its records can be read.
-    pub(super) fn open(&mut self, keys: &PublicKeys) {
-        self.family = Family::Known(keys.family().collect());
-    }
-
-    /// Notes what was found out.
-    pub(super) fn judge(&mut self, outcome: &Result<KeyOutcome, Error>) {
-        self.answer = match outcome.as_ref().map(|outcome| &outcome.verdict) {
+impl Vote {
+    /// The vote of a key by what was found out.
+    pub(super) fn new(family: Family, outcome: &Result<KeyOutcome, Error>) -> Self {
+        let answer = match outcome.as_ref().map(|outcome| &outcome.verdict) {
             Ok(Verdict::Verified(_)) => Answer::Signed,
             Ok(Verdict::Rejected(_)) => Answer::NotSigned,
             Err(_) => Answer::Unknown,
         };
+        Self { answer, family }
     }
 }
 
@@ -168,7 +164,10 @@ mod tests {
     }
 
     fn unopened(versions: Versions) -> Vote {
-        Vote::unopened(versions)
+        Vote {
+            answer: Answer::Unknown,
+            family: Family::of(versions, None),
+        }
     }
 
     fn at_least(votes: &[Vote], least: usize) -> Decision {

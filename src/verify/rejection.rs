@@ -99,13 +99,13 @@ fn help(reason: &Reason, reference: &Reference, beside: Option<&[String]>) -> St
     }
 }
 
-/// Whether every key has given a verdict, and none of them is good: only then is it worth a request to look further.
+/// Whether the record of some key is missing: only then is a list worth a request.
 pub(super) fn is_worth_a_listing(outcome: &Outcome) -> bool {
-    let rejected = |key: &Verdict| matches!(key, Verdict::Rejected(Reason::NoSignature { .. }));
+    let is_missing = |key: &Verdict| matches!(key, Verdict::Rejected(Reason::NoSignature { .. }));
     outcome.rejected.is_none()
         && outcome
             .keys
             .iter()
             .flatten()
-            .any(|key| rejected(&key.verdict))
+            .any(|key| is_missing(&key.verdict))
 }

@@ -167,7 +167,7 @@ impl Derivation {
 /// The reason why a key cannot be decrypted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// An scrypt cost that cosign never writes.
+    /// An scrypt cost that is not supported.
     #[error("it asks for an scrypt cost that is not supported (N={n}, r={r}, p={p})")]
     Cost {
         /// scrypt's N.

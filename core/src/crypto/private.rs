@@ -209,8 +209,8 @@ impl PrivateKey {
     fn from_sec1(der: &[u8]) -> Result<Self, Error> {
         let Ok(key) = EcPrivateKey::from_der(der) else {
             return Err(match has_explicit_parameters(der) {
-                Some(true) => public::Error::Curve.into(),
-                _ => Error::Encoding,
+                true => public::Error::Curve.into(),
+                false => Error::Encoding,
             });
         };
         let curve = match key.parameters {
@@ -423,14 +423,17 @@ fn has_many_primes(pkcs1: &[u8]) -> bool {
     version == Ok(1)
 }
 
-/// Whether the parameters of a SEC 1 key are written out. `None` if it is no such key.
-fn has_explicit_parameters(der: &[u8]) -> Option<bool> {
-    let is_explicit = AnyRef::from_der(der).ok()?.sequence(|reader| {
+/// Whether `der` is a SEC 1 key whose parameters are written out.
+fn has_explicit_parameters(der: &[u8]) -> bool {
+    let Ok(key) = AnyRef::from_der(der) else {
+        return false;
+    };
+    let is_explicit = key.sequence(|reader| {
         let (_, _): (AnyRef<'_>, AnyRef<'_>) = (reader.decode()?, reader.decode()?);
         let parameters = AnyRef::decode(reader)?;
         reader.drain(reader.remaining_len())?;
         // `[0] EXPLICIT`, and in it a sequence where a curve's name is an OID.
         Ok::<_, pkcs8::der::Error>(parameters.value().first() == Some(&0x30))
     });
-    is_explicit.ok()
+    is_explicit == Ok(true)
 }

@@ -5,7 +5,7 @@ use alloc::borrow::ToOwned as _;
 use alloc::format;
 use alloc::string::String;
 
-use crate::reference::{Reference, Root, Scheme};
+use crate::reference::{Reference, Root, Scheme, local_component};
 
 /// The reference that `text` probably means.
 pub(super) fn correction(text: &str, schemes: &[Scheme]) -> Option<String> {
@@ -25,10 +25,7 @@ pub(super) fn correction(text: &str, schemes: &[Scheme]) -> Option<String> {
 /// directory, and the path of an object without a scheme in a bucket.
 fn split<'a>(text: &'a str, schemes: &[Scheme]) -> Option<(Scheme, &'a str)> {
     let of_kind = |root: Root| schemes.iter().find(|scheme| scheme.root == root).copied();
-    if ["./", "../", "/"]
-        .iter()
-        .any(|start| text.starts_with(start))
-    {
+    if !local_component(text).0.is_empty() {
         return Some((of_kind(Root::Directory)?, text));
     }
     let named = text.split_once(':').and_then(|(name, rest)| {

@@ -73,11 +73,12 @@ impl Family {
 
     /// The place of an option, in a sentence.
     pub(crate) fn origin(self, option: &str) -> Origin {
+        let name = self.written(option, None);
         Origin(match self {
-            Self::Github | Self::Gitlab => format!("the input `{option}`"),
-            Self::Buildkite => format!("the plugin's setting `{option}`"),
-            Self::Plugin => format!("the setting `{}`", option.replace('-', "_")),
-            Self::Variables => own(option),
+            Self::Github | Self::Gitlab => format!("the input `{name}`"),
+            Self::Buildkite => format!("the plugin's setting `{name}`"),
+            Self::Plugin => format!("the setting `{name}`"),
+            Self::Variables => name,
         })
     }
 

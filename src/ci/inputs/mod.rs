@@ -149,19 +149,13 @@ fn lines(kind: ValueKind, raw: RawValue) -> Vec<String> {
         let full = parts.filter(|part| !part.is_empty());
         full.map(str::to_owned).collect()
     };
-    let (text, joined) = match raw {
-        RawValue::List(parts) => (Err(parts), false),
-        RawValue::Text(text) => (Ok(text), false),
-        RawValue::Joined(text) => (Ok(text), true),
-    };
-    let parts = match text {
-        Err(parts) => parts,
-        Ok(text) if kind != ValueKind::Several => vec![text],
-        Ok(text) => match serde_json::from_str(&text) {
-            Ok(listed) => listed,
-            Err(_) if joined => split(&text, |c| c == ','),
-            Err(_) => vec![text],
-        },
+    let parts = match raw {
+        RawValue::List(parts) => parts,
+        RawValue::Text(text) | RawValue::Joined(text) if kind != ValueKind::Several => vec![text],
+        RawValue::Text(text) => serde_json::from_str(&text).unwrap_or_else(|_| vec![text]),
+        RawValue::Joined(text) => {
+            serde_json::from_str(&text).unwrap_or_else(|_| split(&text, |c| c == ','))
+        }
     };
     let lines = parts.iter().map(|part| split(part, |c| c == '\n'));
     lines.flatten().collect()
@@ -341,10 +335,7 @@ mod tests {
             resolved(&GITHUB, &twice),
             Err(Error::Spelt { .. })
         ));
-        for (twice, _) in [
-            (("INPUT_IF_SIGNED", "keep"), ()),
-            (("INPUT_IF_SIGNED", ""), ()),
-        ] {
+        for twice in [("INPUT_IF_SIGNED", "keep"), ("INPUT_IF_SIGNED", "")] {
             let both = [("INPUT_IF-SIGNED", "keep"), twice];
             assert_eq!(values(&GITHUB, &both), ["keep"]);
         }

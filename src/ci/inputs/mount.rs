@@ -9,7 +9,7 @@
     clippy::as_conversions
 )]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::ci::inputs::family::Variables;
 
@@ -19,28 +19,7 @@ pub(crate) struct Mount(Vec<(String, String)>);
 impl Mount {
     /// The folders of this container; none elsewhere.
     pub(crate) fn of(variables: &Variables) -> Self {
-        let path = |name: &str| variables.get(name).and_then(|value| value.to_str());
-        let (Some(inside), Some(outside)) = (path("GITHUB_WORKSPACE"), path("RUNNER_WORKSPACE"))
-        else {
-            return Self(Vec::new());
-        };
-        let outside = Path::new(outside);
-        let (Some(name), Some(work)) = (outside.file_name(), outside.parent()) else {
-            return Self(Vec::new());
-        };
-        // The folder of the repository's name within RUNNER_WORKSPACE, which a container has as `/github/workspace`.
-        let workspace = outside.join(name);
-        if Path::new(inside) == workspace || !inside.ends_with("/workspace") {
-            return Self(Vec::new());
-        }
-        let mut folders = vec![(workspace, inside)];
-        folders.extend(path("RUNNER_TEMP").map(|temp| (work.join("_temp"), temp)));
-        let folders = folders.into_iter();
-        Self(
-            folders
-                .map(|(from, to)| (from.to_string_lossy().into_owned(), to.to_owned()))
-                .collect(),
-        )
+        Self(folders(variables).unwrap_or_default())
     }
 
     /// Translates a path within one of the folders.
@@ -53,6 +32,22 @@ impl Mount {
             *path = translated;
         }
     }
+}
+
+fn folders(variables: &Variables) -> Option<Vec<(String, String)>> {
+    let path = |name: &str| variables.get(name).and_then(|value| value.to_str());
+    let inside = path("GITHUB_WORKSPACE")?;
+    let outside = Path::new(path("RUNNER_WORKSPACE")?);
+    let work = outside.parent()?;
+    // The folder of the repository's name within RUNNER_WORKSPACE, which a container has as `/github/workspace`.
+    let workspace = outside.join(outside.file_name()?);
+    if Path::new(inside) == workspace || !inside.ends_with("/workspace") {
+        return None;
+    }
+    let mut folders = vec![(workspace, inside)];
+    folders.extend(path("RUNNER_TEMP").map(|temp| (work.join("_temp"), temp)));
+    let owned = |(from, to): (PathBuf, &str)| (from.to_string_lossy().into_owned(), to.to_owned());
+    Some(folders.into_iter().map(owned).collect())
 }
 
 #[cfg(test)]

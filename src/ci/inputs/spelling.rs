@@ -7,7 +7,7 @@
 
 use std::ffi::OsStr;
 
-use crate::ci::inputs::family::{Family, OWN, own};
+use crate::ci::inputs::family::{Family, OWN, own, shouted};
 use crate::ci::inputs::option::{Error, OptionSpec, Right, UnknownPolicy};
 use crate::ci::inputs::peers;
 use crate::ci::inputs::sources::{Sources, input};
@@ -44,7 +44,7 @@ impl Names<'_> {
                 let unknown =
                     names.find(|name| !OF_THE_HOOK.contains(name) && self.option(name).is_none());
                 if let Some(name) = unknown {
-                    return Err(self.unknown(format!("the plugin's setting `{name}`"), name));
+                    return Err(self.unknown_here(format!("the plugin's setting `{name}`"), name));
                 }
             }
             Family::Gitlab | Family::Variables => {}
@@ -55,15 +55,15 @@ impl Names<'_> {
 
     /// The inputs of an action. A job's own variables may have such names as well.
     fn check_inputs(&self, sources: &Sources, warnings: &mut Vec<String>) -> Result<(), Error> {
+        let is_input = |name: &str| {
+            let mut options = self.options.iter();
+            options.find(|option| option.is_input && option.name() == name)
+        };
         let mut strangers = Vec::new();
         for (rest, value) in sources.with_prefix("INPUT_") {
             let name = rest.to_ascii_lowercase();
             // The runner writes names in capitals.
             let by_runner = rest.is_ascii() && !rest.bytes().any(|byte| byte.is_ascii_lowercase());
-            let is_input = |name: &str| {
-                let mut options = self.options.iter();
-                options.find(|option| option.is_input && option.name() == name)
-            };
             if !by_runner {
                 strangers.push((format!("`{rest}`"), None));
                 continue;
@@ -93,7 +93,7 @@ impl Names<'_> {
         for (rest, _) in sources.with_prefix("PLUGIN_") {
             let name = rest.to_ascii_lowercase();
             let dashed = name.replace('_', "-");
-            let is_read = self.known(&dashed) && rest == name.replace('-', "_").to_uppercase();
+            let is_read = self.known(&dashed) && rest == shouted(&dashed);
             if !is_read {
                 self.judge(&name, format!("the setting `{name}`"), &mut strangers)?;
             }
@@ -118,16 +118,7 @@ impl Names<'_> {
                     of_other.push(variable);
                 }
             } else if !is_reserved(rest) {
-                return Err(Error::Unknown {
-                    right: self.right(&name).map(|right| match right {
-                        Right::Option(name) => Right::Option(own(&name)),
-                        variable => variable,
-                    }),
-                    name: variable,
-                    command: self.policy.command,
-                    other: None,
-                    known: self.known_names(own),
-                });
+                return Err(self.unknown(variable, &name, None, own));
             }
         }
         // It may be meant for the other command of the job, or for a guard of this one.
@@ -169,7 +160,7 @@ impl Names<'_> {
             && dashed.len() >= MIN_LEN
             && self.near(&dashed).is_some_and(|near| near.len() >= MIN_LEN);
         if guard || is_of_other || is_mistyped {
-            return Err(self.unknown(shown, &dashed));
+            return Err(self.unknown_here(shown, &dashed));
         }
         let right = right.map(|right| match right {
             Right::Option(name) => format!("`{}`", self.family.written(&name, None)),
@@ -179,16 +170,27 @@ impl Names<'_> {
         Ok(())
     }
 
-    fn unknown(&self, shown: String, name: &str) -> Error {
+    fn unknown_here(&self, shown: String, name: &str) -> Error {
+        let written = |name: &str| self.family.written(name, None);
+        self.unknown(shown, name, self.of_other(name), written)
+    }
+
+    fn unknown(
+        &self,
+        shown: String,
+        name: &str,
+        other: Option<&'static str>,
+        written: impl Fn(&str) -> String,
+    ) -> Error {
         Error::Unknown {
             name: shown,
             command: self.policy.command,
-            other: self.of_other(name),
+            other,
             right: self.right(name).map(|right| match right {
-                Right::Option(name) => Right::Option(self.family.written(&name, None)),
+                Right::Option(name) => Right::Option(written(&name)),
                 variable => variable,
             }),
-            known: self.known_names(|name| self.family.written(name, None)),
+            known: self.known_names(written),
         }
     }
 

@@ -35,14 +35,13 @@ use crate::option_name::set_spelling;
 
 /// The arguments in the order `s3lo ci COMMAND OPTIONS`, if they are those of `ci` and do not ask for its help. Options
 /// may be typed in front of either word, and must not hide it: a gate that verifies would sign.
-pub(crate) fn in_order(arguments: &[OsString]) -> Option<Vec<OsString>> {
+pub(crate) fn in_order(arguments: &[OsString], typed: &Typed) -> Option<Vec<OsString>> {
     if arguments
         .iter()
         .any(|word| word == "--help" || word == "-h")
     {
         return None;
     }
-    let typed = Typed::new(arguments);
     let mut positional = typed.positional();
     let ci = positional.next().filter(|word| *word == "ci")?;
     let command = positional
@@ -84,7 +83,7 @@ pub(crate) fn run(
     let job = options::read(arguments.get(2..).unwrap_or_default(), &mask);
     // Nothing is removed before the run is understood.
     let job = job.and_then(|job| match refused {
-        Err(error) => Err((job.action(), Diagnostic::new(&error))),
+        Err(error) => Err((job.action, Diagnostic::new(&error))),
         Ok(()) => Ok(job),
     });
     let outcome = match job {

@@ -7,6 +7,7 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{Parser as _, ValueEnum as _};
 use secrecy::SecretString;
 
+use crate::child_environment::{OF_AWS, OPTION_PASSWORDS};
 use crate::ci::files::Destination;
 use crate::ci::inputs::{
     self, Family, Input, OptionSpec, Origin, Resolved, UnknownPolicy, Value, ValueKind, resolve,
@@ -15,9 +16,9 @@ use crate::ci::report::Action;
 use crate::cli::args::{CiWork, Cli, Command, ReportArgs};
 use crate::cli::ci::declared::{NOT_INPUTS, name_in_jobs, options};
 use crate::cli::ci::results::OutputOptions;
-use crate::cli::ci::undefined;
+use crate::cli::ci::{overwrite, undefined};
 use crate::cli::mistake;
-use crate::cli::typed::{Typed, secret};
+use crate::cli::typed::{Typed, secret, value_of};
 use crate::diagnostic::Diagnostic;
 use crate::environment::{is_true, variable};
 use crate::identity::ci_system::CiSystem;
@@ -28,39 +29,20 @@ use crate::option_name::{OptionName, option};
 
 /// The command of a job.
 pub(crate) struct Job {
+    /// The command.
+    pub(crate) action: Action,
     /// The command and its options.
     pub(crate) cli: Cli,
     /// The password of a key file, if an option sets it.
     pub(crate) password: Option<SecretString>,
     /// The options from the environment, and where each comes from.
     pub(crate) origins: Vec<(String, Origin)>,
-    /// What is to be said of the variables that are no options.
+    /// Warnings about variables that are not options.
     pub(crate) warnings: Vec<String>,
-}
-
-impl Job {
-    /// The command.
-    pub(crate) fn action(&self) -> Action {
-        match &self.cli.command {
-            Command::Ci(args) if matches!(args.work, CiWork::Verify(_)) => Action::Verify,
-            _ => Action::Sign,
-        }
-    }
 }
 
 /// The help for a mistake that clap has no advice for: a job has no terminal to call `--help` at.
 const OPTIONS_HELP: &str = "the options are listed at https://github.com/s3lo/sign-action#inputs";
-
-/// Variables that hold secrets, beside those of key providers.
-const SECRETS: [&str; 7] = [
-    "INPUT_PASSWORD",
-    "PLUGIN_PASSWORD",
-    "S3LO_PASSWORD",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
-    "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
-];
 
 /// Reads the command from `arguments`, the words behind `ci`, and its options from there and the environment. Every
 /// secret that they name is masked before anything is printed.
@@ -70,12 +52,12 @@ pub(crate) fn read(arguments: &[OsString], mask: &Mask) -> Result<Job, (Action, 
         .all()
         .into_iter()
         .flat_map(Provider::secret_variables);
-    for name in SECRETS.iter().chain(of_providers) {
+    for name in OPTION_PASSWORDS.iter().chain(&OF_AWS).chain(of_providers) {
         hide(name, mask);
     }
     let (action, arguments) = action(arguments).map_err(|diagnostic| (Action::Sign, diagnostic))?;
     let job = Parts::of(action, arguments, mask);
-    let job = job.and_then(|parts| parts.parse(arguments));
+    let job = job.and_then(|parts| parts.parse(action, arguments));
     job.map_err(|diagnostic| (action, diagnostic))
 }
 
@@ -87,8 +69,6 @@ struct Parts {
     password: Option<SecretString>,
     origins: Vec<(String, Origin)>,
     warnings: Vec<String>,
-    /// The error for the first option that every command needs and this one lacks.
-    missing: Option<Diagnostic>,
 }
 
 impl Parts {
@@ -116,8 +96,7 @@ impl Parts {
         let typed = Typed::new(&program.chain(arguments.iter().cloned()).collect::<Vec<_>>());
         // Also behind a misspelt flag: an error may repeat what it names.
         for word in arguments.iter().map(|word| word.to_string_lossy()) {
-            let value = word.split_once('=').map_or("", |(_, value)| value);
-            for variable in [word.as_ref(), value]
+            for variable in [word.as_ref(), value_of(&word)]
                 .into_iter()
                 .filter_map(variable_of_key)
             {
@@ -130,7 +109,6 @@ impl Parts {
             password: None,
             origins: Vec::new(),
             warnings,
-            missing: None,
         };
         let is_typed = |name: &str| match name {
             "reference" => typed.positional().next().is_some(),
@@ -153,10 +131,10 @@ impl Parts {
         let is_set =
             |name: &str| is_typed(name) || parts.origins.iter().any(|(set, _)| set == name);
         let missing = ["reference", "key"].into_iter().find(|name| !is_set(name));
-        parts.missing = missing.map(|name| {
+        if let Some(name) = missing {
             let is_empty = empty.iter().any(|empty| empty == name);
-            missing_option(name, family, is_empty).with(&parts.warnings)
-        });
+            return Err(missing_option(name, family, is_empty).with(&parts.warnings));
+        }
         Ok(parts)
     }
 
@@ -187,10 +165,7 @@ impl Parts {
         }
     }
 
-    fn parse(self, arguments: &[OsString]) -> Result<Job, Diagnostic> {
-        if let Some(diagnostic) = self.missing {
-            return Err(diagnostic);
-        }
+    fn parse(self, action: Action, arguments: &[OsString]) -> Result<Job, Diagnostic> {
         let mut words = self.words;
         // The arguments may end in `--`, behind which nothing is an option.
         words.extend(arguments.iter().cloned());
@@ -203,21 +178,24 @@ impl Parts {
         }
         let cli = Cli::try_parse_from(&words).map_err(|error| mistake_in_job(&error))?;
         if let Command::Ci(args) = &cli.command {
-            let (keys, images, aws) = match &args.work {
-                CiWork::Sign(args) => (&args.work.keys, &args.work.images, &args.work.aws),
-                CiWork::Verify(args) => (&args.work.keys, &args.work.images, &args.work.aws),
+            let (keys, images, aws, report) = match &args.work {
+                CiWork::Sign(args) => {
+                    let work = &args.work;
+                    (&work.keys, &work.images, &work.aws, &args.report)
+                }
+                CiWork::Verify(args) => {
+                    let work = &args.work;
+                    (&work.keys, &work.images, &work.aws, &args.report)
+                }
             };
             undefined::check(&images.references, keys, aws)?;
-            let (action, report) = match &args.work {
-                CiWork::Sign(args) => (Action::Sign, &args.report),
-                CiWork::Verify(args) => (Action::Verify, &args.report),
-            };
             let names = options(action)
                 .iter()
                 .flat_map(|option| option.names.clone());
-            super::overwrite::check(report, &words, names)?;
+            overwrite::check(report, &words, names)?;
         }
         Ok(Job {
+            action,
             cli,
             password: self.password,
             origins: self.origins,

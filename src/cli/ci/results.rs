@@ -34,7 +34,7 @@ pub(crate) struct BufferedOutput {
     commands: String,
 }
 
-/// How the results are output_options.
+/// How results are left.
 pub(crate) struct OutputOptions {
     /// Whether they are printed as JSON.
     pub(crate) json: bool,

@@ -38,7 +38,7 @@ impl KmsKeyUri {
             });
         };
         // With two slashes the key would be a host.
-        if host == "alias" || host.starts_with("arn:") {
+        if host == "alias" || is_arn(host) {
             return Err(meant(rest));
         }
         if !host.is_empty() && host.parse::<Authority>().is_err() {
@@ -46,7 +46,7 @@ impl KmsKeyUri {
                 host: host.to_owned(),
             });
         }
-        let arn = id.starts_with("arn:").then(|| parse_arn(id)).transpose()?;
+        let arn = is_arn(id).then(|| parse_arn(id)).transpose()?;
         if arn.is_none() && !is_alias(id) && !is_id(id) {
             return Err(match id {
                 "" | "alias/" => Error::NoKey,

@@ -11,6 +11,7 @@ use std::num::NonZeroU64;
 
 use crate::key::vault::client::address::Product;
 use crate::key::vault::client::mount::Mount;
+use crate::key::vault::client::variables::Variables;
 use crate::net::url::Authority;
 use crate::text::is_vault_token;
 
@@ -233,11 +234,7 @@ impl Explain for Error {
                 below_path: true,
             } => format!(
                 "write `{instead}`, and the path below which the server is in {}, as in `https://HOST/PATH`",
-                if *scheme == "openbao" {
-                    "BAO_ADDR"
-                } else {
-                    "VAULT_ADDR"
-                }
+                Variables(Product::from_scheme(scheme).unwrap_or(Product::Vault)).name("ADDR")
             ),
             Self::Form { instead, .. } => format!("write `{instead}`"),
             Self::Host { scheme, .. } => {

@@ -257,6 +257,10 @@ impl Place {
                 Ok(name) if !name.starts_with('.') => name.to_owned(),
                 _ => continue,
             };
+            if number >= MOST_NAMES {
+                listing.complete = false;
+                break;
+            }
             let kind = match entry.file_type() {
                 // Some file systems do not say.
                 FileType::Unknown => fs::statat(&folder, name.as_str(), AtFlags::SYMLINK_NOFOLLOW)
@@ -265,10 +269,6 @@ impl Place {
                     }),
                 kind => kind,
             };
-            if number >= MOST_NAMES {
-                listing.complete = false;
-                break;
-            }
             if kind == FileType::Directory {
                 listing.folders.push(name.clone());
             }

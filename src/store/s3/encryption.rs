@@ -49,33 +49,20 @@ impl EncryptionOptions {
         }
     }
 
-    pub(super) fn encryption(&self) -> Option<Encryption> {
-        let key = self.sse_kms_key.as_ref().map(|KmsKey(id)| id.clone());
-        let algorithm = match (self.sse, &key) {
-            (Some(algorithm), _) => algorithm,
-            (None, Some(_)) => Algorithm::Kms,
-            (None, None) => return None,
-        };
-        Some(Encryption { algorithm, key })
-    }
-}
-
-/// The encryption of a write.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Encryption {
-    algorithm: Algorithm,
-    key: Option<String>,
-}
-
-impl Encryption {
+    /// The write, which asks for the encryption if there is one.
     pub(super) fn apply(&self, put: PutObjectFluentBuilder) -> PutObjectFluentBuilder {
-        let algorithm = match self.algorithm {
+        let algorithm = self.algorithm().map(|algorithm| match algorithm {
             Algorithm::Aes256 => ServerSideEncryption::Aes256,
             Algorithm::Kms => ServerSideEncryption::AwsKms,
             Algorithm::KmsTwice => ServerSideEncryption::AwsKmsDsse,
-        };
-        put.server_side_encryption(algorithm)
-            .set_ssekms_key_id(self.key.clone())
+        });
+        put.set_server_side_encryption(algorithm)
+            .set_ssekms_key_id(self.sse_kms_key.as_ref().map(|KmsKey(id)| id.clone()))
+    }
+
+    fn algorithm(&self) -> Option<Algorithm> {
+        self.sse
+            .or_else(|| self.sse_kms_key.as_ref().map(|_| Algorithm::Kms))
     }
 }
 
@@ -139,12 +126,11 @@ mod tests {
     fn a_kms_key_implies_its_encryption() {
         let key = || "alias/store".parse::<KmsKey>().ok();
         let options = |sse, sse_kms_key| EncryptionOptions { sse, sse_kms_key };
-        assert_eq!(options(None, None).encryption(), None);
-        let of = |options: EncryptionOptions| options.encryption().unwrap().algorithm;
-        assert_eq!(of(options(None, key())), Algorithm::Kms);
+        assert_eq!(options(None, None).algorithm(), None);
+        assert_eq!(options(None, key()).algorithm(), Some(Algorithm::Kms));
         assert_eq!(
-            of(options(Some(Algorithm::KmsTwice), key())),
-            Algorithm::KmsTwice
+            options(Some(Algorithm::KmsTwice), key()).algorithm(),
+            Some(Algorithm::KmsTwice)
         );
         assert!(options(Some(Algorithm::Aes256), key()).check().is_err());
         assert!(options(Some(Algorithm::Aes256), None).check().is_ok());

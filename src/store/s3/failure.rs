@@ -6,7 +6,6 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use s3lo_core::text::clipped;
 
 use crate::aws::error::Failure;
-use crate::aws::response::ErrorResponse;
 use crate::diagnostic::SharedError;
 use crate::net::error_chain::find_source;
 use crate::store;
@@ -48,13 +47,6 @@ impl S3Store {
     {
         let object = self.locate(key);
         let other = |error: Error| store::Error::Backend(SharedError::new(error));
-        let service = |answer: ErrorResponse, object| {
-            other(Error::Service {
-                action,
-                object,
-                answer,
-            })
-        };
         let answer = match Failure::of("S3", error) {
             Failure::Common(error) => return other(Error::Common(error)),
             Failure::Denied(answer) if is_denial(answer.code()) && !remedy::is_console(&answer) => {
@@ -106,7 +98,11 @@ impl S3Store {
                 bucket,
                 answer,
             }),
-            _ => service(answer, object),
+            _ => other(Error::Service {
+                action,
+                object,
+                answer,
+            }),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Lists: of a folder, and of the one object whose presence is asked for.
 
+use aws_sdk_s3::Client;
 use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::operation::list_objects_v2::builders::ListObjectsV2FluentBuilder;
 use aws_sdk_s3::operation::list_objects_v2::{ListObjectsV2Error, ListObjectsV2Output};
 use aws_sdk_s3::types::EncodingType;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -24,19 +26,21 @@ pub(super) enum Presence {
 }
 
 impl S3Store {
+    fn list_request(&self, client: &Client, prefix: &str) -> ListObjectsV2FluentBuilder {
+        client
+            .list_objects_v2()
+            .bucket(&self.bucket)
+            .prefix(prefix)
+            .set_expected_bucket_owner(self.owner.clone())
+            .encoding_type(EncodingType::Url)
+    }
+
     /// Lists what lies directly below `prefix`.
     pub(super) async fn list_folder(&self, prefix: &str) -> Result<Listing, store::Error> {
         let answer = self
             .ask(|client| {
-                client
-                    .list_objects_v2()
-                    .bucket(&self.bucket)
-                    .prefix(prefix)
-                    .set_expected_bucket_owner(self.owner.clone())
-                    .delimiter("/")
-                    .max_keys(MAX_NAMES)
-                    .encoding_type(EncodingType::Url)
-                    .send()
+                let request = self.list_request(&client, prefix);
+                request.delimiter("/").max_keys(MAX_NAMES).send()
             })
             .await;
         let page = answer.map_err(|error| self.failed("s3:ListBucket", prefix, &error))?;
@@ -86,16 +90,7 @@ impl S3Store {
             return None;
         }
         let answer = self
-            .ask(|client| {
-                client
-                    .list_objects_v2()
-                    .bucket(&self.bucket)
-                    .prefix(key)
-                    .max_keys(1)
-                    .set_expected_bucket_owner(self.owner.clone())
-                    .encoding_type(EncodingType::Url)
-                    .send()
-            })
+            .ask(|client| self.list_request(&client, key).max_keys(1).send())
             .await;
         match answer {
             Ok(page) => present(key, &page),

@@ -40,7 +40,7 @@ use crate::aws::preconnect;
 use crate::aws::retry;
 use crate::net::retry::{Backoff, Throttle};
 use crate::store;
-use crate::store::s3::encryption::Encryption;
+use crate::store::s3::encryption::EncryptionOptions;
 use crate::store::s3::options::S3;
 use crate::store::s3::write::Conditions;
 use crate::store::{Listing, Object, Store, Version};
@@ -50,8 +50,8 @@ pub struct S3Store {
     bucket: String,
     /// The account that the bucket must belong to, if one is named.
     owner: Option<String>,
-    /// The encryption that new objects ask for, if one is named.
-    encryption: Option<Encryption>,
+    /// The encryption of every write.
+    encryption: EncryptionOptions,
     /// The server that the options or the environment name.
     server: Option<String>,
     /// Whether an option names the server.
@@ -89,7 +89,7 @@ impl S3Store {
                 .expected_bucket_owner
                 .as_ref()
                 .map(ToString::to_string),
-            encryption: options.encryption(),
+            encryption: options.written.clone(),
             server: endpoint
                 .map(str::to_owned)
                 .or_else(|| configured_endpoint(&aws.config)),

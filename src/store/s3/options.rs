@@ -14,7 +14,7 @@ use crate::environment;
 use crate::environment::variable;
 use crate::net::url;
 use crate::option_name::option;
-use crate::store::s3::encryption::{Encryption, EncryptionOptions};
+use crate::store::s3::encryption::EncryptionOptions;
 use crate::store::s3::{S3Store, is_directory_bucket};
 use crate::store::{Backend, Store};
 
@@ -39,10 +39,6 @@ impl S3 {
     /// The server, if one is named.
     pub fn endpoint(&self) -> Option<&str> {
         self.endpoint.as_deref()
-    }
-
-    pub(super) fn encryption(&self) -> Option<Encryption> {
-        self.written.encryption()
     }
 }
 

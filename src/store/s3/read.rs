@@ -11,7 +11,7 @@ use crate::diagnostic::SharedError;
 use crate::net::error_chain::innermost;
 use crate::net::retry::{Backoff, Retry, Throttle};
 use crate::store;
-use crate::store::in_flight::{self, Reservation};
+use crate::store::in_flight;
 use crate::store::s3::error::Error;
 use crate::store::s3::list::Presence;
 use crate::store::s3::{S3Store, status};
@@ -103,11 +103,7 @@ impl S3Store {
         drop(error);
         // An object's headers are its writer's, and may be what no client can read.
         if (200..300).contains(&status) {
-            let version = match etag {
-                Some(version) => Some(version),
-                None => self.version_in_list(key).await,
-            };
-            return match version {
+            return match self.version_of(key, etag).await {
                 None => failed,
                 Some(version) => store::Error::Unreadable {
                     object: self.locate(key),
@@ -166,11 +162,7 @@ impl S3Store {
             bytes.extend_from_slice(&chunk);
         }
         if oversized {
-            let version = match etag {
-                Some(version) => Some(version),
-                None => self.version_in_list(key).await,
-            };
-            return Ok(Err(match version {
+            return Ok(Err(match self.version_of(key, etag).await {
                 None => self.without_etag("s3:GetObject", key),
                 Some(version) => store::Error::Oversized {
                     object: self.locate(key),
@@ -189,7 +181,7 @@ impl S3Store {
         Ok(Ok(Object {
             bytes,
             version,
-            reservation: reservation.unwrap_or_else(Reservation::default),
+            reservation: reservation.unwrap_or_default(),
         }))
     }
 
@@ -201,6 +193,14 @@ impl S3Store {
             Some(Presence::Present(Some(version))) => is_md5(&version.0, bytes),
             Some(Presence::Present(None)) => true,
             Some(Presence::Absent) | None => false,
+        }
+    }
+
+    /// The version that an answer gives of an object, or else a list.
+    async fn version_of(&self, key: &str, etag: Option<Version>) -> Option<Version> {
+        match etag {
+            Some(version) => Some(version),
+            None => self.version_in_list(key).await,
         }
     }
 

@@ -20,7 +20,6 @@ pub(super) fn of(action: &str, answer: &ErrorResponse) -> Option<String> {
         "InvalidObjectState" => {
             "the object is archived: restore it, and keep `manifests/` out of the rules that archive".to_owned()
         }
-        "ServiceUnavailable" | "XMinioServerNotInitialized" => return None,
         "NotImplemented" if action == "s3:PutObject" => {
             "the server does not know a header of the request; without server-side encryption and checksums the request is the plainest there is, so ask whoever runs the server".to_owned()
         }

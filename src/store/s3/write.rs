@@ -202,10 +202,7 @@ impl S3Store {
             .content_type("application/json")
             .set_content_md5(md5)
             .body(ByteStream::from(bytes.to_vec()));
-        match &self.encryption {
-            Some(encryption) => encryption.apply(put),
-            None => put,
-        }
+        self.encryption.apply(put)
     }
 }
 

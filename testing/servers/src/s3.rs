@@ -163,7 +163,7 @@ impl State {
         } else if self.has(Quirk::WeakEtags) {
             format!("W/\"v{version}\"")
         } else {
-            etag(version)
+            format!("\"v{version}\"")
         }
     }
 
@@ -267,7 +267,11 @@ impl State {
         let has = |pair: &str| request.query.split('&').any(|one| one == pair);
         let folders = request.query.contains("delimiter=");
         let encoded = has("encoding-type=url") && !self.has(Quirk::ListsRawNames);
-        let most = if has("max-keys=1") { 1 } else { 1000 };
+        let most = request
+            .query
+            .split('&')
+            .find_map(|pair| pair.strip_prefix("max-keys="));
+        let most = most.map_or(1000, |most| most.parse().unwrap());
         let bucket = format!("{}/", path.trim_end_matches('/'));
         let start = format!("{bucket}{prefix}");
         let name = |text: &str| match encoded {
@@ -314,10 +318,6 @@ impl State {
         let body = format!("<ListBucketResult>{truncated}{encoding}{names}</ListBucketResult>");
         Reply::Answer(200, Vec::new(), body.into_bytes())
     }
-}
-
-fn etag(version: u64) -> String {
-    format!("\"v{version}\"")
 }
 
 /// A name as lists give it where they are asked for `encoding-type=url`.

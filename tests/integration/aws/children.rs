@@ -1,7 +1,6 @@
 //! The environment of child processes: it has no secret that is not for them.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 
 use super::identity::buildkite;
 use crate::support::aws_fixture::{AwsFixture, EVERYTHING};
@@ -66,9 +65,7 @@ fn a_credential_process_gets_no_secret() {
             own.access_key_id,
             own.secret_access_key
         );
-        aws.sandbox.write("process", script);
-        let process = aws.sandbox.file("process");
-        fs::set_permissions(&process, fs::Permissions::from_mode(0o700)).unwrap();
+        let process = aws.sandbox.write_program("process", &script);
         let text = text.replace("PROCESS", process.to_str().unwrap());
         for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
             aws.sandbox.unset(name);

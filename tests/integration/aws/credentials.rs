@@ -1,19 +1,18 @@
 //! Credentials where no role is assumed: environment, profile, login, instance, and never a wait for
 //! what is not there.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 
 use crate::support::aws_fixture::{AwsFixture, EVERYTHING, ROLE_ARN, SIGN, VERIFY};
-use s3lo_test_servers::aws::{AwsServer, Credentials, Key};
+use s3lo_test_servers::aws::{Credentials, Key};
 use s3lo_test_servers::http::Reply;
 use s3lo_test_servers::s3::{S3Server, s3_error};
 
 /// A sandbox without credentials, before which there is a metadata service that does not know it.
 fn bare() -> (AwsFixture, S3Server) {
-    let mut aws = AwsFixture::without_credentials(AwsServer::start(), Key::of_vector("p256-pkcs8"));
+    let mut aws = AwsFixture::bare();
     let metadata = S3Server::start();
     let variable = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
     aws.sandbox.set(variable, &metadata.endpoint);
@@ -198,13 +197,7 @@ fn a_profile_may_run_a_program_for_its_keys() {
         "AccessKeyId": user.access_key_id,
         "SecretAccessKey": user.secret_access_key,
     });
-    aws.sandbox
-        .write("helper", format!("#!/bin/sh\necho '{json}'\n"));
-    let helper = aws.sandbox.file("helper");
-    std::fs::set_permissions(&helper, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let config = format!("[profile dev]\ncredential_process = {}\n", helper.display());
-    aws.sandbox.write(".aws/config", config);
-    aws.sandbox.set("AWS_PROFILE", "dev");
+    aws.run_for_credentials(&format!("#!/bin/sh\necho '{json}'\n"));
     aws.sandbox.set("PATH", "/usr/bin:/bin");
     aws.s3lo(SIGN).ends_with(0);
     // One that fails is the end of it: no other credentials are what was meant.

@@ -1,21 +1,10 @@
 //! Sources of credentials that fail: the reason is a sentence, whatever the SDK prints of its own types.
 
-use std::os::unix::fs::PermissionsExt as _;
-
 use crate::support::aws_fixture::{AwsFixture, EVERYTHING, ROLE_ARN, SIGN};
 use crate::support::faults::outcome::dump_in;
-use s3lo_test_servers::aws::{AwsServer, Key, sts_error};
+use s3lo_test_servers::aws::sts_error;
 use s3lo_test_servers::http::Reply;
 use s3lo_test_servers::s3::S3Server;
-
-fn at_home() -> AwsFixture {
-    let mut aws = AwsFixture::without_credentials(AwsServer::start(), Key::of_vector("p256-pkcs8"));
-    let home = aws.sandbox.path().to_str().unwrap().to_owned();
-    aws.sandbox.set("HOME", &home);
-    aws.sandbox.set("PATH", "/usr/bin:/bin");
-    aws.sandbox.set("AWS_EC2_METADATA_DISABLED", "true");
-    aws
-}
 
 /// A name, and what makes the reply.
 type Case = (&'static str, fn() -> Reply);
@@ -63,11 +52,11 @@ fn a_service_of_the_host_that_gives_none() {
     for (what, reply) in replies() {
         let service = S3Server::start();
         service.fault(move |_| Some(reply()));
-        let mut aws = at_home();
+        let mut aws = AwsFixture::at_home();
         let url = format!("{}/credentials", service.endpoint);
         aws.sandbox.set("AWS_CONTAINER_CREDENTIALS_FULL_URI", &url);
         reason(&aws, &format!("container, {what}"));
-        let mut aws = at_home();
+        let mut aws = AwsFixture::at_home();
         aws.sandbox.set("AWS_EC2_METADATA_DISABLED", "false");
         let variable = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
         aws.sandbox.set(variable, &service.endpoint);
@@ -83,7 +72,7 @@ fn a_service_of_the_host_that_gives_none() {
             _ => Reply::Answer(404, Vec::new(), b"<html>not found</html>".to_vec()),
         })
     });
-    let mut aws = at_home();
+    let mut aws = AwsFixture::at_home();
     aws.sandbox.set("AWS_EC2_METADATA_DISABLED", "false");
     aws.sandbox
         .set("AWS_EC2_METADATA_SERVICE_ENDPOINT", &service.endpoint);
@@ -107,14 +96,8 @@ fn a_profile_that_gives_none() {
             r#"echo '{"Version": 1, "AccessKeyId": "a", "SecretAccessKey": "b", "Expiration": "soon"}'"#,
         ),
     ] {
-        let mut aws = at_home();
-        aws.sandbox
-            .write("helper", format!("#!/bin/sh\n{script}\n"));
-        let helper = aws.sandbox.file("helper");
-        std::fs::set_permissions(&helper, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let config = format!("[profile dev]\ncredential_process = {}\n", helper.display());
-        aws.sandbox.write(".aws/config", config);
-        aws.sandbox.set("AWS_PROFILE", "dev");
+        let mut aws = AwsFixture::at_home();
+        aws.run_for_credentials(&format!("#!/bin/sh\n{script}\n"));
         reason(&aws, what);
     }
     for (what, config) in [
@@ -154,7 +137,7 @@ fn a_profile_that_gives_none() {
             "[profile dev\nregion = us-east-1\n".to_owned(),
         ),
     ] {
-        let mut aws = at_home();
+        let mut aws = AwsFixture::at_home();
         aws.sandbox.write(".aws/config", config);
         aws.sandbox.set("AWS_PROFILE", "dev");
         reason(&aws, what);
@@ -182,7 +165,7 @@ fn a_role_of_a_profile_that_sts_refuses() {
         ),
         (500, "InternalFailure", "oops"),
     ] {
-        let mut aws = at_home();
+        let mut aws = AwsFixture::at_home();
         let user = aws.server.user("dev", EVERYTHING);
         aws.server
             .fault(move |_| Some(sts_error(status, code, message)));
@@ -202,7 +185,7 @@ fn a_login_that_is_refused() {
     for (what, reply) in replies() {
         let portal = S3Server::start();
         portal.fault(move |_| Some(reply()));
-        let mut aws = at_home();
+        let mut aws = AwsFixture::at_home();
         aws.sandbox.write(
             ".aws/config",
             "[profile dev]\nsso_start_url = https://corp.awsapps.com/start\nsso_region = us-east-1\nsso_account_id = 111122223333\nsso_role_name = Signer\n",

@@ -2,15 +2,13 @@
 //! system the job runs in.
 
 use std::collections::HashMap;
-use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 use crate::support::MANIFEST;
 use crate::support::aws_fixture::{AwsFixture, EVERYTHING, ROLE, ROLE_ARN, SIGN, VERIFY, trust};
 use crate::support::program::Sandbox;
 use s3lo_test_servers::aws::{
-    AUDIENCE, AwsServer, Call, GITHUB_REQUEST_TOKEN, Issuer, Key, Subject, TokenAlgorithm, Trust,
-    sts_error,
+    AUDIENCE, Call, GITHUB_REQUEST_TOKEN, Issuer, Key, Subject, TokenAlgorithm, Trust, sts_error,
 };
 
 const SUBJECT: &str = "repo:acme/app:ref:refs/heads/main";
@@ -215,7 +213,7 @@ fn impossible_options_are_refused_before_any_request() {
 
 /// An account whose role trusts `issuer`, and a token of it.
 fn trusting(issuer: &str, audience: &str, subject: &str) -> (AwsFixture, String) {
-    let aws = AwsFixture::without_credentials(AwsServer::start(), Key::of_vector("p256-pkcs8"));
+    let aws = AwsFixture::bare();
     let provider = Issuer::new(issuer, TokenAlgorithm::Es256);
     aws.server.trust_issuer(&provider, &[audience]);
     let trust = Trust {
@@ -285,9 +283,7 @@ fn every_ci_system_gives_its_jobs_a_role() {
 pub(crate) fn buildkite(sandbox: &mut Sandbox, script: &str) {
     let script =
         format!("#!/bin/sh\necho \"$@\" >>agent.arguments\nenv >>agent.environment\n{script}\n");
-    sandbox.write("bin/buildkite-agent", script);
-    let path = sandbox.file("bin/buildkite-agent");
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    sandbox.write_program("bin/buildkite-agent", &script);
     let path = format!("{}:/usr/bin:/bin", sandbox.file("bin").display());
     for (name, value) in [
         ("PATH", path.as_str()),

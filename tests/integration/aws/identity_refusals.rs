@@ -1,12 +1,10 @@
 //! A job without a role gets the change to make, complete enough to paste; the token itself is never printed.
 
-use std::os::unix::fs::PermissionsExt as _;
-
 use serde_json::Value;
 
 use crate::support::aws_fixture::{AwsFixture, EVERYTHING, ROLE, ROLE_ARN, SIGN, trust};
 use crate::support::program::{Run, finish};
-use s3lo_test_servers::aws::{AUDIENCE, AwsServer, GITHUB, Key, Subject, Trust, sts_error};
+use s3lo_test_servers::aws::{AUDIENCE, GITHUB, Key, Subject, Trust, sts_error};
 
 const ASSUME: &str = "AssumeRoleWithWebIdentity";
 
@@ -53,10 +51,6 @@ macro_rules! assert_told {
     };
 }
 
-fn bare() -> AwsFixture {
-    AwsFixture::without_credentials(AwsServer::start(), Key::of_vector("p256-pkcs8"))
-}
-
 #[test]
 fn a_missing_token_is_explained_in_the_yaml_of_the_ci_system() {
     let mut texts = Vec::new();
@@ -67,7 +61,7 @@ fn a_missing_token_is_explained_in_the_yaml_of_the_ci_system() {
         ("BITBUCKET_BUILD_NUMBER", "7"),
         ("NOTHING", "special"),
     ] {
-        let mut aws = bare();
+        let mut aws = AwsFixture::bare();
         aws.sandbox.set(variable, value);
         texts.push(format!("# {variable}={value}\n{}", refused(&aws, "")));
         assert!(aws.server.calls().is_empty() && aws.s3.requests().is_empty());
@@ -77,7 +71,7 @@ fn a_missing_token_is_explained_in_the_yaml_of_the_ci_system() {
 
 #[test]
 fn a_file_or_variable_without_a_token_is_named() {
-    let mut aws = bare();
+    let mut aws = AwsFixture::bare();
     aws.sandbox.write("token", "not a token");
     aws.sandbox.write("huge", "a.".repeat(100_000));
     aws.sandbox.write("binary", [0xff, 0xfe, 0x00]);
@@ -110,7 +104,7 @@ fn a_file_or_variable_without_a_token_is_named() {
 
 #[test]
 fn a_variable_that_names_no_role_is_a_mistake_of_the_configuration() {
-    let mut aws = bare();
+    let mut aws = AwsFixture::bare();
     aws.sandbox.write("token", "a.b.c");
     aws.sandbox.set("AWS_WEB_IDENTITY_TOKEN_FILE", "token");
     for role in ["signer", "arn:aws:kms:us-east-1:111122223333:key/a"] {
@@ -134,7 +128,7 @@ fn a_variable_that_names_no_session_is_a_mistake_of_the_configuration() {
 
 #[test]
 fn an_agent_that_gives_no_token_is_reported() {
-    let mut aws = bare();
+    let mut aws = AwsFixture::bare();
     aws.sandbox.set("BUILDKITE", "true");
     aws.sandbox.set("PATH", "/usr/bin:/bin");
     let mut texts = vec![format!("# not in PATH\n{}", refused(&aws, ""))];
@@ -145,10 +139,8 @@ fn an_agent_that_gives_no_token_is_reported() {
         ("it answers nonsense", "echo hello"),
         ("it answers nothing", "true"),
     ] {
-        let agent = aws.sandbox.file("bin/buildkite-agent");
-        aws.sandbox
-            .write("bin/buildkite-agent", format!("#!/bin/sh\n{script}\n"));
-        std::fs::set_permissions(agent, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let script = format!("#!/bin/sh\n{script}\n");
+        aws.sandbox.write_program("bin/buildkite-agent", &script);
         texts.push(format!("# {what}\n{}", refused(&aws, "")));
     }
     assert_told!(texts.join("\n"));

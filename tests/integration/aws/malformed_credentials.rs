@@ -1,24 +1,12 @@
 //! Credentials from every source: the white space around them is removed, and others are refused by the name of the
 //! source, without a panic of the SDK.
 
-use std::os::unix::fs::PermissionsExt as _;
-
 use serde_json::{Value, json};
 
 use crate::support::aws_fixture::{AwsFixture, EVERYTHING, ROLE_ARN, SIGN};
-use s3lo_test_servers::aws::{AwsServer, Credentials, Key, sts_error};
+use s3lo_test_servers::aws::{Credentials, sts_error};
 use s3lo_test_servers::http::Reply;
 use s3lo_test_servers::s3::S3Server;
-
-/// A sandbox with a home and without credentials.
-fn at_home() -> AwsFixture {
-    let mut aws = AwsFixture::without_credentials(AwsServer::start(), Key::of_vector("p256-pkcs8"));
-    let home = aws.sandbox.path().to_str().unwrap().to_owned();
-    aws.sandbox.set("HOME", &home);
-    aws.sandbox.set("PATH", "/usr/bin:/bin");
-    aws.sandbox.set("AWS_EC2_METADATA_DISABLED", "true");
-    aws
-}
 
 /// A run that is refused in JSON, before any request to KMS or S3, and without a word of the `secrets`.
 #[track_caller]
@@ -41,7 +29,7 @@ fn refused(aws: &AwsFixture, line: &str, secrets: &[&str]) -> String {
 #[test]
 fn white_space_around_credentials_in_the_environment_is_removed() {
     for space in ["\n", "\r\n", " ", "\t"] {
-        let mut aws = at_home();
+        let mut aws = AwsFixture::at_home();
         let session = aws.server.session("dev", EVERYTHING);
         for (name, value) in session.environment() {
             aws.sandbox.set(&name, &format!("{space}{value}{space}"));
@@ -86,7 +74,7 @@ fn a_control_character_in_a_variable_is_refused_by_its_name() {
             "contains a control character",
         ),
     ] {
-        let mut aws = at_home();
+        let mut aws = AwsFixture::at_home();
         let session = aws.server.session("dev", EVERYTHING);
         aws.set(&session.environment());
         aws.sandbox.set(name, value);
@@ -110,13 +98,7 @@ fn json_of(keys: &Credentials) -> Value {
 
 /// Lets a profile run a program that prints this.
 fn process(aws: &mut AwsFixture, printed: &Value) {
-    let script = format!("#!/bin/sh\ncat <<'END'\n{printed}\nEND\n");
-    aws.sandbox.write("helper", script);
-    let helper = aws.sandbox.file("helper");
-    std::fs::set_permissions(&helper, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let config = format!("[profile dev]\ncredential_process = {}\n", helper.display());
-    aws.sandbox.write(".aws/config", config);
-    aws.sandbox.set("AWS_PROFILE", "dev");
+    aws.run_for_credentials(&format!("#!/bin/sh\ncat <<'END'\n{printed}\nEND\n"));
 }
 
 /// Lets the service of a container answer with this.
@@ -150,7 +132,7 @@ fn every_source_is_named_whose_credentials_are_malformed() {
             ("SecretAccessKey", "the secret access key"),
             ("Token", "the session token"),
         ] {
-            let mut aws = at_home();
+            let mut aws = AwsFixture::at_home();
             let mut json = json_of(&aws.server.session("dev", EVERYTHING));
             for name in [field, &format!("Session{field}")] {
                 if json.get(name).is_some() {
@@ -162,7 +144,7 @@ fn every_source_is_named_whose_credentials_are_malformed() {
             assert_eq!(message, format!("{part} of {place} contains a newline"));
         }
         // White space around them is removed here too.
-        let mut aws = at_home();
+        let mut aws = AwsFixture::at_home();
         let mut json = json_of(&aws.server.session("dev", EVERYTHING));
         for name in ["AccessKeyId", "SecretAccessKey", "SessionToken", "Token"] {
             json[name] = Value::from(format!("{}\n", json[name].as_str().unwrap()));
@@ -174,7 +156,7 @@ fn every_source_is_named_whose_credentials_are_malformed() {
 
 #[test]
 fn a_control_character_in_a_profile_is_refused_by_its_name() {
-    let mut aws = at_home();
+    let mut aws = AwsFixture::at_home();
     aws.sandbox.set("AWS_PROFILE", "signer");
     aws.sandbox.write(
         ".aws/credentials",

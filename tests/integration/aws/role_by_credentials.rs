@@ -1,13 +1,13 @@
 //! A role that is assumed by credentials, as of a first role, in place of an identity token.
 
 use crate::support::aws_fixture::{AwsFixture, EVERYTHING, SIGN};
-use s3lo_test_servers::aws::{AwsServer, Key, sts_error};
+use s3lo_test_servers::aws::sts_error;
 
 const TARGET: &str = "arn:aws:iam::111122223333:role/target";
 
 /// A session in the environment that may do nothing, and a role that it may assume and that may do everything.
 fn with_a_first_role(external_id: Option<&str>) -> AwsFixture {
-    let mut aws = AwsFixture::without_credentials(AwsServer::start(), Key::of_vector("p256-pkcs8"));
+    let mut aws = AwsFixture::bare();
     let nothing = r#"{"Version": "2012-10-17", "Statement": []}"#;
     let first = aws.server.session("first", nothing);
     aws.set(&first.environment());
@@ -92,7 +92,7 @@ fn a_refusal_is_explained_by_the_two_policies() {
 
 #[test]
 fn without_token_and_credentials_the_token_is_missing() {
-    let mut aws = AwsFixture::without_credentials(AwsServer::start(), Key::of_vector("p256-pkcs8"));
+    let mut aws = AwsFixture::bare();
     aws.sandbox.set("GITHUB_ACTIONS", "true");
     let run = aws
         .s3lo(&format!("{SIGN} --role-arn {TARGET} -o json"))

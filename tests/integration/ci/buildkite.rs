@@ -5,13 +5,13 @@ use serde_json::{Value, json};
 use crate::support::MANIFEST;
 use crate::support::aws_fixture::{AwsFixture, EVERYTHING, ROLE, ROLE_ARN};
 use crate::support::buildkite::{IMAGE, PLUGIN, Step};
-use s3lo_test_servers::aws::{AUDIENCE, AwsServer, Issuer, Key, Subject, TokenAlgorithm, Trust};
+use s3lo_test_servers::aws::{AUDIENCE, Issuer, Subject, TokenAlgorithm, Trust};
 
 const SUBJECT: &str = "organization:acme:pipeline:app:ref:refs/heads/main:commit:a1:step:sign";
 
 /// The account, whose role trusts Buildkite's jobs.
 pub(crate) fn account() -> (AwsFixture, String) {
-    let aws = AwsFixture::without_credentials(AwsServer::start(), Key::of_vector("p256-pkcs8"));
+    let aws = AwsFixture::bare();
     let provider = Issuer::new("https://agent.buildkite.com", TokenAlgorithm::Es256);
     aws.server.trust_issuer(&provider, &[AUDIENCE]);
     let trust = Trust {

@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::Value;
 use tracing::field::{Field, Visit};
@@ -66,17 +66,11 @@ fn child() {
 
 /// Runs a command line, which panics at an event.
 fn crashed(sandbox: &Sandbox, line: &str, event: &str, kind: &str) -> Run {
-    let child = Command::new(std::env::current_exe().unwrap())
+    let mut command = sandbox.in_sandbox(Command::new(std::env::current_exe().unwrap()));
+    command
         .args(["--exact", "cli::crashes::child", "--nocapture", "--quiet"])
-        .current_dir(sandbox.path())
-        .env_clear()
-        .envs(sandbox.environment())
-        .envs(VARIABLES.into_iter().zip([line, event, kind]))
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
-    let run = finish(child.unwrap()).ends_with(2);
+        .envs(VARIABLES.into_iter().zip([line, event, kind]));
+    let run = finish(command.spawn().unwrap()).ends_with(2);
     assert!(
         !(run.out.clone() + &run.err).contains(CANARY),
         "{}",

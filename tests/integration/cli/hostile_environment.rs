@@ -2,7 +2,6 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use rustix::fs::{CWD, FileType, Mode};
@@ -115,9 +114,9 @@ fn every_credentials_are_checked_against_the_allowed_accounts() {
     let own = aws.server.user("own", EVERYTHING);
     let log = aws.sandbox.file("log");
     // Credentials that end at once are asked for again before every call; the second ones are unknown.
-    aws.sandbox.write(
+    let process = aws.sandbox.write_program(
         "process",
-        format!(
+        &format!(
             r#"#!/bin/sh
 echo >>{log}
 if [ "$(wc -l <{log})" -gt 1 ]; then id=AKIAOTHER; else id={id}; fi
@@ -129,8 +128,6 @@ echo '{{"Version": 1, "AccessKeyId": "'$id'", "SecretAccessKey": "{secret}", "Ex
             secret = own.secret_access_key,
         ),
     );
-    let process = aws.sandbox.file("process");
-    std::fs::set_permissions(&process, std::fs::Permissions::from_mode(0o700)).unwrap();
     let config = format!("[default]\ncredential_process = {}\n", process.display());
     aws.sandbox.write("config", config);
     for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
@@ -281,9 +278,7 @@ fn an_agent_that_floods_is_cut_short() {
         aws.sandbox.unset(name);
     }
     aws.sandbox
-        .write("bin/buildkite-agent", "#!/bin/sh\nexec yes\n");
-    let agent = aws.sandbox.file("bin/buildkite-agent");
-    std::fs::set_permissions(agent, std::fs::Permissions::from_mode(0o700)).unwrap();
+        .write_program("bin/buildkite-agent", "#!/bin/sh\nexec yes\n");
     let bin = aws.sandbox.file("bin");
     aws.sandbox
         .set("PATH", &format!("{}:/usr/bin:/bin", bin.display()));

@@ -1,6 +1,6 @@
 //! Running out: of files, and of time where a file system does not answer.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use s3lo_test_servers::s3::S3Server;
@@ -13,16 +13,9 @@ use crate::support::program::{Run, Sandbox, finish};
 /// Runs the program with a limit of open files, set by `ulimit` with these arguments.
 fn limited(sandbox: &Sandbox, limit: &str, line: &str) -> Run {
     let script = format!("ulimit {limit}; exec \"$0\" {line}");
-    let child = Command::new("sh")
-        .args(["-c", &script, env!("CARGO_BIN_EXE_s3lo")])
-        .current_dir(sandbox.path())
-        .env_clear()
-        .envs(sandbox.environment())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
-    finish(child.unwrap())
+    let mut command = sandbox.in_sandbox(Command::new("sh"));
+    command.args(["-c", &script, env!("CARGO_BIN_EXE_s3lo")]);
+    finish(command.spawn().unwrap())
 }
 
 const IMAGES: usize = 150;

@@ -9,9 +9,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::support::aws_fixture::{AwsFixture, EVERYTHING, ROLE_ARN, SIGN, VERIFY};
 use crate::support::program::{Run, Sandbox};
 use crate::support::{MANIFEST, files, plain_key};
-use s3lo_test_servers::aws::{
-    AwsServer, GITHUB_REQUEST_TOKEN, Key, kms_answer, kms_error, sts_error,
-};
+use s3lo_test_servers::aws::{GITHUB_REQUEST_TOKEN, kms_answer, kms_error, sts_error};
 use s3lo_test_servers::http::Reply;
 use s3lo_test_servers::s3::{S3Server, s3_error};
 
@@ -299,7 +297,7 @@ fn the_secrets_of_a_session_appear_nowhere() {
     said.hear(&aws, &with_role("")[..1]);
     secrets.extend(secrets_of(&aws));
     // Credentials of a session in the environment, and a proxy with a password.
-    let aws = AwsFixture::without_credentials(AwsServer::start(), Key::of_vector("p256-pkcs8"));
+    let aws = AwsFixture::bare();
     let mut aws = talkative(aws);
     let session = aws.server.session("dev", EVERYTHING);
     aws.set(&session.environment());

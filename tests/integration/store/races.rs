@@ -116,7 +116,6 @@ impl Scene {
             answer: |s| s,
         };
         other.store.put(MANIFEST_KEY, MANIFEST.as_bytes());
-        let earlier = || SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
         let options = Options {
             now: earlier,
             schema: Some(schema),
@@ -128,6 +127,12 @@ impl Scene {
 
     #[track_caller]
     fn record_is_valid(&self) {
+        let verdict = self.verdict();
+        assert!(matches!(verdict, Verdict::Verified(_)), "{verdict:?}");
+    }
+
+    /// The verdict of the record that is there on the manifest that is there.
+    fn verdict(&self) -> Verdict {
         let manifest = self.store.get(MANIFEST_KEY).unwrap();
         let manifest = read_manifest(Found::Bytes(&manifest)).unwrap();
         let record = self.store.get(&self.record_key()).unwrap();
@@ -135,19 +140,36 @@ impl Scene {
             reference: "test.key",
             public: self.key.public(),
         };
-        let verdict = judge(
+        judge(
             &manifest,
             Found::Bytes(&record),
             &reference_(),
             key,
             Policy::default(),
-        );
-        assert!(matches!(verdict, Verdict::Verified(_)), "{verdict:?}");
+        )
+    }
+
+    /// The calls are those of one write, the record's `call`.
+    #[track_caller]
+    fn wrote_once_by(&self, call: &str) {
+        let record = format!("{call} {}.json", self.key.public().id());
+        let calls = [
+            "read manifest.json",
+            "list signatures",
+            record.as_str(),
+            "read manifest.json",
+        ];
+        assert_eq!(self.store.calls(), calls);
     }
 
     fn made(&self) -> u32 {
         self.made.load(Ordering::Relaxed)
     }
+}
+
+/// A time before that of any test.
+fn earlier() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)
 }
 
 fn reference_() -> Reference {
@@ -173,16 +195,7 @@ fn once(
 fn a_signature_takes_six_calls_in_three_rounds() {
     let scene = Scene::new();
     assert_eq!(scene.sign(IfSigned::Keep).unwrap().status, Status::Signed);
-    let record = format!("create {}.json", scene.key.public().id());
-    assert_eq!(
-        scene.store.calls(),
-        [
-            "read manifest.json",
-            "list signatures",
-            record.as_str(),
-            "read manifest.json"
-        ]
-    );
+    scene.wrote_once_by("create");
     scene.record_is_valid();
 }
 
@@ -197,19 +210,7 @@ fn a_tag_that_moves_before_the_record_is_stored_is_noticed() {
     assert!(matches!(error, Error::Moved { .. }), "{error:?}");
     assert!(error.is_guard());
     // The record stays, and proves nothing of what lies there now.
-    let manifest = read_manifest(Found::Bytes(&scene.store.get(MANIFEST_KEY).unwrap())).unwrap();
-    let record = scene.store.get(&scene.record_key()).unwrap();
-    let key = verdict::Key {
-        reference: "test.key",
-        public: scene.key.public(),
-    };
-    let verdict = judge(
-        &manifest,
-        Found::Bytes(&record),
-        &reference_(),
-        key,
-        Policy::default(),
-    );
+    let verdict = scene.verdict();
     assert!(matches!(
         verdict,
         Verdict::Rejected(verdict::Reason::ManifestChanged { .. })
@@ -465,7 +466,6 @@ fn a_store_that_may_not_be_listed_is_signed_in_all_the_same() {
         _ => Ok(()),
     };
     scene.store.before_each_call(denied);
-    let earlier = || SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
     let options = Options {
         now: earlier,
         ..Scene::options(IfSigned::Keep)
@@ -547,16 +547,7 @@ fn replacing_takes_the_version_that_the_list_names() {
         scene.sign(IfSigned::Replace).unwrap().status,
         Status::Signed
     );
-    let record = format!("replace {}.json", scene.key.public().id());
-    assert_eq!(
-        scene.store.calls(),
-        [
-            "read manifest.json",
-            "list signatures",
-            record.as_str(),
-            "read manifest.json"
-        ]
-    );
+    scene.wrote_once_by("replace");
     scene.record_is_valid();
 }
 

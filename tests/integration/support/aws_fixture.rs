@@ -52,9 +52,24 @@ impl AwsFixture {
 
     /// A job of GitHub Actions that may assume the role `signer`, which may do what `policy` says.
     pub(crate) fn in_github(policy: &str) -> Self {
-        let mut aws = Self::without_credentials(AwsServer::start(), Key::of_vector("p256-pkcs8"));
+        let mut aws = Self::bare();
         aws.server.role(ROLE, &trust(), policy);
         aws.set(&aws.server.github_environment());
+        aws
+    }
+
+    /// With a P-256 key, and without credentials.
+    pub(crate) fn bare() -> Self {
+        Self::without_credentials(AwsServer::start(), Key::of_vector("p256-pkcs8"))
+    }
+
+    /// With a home directory and without credentials.
+    pub(crate) fn at_home() -> Self {
+        let mut aws = Self::bare();
+        let home = aws.sandbox.path().to_str().unwrap().to_owned();
+        aws.sandbox.set("HOME", &home);
+        aws.sandbox.set("PATH", "/usr/bin:/bin");
+        aws.sandbox.set("AWS_EC2_METADATA_DISABLED", "true");
         aws
     }
 
@@ -72,6 +87,14 @@ impl AwsFixture {
         };
         aws.set(&aws.server.environment());
         aws
+    }
+
+    /// Lets a profile of the home directory run a program, `helper`, for its credentials.
+    pub(crate) fn run_for_credentials(&mut self, script: &str) {
+        let helper = self.sandbox.write_program("helper", script);
+        let config = format!("[profile dev]\ncredential_process = {}\n", helper.display());
+        self.sandbox.write(".aws/config", config);
+        self.sandbox.set("AWS_PROFILE", "dev");
     }
 
     pub(crate) fn set(&mut self, variables: &[(String, String)]) {

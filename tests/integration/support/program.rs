@@ -3,6 +3,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -78,6 +79,14 @@ impl Sandbox {
         fs::write(path, contents).unwrap();
     }
 
+    /// Writes a file that can be run.
+    pub(crate) fn write_program(&self, name: &str, script: &str) -> PathBuf {
+        self.write(name, script);
+        let path = self.file(name);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
     /// Puts a manifest into `./store`.
     pub(crate) fn push(&self, image: &str, tag: &str, manifest: &str) {
         self.write(
@@ -92,7 +101,7 @@ impl Sandbox {
         self.in_sandbox(command)
     }
 
-    fn in_sandbox(&self, mut command: Command) -> Command {
+    pub(crate) fn in_sandbox(&self, mut command: Command) -> Command {
         command
             .current_dir(self.folder.path())
             .env_clear()

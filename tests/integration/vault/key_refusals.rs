@@ -390,8 +390,7 @@ fn an_untrusted_connection_is_reported_with_the_setting_that_trusts_it(product: 
 fn an_answer_that_is_not_vaults_is_reported() {
     let mut page = Page::new();
     page.keep_secret(TOKEN);
-    type Answer = fn() -> Reply;
-    let cases: [(&str, Kind, Answer); 12] = [
+    let cases: [Case; 12] = [
         ("a page of a proxy", Kind::Key, || {
             Reply::Answer(200, vec![], "<html>".into())
         }),
@@ -432,16 +431,24 @@ fn an_answer_that_is_not_vaults_is_reported() {
             length: None,
         }),
     ];
-    for (what, kind, answer) in cases {
+    tell_each(&mut page, &cases, "VAULT_MAX_RETRIES", "0");
+    assert_told!(page);
+}
+
+/// A case: its name, the call that is answered, and what makes the answer.
+type Case = (&'static str, Kind, fn() -> Reply);
+
+/// Signs by a server that gives the answer of each case, with one variable more.
+fn tell_each(page: &mut Page, cases: &[Case], name: &str, value: &str) {
+    for (what, kind, answer) in cases.iter().copied() {
         let vault = VaultServer::start(Key::of_vector("p256-pkcs8"));
         vault.fault(move |call| (call.kind == kind).then(answer));
         let sandbox = Sandbox::with_image()
             .with("VAULT_ADDR", &vault.endpoint)
             .with("VAULT_TOKEN", TOKEN)
-            .with("VAULT_MAX_RETRIES", "0");
+            .with(name, value);
         page.tell(what, &sandbox, &sign("hashivault://ci-signer"));
     }
-    assert_told!(page);
 }
 
 /// Answers of Vault Enterprise, HCP and OpenBao that no server here gives.
@@ -453,8 +460,7 @@ fn an_answer_that_names_its_cause_is_explained() {
     let mut page = Page::new();
     page.keep_secret(TOKEN);
     page.keep_secret("hvs.canary-of-a-wrapping-token");
-    type Answer = fn() -> Reply;
-    let cases: [(&str, Kind, Answer); 8] = [
+    let cases: [Case; 8] = [
         ("no such namespace", Kind::Key, || {
             vault_errors(404, &["namespace not found"])
         }),
@@ -486,14 +492,6 @@ fn an_answer_that_names_its_cause_is_explained() {
             json_answer(&json!({"data": {"type": "managed_key", "latest_version": 1}}))
         }),
     ];
-    for (what, kind, answer) in cases {
-        let vault = VaultServer::start(Key::of_vector("p256-pkcs8"));
-        vault.fault(move |call| (call.kind == kind).then(answer));
-        let sandbox = Sandbox::with_image()
-            .with("VAULT_ADDR", &vault.endpoint)
-            .with("VAULT_TOKEN", TOKEN)
-            .with("VAULT_NAMESPACE", "admin/team");
-        page.tell(what, &sandbox, &sign("hashivault://ci-signer"));
-    }
+    tell_each(&mut page, &cases, "VAULT_NAMESPACE", "admin/team");
     assert_told!(page);
 }

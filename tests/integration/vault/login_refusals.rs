@@ -1,6 +1,5 @@
 //! A refused login to Vault gets the change to make, complete enough to paste; the token is sent to nobody else.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -66,9 +65,7 @@ fn an_agent_that_gives_no_token_is_reported() {
         ("it fails", "echo 'fatal: no access token' >&2; exit 3"),
         ("it answers nonsense", "echo hello"),
     ] {
-        let agent = sandbox.file("bin/buildkite-agent");
-        sandbox.write("bin/buildkite-agent", format!("#!/bin/sh\n{script}\n"));
-        std::fs::set_permissions(agent, std::fs::Permissions::from_mode(0o755)).unwrap();
+        sandbox.write_program("bin/buildkite-agent", &format!("#!/bin/sh\n{script}\n"));
         page.tell(what, &sandbox, &line);
     }
     assert_told!(page);

@@ -87,15 +87,7 @@ fn a_job_logs_in_to_a_namespace_and_its_token_is_revoked_there() {
     let server = &spaces.server;
     server.post("org/a/sys/auth/approle", &json!({"type": "approle"}));
     let settings = json!({"token_policies": ["signer"], "token_ttl": "5m"});
-    let role = "org/a/auth/approle/role/ci";
-    server.post(role, &settings);
-    let text =
-        |answer: serde_json::Value, name: &str| answer["data"][name].as_str().unwrap().to_owned();
-    let role_id = text(server.get(&format!("{role}/role-id")), "role_id");
-    let secret_id = text(
-        server.post(&format!("{role}/secret-id"), &json!({})),
-        "secret_id",
-    );
+    let (role_id, secret_id) = server.approle_at("org/a/auth/approle", "ci", &settings);
     let sandbox = spaces
         .sandbox("org/a")
         .with("BAO_ROLE_ID", &role_id)

@@ -21,7 +21,7 @@ pub(super) fn on_cause(product: Product, cause: Cause, claims: Option<&Claims>) 
         }
         Cause::Issuer => {
             let issuer = claims.map_or("ISSUER", |claims| claims.issuer.trim_end_matches('/'));
-            let issuer = clipped(issuer).replace('`', "'");
+            let issuer = shown(issuer);
             format!(
                 "let the server reach the issuer, `{issuer}/.well-known/openid-configuration` or its jwks_url: look at its network and proxy, and at the authorities in the method's configuration (oidc_discovery_ca_pem, jwks_ca_pem); or give it the issuer's keys as jwt_validation_pubkeys"
             )
@@ -79,16 +79,16 @@ pub(super) fn denied(
 
 pub(super) fn no_mount(product: Product, path: &str) -> String {
     let cli = product.command_line();
-    let mount = path
-        .rsplit_once("/keys/")
-        .or_else(|| path.rsplit_once("/sign/"));
-    let mount = mount.map_or(path, |(mount, _)| mount);
     if path.starts_with("auth/") && path.ends_with("/login") {
         return format!(
             "look where the login method is mounted, `{cli} auth list`, and name that by {vault_auth_mount}",
             vault_auth_mount = option("vault-auth-mount").with("PATH")
         );
     }
+    let mount = path
+        .rsplit_once("/keys/")
+        .or_else(|| path.rsplit_once("/sign/"));
+    let mount = mount.map_or(path, |(mount, _)| mount);
     if ["auth", "sys"].contains(&mount.split('/').next().unwrap_or_default()) {
         return format!(
             "no engine can be mounted at `{mount}`: look where it is, `{cli} secrets list`"
@@ -154,8 +154,7 @@ pub(super) fn refused(
 ) -> String {
     let cli = product.command_line();
     let named = quoted(role.unwrap_or("ROLE"));
-    // The text comes from a token, so a quote in it must not end the quotation.
-    let shown = |text: &str| clipped(text).replace('`', "'");
+    let vault_auth_mount = option("vault-auth-mount").with("PATH");
     let said = claims.map(|claims| {
         format!(
             "the token is from `{}`, for `{}`, and its subject is `{}`; ",
@@ -169,12 +168,10 @@ pub(super) fn refused(
         Method::AppRole => format!(
             "check {}, which is not the role's name (`{cli} read auth/{mount}/role/ROLE/role-id`), and give a new secret ID by {} (`{cli} write -f auth/{mount}/role/ROLE/secret-id`): it may have expired, or be used up; look also whether AppRole is mounted there: `{cli} auth list`, {vault_auth_mount}",
             Variables(product).name("ROLE_ID"),
-            Variables(product).name("SECRET_ID"),
-            vault_auth_mount = option("vault-auth-mount").with("PATH")
+            Variables(product).name("SECRET_ID")
         ),
         Method::Kubernetes => format!(
-            "look at the role, which must name this service account and its namespace: `{cli} read auth/{mount}/role/{named}`; {said}at the method's way to Kubernetes: `{cli} read auth/{mount}/config`; and whether it is mounted there: `{cli} auth list`, {vault_auth_mount}",
-            vault_auth_mount = option("vault-auth-mount").with("PATH")
+            "look at the role, which must name this service account and its namespace: `{cli} read auth/{mount}/role/{named}`; {said}at the method's way to Kubernetes: `{cli} read auth/{mount}/config`; and whether it is mounted there: `{cli} auth list`, {vault_auth_mount}"
         ),
         Method::Jwt if answer.says("audience") => format!(
             "{said}let the token be for one of the role's bound_audiences (`{cli} read auth/{mount}/role/{named}`): in GitLab by the `aud` of its `id_tokens`, elsewhere by {vault_audience}; or let whoever keeps the role add this one to them",
@@ -222,10 +219,14 @@ pub(super) fn refused(
             )
         }
         Method::Jwt => format!(
-            "{said}look whether a JWT login is mounted there, `{cli} auth list`, and name it by {vault_auth_mount}; and at the role: `{cli} read auth/{mount}/role/{named}`",
-            vault_auth_mount = option("vault-auth-mount").with("PATH")
+            "{said}look whether a JWT login is mounted there, `{cli} auth list`, and name it by {vault_auth_mount}; and at the role: `{cli} read auth/{mount}/role/{named}`"
         ),
     }
+}
+
+/// A claim of a token. A quote in it must not end the quotation.
+fn shown(text: &str) -> String {
+    clipped(text).replace('`', "'")
 }
 
 /// The most claims whose values are shown.

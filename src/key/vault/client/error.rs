@@ -14,6 +14,7 @@ use crate::key::vault::client::variables::Variables;
 use crate::net::retry::Retry;
 use crate::net::unreachable::{Settings, Unreachable};
 use crate::option_name::option;
+use crate::text::backquoted;
 
 /// An error of a call. No error holds a token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,7 +55,7 @@ pub enum Error {
         source: token_source::Error,
     },
     /// The namespace is locked.
-    #[error("{server} has its namespace{} locked: {answer}", named(namespace.as_deref()))]
+    #[error("{server} has its namespace{} locked: {answer}", backquoted(namespace.as_deref()))]
     LockedNamespace {
         /// The server.
         server: Server,
@@ -96,7 +97,7 @@ pub enum Error {
         answer: ErrorResponse,
     },
     /// There is no such namespace.
-    #[error("{server} has no namespace{}: {answer}", named(namespace.as_deref()))]
+    #[error("{server} has no namespace{}: {answer}", backquoted(namespace.as_deref()))]
     NoNamespace {
         /// The server.
         server: Server,
@@ -185,10 +186,6 @@ pub enum Error {
     },
 }
 
-fn named(namespace: Option<&str>) -> String {
-    namespace.map_or_else(String::new, |namespace| format!(" `{namespace}`"))
-}
-
 fn target(to: Option<&str>) -> String {
     to.map_or_else(
         || "a place that it does not name".to_owned(),
@@ -223,9 +220,7 @@ impl Error {
             _ => Retry::No,
         }
     }
-}
 
-impl Error {
     /// The server, and the cause that it names.
     fn cause(&self) -> Option<(&Server, Cause)> {
         match self {
@@ -310,14 +305,8 @@ impl Explain for Error {
                 claims,
                 answer,
             } => {
-                let role = role.as_deref();
-                advice::refused(                    server.product,
-                    *method,
-                    mount,
-                    role,
-                    claims.as_deref(),
-                    answer,
-                )
+                let (product, role) = (server.product, role.as_deref());
+                advice::refused(product, *method, mount, role, claims.as_deref(), answer)
             }
             Self::Service { server, answer, .. } if answer.is_sealed() => format!(
                 "unseal it, or wait until somebody has: `{} operator unseal`",

@@ -12,6 +12,7 @@ use tokio::net::lookup_host;
 use url::Url;
 use zeroize::Zeroizing;
 
+use crate::build_info::VERSION;
 use crate::key::vault::client::address::{Address, ServerName};
 use crate::key::vault::client::tls::Trust;
 use crate::net::CONNECT_TIMEOUT;
@@ -53,7 +54,7 @@ pub(crate) fn client(
         .timeout(transport.timeout)
         .http1_only()
         .no_proxy()
-        .user_agent(concat!("s3lo/", env!("CARGO_PKG_VERSION")));
+        .user_agent(format!("s3lo/{VERSION}"));
     if let Some(socket) = address.socket() {
         builder = builder.unix_socket(socket);
     }

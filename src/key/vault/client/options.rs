@@ -16,6 +16,7 @@ use crate::net::ca_bundle;
 use crate::net::proxy;
 use crate::net::url::Authority;
 use crate::option_name::{OptionName, option};
+use crate::text::backquoted;
 
 /// The address of a Vault or OpenBao server, and how to log in there.
 #[derive(Args, Clone, Debug, Default)]
@@ -228,7 +229,7 @@ pub enum Error {
         reason: String,
     },
     /// The token's file cannot be read.
-    #[error("cannot read the token's file{}, which {variable} names: {reason}", quoted(path.as_deref()))]
+    #[error("cannot read the token's file{}, which {variable} names: {reason}", backquoted(path.as_deref()))]
     TokenFile {
         /// The variable.
         variable: String,
@@ -264,10 +265,6 @@ pub enum Error {
     },
 }
 
-fn quoted(path: Option<&str>) -> String {
-    path.map_or_else(String::new, |path| format!(" `{path}`"))
-}
-
 impl Explain for Error {
     fn code(&self) -> &'static str {
         match self {
@@ -281,8 +278,10 @@ impl Explain for Error {
             | Self::Transport { .. } => "configuration",
             Self::Bundle(error) => error.code(),
             Self::Identity { source, .. } => source.code(),
-            Self::NoAppRole { .. } | Self::NoRole | Self::NoToken { .. } => "no_credentials",
-            Self::NotAToken { .. }
+            Self::NoAppRole { .. }
+            | Self::NoRole
+            | Self::NoToken { .. }
+            | Self::NotAToken { .. }
             | Self::NotATokenInFile { .. }
             | Self::Path { .. }
             | Self::TokenFile { .. }

@@ -66,21 +66,13 @@ fn authorities(variables: Variables) -> Result<Option<Vec<Certificate>>, Error> 
         return Ok(None);
     };
     let all = bundles.into_iter().flat_map(Bundle::into_certificates);
-    // Each was read as a certificate before.
-    Ok(Some(
-        all.filter_map(|der| Certificate::from_der(&der).ok())
-            .collect(),
-    ))
+    Ok(Some(all.collect()))
 }
 
 /// Reads every file of a folder, but none of its subfolders. As for OpenSSL, other files may lie beside those of
 /// certificates, if there is one.
-fn folder_of(name: &str, folder: &str) -> Result<Vec<Bundle>, Error> {
-    let unusable = |reason: String| Error::Folder {
-        variable: name.to_owned(),
-        path: shown_path(folder).to_owned(),
-        reason,
-    };
+fn folder_of(name: &str, folder: &str) -> Result<Vec<Bundle>, ca_bundle::Error> {
+    let unusable = |reason| ca_bundle::unusable(name, folder, reason);
     let entries = std::fs::read_dir(folder).map_err(|error| unusable(error.to_string()))?;
     let mut files: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
@@ -102,7 +94,7 @@ fn folder_of(name: &str, folder: &str) -> Result<Vec<Bundle>, Error> {
         }
     }
     match odd {
-        Some(error) if bundles.is_empty() => Err(error.into()),
+        Some(error) if bundles.is_empty() => Err(error),
         _ => Ok(bundles),
     }
 }
@@ -160,16 +152,6 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
-    /// The folder of certificates cannot be used.
-    #[error("the certificates of {variable}, `{path}`, cannot be used: {reason}")]
-    Folder {
-        /// The variable.
-        variable: String,
-        /// The folder.
-        path: String,
-        /// What is wrong.
-        reason: String,
-    },
     /// A certificate without its key, or a key without its certificate.
     #[error("{set} is set and {missing} is not")]
     HalfPair {
@@ -194,9 +176,6 @@ impl Explain for Error {
             Self::ClientKey { variable, .. } => format!(
                 "let {variable} name a file with one private key in PEM, without a password"
             ),
-            Self::Folder { variable, .. } => {
-                format!("let {variable} name a folder of PEM certificates")
-            }
             Self::HalfPair { set, missing } => format!("set {missing} as well, or unset {set}"),
             Self::Variable(error) => error.help(),
         }

@@ -66,7 +66,7 @@ const TOKEN: &[Row] = &[
     refused(
         "a token with a newline",
         "no_identity_token",
-        Fault::Page(200, r#"{"value": "a.b\\nb.c"}"#),
+        Fault::Page(200, r#"{"value": "a.b\nb.c"}"#),
     ),
     refused("401", "no_identity_token", Fault::Page(401, "")),
     refused(

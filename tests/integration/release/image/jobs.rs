@@ -17,7 +17,7 @@ use crate::support::minio::minio;
 use crate::support::program::finish;
 use crate::support::{MANIFEST, files};
 use s3lo_test_servers::aws::{
-    AUDIENCE, AwsServer, Call, Credentials, Issuer, Key, Subject, TokenAlgorithm, Trust,
+    AUDIENCE, AwsServer, Call, Credentials, Issuer, Subject, TokenAlgorithm, Trust,
 };
 use s3lo_test_servers::http::Reply;
 
@@ -31,8 +31,7 @@ struct Account {
 
 impl Account {
     fn new(bucket: &'static str) -> Self {
-        let mut aws =
-            AwsFixture::without_credentials(AwsServer::start(), Key::of_vector("p256-pkcs8"));
+        let mut aws = AwsFixture::bare();
         aws.server.role(ROLE, &trust(), EVERYTHING);
         let session = wait_for(async {
             make_bucket(bucket).await;

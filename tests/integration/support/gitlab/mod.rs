@@ -17,7 +17,7 @@ use super::aws_fixture::{AwsFixture, ROLE};
 use super::program::finish;
 use super::tools::tool;
 use super::{copy, vectors};
-use s3lo_test_servers::aws::{AUDIENCE, AwsServer, Issuer, Key, Subject, TokenAlgorithm, Trust};
+use s3lo_test_servers::aws::{AUDIENCE, Issuer, Subject, TokenAlgorithm, Trust};
 
 /// The project and its CI/CD variables.
 pub(crate) struct Project {
@@ -40,7 +40,7 @@ const SUBJECT: &str = "project_path:acme/app:ref_type:branch:ref:main";
 /// A team that builds on GitLab, and the AWS account in which the main branch of its project may assume the roles
 /// `signer` and `gate`. The public half of the account's key is in the repository.
 pub(crate) fn aws(policy: &str) -> (AwsFixture, Project) {
-    let mut aws = AwsFixture::without_credentials(AwsServer::start(), Key::of_vector("p256-pkcs8"));
+    let mut aws = AwsFixture::bare();
     let gitlab = Issuer::new("https://gitlab.com", TokenAlgorithm::Es256);
     aws.server.trust_issuer(&gitlab, &[AUDIENCE]);
     let trust = Trust {

@@ -97,7 +97,13 @@ impl Vault {
     /// <https://developer.hashicorp.com/vault/api-docs/auth/approle#create-update-approle>
     #[track_caller]
     pub(crate) fn approle_of(&self, name: &str, settings: &Value) -> (String, String) {
-        let role = format!("auth/approle/role/{name}");
+        self.approle_at("auth/approle", name, settings)
+    }
+
+    /// The same by the path of the login, which may be in a namespace.
+    #[track_caller]
+    pub(crate) fn approle_at(&self, login: &str, name: &str, settings: &Value) -> (String, String) {
+        let role = format!("{login}/role/{name}");
         self.post(&role, settings);
         let field = |answer: Value, name: &str| answer["data"][name].as_str().unwrap().to_owned();
         let id = field(self.get(&format!("{role}/role-id")), "role_id");
