@@ -217,7 +217,7 @@ impl Services for Aws {
         }
         if call == Call::Assume {
             // STS takes a token of GitHub once: a token that failed may be why it failed.
-            let calls = aws.server.calls();
+            let calls = aws.calls();
             let assumed = calls.iter().filter(|call| Call::Assume.is_to_aws(call));
             let mut tokens: Vec<_> = assumed
                 .map(|call| call.body["WebIdentityToken"].to_string())

@@ -473,7 +473,7 @@ fn without_a_role_nothing_is_asked_that_is_not_signed() {
     let aws = AwsFixture::new();
     aws.s3lo(SIGN).ends_with(0);
     aws.s3lo(VERIFY).ends_with(0);
-    let calls = aws.server.calls();
+    let calls = aws.calls();
     assert!(calls.iter().all(|call| signer(&call.headers).is_some()));
     assert!(
         aws.s3

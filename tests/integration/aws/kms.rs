@@ -47,7 +47,7 @@ fn every_key_type_signs_in_two_calls_and_verifies_in_one() {
         let aws = AwsFixture::with_key(Key::of_vector(vector));
         aws.s3lo(SIGN).ends_with(0);
         assert_eq!(aws.actions(), ["GetPublicKey", "Sign"], "{vector}");
-        let sign = &aws.server.calls()[1];
+        let sign = &aws.calls()[1];
         assert_eq!(sign.body["SigningAlgorithm"], algorithm);
         assert_eq!(sign.body["MessageType"], message_type);
         aws.s3lo(VERIFY).ends_with(0);
@@ -118,7 +118,7 @@ fn kms_is_sent_the_digest_of_the_payload() {
     let json = aws.s3lo(&format!("{SIGN} -o json")).ends_with(0).json();
     let payload = format!("{}\n", json["digest"].as_str().unwrap());
     let digest = BASE64_STANDARD.encode(Hash::Sha256.digest(payload.as_bytes()));
-    let sign = &aws.server.calls()[1];
+    let sign = &aws.calls()[1];
     assert_eq!(sign.body["Message"], digest);
     // By this CloudTrail finds the signature.
     assert_eq!(json["requestID"], sign.request_id);
@@ -138,7 +138,7 @@ fn a_key_has_many_names_and_kms_hears_the_one_that_was_written() {
     for name in names {
         let line = format!("{SIGN} --if-signed replace").replace("alias/release-signer", &name);
         aws.s3lo(&line).ends_with(0);
-        let calls = aws.server.calls();
+        let calls = aws.calls();
         let last = calls.iter().rev().take(2);
         let asked: Vec<_> = last.map(|call| call.key_id.clone()).collect();
         assert_eq!(asked, [Some(name.clone()), Some(name)]);
@@ -151,7 +151,7 @@ fn a_multi_region_key_is_asked_in_the_region_of_its_arn() {
     let aws = AwsFixture::with_key(key.in_region("eu-central-1"));
     let line = SIGN.replace("alias/release-signer", &aws.key);
     aws.s3lo(&line).ends_with(0);
-    for call in aws.server.calls() {
+    for call in aws.calls() {
         assert_eq!(call.region.as_deref(), Some("eu-central-1"));
     }
 }

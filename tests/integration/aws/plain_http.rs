@@ -11,9 +11,9 @@ const PUBLIC_KEY: &str = "public-key --key awskms:///alias/release-signer";
 
 #[track_caller]
 fn refusal(aws: &AwsFixture, line: &str) -> (String, String) {
-    let asked = aws.server.calls().len();
+    let asked = aws.calls().len();
     let json = aws.s3lo(&format!("{line} -o json")).ends_with(2).json();
-    assert_eq!(aws.server.calls().len(), asked, "{line}");
+    assert_eq!(aws.calls().len(), asked, "{line}");
     let error = &json["error"];
     let field = |name: &str| error[name].as_str().unwrap().to_owned();
     (field("code"), field("message"))

@@ -142,7 +142,7 @@ echo '{{"Version": 1, "AccessKeyId": "'$id'", "SecretAccessKey": "{secret}", "Ex
     assert!(given > 1, "they were fetched once");
     assert_eq!(asked, given, "each credentials are asked about");
     // And what belongs to nobody is not used.
-    for call in aws.server.calls() {
+    for call in aws.calls() {
         let authorization = call
             .headers
             .get("authorization")

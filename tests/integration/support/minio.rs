@@ -4,10 +4,10 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
-use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use super::eventually;
 use super::tools::tool;
 
 /// A MinIO that serves.
@@ -61,14 +61,10 @@ fn start() -> MinIo {
 
 /// Waits for a server that has just been started.
 pub(crate) fn wait_until_ready(name: &str, address: &str, path: &str) {
-    let patience = Instant::now() + Duration::from_secs(120);
-    while !is_ready(address, path) {
-        assert!(
-            Instant::now() < patience,
-            "{name} did not start on {address}"
-        );
-        std::thread::yield_now();
-    }
+    eventually(|| match is_ready(address, path) {
+        true => Ok(()),
+        false => Err(format!("{name} did not start on {address}")),
+    });
 }
 
 fn is_ready(address: &str, path: &str) -> bool {

@@ -14,6 +14,7 @@ pub(crate) mod tools;
 pub(crate) mod vault;
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 pub(crate) use s3lo_test_servers::vectors;
 
@@ -51,6 +52,19 @@ pub(crate) fn plain_key() -> String {
 
 /// A small manifest, as bytes.
 pub(crate) const MANIFEST: &str = r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{},"layers":[]}"#;
+
+/// Looks again and again until there is an answer, for two minutes.
+#[track_caller]
+pub(crate) fn eventually<T>(mut look: impl FnMut() -> Result<T, String>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    loop {
+        match look() {
+            Ok(found) => return found,
+            Err(reason) => assert!(Instant::now() < deadline, "not in time: {reason}"),
+        }
+        std::thread::yield_now();
+    }
+}
 
 /// Copies a folder.
 pub(crate) fn copy(from: &Path, to: &Path) {

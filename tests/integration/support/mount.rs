@@ -4,11 +4,10 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::minio;
+use super::{eventually, minio};
 
 /// A mount, until it is dropped.
 pub(crate) struct Mount {
@@ -17,7 +16,8 @@ pub(crate) struct Mount {
 }
 
 impl Mount {
-    /// The folder `src` of the mount's folder, by rclone. What is written arrives there at once.
+    /// The folder `src` of the mount's folder, by rclone. With a cache for writes they arrive there a little later than they
+    /// show in the mount, since rclone uploads in the background.
     pub(crate) fn rclone(cache_mode: &str) -> Self {
         let folder = TempDir::new().unwrap();
         fs::create_dir(folder.path().join("src")).unwrap();
@@ -54,14 +54,15 @@ impl Mount {
             .spawn();
         let process = process.unwrap_or_else(|_| panic!("{name} is missing: `./test` installs it"));
         let mut mount = Self { folder, process };
-        let patience = Instant::now() + Duration::from_secs(60);
-        while !is_mounted(&point) {
-            let ended = mount.process.try_wait().unwrap();
+        eventually(|| {
+            if is_mounted(&point) {
+                return Ok(());
+            }
             let log = fs::read_to_string(mount.folder.path().join("log")).unwrap();
+            let ended = mount.process.try_wait().unwrap();
             assert!(ended.is_none(), "{name}: no mount: {log}");
-            assert!(Instant::now() < patience, "{name}: no mount in time: {log}");
-            std::thread::yield_now();
-        }
+            Err(format!("{name}: {log}"))
+        });
         mount
     }
 

@@ -1,12 +1,12 @@
 //! A real OpenBao Proxy before a real server: it listens on a socket, and logs in by itself.
 
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use s3lo::key::vault::client::address::Product;
 use serde_json::json;
 use test_case::test_matrix;
 
+use crate::support::eventually;
 use crate::support::program::Sandbox;
 use crate::support::tools::tool;
 use crate::support::vault::{ROOT, Vault, vault};
@@ -53,16 +53,13 @@ impl Proxy {
             .unwrap();
         let address = format!("unix://{}", socket.display());
         let sandbox = sandbox.with("VAULT_ADDR", &address);
-        let patience = Instant::now() + Duration::from_secs(60);
-        while !socket.exists() {
-            let log = || std::fs::read_to_string(sandbox.file("proxy.json.log"));
-            assert!(
-                Instant::now() < patience,
-                "the proxy did not start: {:?}",
-                log()
-            );
-            std::thread::yield_now();
-        }
+        eventually(|| {
+            if socket.exists() {
+                return Ok(());
+            }
+            let log = std::fs::read_to_string(sandbox.file("proxy.json.log"));
+            Err(format!("the proxy did not start: {log:?}"))
+        });
         Self { shell, sandbox }
     }
 }
@@ -99,14 +96,13 @@ fn a_proxy_with_a_login_of_its_own_needs_no_token(product: Product) {
     let role = server.approle("by-agent", &["by-agent"]);
     let proxy = Proxy::start(server, Some(role));
     // Its login is on its way when it listens.
-    let patience = Instant::now() + Duration::from_secs(60);
-    loop {
+    eventually(|| {
         let run = proxy.sandbox.s3lo(&format!("{SIGN} hashivault://by-agent"));
         if run.code == Some(0) {
-            break;
+            return Ok(());
         }
-        assert!(Instant::now() < patience, "{}", run.err);
-    }
+        Err(run.err)
+    });
     proxy
         .sandbox
         .s3lo("verify local://./store/myapp:v1.0 --key hashivault://by-agent")

@@ -2,12 +2,12 @@
 
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tempfile::TempDir;
 
 use super::{ROOT, Service, Vault};
+use crate::support::eventually;
 use crate::support::tools::tool;
 
 impl Vault {
@@ -68,18 +68,13 @@ impl Vault {
 
     /// Initialises it, and mounts what Vault has from the start.
     fn set_up(&mut self) {
-        let patience = Instant::now() + Duration::from_secs(60);
         let shares = json!({"secret_shares": 1, "secret_threshold": 1});
-        let init = loop {
-            match self.try_request("POST", "sys/init", None, Some(&shares)) {
-                Ok((200, answer)) => break answer,
-                other => assert!(
-                    Instant::now() < patience,
-                    "OpenBao did not start: {other:?}"
-                ),
-            }
-            std::thread::yield_now();
-        };
+        let init = eventually(
+            || match self.try_request("POST", "sys/init", None, Some(&shares)) {
+                Ok((200, answer)) => Ok(answer),
+                other => Err(format!("OpenBao did not start: {other:?}")),
+            },
+        );
         let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
         self.unseal_key = text(&init["keys"][0]);
         self.unseal();
