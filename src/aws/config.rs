@@ -61,6 +61,8 @@ pub struct Aws {
     role: Option<Provider>,
     credentials: Option<PrefetchedCredentials>,
     for_stores: Option<SharedHttpClient>,
+    /// A profile that is named, and whose credentials are not used.
+    passed_over: Option<String>,
 }
 
 fn with_credentials(
@@ -106,6 +108,10 @@ impl Aws {
         if uses_chain && !credential_text::in_environment() {
             profiles.check()?;
         }
+        let passed_over = match uses_chain {
+            true => credentials::passed_over(&profiles)?,
+            false => None,
+        };
         let bundle = ca_bundle::from_environment()?;
         let clients = Clients::new(bundle, Proxies::from_environment()?, options.plain_http);
         let http = clients.guarded;
@@ -176,7 +182,17 @@ impl Aws {
             role,
             credentials: Some(credentials),
             for_stores: Some(clients.for_stores),
+            passed_over,
         })
+    }
+
+    /// A warning about a setting that has no effect, if there is one.
+    pub fn warning(&self) -> Option<String> {
+        let profile = self.passed_over.as_ref()?;
+        Some(format!(
+            "the credentials of the profile `{}` are not used: AWS_ACCESS_KEY_ID is set, and comes before AWS_PROFILE; unset the one that is not meant",
+            profile.escape_debug()
+        ))
     }
 
     /// Uses a configuration with credentials of its own, for programs that use this as a library.
@@ -196,6 +212,7 @@ impl Aws {
             role: None,
             credentials: None,
             for_stores: None,
+            passed_over: None,
         }
     }
 

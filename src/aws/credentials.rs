@@ -16,6 +16,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 
 use crate::aws::config_files;
+use crate::aws::credential_text;
 use crate::aws::credential_text::cleaned;
 use crate::aws::error::Error;
 use crate::aws::profile::Profiles;
@@ -102,6 +103,13 @@ pub(crate) fn chain(
             },
         },
     ))
+}
+
+/// The profile of AWS_PROFILE, if the keys of the environment are used in its place.
+pub(crate) fn passed_over(profile: &Profiles) -> Result<Option<String>, environment::Error> {
+    let named = variable("AWS_PROFILE")?;
+    let is_passed_over = credential_text::in_environment() && !profile.takes_the_environment();
+    Ok(named.filter(|_| is_passed_over))
 }
 
 /// Whether the metadata service is enabled or disabled explicitly. In a CI system it often belongs to another account,

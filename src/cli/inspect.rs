@@ -33,6 +33,7 @@ pub(crate) async fn run(
         images,
         keys,
         signals,
+        mut warnings,
     } = Run::new(
         &args.images,
         setup::keys(&args.keys)?,
@@ -55,7 +56,8 @@ pub(crate) async fn run(
     };
     let concurrency = open_files::concurrency(args.images.concurrency, public.len());
     let worked = progress::work_on(&images, concurrency, text, quiet, work, print);
-    let ((answers, printed), warnings) = signals.during(&keys, worked).await?;
+    let ((answers, printed), of_keys) = signals.during(&keys, worked).await?;
+    warnings.extend(of_keys);
     let _ = text::warnings(err, &warnings);
     printed?;
     let each = images.iter().zip(&answers);

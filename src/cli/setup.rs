@@ -9,7 +9,7 @@ use s3lo_core::reference::Reference;
 use tokio::time::{Instant, timeout_at};
 
 use crate::aws;
-use crate::aws::config::Settings;
+use crate::aws::config::{Aws, Settings};
 use crate::child_environment;
 use crate::cli::args::ImageArgs;
 use crate::cli::output::text::Style;
@@ -75,6 +75,8 @@ pub(crate) struct Run {
     pub(crate) keys: Keyring,
     /// The signals that end the run early.
     pub(crate) signals: ShutdownSignals,
+    /// Warnings about settings.
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Run {
@@ -115,10 +117,12 @@ impl Run {
         let signals = ShutdownSignals::listen();
         let ready = ready(&shared, &stores, &keys);
         signals.unless_stopped(&keys, ready).await?;
+        let warning = shared.configured_aws().and_then(Aws::warning);
         Ok(Self {
             images: opened,
             keys,
             signals,
+            warnings: warning.into_iter().collect(),
         })
     }
 }

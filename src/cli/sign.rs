@@ -52,6 +52,7 @@ pub(crate) async fn run(
         images,
         keys,
         signals,
+        mut warnings,
     } = Run::new(
         &named,
         references,
@@ -77,7 +78,8 @@ pub(crate) async fn run(
     };
     let concurrency = open_files::concurrency(args.images.concurrency, references.len());
     let worked = progress::work_on(&images, concurrency, text, quiet, work, print);
-    let ((results, printed), mut warnings) = signals.during(&keys, worked).await?;
+    let ((results, printed), of_keys) = signals.during(&keys, worked).await?;
+    warnings.extend(of_keys);
     warnings.extend(setup::store_warnings(&images));
     if !(quiet && exit_status(&results) == ExitStatus::Done) {
         // Warnings that cannot be written do not change the exit code.

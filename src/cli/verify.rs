@@ -83,6 +83,7 @@ pub(crate) async fn run(
         images,
         keys,
         signals,
+        mut warnings,
     } = Run::new(
         &args.images,
         references,
@@ -126,7 +127,7 @@ pub(crate) async fn run(
         work,
         print,
     );
-    let ((answers, mut printed), warnings) = match signals.during(&keys, worked).await {
+    let ((answers, mut printed), of_keys) = match signals.during(&keys, worked).await {
         Ok(done) => done,
         // Nor is it hidden by a signal.
         Err(stopped) => {
@@ -139,6 +140,7 @@ pub(crate) async fn run(
             });
         }
     };
+    warnings.extend(of_keys);
     let quiet = context.style.quiet;
     if !(quiet && exit_status(&answers) == ExitStatus::Done) {
         // Warnings that cannot be written do not change the exit code.

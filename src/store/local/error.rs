@@ -42,6 +42,12 @@ pub(crate) enum Error {
         /// The process, if the kernel shows it.
         holder: Option<String>,
     },
+    /// A file has the name of a directory of the store.
+    #[error("`{object}` was not written: a file is where the store has a directory")]
+    NotADirectory {
+        /// The object.
+        object: String,
+    },
     /// The file system is read-only.
     #[error("the file system is read-only: `{object}` was not written")]
     ReadOnly {
@@ -57,6 +63,7 @@ impl Explain for Error {
             Self::Full { .. } => "disk_full",
             Self::Io { .. } => "io",
             Self::Locked { .. } => "locked",
+            Self::NotADirectory { .. } => "not_a_directory",
             Self::ReadOnly { .. } => "read_only",
         }
     }
@@ -75,6 +82,10 @@ impl Explain for Error {
                 "let that process end, or give this run longer with {}: `lsof {}` shows who has the directory open",
                 option("timeout").with("10m"),
                 quoted(object.rsplit_once('/').map_or(".", |(folder, _)| folder))
+            ),
+            Self::NotADirectory { object } => format!(
+                "remove the file, which is no part of an image: `namei -l {}` shows it",
+                quoted(object)
             ),
             Self::ReadOnly { .. } => {
                 "mount the store writable, or sign where it is; verifying needs no writing"

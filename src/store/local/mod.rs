@@ -137,17 +137,25 @@ impl Place {
 
     /// Opens the object's directory, making what is missing of it.
     fn made_folder(&self) -> Result<OwnedFd, Error> {
+        let in_the_way = |error| match error {
+            Errno::NOTDIR | Errno::EXIST => {
+                Error::Backend(SharedError::new(error::Error::NotADirectory {
+                    object: self.object.clone(),
+                }))
+            }
+            Errno::LOOP => self.refused(Errno::LOOP),
+            other => self.failed("write", other),
+        };
         if !self.root.is_dir() {
-            std::fs::create_dir_all(&self.root)
-                .map_err(|error| self.failed("write", errno(&error)))?;
+            std::fs::create_dir_all(&self.root).map_err(|error| in_the_way(errno(&error)))?;
         }
-        self.make(&self.root()?, &self.folders)
+        self.make(&self.root()?, &self.folders).map_err(in_the_way)
     }
 
-    fn make(&self, root: &OwnedFd, path: &str) -> Result<OwnedFd, Error> {
+    fn make(&self, root: &OwnedFd, path: &str) -> Result<OwnedFd, Errno> {
         match beneath(root, path, FOLDER) {
             Err(Errno::NOENT) => {}
-            other => return other.map_err(|error| self.refused(error)),
+            other => return other,
         }
         let (parent, name) = match path.rsplit_once('/') {
             Some((above, name)) => (Some(self.make(root, above)?), name),
@@ -156,9 +164,9 @@ impl Place {
         let parent = parent.as_ref().unwrap_or(root);
         match fs::mkdirat(parent, name, Mode::from_raw_mode(0o777)) {
             Ok(()) | Err(Errno::EXIST) => {}
-            Err(error) => return Err(self.failed("write", error)),
+            Err(error) => return Err(error),
         }
-        beneath(parent, name, FOLDER).map_err(|error| self.refused(error))
+        beneath(parent, name, FOLDER)
     }
 
     /// The root itself is the user's word: it may be a link.

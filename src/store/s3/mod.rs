@@ -187,7 +187,10 @@ impl Store for S3Store {
 }
 
 fn builder(config: &SdkConfig, endpoint: Option<&str>, new_checksums: bool) -> Builder {
-    let builder = Builder::from(config);
+    // Some servers store the checksum that a writer names without a look at the bytes, and a writer's word must not keep
+    // `verify` from its verdict. What is read is held to a signature in any case.
+    let builder = Builder::from(config)
+        .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
     match endpoint {
         None => match configured_endpoint(config) {
             Some(endpoint) => builder.endpoint_url(with_slash(&endpoint)),
@@ -196,8 +199,7 @@ fn builder(config: &SdkConfig, endpoint: Option<&str>, new_checksums: bool) -> B
         Some(endpoint) => {
             let builder = builder
                 .endpoint_url(with_slash(endpoint))
-                .force_path_style(true)
-                .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+                .force_path_style(true);
             builder.request_checksum_calculation(if new_checksums {
                 RequestChecksumCalculation::WhenSupported
             } else {

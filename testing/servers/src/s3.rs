@@ -13,19 +13,29 @@ pub fn s3_error(status: u16, code: &str, message: &str) -> Reply {
     Reply::Answer(status, Vec::new(), body.into_bytes()).header("x-amz-request-id", "TESTREQUESTID")
 }
 
+/// The message of S3 for what it does not have.
+const NOT_IMPLEMENTED: &str =
+    "A header you provided implies functionality that is not implemented.";
+
 /// What some servers do otherwise than S3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Quirk {
     /// ETags without quotes, as some gateways give them.
     BareEtags,
+    /// XML begins with a byte order mark.
+    BomInXml,
     /// Objects come in chunks, without a length.
     Chunked,
+    /// An object is compressed for whoever accepts that (Google Cloud Storage, some caches).
+    GzipsIfAccepted,
     /// GET gives the ETag under the name `E-Tag`.
     HyphenEtagOnGet,
     /// PUT gives the ETag under the name `E-Tag` (Filen).
     HyphenEtagOnPut,
     /// `If-None-Match` and `If-Match` on a write are ignored.
     IgnoresConditions,
+    /// Lists are empty, whatever lies there.
+    ListsNothing,
     /// Names in lists are not encoded, whatever was asked for, and the XML holds what XML cannot hold.
     ListsRawNames,
     /// Lists give no ETags.
@@ -42,6 +52,8 @@ pub enum Quirk {
     NoEtagOnPut,
     /// Lists do not say whether they are complete.
     NoIsTruncated,
+    /// ListObjectsV2 is answered with 501 NotImplemented.
+    NoListV2,
     /// A conditional write is answered with 400 NotImplemented (Alibaba OSS).
     RefusesConditions400,
     /// A conditional write is answered with 501 NotImplemented (Backblaze B2).
@@ -171,9 +183,19 @@ impl State {
         let Some(path) = request.path.strip_prefix(&self.prefix) else {
             return s3_error(404, "NoSuchBucket", "The specified bucket does not exist.");
         };
-        let absent = || s3_error(404, "NoSuchKey", "The specified key does not exist.");
+        let absent = || match s3_error(404, "NoSuchKey", "The specified key does not exist.") {
+            Reply::Answer(status, headers, body) if self.has(Quirk::BomInXml) => {
+                Reply::Answer(status, headers, ["\u{feff}".as_bytes(), &body].concat())
+            }
+            reply => reply,
+        };
         match request.method.as_str() {
-            "GET" if request.query.contains("list-type=2") => self.list(path, request),
+            "GET" if request.query.contains("list-type=2") => {
+                if self.has(Quirk::NoListV2) {
+                    return s3_error(501, "NotImplemented", NOT_IMPLEMENTED);
+                }
+                self.list(path, request)
+            }
             "GET" => match self.objects.get(path) {
                 None => absent(),
                 Some((bytes, version)) => self.object(path, bytes, *version, request),
@@ -201,6 +223,12 @@ impl State {
             chunks.extend_from_slice(b"0\r\n\r\n");
             body = chunks;
         }
+        let accepts = |header: &String| header.contains("gzip");
+        let accepted = request.headers.get("accept-encoding").is_some_and(accepts);
+        if self.has(Quirk::GzipsIfAccepted) && accepted {
+            headers.push(("content-encoding".to_owned(), "gzip".to_owned()));
+            body = vec![0x1f, 0x8b];
+        }
         let reply = Reply::Answer(200, headers, body);
         if self.has(Quirk::NoEtagOnGet) {
             reply
@@ -215,12 +243,11 @@ impl State {
         let header = |name: &str| request.headers.get(name).map(String::as_str);
         let (create, replace) = (header("if-none-match"), header("if-match"));
         if create.is_some() || replace.is_some() {
-            let message = "A header you provided implies functionality that is not implemented.";
             if self.has(Quirk::RefusesConditions501) {
-                return s3_error(501, "NotImplemented", message);
+                return s3_error(501, "NotImplemented", NOT_IMPLEMENTED);
             }
             if self.has(Quirk::RefusesConditions400) {
-                return s3_error(400, "NotImplemented", message);
+                return s3_error(400, "NotImplemented", NOT_IMPLEMENTED);
             }
         }
         let is_checksum =
@@ -279,7 +306,8 @@ impl State {
             false => escaped(text),
         };
         let (mut names, mut count, mut last_folder) = (String::new(), 0, "");
-        for (path, (_, version)) in self.objects.range(start.clone()..) {
+        let nothing = self.has(Quirk::ListsNothing);
+        for (path, (_, version)) in self.objects.range(start.clone()..).filter(|_| !nothing) {
             let Some(rest) = path.strip_prefix(&start) else {
                 break;
             };
@@ -315,7 +343,12 @@ impl State {
             true => "<EncodingType>url</EncodingType>",
             false => "",
         };
-        let body = format!("<ListBucketResult>{truncated}{encoding}{names}</ListBucketResult>");
+        let mark = match self.has(Quirk::BomInXml) {
+            true => "\u{feff}",
+            false => "",
+        };
+        let body =
+            format!("{mark}<ListBucketResult>{truncated}{encoding}{names}</ListBucketResult>");
         Reply::Answer(200, Vec::new(), body.into_bytes())
     }
 }

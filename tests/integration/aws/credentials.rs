@@ -159,6 +159,23 @@ fn keys_of(user: &Credentials) -> String {
 }
 
 #[test]
+fn a_profile_that_keys_go_before_is_named() {
+    let (mut aws, _) = at_home("[profile release]\nregion = us-east-1\n", "");
+    let user = aws.server.user("dev", EVERYTHING);
+    aws.set(&user.environment());
+    for line in [SIGN, VERIFY] {
+        let run = aws.s3lo(line).ends_with(0);
+        assert!(!run.err.contains("warning"), "{}", run.err);
+    }
+    aws.sandbox.set("AWS_PROFILE", "release");
+    for line in [SIGN, VERIFY] {
+        let run = aws.s3lo(line).ends_with(0);
+        let warning = "warning: the credentials of the profile `release` are not used: AWS_ACCESS_KEY_ID is set";
+        assert_eq!(run.err.matches(warning).count(), 1, "{}", run.err);
+    }
+}
+
+#[test]
 fn a_profile_gives_keys_and_region() {
     let (mut aws, _) = at_home("", "");
     let user = aws.server.user("dev", EVERYTHING);
@@ -202,10 +219,10 @@ fn a_profile_may_run_a_program_for_its_keys() {
     aws.s3lo(SIGN).ends_with(0);
     // One that fails is the end of it: no other credentials are what was meant.
     aws.sandbox.write("helper", "#!/bin/sh\nexit 1\n");
-    let asked = aws.server.calls().len();
+    let asked = aws.calls().len();
     let run = aws.s3lo(&format!("{SIGN} -o json")).ends_with(2);
     assert_eq!(run.json()["error"]["code"], "no_credentials");
-    assert_eq!(aws.server.calls().len(), asked);
+    assert_eq!(aws.calls().len(), asked);
     assert_eq!(metadata.requests(), Vec::<String>::new());
 }
 
@@ -222,25 +239,23 @@ fn a_profile_that_is_not_there_is_named_and_nothing_else_is_tried() {
     aws.s3lo(SIGN).ends_with(0);
     for profile in ["nowhere", "empty"] {
         aws.sandbox.set("AWS_PROFILE", profile);
-        let asked = aws.server.calls().len();
+        let asked = aws.calls().len();
         let json = aws.s3lo(&format!("{SIGN} -o json")).ends_with(2).json();
         assert_eq!(json["error"]["code"], "no_credentials", "{json}");
         let message = json["error"]["message"].as_str().unwrap();
         assert!(message.contains(&format!("`{profile}`")), "{message}");
-        assert_eq!(aws.server.calls().len(), asked);
+        assert_eq!(aws.calls().len(), asked);
     }
     assert_eq!(metadata.requests(), Vec::<String>::new());
 }
 
-/// A profile of a login at `corp`, whose token is valid until `expires`.
-fn logged_in(expires: &str) -> (AwsFixture, S3Server) {
-    let (mut aws, metadata) = at_home(
-        "[profile dev]\nsso_session = corp\nsso_account_id = 111122223333\n\
+/// Names a profile of a login at `corp`, whose token is valid until `expires`.
+pub(super) fn log_in(aws: &mut AwsFixture, expires: &str) {
+    let config = "[profile dev]\nsso_session = corp\nsso_account_id = 111122223333\n\
          sso_role_name = Signer\n\
          [sso-session corp]\nsso_region = us-east-1\n\
-         sso_start_url = https://corp.awsapps.com/start\n",
-        "",
-    );
+         sso_start_url = https://corp.awsapps.com/start\n";
+    aws.sandbox.write(".aws/config", config);
     aws.sandbox.set("AWS_PROFILE", "dev");
     let name = digest(&SHA1_FOR_LEGACY_USE_ONLY, b"corp");
     let name: String = name
@@ -256,6 +271,11 @@ fn logged_in(expires: &str) -> (AwsFixture, S3Server) {
     });
     aws.sandbox
         .write(&format!(".aws/sso/cache/{name}.json"), token.to_string());
+}
+
+fn logged_in(expires: &str) -> (AwsFixture, S3Server) {
+    let (mut aws, metadata) = at_home("", "");
+    log_in(&mut aws, expires);
     (aws, metadata)
 }
 

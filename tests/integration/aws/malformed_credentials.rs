@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use crate::aws::credentials::log_in;
 use crate::support::aws_fixture::{AwsFixture, EVERYTHING, ROLE_ARN, SIGN};
 use s3lo_test_servers::aws::{Credentials, sts_error};
 use s3lo_test_servers::http::Reply;
@@ -111,13 +112,48 @@ fn container(aws: &mut AwsFixture, answer: &Value) -> S3Server {
     service
 }
 
+/// Lets the metadata service of an instance answer with this.
+fn instance(aws: &mut AwsFixture, answer: &Value) -> S3Server {
+    let service = S3Server::start();
+    let body = answer.to_string().into_bytes();
+    service.fault(move |request| {
+        let answer = match request.path.as_str() {
+            "/latest/api/token" => b"session".to_vec(),
+            path if path.ends_with("/signer") => body.clone(),
+            _ => b"signer".to_vec(),
+        };
+        let reply = Reply::Answer(200, Vec::new(), answer);
+        Some(reply.header("x-aws-ec2-metadata-token-ttl-seconds", "21600"))
+    });
+    aws.sandbox.set("AWS_EC2_METADATA_DISABLED", "false");
+    let variable = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
+    aws.sandbox.set(variable, &service.endpoint);
+    service
+}
+
+/// Lets the portal of a login, which stands in a profile, answer with this.
+fn portal(aws: &mut AwsFixture, answer: &Value) -> S3Server {
+    log_in(aws, "2999-01-01T00:00:00Z");
+    let portal = S3Server::start();
+    let json = json!({"roleCredentials": {
+        "accessKeyId": answer["AccessKeyId"],
+        "secretAccessKey": answer["SecretAccessKey"],
+        "sessionToken": answer["Token"],
+        "expiration": 32_472_144_000_000_u64,
+    }});
+    let body = json.to_string().into_bytes();
+    portal.fault(move |_| Some(Reply::Answer(200, Vec::new(), body.clone())));
+    aws.sandbox.set("AWS_ENDPOINT_URL_SSO", &portal.endpoint);
+    portal
+}
+
 #[test]
 fn every_source_is_named_whose_credentials_are_malformed() {
     type Source = (
         &'static str,
         fn(&mut AwsFixture, &Value) -> Option<S3Server>,
     );
-    let sources: [Source; 2] = [
+    let sources: [Source; 4] = [
         ("the profile `dev`", |aws, json| {
             process(aws, json);
             None
@@ -125,6 +161,10 @@ fn every_source_is_named_whose_credentials_are_malformed() {
         ("the credentials service of the container", |aws, json| {
             Some(container(aws, json))
         }),
+        ("the instance's metadata service", |aws, json| {
+            Some(instance(aws, json))
+        }),
+        ("the profile `dev`", |aws, json| Some(portal(aws, json))),
     ];
     for (place, set) in sources {
         for (field, part) in [

@@ -45,6 +45,20 @@ fn a_link_below_the_root_is_not_followed() {
 }
 
 #[test]
+fn a_file_in_the_place_of_a_directory_is_named() {
+    let sandbox = Sandbox::with_image();
+    sandbox.write(RECORDS, "junk");
+    let run = sandbox.s3lo(&format!("sign {REF} --key keys/cosign.key -o json"));
+    let error = run.ends_with(2).json()["error"].take();
+    assert_eq!(error["code"], "not_a_directory", "{error}");
+    assert!(error["message"].as_str().unwrap().contains(RECORD));
+    // It is whoever can write there who put it there.
+    sandbox
+        .s3lo(&format!("verify {REF} --key keys/cosign.pub"))
+        .ends_with(1);
+}
+
+#[test]
 fn a_linked_signatures_folder_or_record_is_not_followed() {
     let sandbox = Sandbox::with_image();
     fs::create_dir(sandbox.file("outside")).unwrap();

@@ -50,10 +50,14 @@ pub(super) fn error_of(sandbox: &Sandbox, line: &str) -> (String, String) {
 }
 
 /// Quirks that change nothing for who signs alone. The second is whether a warning is due.
-const HARMLESS: [(&[Quirk], bool); 15] = [
+const HARMLESS: [(&[Quirk], bool); 19] = [
     (&[Quirk::BareEtags], false),
     (&[Quirk::WeakEtags], false),
+    (&[Quirk::BomInXml], false),
     (&[Quirk::Chunked], false),
+    (&[Quirk::GzipsIfAccepted], false),
+    (&[Quirk::ListsNothing], false),
+    (&[Quirk::NoListV2], false),
     (&[Quirk::IgnoresConditions], false),
     (&[Quirk::ListsRawNames], false),
     (&[Quirk::ListsWithoutEtags], false),
