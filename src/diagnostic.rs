@@ -1,10 +1,10 @@
-//! Errors as a person meets them: a code for programs, one sentence, and what to do next.
+//! Errors as a person meets them: a code for programs, one sentence, the facts, and what to do next.
 
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-pub use s3lo_core::explain::Explain;
+pub use s3lo_core::explain::{Explain, Fact};
 
 use crate::build_info::VERSION;
 use crate::option_name::{OptionName, option};
@@ -17,7 +17,9 @@ pub struct Diagnostic {
     pub code: &'static str,
     /// One sentence that names the thing.
     pub message: String,
-    /// The next action, complete enough to paste.
+    /// What else is known, a line each.
+    pub facts: Vec<Fact>,
+    /// The next action, complete enough to paste; on several lines where there is a statement to paste.
     pub help: String,
 }
 
@@ -34,7 +36,8 @@ impl Diagnostic {
         Self {
             code: error.code(),
             message,
-            help: shown(&error.help()),
+            facts: error.facts().into_iter().map(shown_fact).collect(),
+            help: shown_lines(&error.help()),
         }
     }
 
@@ -50,12 +53,24 @@ impl Diagnostic {
     }
 
     /// The same, with what else should be known.
-    pub fn with(self, warnings: &[String]) -> Self {
-        let parts = std::iter::once(self.message).chain(warnings.iter().map(|text| shown(text)));
-        Self {
-            message: parts.collect::<Vec<_>>().join("; "),
-            ..self
-        }
+    pub fn with(mut self, warnings: &[String]) -> Self {
+        let warnings = warnings.iter().map(|text| Fact::new("warning", text));
+        self.facts.extend(warnings.map(shown_fact));
+        self
+    }
+
+    /// The same, with a fact in front of the others.
+    pub fn about(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.facts.insert(0, shown_fact(Fact::new(name, value)));
+        self
+    }
+
+    /// The facts, the help and the link, each with its name in front, in a column.
+    pub fn details(&self) -> Vec<String> {
+        let facts = self.facts.iter();
+        let facts = facts.map(|fact| (fact.name, fact.value.clone()));
+        let end = [("help", self.help.clone()), ("docs", self.docs())];
+        columns(facts.chain(end))
     }
 
     /// An option that nothing in the run uses; `users` would.
@@ -68,23 +83,36 @@ impl Diagnostic {
         Self {
             code: "usage",
             message: shown(&message.into()),
-            help: shown(&help.into()),
+            facts: Vec::new(),
+            help: shown_lines(&help.into()),
         }
     }
 }
 
+/// Lines of names and values, the values in a column of their own.
+pub(crate) fn columns(pairs: impl IntoIterator<Item = (&'static str, String)>) -> Vec<String> {
+    let pairs: Vec<_> = pairs.into_iter().collect();
+    let longest = pairs.iter().map(|(name, _)| name.len()).max();
+    // A colon, and a blank.
+    let width = longest.unwrap_or_default().saturating_add(2);
+    let mut lines = Vec::new();
+    for (name, value) in pairs {
+        let mut label = format!("{name}:");
+        for line in value.lines() {
+            lines.push(format!("{label:width$}{line}"));
+            label.clear();
+        }
+    }
+    lines
+}
+
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            code,
-            message,
-            help,
-        } = self;
-        write!(
-            f,
-            "error[{code}]: {message}\n  help: {help}\n  docs: {}",
-            self.docs()
-        )
+        write!(f, "error[{}]: {}", self.code, self.message)?;
+        for line in self.details() {
+            write!(f, "\n  {line}")?;
+        }
+        Ok(())
     }
 }
 
@@ -94,6 +122,19 @@ const MAX_LEN: usize = 2000;
 fn shown(text: &str) -> String {
     let start: String = text.chars().take(MAX_LEN).collect();
     printable(&start)
+}
+
+fn shown_lines(text: &str) -> String {
+    let start: String = text.chars().take(MAX_LEN).collect();
+    let lines: Vec<_> = start.lines().map(printable).collect();
+    lines.join("\n")
+}
+
+fn shown_fact(fact: Fact) -> Fact {
+    Fact {
+        value: shown(&fact.value),
+        ..fact
+    }
 }
 
 /// The help for a run whose time is up.
@@ -136,6 +177,10 @@ impl Error for SharedError {
 impl Explain for SharedError {
     fn code(&self) -> &'static str {
         self.0.code()
+    }
+
+    fn facts(&self) -> Vec<Fact> {
+        self.0.facts()
     }
 
     fn help(&self) -> String {

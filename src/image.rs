@@ -9,7 +9,7 @@ use s3lo_core::reference::Reference;
 use s3lo_core::verdict::{Found, Reason};
 use s3lo_core::{manifest, verdict};
 
-use crate::diagnostic::Explain;
+use crate::diagnostic::{Explain, Fact};
 use crate::store;
 use crate::store::{Store, Version};
 use crate::text::{printable, quoted};
@@ -208,6 +208,13 @@ impl Explain for Error {
         match self {
             Self::NotInStore { .. } => "image_not_found",
             Self::Store(error) => error.code(),
+        }
+    }
+
+    fn facts(&self) -> Vec<Fact> {
+        match self {
+            Self::Store(error) => error.facts(),
+            Self::NotInStore { .. } => Vec::new(),
         }
     }
 

@@ -10,7 +10,7 @@ use s3lo_core::verdict::{Found, Policy, Reason, Verdict, judge};
 use s3lo_core::{record, verdict};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::diagnostic::{Explain, timed_out_help};
+use crate::diagnostic::{Explain, Fact, timed_out_help};
 use crate::image::{Image, LISTING_TIMEOUT, RecordIds};
 use crate::key::lazy::LazyKey;
 use crate::key::reference::Versions;
@@ -313,6 +313,15 @@ impl Explain for Error {
             Self::Key(error) => error.code(),
             Self::Store(error) => error.code(),
             Self::TimedOut => "timed_out",
+        }
+    }
+
+    fn facts(&self) -> Vec<Fact> {
+        match self {
+            Self::Image(error) => error.facts(),
+            Self::Key(error) => error.facts(),
+            Self::Store(error) => error.facts(),
+            Self::TimedOut => Vec::new(),
         }
     }
 

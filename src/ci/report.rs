@@ -381,11 +381,9 @@ impl Report {
             }
         }
         for diagnostic in shown.iter().take(MAX_ERRORS) {
-            tail.push_str(&block(&[
-                format!("error[{}]: {}", diagnostic.code, diagnostic.message),
-                format!("help: {}", diagnostic.help),
-                format!("docs: {}", diagnostic.docs()),
-            ]));
+            let first = format!("error[{}]: {}", diagnostic.code, diagnostic.message);
+            let lines: Vec<_> = std::iter::once(first).chain(diagnostic.details()).collect();
+            tail.push_str(&block(&lines));
             tail.push('\n');
         }
         if let Some(more) = shown.len().checked_sub(MAX_ERRORS).filter(|more| *more > 0) {
@@ -466,12 +464,8 @@ fn flag(name: &str, value: Option<&str>) -> String {
 }
 
 fn in_words(diagnostic: &Diagnostic) -> String {
-    format!(
-        "{}\nhelp: {}\ndocs: {}",
-        diagnostic.message,
-        diagnostic.help,
-        diagnostic.docs()
-    )
+    let details = diagnostic.details().join("\n");
+    format!("{}\n{details}", diagnostic.message)
 }
 
 /// Whether a file begins as the summary of a run does.

@@ -81,6 +81,7 @@ fn diagnostic(panic: &PanicHookInfo<'_>) -> Diagnostic {
         panic.payload_as_str(),
     );
     Diagnostic {
+facts: Vec::new(),
         code: "internal_error",
         message: format!(
             "the program has a fault{}{}",

@@ -135,6 +135,7 @@ fn write_new(path: &str, bytes: &[u8]) -> Result<(), Diagnostic> {
             match bounded_file::read(path, manifest::MAX_BYTES) {
                 Ok(there) if *there == bytes => Ok(()),
                 _ => Err(Diagnostic {
+                    facts: Vec::new(),
                     code: "demo_changed",
                     message: format!("`{path}` is there, and is not what `s3lo demo` writes"),
                     help: format!(
@@ -144,6 +145,7 @@ fn write_new(path: &str, bytes: &[u8]) -> Result<(), Diagnostic> {
             }
         }
         Err(error) => Err(Diagnostic {
+            facts: Vec::new(),
             code: "unwritable",
             message: format!("cannot write `{path}`: {error}"),
             help: "run it in a folder that you may write".to_owned(),

@@ -75,6 +75,7 @@ pub(crate) fn write_pair(
 ) -> Result<KeyId, Diagnostic> {
     let (private, public) = (format!("{prefix}.key"), format!("{prefix}.pub"));
     let broken = |error| Diagnostic {
+        facts: Vec::new(),
         code: "key_generation",
         message: format!("no key could be made: {error}"),
         help: "run it again".to_owned(),
@@ -125,6 +126,7 @@ fn new_password() -> Result<SecretSlice<u8>, Diagnostic> {
     }
     if !password::at_terminal() {
         return Err(Diagnostic {
+            facts: Vec::new(),
             code: "password_missing",
             message: "a new key needs a password, and COSIGN_PASSWORD is not set".to_owned(),
             help: "set it, were it to the empty string: `COSIGN_PASSWORD=… s3lo generate-key-pair`"
@@ -133,6 +135,7 @@ fn new_password() -> Result<SecretSlice<u8>, Diagnostic> {
     }
     let ask = |question| {
         password::prompt(question).map_err(|error| Diagnostic {
+            facts: Vec::new(),
             code: "password_missing",
             message: format!("no password could be asked for: {error}"),
             help: "set COSIGN_PASSWORD".to_owned(),
@@ -142,6 +145,7 @@ fn new_password() -> Result<SecretSlice<u8>, Diagnostic> {
     let again = ask("Enter password for private key again: ")?;
     if password.expose_secret() != again.expose_secret() {
         return Err(Diagnostic {
+            facts: Vec::new(),
             code: "password_mismatch",
             message: "the two passwords are not the same".to_owned(),
             help: "run it again".to_owned(),
@@ -176,6 +180,7 @@ fn persist(draft: NamedTempFile, path: &str, force: bool) -> Result<(), Diagnost
 
 fn unwritten(path: &str, error: &io::Error) -> Diagnostic {
     Diagnostic {
+        facts: Vec::new(),
         code: "io",
         message: format!("cannot write `{path}`: {}", error.kind()),
         help: "check that the directory exists and may be written".to_owned(),
@@ -184,6 +189,7 @@ fn unwritten(path: &str, error: &io::Error) -> Diagnostic {
 
 fn refused(path: &str, error: &io::Error) -> Diagnostic {
     Diagnostic {
+        facts: Vec::new(),
         code: "not_a_file",
         message: format!("cannot write `{path}`: {error}"),
         help: format!(
@@ -195,6 +201,7 @@ fn refused(path: &str, error: &io::Error) -> Diagnostic {
 
 fn exists(path: &str) -> Diagnostic {
     Diagnostic {
+        facts: Vec::new(),
         code: "file_exists",
         message: format!("`{path}` exists already"),
         help: format!(

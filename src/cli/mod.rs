@@ -86,6 +86,7 @@ pub fn run(arguments: Vec<OsString>, out: &mut dyn Write, err: &mut dyn Write) -
         Err(error) => {
             // The exit code shows it even if this cannot be written.
             let diagnostic = Diagnostic {
+facts: Vec::new(),
                 code: "io",
                 message: format!("cannot write the result: {error}"),
                 help: "free some space where the output goes, or send it elsewhere; what a signer has stored already is kept"

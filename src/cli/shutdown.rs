@@ -41,6 +41,7 @@ impl ShutdownSignals {
         match select(pin!(work), pin!(self.received())).await {
             Either::Left((done, _)) => done,
             Either::Right(_) => Err(Diagnostic {
+                facts: Vec::new(),
                 code: "interrupted",
                 message: "the run was told to stop".to_owned(),
                 help: "run it again; what a signer has stored already is kept".to_owned(),

@@ -1,6 +1,6 @@
 //! References to keys: the text of `--key`, split into scheme and rest, and checked for secrets.
 
-use s3lo_core::explain::Explain;
+use s3lo_core::explain::{Explain, Fact};
 use std::fmt;
 
 use crate::key::error::Error;
@@ -204,6 +204,13 @@ impl Explain for RefError {
             Self::Secret | Self::KeyMaterial => "secret_in_key_reference",
             Self::NotBuilt { .. } | Self::UnknownScheme { .. } => "unknown_key_scheme",
             Self::Empty | Self::NoScheme | Self::TooLong => "bad_key_reference",
+        }
+    }
+
+    fn facts(&self) -> Vec<Fact> {
+        match self {
+            Self::Provider(error) => error.facts(),
+            _ => Vec::new(),
         }
     }
 

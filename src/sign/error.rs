@@ -5,7 +5,7 @@ use s3lo_core::payload::Schema;
 use s3lo_core::reference::Reference;
 use s3lo_core::verdict::Reason;
 
-use crate::diagnostic::{Explain, timed_out_help};
+use crate::diagnostic::{Explain, Fact, timed_out_help};
 use crate::option_name::option;
 use crate::text::quoted;
 use crate::{image, key, store};
@@ -71,7 +71,7 @@ pub enum Error {
         reason: Reason,
     },
     /// The tag was moved while it was being signed.
-    #[error("the tag `{}` moved from {from} to {to} while signing", reference.name())]
+    #[error("the tag `{}` moved while it was being signed", reference.name())]
     Moved {
         /// The image.
         reference: Reference,
@@ -89,7 +89,7 @@ pub enum Error {
         reason: Reason,
     },
     /// The tag has another digest than its pin.
-    #[error("`{}` is pinned to {pinned}, and the tag holds {current}", reference.name())]
+    #[error("the tag `{}` does not hold the image that it is pinned to", reference.name())]
     Pinned {
         /// The image.
         reference: Reference,
@@ -149,6 +149,25 @@ impl Explain for Error {
             Self::Store(error) => error.code(),
             Self::TimedOut => "timed_out",
             Self::Contradiction { .. } | Self::Unsettled { .. } => "unsettled",
+        }
+    }
+
+    fn facts(&self) -> Vec<Fact> {
+        match self {
+            Self::Image(error) => error.facts(),
+            Self::Key(error) => error.facts(),
+            Self::Store(error) => error.facts(),
+            Self::Moved { from, to, .. } => vec![
+                Fact::new("signed", from.to_string()),
+                Fact::new("current", to),
+            ],
+            Self::Pinned {
+                pinned, current, ..
+            } => vec![
+                Fact::new("pinned", pinned.to_string()),
+                Fact::new("current", current.to_string()),
+            ],
+            _ => Vec::new(),
         }
     }
 

@@ -15,7 +15,7 @@ use s3lo_core::reference::{Reference, Scheme};
 use s3lo_core::verdict::Found;
 
 use crate::context::Context;
-use crate::diagnostic::{Diagnostic, Explain, SharedError};
+use crate::diagnostic::{Diagnostic, Explain, Fact, SharedError};
 use crate::store::in_flight::Reservation;
 
 /// A kind of store: its scheme, its command-line options, and how a store is opened.
@@ -262,6 +262,13 @@ impl Explain for Error {
             Self::Oversized { .. } => "oversized",
             Self::Unreadable { .. } => "unreadable",
             Self::Symlink { .. } => "symbolic_link",
+        }
+    }
+
+    fn facts(&self) -> Vec<Fact> {
+        match self {
+            Self::Backend(error) | Self::Denied(error) => error.facts(),
+            _ => Vec::new(),
         }
     }
 

@@ -268,8 +268,8 @@ impl Step {
 fn all(errors: &[Diagnostic]) -> String {
     let first = errors.iter().take(1);
     let first = first.map(|error| {
-        let docs = error.docs();
-        format!("{}\n  help: {}\n  docs: {docs}", error.message, error.help)
+        let details = error.details().join("\n  ");
+        format!("{}\n  {details}", error.message)
     });
     let others = errors.iter().skip(1).map(Diagnostic::to_string);
     first.chain(others).collect::<Vec<_>>().join("\n")

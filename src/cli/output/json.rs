@@ -3,9 +3,9 @@
 use std::io::{self, Write};
 
 use s3lo_core::verdict::Verdict;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Fact};
 use crate::image::Image;
 use crate::key::reference::KeyRef;
 use crate::sign::{Signed, Status};
@@ -49,8 +49,15 @@ pub(crate) struct Failed {
 pub(crate) struct ErrorFields {
     code: &'static str,
     message: String,
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "as_object")]
+    facts: Vec<Fact>,
     help: String,
     docs: String,
+}
+
+/// An object of the facts, in their order.
+fn as_object<S: Serializer>(facts: &[Fact], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_map(facts.iter().map(|fact| (fact.name, &fact.value)))
 }
 
 impl From<Diagnostic> for ErrorFields {
@@ -59,11 +66,13 @@ impl From<Diagnostic> for ErrorFields {
         let Diagnostic {
             code,
             message,
+            facts,
             help,
         } = diagnostic;
         Self {
             code,
             message,
+            facts,
             help,
             docs,
         }

@@ -169,19 +169,14 @@ pub(crate) fn error(
     diagnostic: &Diagnostic,
     images: &[String],
 ) -> io::Result<()> {
-    let mut diagnostic = diagnostic.clone();
-    match images {
-        [] => {}
-        [only] => diagnostic.message = format!("{}: {}", printable(only), diagnostic.message),
+    let diagnostic = diagnostic.clone();
+    let diagnostic = match images {
+        [] => diagnostic,
+        [only] => diagnostic.about("image", only),
         [first, others @ ..] => {
-            diagnostic.message = format!(
-                "{} (and {} more): {}",
-                printable(first),
-                others.len(),
-                diagnostic.message
-            );
+            diagnostic.about("images", format!("{first} (and {} more)", others.len()))
         }
-    }
+    };
     writeln!(err, "{diagnostic}")
 }
 

@@ -16,15 +16,16 @@ pub(crate) struct Mount {
 }
 
 impl Mount {
-    /// The folder `src` of the mount's folder, by rclone. With a cache for writes they arrive there a little later than they
-    /// show in the mount, since rclone uploads in the background.
+    /// The folder `src` of the mount's folder, by rclone. With a cache for writes they arrive there seconds after they
+    /// show in the mount, since rclone uploads in the background. A shorter `--vfs-write-back` than its own lets an upload
+    /// begin before the draft has its name, and rclone then leaves a second object under the name of the draft.
     pub(crate) fn rclone(cache_mode: &str) -> Self {
         let folder = TempDir::new().unwrap();
         fs::create_dir(folder.path().join("src")).unwrap();
         let mut rclone = Command::new("rclone");
         rclone
             .args(["mount", "src", "mnt", "--config", "/dev/null"])
-            .args(["--cache-dir", "cache", "--vfs-write-back", "0s"])
+            .args(["--cache-dir", "cache"])
             .args(["--vfs-cache-mode", cache_mode]);
         Self::start(folder, rclone)
     }
