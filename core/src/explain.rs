@@ -10,7 +10,7 @@ pub trait Explain {
     /// The code for programs: stable, `snake_case`.
     fn code(&self) -> &'static str;
 
-    /// What is known beyond the sentence: the answer of a service, digests, the claims of a token.
+    /// The facts beyond the sentence: the answer of a service, digests, the claims of a token.
     fn facts(&self) -> Vec<Fact> {
         Vec::new()
     }

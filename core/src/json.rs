@@ -19,7 +19,7 @@ use serde::forward_to_deserialize_any;
 ///
 /// # Errors
 ///
-/// The error of [`serde_json`], or one that says that the document is not an object.
+/// The error of [`serde_json`], or one for a document that is not an object.
 pub fn object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, serde_json::Error> {
     is_object(bytes)?;
     serde_json::from_slice(bytes)
@@ -32,7 +32,7 @@ pub fn object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, serde_json::Error>
 ///
 /// # Errors
 ///
-/// The error of [`serde_json`], or one that says that the document is not an object.
+/// The error of [`serde_json`], or one for a document that is not an object.
 pub fn object_as_go<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, serde_json::Error> {
     folded(bytes, false)
 }
@@ -42,7 +42,7 @@ pub fn object_as_go<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, serde_json::
 ///
 /// # Errors
 ///
-/// The error of [`serde_json`], or one that says that the document is not an object.
+/// The error of [`serde_json`], or one for a document that is not an object.
 pub fn object_read_alike<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, serde_json::Error> {
     folded(bytes, true)
 }
@@ -65,7 +65,7 @@ fn is_object(bytes: &[u8]) -> Result<(), serde_json::Error> {
     Ok(())
 }
 
-/// A deserializer that gives a struct its fields in whatever case they are written, or only those that are written
+/// A deserializer that gives a struct its fields in any case, or only those that are written
 /// exactly so.
 struct Folded<D> {
     inner: D,
@@ -195,7 +195,7 @@ fn fold(letter: char) -> char {
 ///
 /// # Errors
 ///
-/// The error of the deserializer, or one that says that the value is not an object.
+/// The error of the deserializer, or one for a value that is not an object.
 pub fn inner<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
@@ -221,7 +221,7 @@ pub fn inner<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 ///
 /// # Errors
 ///
-/// The error of the deserializer, or one that says that a name is there twice.
+/// The error of the deserializer, or one for a name that is there twice.
 pub fn distinct<'de, D: Deserializer<'de>, V: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<String, V>, D::Error> {

@@ -11,11 +11,13 @@ use core::fmt;
 use core::str::FromStr;
 
 pub use self::error::Error;
+pub use self::slip::Slip;
 use crate::digest;
 use crate::digest::Digest;
 
 mod correction;
 mod error;
+mod slip;
 
 /// The longest object key that S3 takes, in bytes
 /// ([S3 user guide](https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html)).
@@ -143,8 +145,11 @@ impl Reference {
     ///
     /// [`Error`] unless `text` names exactly one tag.
     pub fn parse(text: &str, schemes: &[Scheme]) -> Result<Self, Error> {
-        if text.is_empty() {
-            check_segment(text, text)?;
+        if let Some(slip) = Slip::of(text) {
+            return Err(Error::Slip {
+                reference: text.to_owned(),
+                slip,
+            });
         }
         let (scheme, rest) = Scheme::split(text, schemes)?;
         let (rest, pin) = split_pin(text, rest)?;
@@ -164,8 +169,16 @@ impl Reference {
         };
         let (image, tag) = path.rsplit_once(':').ok_or_else(no_tag)?;
         // The last `:` of `registry:5000/app` belongs to the image: there is no tag.
-        if tag.is_empty() || tag.contains('/') {
-            return Err(no_tag());
+        let is_port = |(before, _): (&str, &str)| before.bytes().all(|byte| byte.is_ascii_digit());
+        match tag.split_once('/') {
+            Some(parts) if !is_port(parts) => {
+                return Err(Error::SlashInTag {
+                    reference: text.to_owned(),
+                    tag: tag.to_owned(),
+                });
+            }
+            _ if tag.is_empty() || tag.contains('/') => return Err(no_tag()),
+            _ => {}
         }
         for segment in image.split('/').chain([tag]) {
             check_segment(segment, segment)?;
@@ -309,11 +322,14 @@ fn split_pin<'a>(text: &str, rest: &'a str) -> Result<(&'a str, Option<Digest>),
 }
 
 fn looks_like_digest(text: &str) -> bool {
-    text.split_once(':').is_some_and(|(algorithm, hex)| {
-        let start = algorithm.get(..3);
-        start.is_some_and(|start| start.eq_ignore_ascii_case("sha"))
-            || (hex.len() >= 32 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
-    })
+    // As `git` shortens hashes, and in full without its algorithm: no tag holds an `@`.
+    let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (text.len() >= 6 && is_hex(text))
+        || text.split_once(':').is_some_and(|(algorithm, hex)| {
+            let start = algorithm.get(..3);
+            start.is_some_and(|start| start.eq_ignore_ascii_case("sha"))
+                || (hex.len() >= 32 && is_hex(hex))
+        })
 }
 
 /// Splits the bucket, or the one path component that is a local root, from the image.

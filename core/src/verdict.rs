@@ -19,7 +19,7 @@ use crate::record::{Record, Timestamp};
 use crate::reference::Reference;
 use crate::{manifest, record};
 
-/// What a store has under the name of an object.
+/// The finding of a store under the name of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found<'a> {
     /// Nothing.

@@ -1,4 +1,4 @@
-//! What is given in the place of a key in PEM, named for what it is: keys of other tools, other encodings of a key, and
+//! The contents that are given in place of a key in PEM, by name: keys of other tools, other encodings of a key, and
 //! what is no key at all.
 
 use core::fmt;

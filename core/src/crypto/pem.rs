@@ -68,7 +68,7 @@ pub fn block(bytes: &[u8]) -> Result<Block, Error> {
     })
 }
 
-/// Whether a text holds public keys or certificates and nothing else, in whatever form it is handed on.
+/// Whether a text holds public keys or certificates and nothing else, in any form.
 pub fn is_public(bytes: &[u8]) -> bool {
     let text = unwrapped(bytes);
     let begins = text.windows(BEGIN.len()).filter(|window| *window == BEGIN);

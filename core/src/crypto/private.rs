@@ -61,7 +61,7 @@ impl KeyFile {
         Self::from_block(&pem::block(text)?)
     }
 
-    /// Reads a PEM block. The label says whether it is a private key, and the DER which form it has: tools write one
+    /// Reads a PEM block. The label shows whether it is a private key, and the DER its form: tools write one
     /// form under the label of another.
     ///
     /// # Errors

@@ -63,7 +63,7 @@ impl PublicKey {
     pub fn from_block(block: &Block) -> Result<Self, Error> {
         let der = &block.contents;
         match block.label.as_str() {
-            // The DER says which form it has: tools write one form under the label of another.
+            // The DER shows its form: tools write one form under the label of another.
             label if LABELS.contains(&label) => match Shape::of(der) {
                 Some(Shape::Pkcs1Public) => Self::from_pkcs1(der),
                 Some(shape) if shape.is_private() => Err(Error::contradiction(label)),
@@ -350,7 +350,7 @@ pub enum Error {
         name: String,
     },
     /// An Ed25519 key of small order.
-    #[error("it is an Ed25519 key of small order, for which anybody can make signatures")]
+    #[error("it is an Ed25519 key of small order, for which anyone can make signatures")]
     WeakKey,
 }
 

@@ -46,7 +46,7 @@ pub(crate) fn contains(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
 }
 
-/// The bytes of base64, where the text is base64 alone, on whatever lines and in whatever quotes.
+/// The bytes of base64, where the text is base64 alone, on any lines and in any quotes.
 pub(crate) fn base64(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let text = unescaped(text);
     let dense = text
@@ -98,7 +98,7 @@ fn unescaped(text: &[u8]) -> Zeroizing<Vec<u8>> {
             rest = behind;
             continue;
         }
-        // What is escaped twice has two backslashes.
+        // A text that is escaped twice has two backslashes.
         let backslashes = behind.iter().take_while(|byte| **byte == b'\\').count();
         let escape = behind.get(backslashes..).unwrap_or_default();
         rest = match escape {

@@ -7,9 +7,9 @@ use alloc::vec::Vec;
 
 use crate::digest;
 use crate::digest::Digest;
-use crate::explain::Explain;
-use crate::reference::Scheme;
+use crate::explain::{Explain, Fact};
 use crate::reference::correction::{access_point, correction};
+use crate::reference::{Reference, Scheme, Slip};
 
 /// The reason why a text is not a reference.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,7 +39,7 @@ pub enum Error {
         reference: String,
     },
     /// There is no `://`.
-    #[error("`{reference}` has no scheme")]
+    #[error("{}", no_scheme(reference))]
     NoScheme {
         /// As it was written.
         reference: String,
@@ -63,13 +63,13 @@ pub enum Error {
         schemes: Vec<Scheme>,
     },
     /// The part after the `@` is not a digest.
-    #[error("`{pin}` in `{reference}` is not a digest")]
+    #[error("{}", no_digest(pin, reference))]
     Pin {
         /// As it was written.
         reference: String,
         /// The part after the `@`.
         pin: String,
-        /// What is wrong with it.
+        /// The reason.
         #[source]
         source: digest::Error,
     },
@@ -78,8 +78,24 @@ pub enum Error {
     Segment {
         /// The part.
         segment: String,
-        /// What is wrong with it.
+        /// The reason.
         why: &'static str,
+    },
+    /// A branch's name, most often.
+    #[error("`{tag}` cannot be a tag: it contains a slash")]
+    SlashInTag {
+        /// As it was written.
+        reference: String,
+        /// The text behind the last `:`.
+        tag: String,
+    },
+    /// A slip of a shell, a script or a CI system.
+    #[error("{slip}")]
+    Slip {
+        /// As it was written.
+        reference: String,
+        /// The slip.
+        slip: Slip,
     },
     /// The record's object key would be longer than S3 allows.
     #[error("the reference is too long: its signature's object key would exceed 1024 bytes")]
@@ -92,6 +108,22 @@ pub enum Error {
         /// The schemes of the supported stores.
         schemes: Vec<Scheme>,
     },
+}
+
+fn no_scheme(reference: &str) -> String {
+    match reference.split_once(":/") {
+        Some((scheme, _)) if ["s3", "local"].contains(&scheme) => {
+            format!("`{reference}` has one slash too few")
+        }
+        _ => format!("`{reference}` has no scheme, such as `s3://`"),
+    }
+}
+
+fn no_digest(pin: &str, reference: &str) -> String {
+    if pin.is_empty() {
+        return format!("there is nothing behind the `@` of `{reference}`");
+    }
+    format!("`{pin}` in `{reference}` is not a digest")
 }
 
 fn no_bucket(bucket: &str, reference: &str) -> String {
@@ -121,7 +153,18 @@ impl Explain for Error {
                 "unknown_scheme"
             }
             Self::Pin { .. } => "bad_digest",
-            Self::Segment { .. } | Self::TooLong => "bad_reference",
+            Self::Segment { .. } | Self::SlashInTag { .. } | Self::Slip { .. } | Self::TooLong => {
+                "bad_reference"
+            }
+        }
+    }
+
+    fn facts(&self) -> Vec<Fact> {
+        match self {
+            Self::Slip { reference, .. } if !reference.is_empty() => {
+                alloc::vec![Fact::new("reference", reference)]
+            }
+            _ => Vec::new(),
         }
     }
 
@@ -131,7 +174,7 @@ impl Explain for Error {
         }
         match self {
             Self::Bucket { bucket, .. } if bucket.is_empty() => {
-                "set the bucket: the variable behind `s3://` came out empty".to_owned()
+                "set the bucket: the variable behind `s3://` is empty".to_owned()
             }
             Self::Bucket { .. } => "write the bucket's name alone, as in `s3://my-bucket/myapp:v1.0`".to_owned(),
             Self::DigestOnly { scheme, rest, pin } => format!(
@@ -140,20 +183,35 @@ impl Explain for Error {
             Self::NoImage { .. } => {
                 "write bucket, image and tag, as in `s3://my-bucket/myapp:v1.0` or `local://./store/myapp:v1.0`".to_owned()
             }
-            Self::NoScheme { reference, schemes } => format!("write {}", forms(schemes, reference)),
+            Self::NoScheme { reference, schemes } => {
+                let form = forms(schemes, reference);
+                let parses = form.is_some();
+                let form = form.or_else(|| forms(schemes, "IMAGE:TAG")).unwrap_or_default();
+                if parses {
+                    format!("write {form}")
+                } else {
+                    format!("a reference is of the form {form}")
+                }
+            }
             Self::NoTag { reference } if reference.ends_with(':') => {
-                format!("name the tag: `{reference}TAG`; a variable behind the `:` came out empty")
+                format!("name the tag: `{reference}TAG`\nthe variable behind the `:` is empty")
             }
             Self::NoTag { reference } => format!("name the tag: `{reference}:TAG`"),
             Self::NotBuilt { schemes, .. } | Self::UnknownScheme { schemes, .. } => {
-                format!("use {}", forms(schemes, "IMAGE:TAG"))
+                format!("use {}", forms(schemes, "IMAGE:TAG").unwrap_or_default())
             }
             Self::Pin { pin, .. } if pin.is_empty() => {
-                "set the digest: the variable behind `@` came out empty".to_owned()
+                "set the digest: the variable behind the `@` is empty".to_owned()
             }
+            Self::Pin { pin, reference, .. } if format!("sha256:{pin}").parse::<Digest>().is_ok() => {
+                let before = reference.strip_suffix(pin.as_str()).unwrap_or_default();
+                format!("write `{before}sha256:{pin}`")
+            }
+            Self::SlashInTag { .. } => "use a tag without slashes: the name of a branch (`github.ref_name`) may contain them, a commit (`github.sha`) does not".to_owned(),
+            Self::Slip { slip, .. } => slip.help(),
             Self::Pin { .. } => "a pin is `@sha256:` and 64 lower-case hex digits, as `sha256sum manifest.json` prints them".to_owned(),
             Self::Segment { segment, .. } if segment.is_empty() => {
-                "a variable in it came out empty, or two slashes stand side by side".to_owned()
+                "set the variable that is empty in it, or remove one of two slashes side by side".to_owned()
             }
             Self::Segment { .. } => {
                 "use names without empty parts, `.`, `..`, backslashes and control characters, of at most 255 bytes each".to_owned()
@@ -171,7 +229,8 @@ impl Error {
             Self::NoScheme { reference, schemes } => (reference, schemes.as_slice()),
             Self::Bucket { reference, .. }
             | Self::NoImage { reference }
-            | Self::NoTag { reference } => (reference, known.as_slice()),
+            | Self::NoTag { reference }
+            | Self::SlashInTag { reference, .. } => (reference, known.as_slice()),
             _ => return None,
         };
         if let Some(corrected) = correction(text, schemes) {
@@ -184,10 +243,14 @@ impl Error {
     }
 }
 
-/// The forms of a reference to `image`: `s3://BUCKET/IMAGE:TAG` or …
-fn forms(schemes: &[Scheme], image: &str) -> String {
+/// The forms of a reference to `image`, if they are references: `s3://BUCKET/IMAGE:TAG` or …
+fn forms(schemes: &[Scheme], image: &str) -> Option<String> {
     let forms = schemes
         .iter()
-        .map(|scheme| format!("`{scheme}://{}/{image}`", scheme.example));
-    forms.collect::<Vec<_>>().join(" or ")
+        .map(|scheme| format!("{scheme}://{}/{image}", scheme.example));
+    let forms: Vec<_> = forms.collect();
+    let parse = |form: &String| Reference::parse(form, schemes).is_ok();
+    let quoted = |form: &String| format!("`{form}`");
+    let quoted: Vec<_> = forms.iter().map(quoted).collect();
+    forms.iter().all(parse).then(|| quoted.join(" or "))
 }
