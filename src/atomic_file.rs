@@ -7,8 +7,10 @@ use std::path::Path;
 
 use tempfile::NamedTempFile;
 
+use crate::text::os_reason;
+
 /// Checks that a write to `path` replaces a regular file, or nothing. A link is refused too: it may be that of a device,
-/// or one that somebody put there for a run of root.
+/// or one planted for a run of root.
 pub(crate) fn check_replaceable(path: &Path) -> io::Result<()> {
     let kind = match path.symlink_metadata() {
         Ok(there) => there.file_type(),
@@ -25,6 +27,19 @@ pub(crate) fn check_replaceable(path: &Path) -> io::Result<()> {
         "a device, a pipe or a socket"
     };
     Err(io::Error::other(format!("it is {is}, not a regular file")))
+}
+
+/// The reason why `path` was not written, in words.
+pub(crate) fn unwritable(path: &Path, error: &io::Error) -> String {
+    let folder = parent(path);
+    if error.kind() == io::ErrorKind::NotFound && !folder.exists() {
+        return format!("the folder `{}` does not exist", folder.display());
+    }
+    // An error of a temporary file has its name, and no number.
+    match error.raw_os_error() {
+        Some(number) => os_reason(&io::Error::from_raw_os_error(number)),
+        None => os_reason(&error.kind().into()),
+    }
 }
 
 /// The folder in which `path` lies.

@@ -7,6 +7,8 @@ use std::path::Path;
 use rustix::fs::{Mode, OFlags, open};
 use zeroize::Zeroizing;
 
+use crate::text::os_reason;
+
 /// Reads a regular file of at most `max` bytes. Anything else is refused, without waiting for the writer of a
 /// FIFO.
 ///
@@ -58,7 +60,7 @@ fn read_to_end(file: File, max: u64) -> Result<Zeroizing<Vec<u8>>, Error> {
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the message of each variant says what it is")]
 pub(crate) enum Error {
-    #[error(transparent)]
+    #[error("{}", os_reason(.0))]
     Io(#[from] io::Error),
     #[error("it is not a regular file")]
     NotAFile,

@@ -17,7 +17,7 @@ pub struct Diagnostic {
     pub code: &'static str,
     /// One sentence that names the thing.
     pub message: String,
-    /// What else is known, a line each.
+    /// Further facts, a line each.
     pub facts: Vec<Fact>,
     /// The next action, complete enough to paste; on several lines where there is a statement to paste.
     pub help: String,
@@ -119,13 +119,16 @@ impl fmt::Display for Diagnostic {
 /// The most characters of a sentence: a longer one quotes an argument too long to read.
 const MAX_LEN: usize = 2000;
 
+/// The most characters of a help, which may hold a policy.
+const MAX_HELP_LEN: usize = 6000;
+
 fn shown(text: &str) -> String {
     let start: String = text.chars().take(MAX_LEN).collect();
     printable(&start)
 }
 
 fn shown_lines(text: &str) -> String {
-    let start: String = text.chars().take(MAX_LEN).collect();
+    let start: String = text.chars().take(MAX_HELP_LEN).collect();
     let lines: Vec<_> = start.lines().map(printable).collect();
     lines.join("\n")
 }
@@ -140,7 +143,7 @@ fn shown_fact(fact: Fact) -> Fact {
 /// The help for a run whose time is up.
 pub(crate) fn timed_out_help() -> String {
     format!(
-        "run it again, or give it longer with {}; {} shows what took the time",
+        "run it again, or give it longer with {}\n{} shows what took the time",
         option("timeout").with("10m"),
         option("verbose")
     )

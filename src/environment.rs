@@ -95,7 +95,7 @@ pub struct Error {
     pub variable: String,
     /// Its value, unless it may be a secret.
     pub value: String,
-    /// What it should be.
+    /// The expected form.
     pub expected: &'static str,
 }
 
@@ -120,7 +120,7 @@ impl Explain for Error {
 
     fn help(&self) -> String {
         if self.variable.starts_with("--") {
-            return format!("give {} {}, or leave it away", self.variable, self.expected);
+            return format!("give {} {}, or omit it", self.variable, self.expected);
         }
         format!("set {} to {}, or unset it", self.variable, self.expected)
     }

@@ -10,6 +10,7 @@ use s3lo_core::verdict::{Found, Reason};
 use s3lo_core::{manifest, verdict};
 
 use crate::diagnostic::{Explain, Fact};
+use crate::similar::nearest;
 use crate::store;
 use crate::store::{Store, Version};
 use crate::text::{printable, quoted};
@@ -152,7 +153,7 @@ impl Image {
     }
 }
 
-/// The IDs that the records of an image are named after. Nobody has verified that these keys signed it.
+/// The IDs that the records of an image are named after. It is not verified that these keys signed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordIds {
     /// The IDs, sorted.
@@ -161,7 +162,7 @@ pub struct RecordIds {
     pub complete: bool,
 }
 
-/// Whether a name is a key's ID. A file of any other name is no record, whatever it contains.
+/// Whether a name is a key's ID. A file of any other name is not a record.
 fn is_key_id(name: &str) -> bool {
     name.len() == 16
         && name
@@ -214,6 +215,9 @@ impl Explain for Error {
     fn facts(&self) -> Vec<Fact> {
         match self {
             Self::Store(error) => error.facts(),
+            Self::NotInStore {
+                tags: Some(tags), ..
+            } if !tags.is_empty() => vec![Fact::new("tags", some_of(tags))],
             Self::NotInStore { .. } => Vec::new(),
         }
     }
@@ -228,32 +232,25 @@ impl Explain for Error {
                 reference, tags, ..
             } => (reference, tags.as_deref()),
         };
-        if let Some(literal) = unexpanded(reference.tag()) {
-            return format!(
-                "`{literal}` was not replaced by its value: use double quotes in a shell, and the CI system's own form in YAML"
-            );
-        }
         let push = format!(
-            "push it first: `s3lo push {} {}`",
+            "push it with the s3lo that stores images: `s3lo push {} {}`",
             quoted(&reference.name()),
             quoted(&reference.unpinned())
         );
-        match tags {
-            None => push,
-            Some([]) => format!("the store has no tag of `{}`; {push}", reference.image()),
-            Some(tags) => format!(
-                "the store has these tags of `{}`: {}; {push}",
+        let near = tags.and_then(|tags| nearest(reference.tag(), tags));
+        match near {
+            Some(near) => format!(
+                "did you mean `{}:{}`?\nif not, {push}",
                 reference.image(),
-                some_of(tags)
+                printable(near)
             ),
+            None if tags.is_some_and(<[String]>::is_empty) => format!(
+                "check the names of store and image: the store has no tag of `{}`\n{push}",
+                reference.image()
+            ),
+            None => push,
         }
     }
-}
-
-/// A variable in a name as it is written, which a shell in single quotes or another CI system leaves as it is.
-fn unexpanded(name: &str) -> Option<String> {
-    let at = name.find('$')?;
-    name.get(at..).map(printable)
 }
 
 /// The most names that a help line shows.

@@ -1,6 +1,6 @@
 //! How one image is shown: its manifest, its platforms, and every record beside it.
 //!
-//! A record says by itself who signed and when; only the verdict of a key that was given is proof.
+//! A record claims who signed and when; only the verdict of a given key is proof.
 
 use std::sync::Arc;
 
@@ -46,7 +46,7 @@ pub struct Inspection {
 pub struct FoundRecord {
     /// The name without `.json`, which is the ID of the key that the record is for.
     pub name: String,
-    /// The content, which nobody has verified.
+    /// The content, which is not verified.
     pub content: Result<Record, String>,
     /// The verdict of each key that has this ID, by the index of the key.
     pub verdicts: Vec<(usize, Verdict)>,

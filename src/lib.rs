@@ -56,6 +56,7 @@ pub mod net;
 pub mod open_files;
 pub mod option_name;
 pub mod sign;
+mod similar;
 pub mod store;
 pub mod tasks;
 pub mod text;

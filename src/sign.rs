@@ -54,7 +54,7 @@ pub type Key = LazyKey<Arc<dyn Signer>>;
 pub struct Options {
     /// The schema of new records, if one was asked for. Otherwise it is 1, and a record of schema 2 is as good.
     pub schema: Option<Schema>,
-    /// What to do where a valid record exists.
+    /// The action if a valid record exists.
     pub if_signed: IfSigned,
     /// The end of the run.
     pub deadline: Instant,
@@ -64,7 +64,7 @@ pub struct Options {
     pub pause: Duration,
 }
 
-/// What to do with an image that the key has signed already.
+/// The action for an image that the key has signed already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum IfSigned {
@@ -263,7 +263,7 @@ impl Signing<'_> {
     ) -> Result<RecordAction, Error> {
         let replaces = self.options.if_signed == IfSigned::Replace;
         match listing.map(|listing| (listing.find(name), listing.lacks(name))) {
-            // What is there gives way whatever it is, and the list names its version.
+            // Any object there is replaced, and the list names its version.
             Some((Some(listed), _)) if replaces && listed.version.is_some() => {
                 Ok(RecordAction::Put(listed.version.clone()))
             }
@@ -272,7 +272,7 @@ impl Signing<'_> {
             // Unknown. What is there shows when it is written over.
             _ if replaces => Ok(RecordAction::Put(None)),
             _ => match self.check_tag_and_record(object_key, None).await {
-                // S3 answers so for an absent object to whoever may not list the bucket. There the condition of the
+                // S3 gives this answer for an absent object to a caller that may not list the bucket. There the condition of the
                 // write has to do.
                 Err(Error::Store(error)) if error.is_denied() => Ok(RecordAction::Put(None)),
                 other => other,

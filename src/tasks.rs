@@ -44,7 +44,7 @@ where
     ended.unwrap_or_else(panicked)
 }
 
-/// Nobody waits for a task that was aborted, so the only end without a result is a panic.
+/// No caller waits for an aborted task, so the only end without a result is a panic.
 fn panicked<T>(error: JoinError) -> T {
     std::panic::resume_unwind(error.into_panic())
 }

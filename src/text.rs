@@ -6,6 +6,7 @@
 )]
 
 use std::collections::HashSet;
+use std::io;
 
 use s3lo_core::text::clipped;
 
@@ -29,7 +30,7 @@ pub fn printable(text: &str) -> String {
 /// [runner](https://github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs)). A `::` within a line, as in
 /// an ARN, stays as it is.
 pub fn inert(text: &str) -> String {
-    /// What stands in the line so far.
+    /// The line so far.
     #[derive(PartialEq, Eq)]
     enum Line {
         WhiteSpace,
@@ -64,6 +65,18 @@ pub(crate) fn quoted(text: &str) -> String {
         return text.to_owned();
     }
     format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// The operating system's reason in words, without its number: `connection refused`.
+pub(crate) fn os_reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    let number = error
+        .raw_os_error()
+        .map(|number| format!(" (os error {number})"));
+    let words = number.and_then(|number| text.strip_suffix(&number));
+    let mut words = words.unwrap_or(&text).chars();
+    let first = words.next().map(|first| first.to_ascii_lowercase());
+    first.into_iter().chain(words).collect()
 }
 
 /// The name in backquotes, behind a blank; nothing if there is none.

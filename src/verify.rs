@@ -254,7 +254,7 @@ async fn read_records(
     };
     let (keys, listing) = join(key.opened(), listing).await;
     let keys = keys?;
-    // Collected first: the compiler cannot tell that a stream of borrowing closures may change threads.
+    // Collected first: the compiler does not see that a stream of borrowing closures may change threads.
     let read: Vec<_> = keys
         .iter()
         .map(|public| read_record(image, public, listing.as_deref()))

@@ -11,7 +11,7 @@ use crate::environment::variable;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Field {
     AccessKeyId,
-    /// What is sent to the service that a container gets credentials from.
+    /// The authorization for the service that gives credentials to a container.
     Authorization,
     SecretAccessKey,
     SessionToken,

@@ -50,16 +50,17 @@ pub(crate) fn chain(
         map: |error| error,
     };
     let takes_the_environment = named_profile.is_some() && profile.takes_the_environment();
+    let known = profile.names();
     let profile = Source {
         name: profile.described(),
         inner: profiles.build(),
         // A profile that is named must not fall through to other credentials.
         map: move |error| match (&named_profile, error) {
             (Some(name), CredentialsError::CredentialsNotLoaded(_)) => {
-                CredentialsError::invalid_configuration(format!(
-                    "the profile `{}` of AWS_PROFILE is not defined, or holds none",
-                    name.escape_debug()
-                ))
+                CredentialsError::provider_error(Error::NoProfile {
+                    profile: name.clone(),
+                    known: known.clone(),
+                })
             }
             (_, other) => other,
         },

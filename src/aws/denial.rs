@@ -1,4 +1,4 @@
-//! What AWS names as the reason why it denied access
+//! The reasons that AWS names for denied access
 //! ([messages](https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html)).
 
 use crate::aws::response::ErrorResponse;
@@ -25,7 +25,7 @@ pub enum PolicyKind {
     Resource,
     /// A service control policy of the organization (SCP).
     ServiceControl,
-    /// The policy of a session, which whoever assumed the role passed on.
+    /// The policy of a session, passed on when the role was assumed.
     Session,
     /// The policy of a VPC endpoint.
     VpcEndpoint,
@@ -92,29 +92,29 @@ impl Denial {
         Some(match self {
             Self::Missing(PolicyKind::Identity) => return None,
             Self::Explicit(None | Some(PolicyKind::Identity)) => format!(
-                "a policy denies {action} explicitly, which no other can allow: take it out, or use a role that it does not name"
+                "a policy denies {action} explicitly, and no other policy can allow it then: remove the denial, or use a role that it does not cover"
             ),
             Self::Explicit(Some(kind)) => format!(
-                "{} denies {action} explicitly, which no other can allow: let whoever keeps it except this role, or use a role that it does not name",
+                "{} denies {action} explicitly, and no other policy can allow it then: have its owner exempt this role, or use a role that it does not cover",
                 sentence_start(kind, of_resource)
             ),
             Self::Missing(PolicyKind::PermissionsBoundary) => {
-                format!("let the role's permissions boundary allow {action}; {not_the_role}")
+                format!("allow {action} in the role's permissions boundary; {not_the_role}")
             }
             Self::Missing(PolicyKind::Resource) => format!(
-                "let {of_resource} allow {action} to this role, or to its account; {not_the_role}, unless the resource belongs to another account: then both must allow it"
+                "allow {action} to this role, or to its account, in {of_resource}\n{not_the_role}, unless the resource belongs to another account: then both must allow it"
             ),
             Self::Missing(PolicyKind::Session) => format!(
-                "assume the role with a session policy that allows {action}, or with none; {not_the_role}"
+                "assume the role with a session policy that allows {action}, or without one; {not_the_role}"
             ),
             Self::Missing(PolicyKind::VpcEndpoint) => {
-                format!("let the policy of the VPC endpoint allow {action}; {not_the_role}")
+                format!("allow {action} in the policy of the VPC endpoint; {not_the_role}")
             }
             Self::Missing(PolicyKind::ServiceControl) => format!(
-                "let the service control policies of the organization (SCP) allow {action} in this account; {not_the_role}"
+                "allow {action} for this account in the service control policies of the organization (SCP); {not_the_role}"
             ),
             Self::Missing(PolicyKind::ResourceControl) => format!(
-                "let the resource control policies of the organization (RCP) allow {action} on the resource; {not_the_role}"
+                "allow {action} on the resource in the resource control policies of the organization (RCP); {not_the_role}"
             ),
         })
     }

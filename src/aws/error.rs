@@ -6,6 +6,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use s3lo_core::explain::{Explain, Fact};
 use s3lo_core::text::clipped;
 
 use crate::aws::arn::Arn;
@@ -14,6 +15,7 @@ use crate::aws::response::ErrorResponse;
 use crate::aws::trust_policy;
 use crate::environment;
 use crate::environment::variable;
+use crate::identity::ci_system;
 use crate::identity::jwt::Claims;
 use crate::identity::token_source;
 use crate::net::ca_bundle;
@@ -23,26 +25,26 @@ use crate::net::proxy;
 use crate::net::unreachable;
 use crate::net::unreachable::{AWS_CLIENT_CERTIFICATE, AWS_TRUST, Unreachable};
 use crate::option_name::option;
+use crate::similar::nearest;
 use crate::text::quoted;
-use s3lo_core::explain::Explain;
 
-/// The reason why AWS cannot be called, whatever the call is for.
+/// The reason why AWS cannot be called for any purpose.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the message of each variant says what it is")]
 pub enum Error {
-    #[error("`{arn}` belongs to the account {}, which {allowed_account} does not name", arn.account, allowed_account = option("allowed-account"))]
+    #[error("`{arn}` belongs to account {}, which is not among those of {allowed_account}", arn.account, allowed_account = option("allowed-account"))]
     AccountNotAllowed { arn: Box<Arn> },
-    #[error("{action} failed: {answer}")]
+    #[error("STS failed to answer {action}")]
     AssumeRole {
         action: &'static str,
         answer: ErrorResponse,
     },
     #[error(transparent)]
     CaBundle(#[from] ca_bundle::Error),
-    #[error("GetCallerIdentity failed: {answer}")]
+    #[error("STS failed to answer GetCallerIdentity")]
     CallerIdentity { answer: ErrorResponse },
-    #[error("this machine's clock differs too much from the clock of {service}{}: {answer}", at_service(server_time.as_deref()))]
+    #[error("this machine's clock differs too much from that of {service}")]
     ClockSkewed {
         service: &'static str,
         /// The `Date` of the response.
@@ -50,19 +52,19 @@ pub enum Error {
         answer: ErrorResponse,
     },
     /// A request that the SDK cannot make of the configuration.
-    #[error("no request to {service} can be made: {reason}")]
+    #[error("the settings for {service} contradict each other")]
     Configuration {
         service: &'static str,
         reason: String,
     },
     /// Credentials that are unknown or malformed.
-    #[error("{service} refused the AWS credentials: {answer}")]
+    #[error("{service} refused the AWS credentials")]
     Credentials {
         service: &'static str,
         answer: ErrorResponse,
     },
     /// Credentials that were valid once.
-    #[error("the session of the AWS credentials has expired: {service} answered {answer}")]
+    #[error("{service} refused the AWS session, which has expired")]
     Expired {
         service: &'static str,
         answer: ErrorResponse,
@@ -75,14 +77,14 @@ pub enum Error {
     #[error("STS answered without {missing}")]
     IncompleteResponse { missing: &'static str },
     /// A metadata service that is asked explicitly.
-    #[error("the instance's metadata service gave no credentials: {reason}")]
+    #[error("the instance's metadata service gave no credentials")]
     InstanceMetadata { reason: String },
     /// A profile of `aws login`.
     #[error("the profile `{}` was made by `aws login`, whose sessions only the AWS CLI can use", profile.escape_debug())]
     LoginProfile { profile: String },
     #[error(transparent)]
     MalformedCredential(#[from] credential_text::Error),
-    #[error("there are no AWS credentials: {reason}")]
+    #[error("there are no AWS credentials")]
     NoCredentials {
         reason: Unreachable,
         /// Whether the sign-in of the SDK's SSO failed.
@@ -90,6 +92,9 @@ pub enum Error {
         /// Whether there is no source of credentials at all.
         none: bool,
     },
+    /// A profile that is named, and has no credentials or is not defined.
+    #[error("the profile `{}` has no credentials", profile.escape_debug())]
+    NoProfile { profile: String, known: Vec<String> },
     /// An identity token or an external ID without a role.
     #[error("an identity token or an external ID is named, and no role to assume with it")]
     NoRole,
@@ -99,9 +104,9 @@ pub enum Error {
         option("web-identity-token-file")
     )]
     NotATokenFile,
-    /// A variable, which may hold the token itself.
-    #[error("`AWS_WEB_IDENTITY_TOKEN_FILE` does not name the place of a token")]
-    NotATokenFileVariable,
+    /// A variable or the setting of a profile, which may hold the token itself.
+    #[error("{place} does not name the place of a token")]
+    NotATokenFileSetting { place: String },
     /// An option, which may hold the token itself.
     #[error(
         "{} does not name the place of a token",
@@ -116,7 +121,7 @@ pub enum Error {
     Proxy(#[from] proxy::Error),
     #[error("`{}` is not the name of a region", region.escape_debug())]
     Region { region: String },
-    #[error("STS refused to let this job assume `{role}`: {answer}")]
+    #[error("AWS STS did not let this job assume {role}")]
     RoleRefused {
         role: Box<Arn>,
         duration: Duration,
@@ -124,7 +129,7 @@ pub enum Error {
         answer: ErrorResponse,
     },
     /// The refusal of credentials, such as those of a first role.
-    #[error("STS refused to let the AWS credentials assume `{role}`: {answer}")]
+    #[error("AWS STS did not let these credentials assume {role}")]
     RoleRefusedCredentials {
         role: Box<Arn>,
         external_id: Option<String>,
@@ -140,10 +145,6 @@ pub enum Error {
     Unreachable { reason: Unreachable },
     #[error(transparent)]
     Variable(#[from] environment::Error),
-}
-
-fn at_service(server_time: Option<&str>) -> String {
-    server_time.map_or_else(String::new, |time| format!(" (there it is {time})"))
 }
 
 impl Error {
@@ -180,8 +181,11 @@ impl Explain for Error {
             Self::Expired { .. } => "session_expired",
             Self::InstanceMetadata { .. }
             | Self::LoginProfile { .. }
-            | Self::NoCredentials { .. } => "no_credentials",
-            Self::NotATokenFile | Self::NotATokenFileVariable | Self::NotATokenVariable => "usage",
+            | Self::NoCredentials { .. }
+            | Self::NoProfile { .. } => "no_credentials",
+            Self::NotATokenFile | Self::NotATokenFileSetting { .. } | Self::NotATokenVariable => {
+                "usage"
+            }
             Self::MalformedCredential(error) => error.code(),
             Self::Proxy(error) => error.code(),
             Self::RoleRefused { .. } | Self::RoleRefusedCredentials { .. } => "role_refused",
@@ -191,14 +195,47 @@ impl Explain for Error {
         }
     }
 
+    fn facts(&self) -> Vec<Fact> {
+        match self {
+            Self::AssumeRole { answer, .. }
+            | Self::CallerIdentity { answer }
+            | Self::Credentials { answer, .. }
+            | Self::Expired { answer, .. }
+            | Self::RoleRefusedCredentials { answer, .. } => answer.facts(),
+            Self::RoleRefused { claims, answer, .. } => {
+                let mut facts = answer.facts();
+                facts.extend(claims.facts());
+                facts
+            }
+            Self::ClockSkewed {
+                server_time,
+                answer,
+                ..
+            } => {
+                let mut facts = answer.facts();
+                facts.extend(server_time.as_ref().map(|time| Fact::new("clock", time)));
+                facts
+            }
+            Self::Configuration { reason, .. } | Self::InstanceMetadata { reason } => {
+                vec![Fact::new("reason", reason)]
+            }
+            Self::NoCredentials { reason, .. } => vec![Fact::new("reason", &reason.reason)],
+            Self::NoProfile { known, .. } if !known.is_empty() => {
+                vec![Fact::new("profiles", known.join(", "))]
+            }
+            Self::Token(error) => error.facts(),
+            _ => Vec::new(),
+        }
+    }
+
     fn help(&self) -> String {
         match self {
             Self::AccountNotAllowed { arn } => format!(
-                "give the role and the key of the account that you mean, or add {}",
+                "use a role and a key of an allowed account, or add {}",
                 option("allowed-account").with(arn.account.as_str())
             ),
             Self::AssumeRole { answer, .. } | Self::CallerIdentity { answer } if answer.is_transient() => {
-                format!("STS failed repeatedly; run it again later, or give it longer with {timeout}", timeout = option("timeout"))
+                format!("run it again later, or give it longer with {timeout}", timeout = option("timeout").with("10m"))
             }
             Self::CallerIdentity { answer } if answer.code() == "RegionDisabledException" => {
                 trust_policy::region_disabled()
@@ -212,20 +249,24 @@ impl Explain for Error {
                 format!("set this machine's clock, for example with `timedatectl set-ntp true`; {service} allows {minutes} minutes")
             }
             Self::Configuration { .. } => "check the region, AWS_ENDPOINT_URL and its kind, AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT, which may contradict each other".to_owned(),
-            Self::Credentials { .. } => "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, which must be of one set; without them the profile of AWS_PROFILE counts".to_owned(),
-            Self::Expired { .. } => format!("run the job again, at a desk after `aws sso login`; what was signed already is kept; credentials that another step exported end when they end, while {role_arn} lets this program renew them", role_arn = option("role-arn")),
+            Self::Credentials { .. } => "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN: all three must come from the same set\nwithout them, the profile that AWS_PROFILE names is used".to_owned(),
+            Self::Expired { .. } => format!("in CI run the job again; on your own machine run `aws sso login` first\nimages that are signed already stay signed\nif another step exports the credentials, give {role_arn} instead, which lets s3lo renew them", role_arn = option("role-arn")),
             Self::HalfAPair { set, missing } => {
                 format!("set {missing} as well, or unset {set} to use other credentials")
             }
-            Self::InstanceMetadata { .. } => "attach a role to the instance; to a container its metadata service answers from a hop limit of 2 on: `aws ec2 modify-instance-metadata-options --instance-id ID --http-endpoint enabled --http-put-response-hop-limit 2`".to_owned(),
-            Self::LoginProfile { profile } => format!("let the AWS CLI give its session: add to ~/.aws/config a profile with `credential_process = aws configure export-credentials --profile {profile} --format process`, and name that one by AWS_PROFILE", profile = quoted(profile)),
+            Self::InstanceMetadata { .. } => "attach a role to the instance\nin a container, raise the hop limit of its metadata service to 2: `aws ec2 modify-instance-metadata-options --instance-id ID --http-endpoint enabled --http-put-response-hop-limit 2`".to_owned(),
+            Self::LoginProfile { profile } => format!("add a profile to ~/.aws/config that takes the session from the AWS CLI, and set AWS_PROFILE to its name:\n[profile s3lo]\ncredential_process = aws configure export-credentials --profile {profile} --format process", profile = quoted(profile)),
             Self::MalformedCredential(error) => error.help(),
             Self::NoCredentials { reason, sso, .. } => reason.help(&SETTINGS, || match sso {
                 true => "log in again: `aws sso login`, with `--profile NAME` where AWS_PROFILE names one".to_owned(),
                 false => no_credentials_help(),
             }),
+            Self::NoProfile { profile, known } => match nearest(profile, known) {
+                Some(near) => format!("did you mean AWS_PROFILE={}?", quoted(near)),
+                None => "set AWS_PROFILE to a profile of ~/.aws/config or ~/.aws/credentials, or unset it".to_owned(),
+            },
             Self::NoRole => format!("give the role: {role_arn}", role_arn = option("role-arn").with("arn:aws:iam::ACCOUNT:role/NAME")),
-            Self::NotATokenFile | Self::NotATokenFileVariable => {
+            Self::NotATokenFile | Self::NotATokenFileSetting { .. } => {
                 "give the path of the file that holds the token, not the token".to_owned()
             }
             Self::NotATokenVariable => {
@@ -234,7 +275,7 @@ impl Explain for Error {
             Self::Region { .. } => {
                 format!("write a region such as `eu-central-1` in {region}, AWS_REGION or the profile", region = option("region"))
             }
-            Self::PlainHttp { .. } => format!("give it an `https://` URL; to move S3 alone, set AWS_ENDPOINT_URL_S3 in place of AWS_ENDPOINT_URL; for a server in a network that you trust, such as a LocalStack in a container, give {plain_http}", plain_http = option("aws-plain-http")),
+            Self::PlainHttp { .. } => format!("give it an `https://` URL\nto name another server for S3 alone, set AWS_ENDPOINT_URL_S3 in place of AWS_ENDPOINT_URL\nfor a server in a network that you trust, such as a LocalStack in a container, give {plain_http}", plain_http = option("aws-plain-http")),
             Self::ProfileRole { .. } => "write `role_arn = arn:aws:iam::ACCOUNT:role/NAME` there".to_owned(),
             Self::Proxy(error) => error.help(),
             Self::RoleRefusedCredentials { role, external_id, answer } => {
@@ -248,7 +289,7 @@ impl Explain for Error {
             }
             Self::Token(error) => error.help(),
             Self::TokenWithoutTls => {
-                "give STS an `https://` URL; to move S3 alone, set AWS_ENDPOINT_URL_S3 in place of AWS_ENDPOINT_URL".to_owned()
+                "give STS an `https://` URL\nto name another server for S3 alone, set AWS_ENDPOINT_URL_S3 in place of AWS_ENDPOINT_URL".to_owned()
             }
             Self::Unreachable { reason } => reason.help(&SETTINGS, || {
                 format!("check the network, HTTPS_PROXY, NO_PROXY and AWS_ENDPOINT_URL_STS; STS is asked in the region of {region}", region = option("region"))
@@ -266,8 +307,11 @@ const SETTINGS: unreachable::Settings<'_> = unreachable::Settings {
 };
 
 fn no_credentials_help() -> String {
+    if !ci_system::in_any() {
+        return "run `aws sso login`, and set AWS_PROFILE to the profile; or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".to_owned();
+    }
     format!(
-        "in CI give {role_arn}, which takes the job's identity token; at a desk set AWS_PROFILE, after `aws sso login`; or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; on a CI runner of your own with an instance role set AWS_EC2_METADATA_DISABLED=false; in a container of CodeBuild or ECS pass AWS_CONTAINER_CREDENTIALS_RELATIVE_URI on, `docker run -e AWS_CONTAINER_CREDENTIALS_RELATIVE_URI`",
+        "give {role_arn}, which takes the job's identity token; or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY\non a runner of your own with an instance role, set AWS_EC2_METADATA_DISABLED=false\nin a container of CodeBuild or ECS, run `docker run -e AWS_CONTAINER_CREDENTIALS_RELATIVE_URI`",
         role_arn = option("role-arn").with("arn:aws:iam::ACCOUNT:role/NAME")
     )
 }
@@ -372,7 +416,8 @@ pub(crate) fn from_credentials_error(error: &CredentialsError) -> Error {
     let reason = if none {
         // The SDK's own words are a page about each provider that it tried.
         let role = matches!(variable("AWS_ROLE_ARN"), Ok(Some(_)));
-        let mut reason = "none in environment, profile, container or instance".to_owned();
+        let mut reason =
+            "none in the environment, a profile, the container or the instance".to_owned();
         if role {
             let role_arn = option("role-arn");
             reason +=

@@ -16,6 +16,7 @@ pub mod retry;
 pub mod role;
 mod role_settings;
 pub mod session_name;
+pub(crate) mod statement;
 mod trust_policy;
 
 pub use error::Error;

@@ -13,18 +13,17 @@ use crate::aws::{role, session_name};
 #[group(skip)]
 #[command(next_help_heading = "AWS")]
 pub struct Options {
-    /// The region of bucket and KMS key; a key's ARN names its own, and S3 tells a bucket's [default: AWS_REGION, or the
-    /// profile's]
+    /// Region of the KMS key and the bucket; the ARN of a key and the answers of S3 override it [default: AWS_REGION, or
+    /// the profile's]
     #[arg(long, value_name = "REGION", value_parser = region)]
     pub region: Option<String>,
     /// The role to assume.
     #[command(flatten)]
     pub role: RoleOptions,
-    /// The account that role and KMS keys must belong to; may be given several times
+    /// Account that the role and the KMS keys must belong to; may be repeated
     #[arg(long = "allowed-account", value_name = "ACCOUNT")]
     pub allowed_accounts: Vec<Account>,
-    /// Allow http:// to KMS and STS on another machine, such as a LocalStack in a container; identity tokens never go
-    /// that way
+    /// Allow http:// to KMS and STS on another machine, such as a LocalStack in a container; never for identity tokens
     #[arg(id = "aws-plain-http", long = "aws-plain-http")]
     pub plain_http: bool,
 }
@@ -33,32 +32,31 @@ pub struct Options {
 #[derive(Args, Clone, Debug, Default)]
 #[group(skip)]
 pub struct RoleOptions {
-    /// The AWS role to assume by the CI job's identity token, or where there is none by the environment's credentials:
+    /// AWS role to assume with the CI job's identity token, or without one with the environment's credentials:
     /// arn:aws:iam::ACCOUNT:role/NAME [default: AWS_ROLE_ARN with a token file, or the environment's credentials]
     #[arg(id = "role-arn", long = "role-arn", alias = "role-to-assume", value_name = "ARN", value_parser = arn)]
     pub arn: Option<Arn>,
-    /// The external ID that the role's trust policy asks for; the role is then assumed by the AWS credentials of the
-    /// environment and not by an identity token
+    /// External ID that the role's trust policy asks for; the role is then assumed with the environment's AWS credentials,
+    /// not with an identity token
     #[arg(id = "external-id", long = "external-id", value_name = "ID", value_parser = external_id)]
     pub external_id: Option<String>,
-    /// What CloudTrail calls the session [default: AWS_ROLE_SESSION_NAME, or s3lo-REPOSITORY-RUN]
+    /// Name of the session in CloudTrail [default: AWS_ROLE_SESSION_NAME, or s3lo-REPOSITORY-RUN]
     #[arg(id = "role-session-name", long = "role-session-name", value_name = "NAME", value_parser = session_name)]
     pub session_name: Option<String>,
-    /// How long the session lasts, from 15m to 12h; it is renewed where a run takes longer [default: as --timeout, from 15m
-    /// to 1h]
+    /// Length of the session, from 15m to 12h; it is renewed if a run takes longer [default: as --timeout, from 15m to 1h]
     #[arg(id = "role-duration", long = "role-duration", value_name = "TIME", value_parser = duration)]
     pub duration: Option<Duration>,
-    /// For whom the identity token for AWS is [default: sts.amazonaws.com]
+    /// Audience of the identity token that is sent to AWS [default: sts.amazonaws.com]
     #[arg(long, value_name = "AUDIENCE", value_parser = NonEmptyStringValueParser::new())]
     pub audience: Option<String>,
-    /// A file that holds the identity token for AWS [default: the CI job's token, or AWS_WEB_IDENTITY_TOKEN_FILE]
+    /// File with the identity token for AWS [default: the CI job's token, or AWS_WEB_IDENTITY_TOKEN_FILE]
     #[arg(
         id = "web-identity-token-file",
         long = "web-identity-token-file",
         value_name = "FILE"
     )]
     pub token_file: Option<String>,
-    /// A variable that holds the identity token for AWS [default: that of the CI system]
+    /// Variable with the identity token for AWS [default: that of the CI system]
     #[arg(
         id = "web-identity-token-env",
         long = "web-identity-token-env",

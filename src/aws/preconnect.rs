@@ -2,7 +2,7 @@
 //!
 //! While a role is being assumed there are no credentials for S3 and KMS, but TCP and TLS can do their two round
 //! trips. The HTTP client opens a connection only for a request, so an `OPTIONS` is sent, unsigned and without a
-//! body, as browsers do. Whatever the response is, the connection stays open. Nothing waits for it, and a failure
+//! body, as browsers do. The connection stays open after any response. Nothing waits for it, and a failure
 //! has no effect.
 
 use std::time::Duration;

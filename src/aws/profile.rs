@@ -96,6 +96,14 @@ impl Profiles {
         self.chain().iter().any(source)
     }
 
+    /// The names of all profiles, sorted.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let names = self.0.iter().flat_map(ProfileSet::profiles);
+        let mut names: Vec<_> = names.map(str::to_owned).collect();
+        names.sort_unstable();
+        names
+    }
+
     /// The name of the profile that counts, for messages.
     pub(crate) fn described(&self) -> String {
         match self.chain().first() {

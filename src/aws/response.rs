@@ -9,6 +9,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use s3lo_core::explain::Fact;
 use s3lo_core::text::{clipped, clipped_to};
 
 use crate::net::http::request_id;
@@ -48,6 +49,15 @@ impl ErrorResponse {
             request_id: request_id(response).map(clipped),
             clock_difference: clock_difference(response),
         })
+    }
+
+    /// The answer and the request's ID, for a message.
+    pub fn facts(&self) -> Vec<Fact> {
+        let id = self.request_id.as_ref();
+        let id = id.map(|id| Fact::new("request", id));
+        std::iter::once(Fact::new("said", self.to_string()))
+            .chain(id)
+            .collect()
     }
 
     /// The code, or an empty text.
@@ -135,10 +145,6 @@ impl fmt::Display for ErrorResponse {
             .as_deref()
             .map(|message| message.trim_end_matches('.').to_owned());
         let parts: Vec<_> = name.into_iter().chain(message).collect();
-        f.write_str(&parts.join(": "))?;
-        match &self.request_id {
-            Some(id) => write!(f, " (request ID {id})"),
-            None => Ok(()),
-        }
+        f.write_str(&parts.join(": "))
     }
 }

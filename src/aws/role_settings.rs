@@ -87,8 +87,14 @@ pub(crate) fn role(
 /// A role, and what is set together with it.
 struct Choice {
     arn: Arn,
-    token_file: Option<String>,
+    token_file: Option<TokenFile>,
     session_name: Option<String>,
+}
+
+/// The file of an identity token, and the setting that names it.
+struct TokenFile {
+    path: String,
+    place: String,
 }
 
 impl Choice {
@@ -121,7 +127,10 @@ fn choose(options: &RoleOptions, profiles: &Profiles) -> Result<Option<Choice>, 
         && let (Some(arn), Some(path)) = (text, variable("AWS_WEB_IDENTITY_TOKEN_FILE")?)
     {
         return Ok(Some(Choice {
-            token_file: Some(path),
+            token_file: Some(TokenFile {
+                path,
+                place: "AWS_WEB_IDENTITY_TOKEN_FILE".to_owned(),
+            }),
             ..Choice::role(of_variable(arn)?)
         }));
     }
@@ -145,7 +154,13 @@ fn of_profile(role: TokenRole) -> Result<Choice, Error> {
         .session_name
         .filter(|name| session_name::is_valid(name));
     Ok(Choice {
-        token_file: Some(role.token_file),
+        token_file: Some(TokenFile {
+            path: role.token_file,
+            place: format!(
+                "`web_identity_token_file` of the profile `{}`",
+                role.profile.escape_debug()
+            ),
+        }),
         session_name: valid,
         ..Choice::role(arn)
     })
@@ -155,10 +170,14 @@ fn of_profile(role: TokenRole) -> Result<Choice, Error> {
 /// there is no token.
 fn proof(
     options: &RoleOptions,
-    chosen_file: Option<String>,
+    chosen_file: Option<TokenFile>,
     audience: String,
     ci: Option<CiSystem>,
 ) -> Result<Proof, Error> {
+    let (chosen_file, place) = match chosen_file {
+        Some(TokenFile { path, place }) => (Some(path), place),
+        None => (None, String::new()),
+    };
     let token_file = options.token_file.clone().or(chosen_file);
     let source = match (token_file, options.token_variable.clone()) {
         (Some(path), _) => TokenSource::File(path),
@@ -191,7 +210,7 @@ fn proof(
     {
         return Err(match options.token_file {
             Some(_) => Error::NotATokenFile,
-            None => Error::NotATokenFileVariable,
+            None => Error::NotATokenFileSetting { place },
         });
     }
     Ok(Proof::Token { audience, source })

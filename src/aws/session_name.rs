@@ -3,7 +3,7 @@
 use crate::environment::variable;
 use crate::identity::ci_system::CiSystem;
 
-/// The session name of this run: repository and run, so that CloudTrail tells one run from another.
+/// The session name of this run: repository and run, by which CloudTrail distinguishes runs.
 pub fn of_run(ci: Option<CiSystem>) -> String {
     let value = |name| variable(name).ok().flatten().unwrap_or_default();
     match ci.map(CiSystem::run_variables) {
@@ -18,7 +18,7 @@ pub fn is_valid(name: &str) -> bool {
     (2..=MAX_LEN).contains(&name.len()) && name.chars().all(is_valid_char)
 }
 
-/// What is valid, in words.
+/// The valid form, in words.
 pub(crate) const EXPECTED: &str = "2 to 64 of the characters A-Z a-z 0-9 _ + = , . @ -";
 
 fn is_valid_char(c: char) -> bool {

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use s3lo_core::text::clipped;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::aws::arn::Arn;
 use crate::aws::credential_text;
 use crate::aws::denial::{Denial, PolicyKind};
 use crate::aws::response::ErrorResponse;
+use crate::aws::statement::Statement;
 use crate::identity::jwt::{Audience, Claims};
 use crate::option_name::option;
 use crate::text::quoted;
@@ -25,36 +26,34 @@ pub(crate) fn advice(
     let audience = clipped(&claims.audience.to_string());
     let subject = clipped(&claims.subject);
     let name = role.resource.rsplit('/').next().unwrap_or("NAME");
-    let token =
-        format!("the token is from `{issuer}`, for `{audience}`, and its subject is `{subject}`");
     let denial = Denial::of(answer);
     if !matches!(denial, Denial::Missing(PolicyKind::Resource))
         && let Some(help) = denial.help("sts:AssumeRoleWithWebIdentity", "the role's trust policy")
     {
-        return format!("{token}; {help}");
+        return help;
     }
     match answer.code() {
         "RegionDisabledException" => region_disabled(),
-        "IDPCommunicationError" => issuer_keys(&token, &issuer),
-        "InvalidIdentityToken" if answer.says("verification key") => issuer_keys(&token, &issuer),
+        "IDPCommunicationError" => issuer_keys(&issuer),
+        "InvalidIdentityToken" if answer.says("verification key") => issuer_keys(&issuer),
         "InvalidIdentityToken" if answer.says("thumbprint") => format!(
-            "{token}; the certificate of {provider} has changed, so give its provider in IAM the new thumbprint: `aws iam update-open-id-connect-provider-thumbprint --open-id-connect-provider-arn {} --thumbprint-list THUMBPRINT`",
+            "the certificate of {provider} has changed: give its provider in IAM the new thumbprint: `aws iam update-open-id-connect-provider-thumbprint --open-id-connect-provider-arn {} --thumbprint-list THUMBPRINT`",
             quoted(&provider_arn(role, provider)),
         ),
         "InvalidIdentityToken" if answer.says("No OpenIDConnect provider") => format!(
-            "{token}; make the provider known to the account {}: `aws iam create-open-id-connect-provider --url {} --client-id-list {}`",
+            "add the provider to account {}: `aws iam create-open-id-connect-provider --url {} --client-id-list {}`",
             role.account,
             quoted(&issuer),
             quoted(&audience),
         ),
         "InvalidIdentityToken" if answer.says("audience") => format!(
-            "{token}; ask for an audience that the provider knows with {audience}, or add this one: `aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn {} --client-id {}`",
+            "ask for an audience that the provider knows with {audience}, or add this one: `aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn {} --client-id {}`",
             quoted(&provider_arn(role, provider)),
             quoted(&audience),
             audience = option("audience")
         ),
         "ExpiredTokenException" => {
-            format!("{token}; run the job again: its token is valid for some minutes")
+            "run the job again: an identity token is valid for a few minutes".to_owned()
         }
         "ValidationError" if answer.says("DurationSeconds") => format!(
             "ask for a shorter session, such as {role_duration}, or raise the role's maximum: `aws iam update-role --role-name {} --max-session-duration {}`",
@@ -62,48 +61,46 @@ pub(crate) fn advice(
             duration.as_secs(),
             role_duration = option("role-duration").with("15m")
         ),
-        "AccessDenied" if subject.ends_with(":pull_request") => format!(
-            "{token}: a pull request, whose code anybody may have written; sign from a branch or a tag, which the role can trust"
-        ),
-        "AccessDenied" => {
-            let queue = match queue_pattern(&claims.subject).is_some() {
-                true => {
-                    "; this is a merge queue, whose branches last for one run: sign after the merge, or let the role trust all branches of the queue"
-                }
-                false => "",
-            };
-            let by_credentials = match credential_text::in_environment() {
-                true => format!(
-                    "; to assume it by the AWS credentials in the environment instead, give {}",
-                    option("external-id").with("ID")
-                ),
-                false => String::new(),
-            };
-            format!(
-                "{token}{queue}; the role's trust policy needs this statement: `{}`{by_credentials}",
-                trust(role, provider, claims)
-            )
+        "AccessDenied" if subject.ends_with(":pull_request") => {
+            "sign from a branch or a tag, which the role can trust: anybody may have written the code of a pull request".to_owned()
         }
+        "AccessDenied" => not_trusted(role, provider, claims),
         _ => format!(
-            "{token}; look the code up in the errors of AssumeRoleWithWebIdentity, and check {role_arn}",
+            "look the code up in the errors of AssumeRoleWithWebIdentity, and check {role_arn}",
             role_arn = option("role-arn")
         ),
     }
 }
 
+/// The advice where the role does not trust the token: first that it may be right not to.
+fn not_trusted(role: &Arn, provider: &str, claims: &Claims) -> String {
+    let mut help = "if this job should not sign, run it from a branch, tag or environment that the role trusts\n".to_owned();
+    if queue_pattern(&claims.subject).is_some() {
+        help.push_str("this is a merge queue, whose branches last for one run: sign after the merge, or let the role trust all branches of the queue\n");
+    }
+    if credential_text::in_environment() {
+        help.push_str(&format!(
+            "to assume it with the AWS credentials in the environment instead, give {}\n",
+            option("external-id").with("ID")
+        ));
+    }
+    help.push_str("if it should, add this statement to the role's trust policy:\n");
+    help + &trust(role, provider, claims)
+}
+
 /// The advice where STS does not answer for the account in its region.
 pub(crate) fn region_disabled() -> String {
     format!(
-        "ask STS in another region by {}, or activate it in this one: in IAM, Account settings, Security Token Service",
+        "ask STS in another region with {}, or activate it in this one: in IAM, Account settings, Security Token Service",
         option("region").with("REGION")
     )
 }
 
 /// The advice where AWS cannot get the keys that tokens are signed with, as those of a GitHub Enterprise Server
 /// behind a firewall.
-fn issuer_keys(token: &str, issuer: &str) -> String {
+fn issuer_keys(issuer: &str) -> String {
     format!(
-        "{token}; AWS reads the issuer's keys from {issuer}/.well-known/openid-configuration and the jwks_uri in it: let both be reachable from the internet, with a certificate of a public authority; if they are, run the job again"
+        "make {issuer}/.well-known/openid-configuration and the jwks_uri in it reachable from the internet, with a certificate of a public authority: AWS reads the issuer's keys there\nif they are, run the job again"
     )
 }
 
@@ -127,16 +124,17 @@ pub(crate) fn advice_by_credentials(
     match answer.code() {
         "RegionDisabledException" => region_disabled(),
         "AccessDenied" => {
-            let condition = external_id.map_or_else(String::new, |id| {
-                format!(
-                    r#", "Condition": {{"StringEquals": {{"sts:ExternalId": {}}}}}"#,
-                    Value::from(id)
-                )
-            });
+            let may_assume = Statement::on("sts:AssumeRole", role.to_string()).lines();
+            let root = format!("arn:{}:iam::{account}:root", role.partition);
+            let trusted = Statement::by(json!({"AWS": root}), "sts:AssumeRole");
+            let trusted = match external_id {
+                Some(id) => trusted.if_holds(json!({"StringEquals": {"sts:ExternalId": id}})),
+                None => trusted,
+            };
             format!(
-                r#"add to the policy of the credentials: `{{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "{role}"}}`; and to the role's trust policy: `{{"Effect": "Allow", "Principal": {{"AWS": "arn:{}:iam::{account}:root"}}, "Action": "sts:AssumeRole"{condition}}}`; if the trust policy asks for an external ID, give it by {}"#,
-                role.partition,
-                option("external-id").with("ID")
+                "if the trust policy asks for an external ID, give {}\nadd this statement to the policy of the credentials:\n{may_assume}\nand this one to the role's trust policy:\n{}",
+                option("external-id").with("ID"),
+                trusted.lines()
             )
         }
         "ValidationError" if answer.says("DurationSeconds") => format!(
@@ -150,31 +148,20 @@ pub(crate) fn advice_by_credentials(
     }
 }
 
-/// The statement with which the role would trust such a token, encoded as JSON: a branch name may hold quotes.
+/// The statement with which the role would trust such a token.
 fn trust(role: &Arn, provider: &str, claims: &Claims) -> String {
-    let text = |text: &str| Value::from(text).to_string();
     let audience = match &claims.audience {
-        Audience::One(audience) => text(audience),
-        Audience::Several(audiences) => Value::from(audiences.as_slice()).to_string(),
+        Audience::One(audience) => Value::from(audience.as_str()),
+        Audience::Several(audiences) => Value::from(audiences.as_slice()),
     };
-    let (federated, aud, sub) = (
-        text(&provider_arn(role, provider)),
-        text(&format!("{provider}:aud")),
-        text(&format!("{provider}:sub")),
-    );
+    let (aud, sub) = (format!("{provider}:aud"), format!("{provider}:sub"));
     let condition = match stable_pattern(provider, &claims.subject) {
-        None => format!(
-            r#""StringEquals": {{{aud}: {audience}, {sub}: {}}}"#,
-            text(&claims.subject)
-        ),
-        Some(pattern) => format!(
-            r#""StringEquals": {{{aud}: {audience}}}, "StringLike": {{{sub}: {}}}"#,
-            text(&pattern)
-        ),
+        None => json!({"StringEquals": {aud: audience, sub: claims.subject}}),
+        Some(pattern) => json!({"StringEquals": {aud: audience}, "StringLike": {sub: pattern}}),
     };
-    format!(
-        r#"{{"Effect": "Allow", "Principal": {{"Federated": {federated}}}, "Action": "sts:AssumeRoleWithWebIdentity", "Condition": {{{condition}}}}}"#
-    )
+    let principal = json!({"Federated": provider_arn(role, provider)});
+    let statement = Statement::by(principal, "sts:AssumeRoleWithWebIdentity");
+    statement.if_holds(condition).lines()
 }
 
 /// A pattern that the next build's subject matches, where each build has its own: Buildkite's commit and step,

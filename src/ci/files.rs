@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 
+use crate::atomic_file;
 use crate::atomic_file::{check_replaceable, parent, temporary_file};
 use crate::bounded_file;
 use crate::diagnostic::Explain;
@@ -79,6 +80,21 @@ fn check(path: &Path) -> Result<(), Error> {
     check_replaceable(path).map_err(|error| Error::refused(path, &error))
 }
 
+/// Checks that a folder for results is one, or nothing, and no link.
+///
+/// # Errors
+///
+/// [`Error`] if something else is there.
+pub fn check_folder(path: &Path) -> Result<(), Error> {
+    match path.symlink_metadata() {
+        Ok(there) if !there.is_dir() => {
+            let error = io::Error::other("it is not a directory");
+            Err(Error::refused(path, &error))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Appends to a file that the CI system made for this step.
 ///
 /// # Errors
@@ -91,7 +107,7 @@ pub fn append(path: &Path, text: &str) -> Result<(), Error> {
         ..error
     };
     check(path).map_err(by_system)?;
-    // Whatever takes the file's place meanwhile is not followed, and no reader of a pipe is waited for.
+    // A link that takes the file's place meanwhile is not followed, and no reader of a pipe is waited for.
     let flags = OFlags::CREATE | OFlags::APPEND | OFlags::WRONLY | OFlags::CLOEXEC;
     let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let open = rustix::fs::open(path, flags, Mode::from_raw_mode(0o666));
@@ -128,9 +144,7 @@ pub fn write_each(
     outputs: &crate::ci::outputs::Outputs,
     names: &[&str],
 ) -> Result<(), Error> {
-    if directory.is_symlink() {
-        return check(directory);
-    }
+    check_folder(directory)?;
     let missing = directory
         .ancestors()
         .filter(|part| !part.as_os_str().is_empty());
@@ -185,10 +199,7 @@ pub struct Error {
 impl Error {
     /// The operating system's message, without the name of the temporary file.
     fn new(path: &Path, error: &io::Error) -> Self {
-        let reason = match error.raw_os_error() {
-            Some(code) => io::Error::from_raw_os_error(code).to_string(),
-            None => error.kind().to_string(),
-        };
+        let reason = atomic_file::unwritable(path, error);
         let path = shown_path(&path.to_string_lossy()).to_owned();
         Self {
             path,
@@ -213,9 +224,9 @@ impl Explain for Error {
 
     fn help(&self) -> String {
         if self.refused {
-            return "name a regular file, or one that is not there yet; `-` is standard output"
+            return "name a regular file, or one that does not exist yet; `-` is standard output"
                 .to_owned();
         }
-        "name a file in a folder that is there, and let the container run as root, without `--user`; what the log says was done".to_owned()
+        "create the folder in an earlier step; a container must be able to write there (run it as root, without `--user`)\nthe log shows which images are signed or verified all the same".to_owned()
     }
 }

@@ -1,7 +1,8 @@
-//! What can be typed.
+//! The command line: commands and options.
 
 use std::convert::Infallible;
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -35,10 +36,10 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// What every command takes.
+/// The options of every command.
 #[derive(Args, Debug)]
 pub(crate) struct Global {
-    /// How to print results and errors
+    /// Format of results and errors
     #[arg(
         long,
         short,
@@ -48,13 +49,13 @@ pub(crate) struct Global {
         value_name = "FORMAT"
     )]
     pub(crate) output: Output,
-    /// Log progress to stderr
+    /// Log each request to stderr
     #[arg(long, short, global = true)]
     pub(crate) verbose: bool,
     /// Print only errors and failed verifications (sign and verify)
     #[arg(long, short, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
-    /// Whether to use colors; auto: on a terminal, unless NO_COLOR is set
+    /// When to use colors; auto means on a terminal, unless NO_COLOR is set
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
     pub(crate) color: Color,
 }
@@ -85,11 +86,11 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Write a tiny image and a throw-away key pair to try the program with
     #[command(after_help = "\
-Writes ./demo, and cosign.key and cosign.pub where neither is there yet, and prints the commands
-to try. The password of the key is COSIGN_PASSWORD, or `demo`.")]
+Writes ./demo, and cosign.key and cosign.pub unless they exist, and prints the commands to try.
+The password of the key is COSIGN_PASSWORD, or `demo`.")]
     Demo,
     Completions(CompletionsArgs),
-    /// Print the version, the commit, and the formats that are read
+    /// Print the version, the commit, and the formats it reads
     Version,
 }
 
@@ -104,19 +105,19 @@ Examples:
   s3lo sign local://./store/myapp:v1.0 --key env://COSIGN_PRIVATE_KEY --output json
   s3lo sign s3://my-bucket/myapp:v1.0 --key cosign.key --schema-version 2
 
-The password of an encrypted key is taken from COSIGN_PASSWORD.
+COSIGN_PASSWORD is the password of an encrypted key.
 
-Exit codes: 0 signed, 1 a guard said no, 2 could not.")]
+Exit codes: 0 signed, 1 refused by a safety check, 2 error.")]
 pub(crate) struct SignArgs {
-    /// The private key: a file, env://NAME, awskms:///alias/NAME or hashivault://HOST/v1/transit/keys/NAME; may be given
-    /// several times
+    /// The private key: a file, env://NAME, awskms:///alias/NAME or hashivault://HOST/v1/transit/keys/NAME; may be
+    /// repeated
     #[arg(long = "key", short = 'k', value_name = "KEY", required = true)]
     pub(crate) keys: Vec<String>,
-    /// What is signed: 1 binds the digest, 2 the image's name and tag as well (for verifiers that are s3lo 3 or this
-    /// program) [default: 1, with a note]
+    /// Schema of the signature: 1 covers the digest, 2 the image's name and tag as well (for verifiers that are s3lo 3 or
+    /// this program) [default: 1, with a note]
     #[arg(long, value_name = "N", value_parser = schema)]
     pub(crate) schema_version: Option<Schema>,
-    /// What to do with an image that the key has signed already
+    /// Action if the key has already signed the image
     #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
     pub(crate) if_signed: IfSignedArg,
     #[command(flatten)]
@@ -138,13 +139,13 @@ Examples:
   s3lo verify s3://my-bucket/myapp:v1.0 --key a.pub --key b.pub --require all
   s3lo verify s3://my-bucket/myapp:v1.0 --key cosign.pub --min-schema 2 --output json
 
-Exit codes: 0 verified, 1 a signature is missing or invalid, 2 could not decide.")]
+Exit codes: 0 verified, 1 a signature is missing or invalid, 2 error, no verdict.")]
 pub(crate) struct VerifyArgs {
     /// The key: a public or private key file, env://NAME, awskms:///alias/NAME or
-    /// hashivault://HOST/v1/transit/keys/NAME; may be given several times
+    /// hashivault://HOST/v1/transit/keys/NAME; may be repeated
     #[arg(long = "key", short = 'k', value_name = "KEY", required = true)]
     pub(crate) keys: Vec<String>,
-    /// The least schema that counts: 2 refuses signatures that do not bind the tag
+    /// Minimum schema of a signature; 2 rejects signatures that do not cover the tag
     #[arg(long, value_name = "N", default_value = "1", value_parser = schema)]
     pub(crate) min_schema: Schema,
     /// How many of the keys must have signed: any, all, or a number
@@ -161,11 +162,11 @@ pub(crate) struct VerifyArgs {
 /// Sign or verify, configured by environment variables
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Every flag of `s3lo ci sign` and `s3lo ci verify` is an option, and so are `reference`,
-`password`, `command` (sign or verify, where neither is typed) and `summary` (true or false). What
-is typed goes first. All others are from one family of variables: the inputs of the GitHub action,
-INPUT_NAME; the configuration of the Buildkite plugin; PLUGIN_NAME in Drone and Woodpecker; else
-S3LO_NAME. Several references or keys are written one a line.
+The options are the flags of `s3lo ci sign` and `s3lo ci verify`, and `reference`, `password`,
+`command` (sign or verify) and `summary` (true or false). Flags take precedence; the other options
+come from one set of variables: the inputs of the GitHub action, INPUT_NAME; the configuration of
+the Buildkite plugin; PLUGIN_NAME in Drone and Woodpecker; otherwise S3LO_NAME. Write several
+references or keys one per line.
 
 Examples:
   S3LO_REFERENCE=s3://my-bucket/myapp:v1.0 S3LO_KEY=awskms:///alias/release-signer s3lo ci
@@ -188,49 +189,49 @@ pub(crate) enum CiWork {
 pub(crate) struct JobArgs<T: Args> {
     #[command(flatten)]
     pub(crate) work: T,
-    /// The variables that hold the options; without it those that the CI system sets for a plugin or an action, else S3LO_…
+    /// Set of variables to read [default: those that the CI system sets for a plugin or an action, otherwise S3LO_…]
     #[arg(long, value_enum, value_name = "FAMILY")]
     pub(crate) inputs: Option<Family>,
     #[command(flatten)]
     pub(crate) report: ReportArgs,
 }
 
-/// Where results are left.
+/// The destinations of the results.
 #[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Results")]
 pub(crate) struct ReportArgs {
     /// Write no job summary
     #[arg(long)]
     pub(crate) no_summary: bool,
-    /// A file for the results in JSON; `-` is standard output
+    /// A file, or `-` for standard output, for the results as JSON
     #[arg(long, value_name = "FILE", value_parser = destination)]
     pub(crate) output_file: Option<Destination>,
-    /// A file for the outputs, one NAME=value a line; `-` is standard output
+    /// A file, or `-` for standard output, for the outputs, one NAME=value per line
     #[arg(long, value_name = "FILE", value_parser = destination)]
     pub(crate) dotenv_file: Option<Destination>,
-    /// A file for the summary, in Markdown; `-` is standard output
+    /// A file, or `-` for standard output, for the summary in Markdown
     #[arg(long, value_name = "FILE", value_parser = destination)]
     pub(crate) summary_file: Option<Destination>,
-    /// A directory for the outputs, each a file of its name
+    /// A directory for the outputs, one file each
     #[arg(long, value_name = "DIRECTORY")]
     pub(crate) results_directory: Option<String>,
 }
 
-/// What names images and their store.
+/// The options that name images and their store.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ImageArgs {
-    /// The image: s3://BUCKET/IMAGE:TAG or local://DIRECTORY/IMAGE:TAG, optionally with @sha256:… behind it
+    /// The image: s3://BUCKET/IMAGE:TAG or local://DIRECTORY/IMAGE:TAG, optionally followed by @sha256:…
     #[arg(required = true, value_name = "REF")]
     pub(crate) references: Vec<String>,
-    /// Only if the tag holds this manifest, sha256:…; the same as @sha256:… behind the reference
+    /// Require that the tag holds this manifest, sha256:…; the same as @sha256:… after the reference
     #[arg(long, value_name = "SHA256")]
     pub(crate) digest: Option<Digest>,
     #[command(flatten)]
     pub(crate) stores: Backends,
-    /// When to give up, for the whole run
+    /// Time limit of the whole run
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = timeout)]
     pub(crate) timeout: Duration,
-    /// How many images at the same time
+    /// Number of images to work on at the same time
     #[arg(long, value_name = "N", default_value = "16", value_parser = concurrency)]
     pub(crate) concurrency: usize,
 }
@@ -242,9 +243,9 @@ Examples:
   s3lo generate-key-pair
   COSIGN_PASSWORD=secret s3lo generate-key-pair --output-key-prefix release
 
-Writes PREFIX.key, encrypted by the password, and PREFIX.pub.")]
+Writes PREFIX.key, encrypted with the password, and PREFIX.pub.")]
 pub(crate) struct GenerateArgs {
-    /// What the files' names begin with
+    /// Prefix of the files' names
     #[arg(long, value_name = "PREFIX", default_value = "cosign")]
     pub(crate) output_key_prefix: String,
     /// Overwrite files that exist
@@ -262,7 +263,7 @@ pub(crate) struct PublicKeyArgs {
     /// The key: a file, env://NAME, awskms:///alias/NAME or hashivault://HOST/v1/transit/keys/NAME
     #[arg(long, short, value_name = "KEY")]
     pub(crate) key: String,
-    /// When to give up, for the whole run
+    /// Time limit of the whole run
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = timeout)]
     pub(crate) timeout: Duration,
     #[command(flatten)]
@@ -278,11 +279,10 @@ Examples:
   s3lo inspect s3://my-bucket/myapp:v1.0
   s3lo inspect s3://my-bucket/myapp:v1.0 --key cosign.pub --output json
 
-A record says by itself which key made it and when: only a verdict by a key that you give is
-proof. This is no gate: the exit code is 0 whatever the verdicts are, and 2 if the image cannot be
-read.")]
+A record only claims which key made it and when; the verdict of a key that you give is proof. This
+command is not a gate: the exit code is 0 for any verdict, and 2 if the image cannot be read.")]
 pub(crate) struct InspectArgs {
-    /// A key to judge the records by; may be given several times
+    /// A key to judge the records with; may be repeated
     #[arg(long = "key", short = 'k', value_name = "KEY")]
     pub(crate) keys: Vec<String>,
     #[command(flatten)]
@@ -305,10 +305,10 @@ pub(crate) struct CompletionsArgs {
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub(crate) enum IfSignedArg {
-    /// Keep a valid signature of the schema asked for; one of a lower schema is replaced, a higher one never lowered
+    /// Keep a valid signature of the requested schema, replace one of a lower schema, and refuse to lower a higher one
     #[default]
     Keep,
-    /// Sign anew
+    /// Always make a new signature
     Replace,
     /// Exit with 1
     Fail,
@@ -340,6 +340,11 @@ impl ReportArgs {
                 *place = None;
                 checked = checked.and(Err(error));
             }
+        }
+        let folder = self.results_directory.as_deref().map(Path::new);
+        if let Some(Err(error)) = folder.map(files::check_folder) {
+            self.results_directory = None;
+            checked = checked.and(Err(error));
         }
         checked
     }
@@ -373,7 +378,7 @@ fn require(text: &str) -> Result<Require, String> {
         number => number
             .parse()
             .map(Require::AtLeast)
-            .map_err(|_| "write `any`, `all`, or a number from 1 on".to_owned()),
+            .map_err(|_| "write `any`, `all`, or a number of at least 1".to_owned()),
     }
 }
 

@@ -16,7 +16,7 @@ use s3lo_core::text::clipped;
 use crate::cli::{failed, password};
 use crate::diagnostic::Diagnostic;
 
-/// The thread that reports. It has a lock of its own on nothing, whatever the thread that panics has.
+/// The thread that reports. It holds no lock, even if the thread that panics holds some.
 const REPORTER: &str = "report";
 
 /// The time limit for the report.
@@ -92,7 +92,7 @@ facts: Vec::new(),
     }
 }
 
-/// What begins the message of an `unwrap`, before a `Debug` dump of the error.
+/// The beginning of the message of an `unwrap`, before a `Debug` dump of the error.
 const UNWRAP: &str = "called `Result::unwrap()` on an `Err` value";
 
 /// The cause, if it is a text of the source code. One that was put together may contain a secret.

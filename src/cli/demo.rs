@@ -12,6 +12,7 @@ use secrecy::SecretSlice;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::atomic_file;
 use crate::bounded_file;
 use crate::cli::args::Output;
 use crate::cli::output::json;
@@ -147,8 +148,11 @@ fn write_new(path: &str, bytes: &[u8]) -> Result<(), Diagnostic> {
         Err(error) => Err(Diagnostic {
             facts: Vec::new(),
             code: "unwritable",
-            message: format!("cannot write `{path}`: {error}"),
-            help: "run it in a folder that you may write".to_owned(),
+            message: format!(
+                "cannot write `{path}`: {}",
+                atomic_file::unwritable(Path::new(path), &error)
+            ),
+            help: "run it in a folder that you may write to".to_owned(),
         }),
     }
 }

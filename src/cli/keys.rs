@@ -16,6 +16,7 @@ use crate::cli::{CommandError, ExitStatus, deadline, password, setup};
 use crate::diagnostic::Diagnostic;
 use crate::option_name::option;
 use crate::tasks::run_blocking;
+use crate::text::os_reason;
 
 /// Generates a key pair: `PREFIX.key`, mode 0600, and `PREFIX.pub`, mode 0644.
 pub(crate) async fn generate(
@@ -129,8 +130,7 @@ fn new_password() -> Result<SecretSlice<u8>, Diagnostic> {
             facts: Vec::new(),
             code: "password_missing",
             message: "a new key needs a password, and COSIGN_PASSWORD is not set".to_owned(),
-            help: "set it, were it to the empty string: `COSIGN_PASSWORD=… s3lo generate-key-pair`"
-                .to_owned(),
+            help: "set it (it may be empty): `COSIGN_PASSWORD=… s3lo generate-key-pair`".to_owned(),
         });
     }
     let ask = |question| {
@@ -182,8 +182,11 @@ fn unwritten(path: &str, error: &io::Error) -> Diagnostic {
     Diagnostic {
         facts: Vec::new(),
         code: "io",
-        message: format!("cannot write `{path}`: {}", error.kind()),
-        help: "check that the directory exists and may be written".to_owned(),
+        message: format!(
+            "cannot write `{path}`: {}",
+            atomic_file::unwritable(Path::new(path), error)
+        ),
+        help: "write it to a folder that exists and that you may write".to_owned(),
     }
 }
 
@@ -191,9 +194,9 @@ fn refused(path: &str, error: &io::Error) -> Diagnostic {
     Diagnostic {
         facts: Vec::new(),
         code: "not_a_file",
-        message: format!("cannot write `{path}`: {error}"),
+        message: format!("cannot write `{path}`: {}", os_reason(error)),
         help: format!(
-            "choose another name by {}: only a regular file is overwritten",
+            "choose another name with {}: only a regular file is overwritten",
             option("output-key-prefix")
         ),
     }

@@ -6,6 +6,7 @@ mod crash;
 mod demo;
 mod inspect;
 mod keys;
+mod mistake;
 mod output;
 mod password;
 mod setup;
@@ -20,7 +21,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser as _};
 use serde::Serialize;
 use tokio::runtime::Builder;
@@ -30,17 +31,16 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::ci::inputs::peers;
 use crate::ci::report::ReportRow;
 use crate::cli::args::{Cli, Command, Output};
+use crate::cli::mistake::{mistake, of_other_s3lo};
 use crate::cli::output::inert::InertLines;
 use crate::cli::output::text::Style;
 use crate::cli::output::{json, text};
 use crate::cli::setup::RunContext;
 use crate::cli::typed::Typed;
 use crate::diagnostic::Diagnostic;
-use crate::option_name::option;
-use crate::text::printable;
+use crate::text::{os_reason, printable};
 
 /// How a run ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,10 +86,10 @@ pub fn run(arguments: Vec<OsString>, out: &mut dyn Write, err: &mut dyn Write) -
         Err(error) => {
             // The exit code shows it even if this cannot be written.
             let diagnostic = Diagnostic {
-facts: Vec::new(),
+                facts: Vec::new(),
                 code: "io",
-                message: format!("cannot write the result: {error}"),
-                help: "free some space where the output goes, or send it elsewhere; what a signer has stored already is kept"
+                message: format!("cannot write the result: {}", os_reason(&error)),
+                help: "free some space where the output goes, or send it elsewhere\nimages that are signed already stay signed"
                     .to_owned(),
             };
             let _ = text::error(err, &diagnostic, &[]);
@@ -261,19 +261,6 @@ All commands and options: s3lo --help
 Documentation: https://github.com/s3lo/sign-action
 ";
 
-/// The [commands](https://github.com/OuFinx/s3lo) of the program of the same name that pushes images.
-const OF_OTHER_S3LO: [&str; 8] = [
-    "clean", "copy", "delete", "list", "pull", "push", "serve", "stats",
-];
-
-/// The command of that program which was typed.
-fn of_other_s3lo(error: &clap::Error) -> Option<&str> {
-    match error.get(ContextKind::InvalidSubcommand) {
-        Some(ContextValue::String(typed)) => OF_OTHER_S3LO.into_iter().find(|name| name == typed),
-        _ => None,
-    }
-}
-
 /// Prints help where that was asked for, and the mistake otherwise.
 fn unparsed(
     error: &clap::Error,
@@ -306,52 +293,11 @@ fn unparsed(
             let commands = Cli::command();
             let mut words = typed.positional();
             let command = words.find(|word| commands.find_subcommand(word).is_some());
-            let command = command.map(|name| format!("{name} ")).unwrap_or_default();
-            let help = format!("see `s3lo {command}--help`");
-            failed(mistake(error, help), json, out, err)
+            let words = command.map(|name| format!("{name} ")).unwrap_or_default();
+            let help = format!("see `s3lo {words}--help`");
+            failed(mistake(error, command, help), json, out, err)
         }
     }
-}
-
-/// The option that is meant by one of another tool's name. clap's own suggestions go by the letters alone.
-fn option_meant(error: &clap::Error) -> Option<String> {
-    let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else {
-        return None;
-    };
-    if error.kind() != ErrorKind::UnknownArgument {
-        return None;
-    }
-    let ours = peers::ours(argument.strip_prefix("--")?)?;
-    Some(match ours {
-        "reference" => "write the reference alone: `s3://BUCKET/IMAGE:TAG`".to_owned(),
-        "password" => "set COSIGN_PASSWORD".to_owned(),
-        variable if peers::is_variable(variable) => format!("set {variable}"),
-        name => format!("write {}", option(&typed::long_name(name)?)),
-    })
-}
-
-/// A mistake in the arguments: clap's first paragraph, and as help its tips and the usage, or `otherwise` where it has none.
-fn mistake(error: &clap::Error, otherwise: String) -> Diagnostic {
-    let text = error.to_string();
-    let text = text.strip_prefix("error: ").unwrap_or(&text);
-    let mut paragraphs = text.split("\n\n").map(|paragraph| {
-        let lines: Vec<_> = paragraph.lines().map(str::trim).collect();
-        lines.join(" ")
-    });
-    let message = paragraphs.next().unwrap_or_default();
-    let rest =
-        paragraphs.filter(|line| !line.starts_with("For more information") && !line.is_empty());
-    // A tip for a rare case, where a misspelt option is likelier.
-    let rest = rest.filter(|line| !line.contains("' as a value, use '-- "));
-    let help: Vec<_> = rest
-        .map(|line| line.trim_start_matches("tip: ").to_owned())
-        .collect();
-    let help = match option_meant(error) {
-        Some(meant) => meant,
-        None if help.is_empty() => otherwise,
-        None => help.join("; "),
-    };
-    Diagnostic::usage(message, help)
 }
 
 fn failed(

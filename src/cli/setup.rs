@@ -108,10 +108,7 @@ impl Run {
         {
             return Err(Diagnostic::usage(
                 format!("`{one}` and `{other}` are versions of one key, which count once"),
-                format!(
-                    "name the key once for each that must have signed, or leave {} away",
-                    option("require")
-                ),
+                format!("name the key once, or omit {}", option("require")),
             ));
         }
         let signals = ShutdownSignals::listen();
@@ -186,7 +183,7 @@ fn check_aws_is_used(options: &aws::Options, context: &Context) -> Result<(), Di
         Some(name) if context.configured_aws().is_none() => Err(Diagnostic::unused_option(
             option(name),
             "`s3://` references and keys in AWS KMS",
-            "leave it away: nothing here asks AWS",
+            "omit it: nothing here asks AWS",
         )),
         _ => Ok(()),
     }
@@ -217,7 +214,7 @@ async fn ready(context: &Context, stores: &Stores, keys: &Keyring) -> Result<(),
 pub(crate) fn store_warnings(images: &[Image]) -> Vec<String> {
     let mut warnings: Vec<_> = images
         .iter()
-        .filter_map(|image| image.store.warning())
+        .flat_map(|image| image.store.warnings())
         .collect();
     warnings.sort_unstable();
     warnings.dedup();

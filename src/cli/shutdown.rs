@@ -43,8 +43,8 @@ impl ShutdownSignals {
             Either::Right(_) => Err(Diagnostic {
                 facts: Vec::new(),
                 code: "interrupted",
-                message: "the run was told to stop".to_owned(),
-                help: "run it again; what a signer has stored already is kept".to_owned(),
+                message: "a signal stopped the run".to_owned(),
+                help: "run it again; images that are signed already stay signed".to_owned(),
             }),
         }
     }

@@ -141,6 +141,7 @@ pub(crate) async fn run(
         }
     };
     warnings.extend(of_keys);
+    warnings.extend(setup::store_warnings(&images));
     let quiet = context.style.quiet;
     if !(quiet && exit_status(&answers) == ExitStatus::Done) {
         // Warnings that cannot be written do not change the exit code.

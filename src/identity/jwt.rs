@@ -10,6 +10,8 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use s3lo_core::explain::Fact;
+use s3lo_core::text::clipped;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
@@ -70,6 +72,15 @@ pub struct Claims {
 }
 
 impl Claims {
+    /// Issuer, audience and subject, for a message.
+    pub fn facts(&self) -> Vec<Fact> {
+        vec![
+            Fact::new("issuer", clipped(&self.issuer)),
+            Fact::new("audience", clipped(&self.audience.to_string())),
+            Fact::new("subject", clipped(&self.subject)),
+        ]
+    }
+
     /// The value of a claim by its name, or by a JSON pointer as Vault's roles write it (`/project/path`).
     pub fn value(&self, name: &str) -> Option<String> {
         let known = match name {

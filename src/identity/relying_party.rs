@@ -7,7 +7,7 @@ use crate::option_name::option;
 /// A service that trusts the identity tokens of CI systems.
 #[derive(Debug, PartialEq, Eq)]
 pub struct RelyingParty {
-    /// The sentence that says that there is no token.
+    /// The sentence for a missing token.
     pub missing: &'static str,
     /// The variables in which the jobs of a CI system find a token for it, in order of preference. GitHub and
     /// Buildkite give tokens on request.
@@ -27,7 +27,7 @@ impl RelyingParty {
         found.map(|(_, names)| *names).unwrap_or_default()
     }
 
-    /// What to add to a job of `ci` that has no token.
+    /// The lines that a job of `ci` without a token lacks.
     pub(crate) fn help_in(&self, ci: Option<CiSystem>) -> String {
         match ci {
             Some(CiSystem::Bitbucket) => "add to the step: `oidc: true`".to_owned(),

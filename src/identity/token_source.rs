@@ -31,8 +31,8 @@ use crate::net::unreachable;
 use crate::net::unreachable::{AWS_CLIENT_CERTIFICATE, AWS_TRUST, Unreachable};
 use crate::net::{CONNECT_TIMEOUT, READ_TIMEOUT, url};
 use crate::tasks::run_blocking;
-use crate::text::shown_path;
-use s3lo_core::explain::Explain;
+use crate::text::{os_reason, shown_path};
+use s3lo_core::explain::{Explain, Fact};
 
 /// A source of identity tokens.
 #[derive(Clone)]
@@ -175,7 +175,7 @@ async fn from_agent(audience: &str) -> Result<SecretString, Error> {
         // A command that cannot be started cannot be started a moment later.
         Ok(Err(error)) => {
             return Err(Error::Agent {
-                reason: error.to_string(),
+                reason: os_reason(&error),
                 permanent: true,
             });
         }
@@ -353,7 +353,7 @@ const SETTINGS: unreachable::Settings<'_> = unreachable::Settings {
 #[allow(missing_docs, reason = "the message of each variant says what it is")]
 pub enum Error {
     /// A failure of the Buildkite agent.
-    #[error("`buildkite-agent oidc request-token` gave no identity token: {reason}")]
+    #[error("`buildkite-agent oidc request-token` gave no identity token")]
     Agent {
         reason: String,
         /// Whether asking again is in vain.
@@ -366,7 +366,7 @@ pub enum Error {
         party: &'static RelyingParty,
     },
     /// A text that is not a JWT.
-    #[error("what came from {place} is not an identity token (a JWT)")]
+    #[error("no identity token (JWT) came from {place}")]
     NotAToken { place: String },
     /// An endpoint in the clear.
     #[error(
@@ -375,14 +375,17 @@ pub enum Error {
     )]
     PlainHttp { host: String },
     /// A failure of GitHub's endpoint.
-    #[error("{} gave no identity token: {reason}", CiSystem::github_name())]
+    #[error("{} gave no identity token", CiSystem::github_name())]
     Request {
         reason: String,
         /// Whether asking again is in vain.
         permanent: bool,
     },
     /// No answer of GitHub's endpoint.
-    #[error("cannot reach GitHub at {host} for an identity token: {reason}")]
+    #[error(
+        "cannot connect to {} at {host} for an identity token: {reason}",
+        CiSystem::github_name()
+    )]
     Unreachable { host: String, reason: Unreachable },
     #[error("cannot read the identity token from `{path}`: {reason}")]
     Unreadable { path: String, reason: String },
@@ -422,23 +425,32 @@ impl Explain for Error {
         }
     }
 
+    fn facts(&self) -> Vec<Fact> {
+        match self {
+            Self::Agent { reason, .. } | Self::Request { reason, .. } => {
+                vec![Fact::new("reason", reason)]
+            }
+            _ => Vec::new(),
+        }
+    }
+
     fn help(&self) -> String {
         match self {
-            Self::Agent { permanent: false, .. } => "run the job again; `buildkite-agent oidc request-token --audience sts.amazonaws.com` shows what the agent says".to_owned(),
-            Self::Agent { .. } => "run it where the agent's `buildkite-agent` is in PATH, or pass its token in: `BUILDKITE_OIDC_TOKEN=\"$(buildkite-agent oidc request-token --audience sts.amazonaws.com)\"`".to_owned(),
+            Self::Agent { permanent: false, .. } => "run the job again; `buildkite-agent oidc request-token --audience sts.amazonaws.com` shows the agent's own error".to_owned(),
+            Self::Agent { .. } => "run it where `buildkite-agent` is in PATH, or pass its token in: `BUILDKITE_OIDC_TOKEN=\"$(buildkite-agent oidc request-token --audience sts.amazonaws.com)\"`".to_owned(),
             Self::Missing { ci, party } => party.help_in(*ci),
             Self::NotAToken { .. } => "check that it is the identity token itself, three parts with two dots between them".to_owned(),
             Self::Request { permanent: true, .. } => format!("check that the job has `{}`, and that it runs this program itself", CiSystem::github_permission()),
             Self::Request { .. } => format!("run the job again; {} failed to answer", CiSystem::github_name()),
             Self::PlainHttp { .. } => format!(
-                "serve {} by HTTPS and let its ROOT_URL begin with `https://`, from which the runner takes ACTIONS_ID_TOKEN_REQUEST_URL; or sign without an identity token, by credentials of the job's own",
+                "serve {} over HTTPS, with a ROOT_URL that begins with `https://`: the runner makes ACTIONS_ID_TOKEN_REQUEST_URL of it\nor sign without an identity token, with credentials of the job's own",
                 CiSystem::github_name()
             ),
             Self::Unreachable { reason, .. } => reason.help(&SETTINGS, || {
-                "check the network, the name in ACTIONS_ID_TOKEN_REQUEST_URL, HTTPS_PROXY and NO_PROXY; a GitHub Enterprise Server must be reachable from the runner's containers as well".to_owned()
+                "check the network, the host in ACTIONS_ID_TOKEN_REQUEST_URL, HTTPS_PROXY and NO_PROXY\na GitHub Enterprise Server must be reachable from the runner's containers as well".to_owned()
             }),
             Self::Unreadable { .. } => "check the path, and that this user may read the file".to_owned(),
-            Self::Unset { name } => format!("let the CI system put the identity token into {name}"),
+            Self::Unset { name } => format!("have the CI system put the identity token into {name}"),
             Self::Variable(error) => error.help(),
         }
     }

@@ -72,7 +72,7 @@ impl Keyring {
         self.keys.iter().for_each(|key| key.preconnect());
     }
 
-    /// Logs in wherever that is needed. The keys report a failure when they are opened.
+    /// Logs in to each service that needs it. The keys report a failure when they are opened.
     pub async fn log_in(&self) {
         join_all(self.sessions.iter().map(|session| session.log_in())).await;
     }

@@ -20,6 +20,14 @@ pub struct KeyRef {
 impl KeyRef {
     /// Splits a reference, and refuses what may be a secret. The meaning of the rest is the provider's.
     pub(crate) fn split(text: &str) -> Result<Self, RefError> {
+        let end = text.chars().next_back().filter(|c| "\r\n\t".contains(*c));
+        let before_end = text.trim_end_matches(['\r', '\n', '\t']);
+        if let Some(end) = end
+            && !is_key_material(before_end)
+            && !before_end.contains(char::is_control)
+        {
+            return Err(RefError::Ending(end));
+        }
         if is_key_material(text) || text.contains(char::is_control) {
             return Err(RefError::KeyMaterial);
         }
@@ -129,6 +137,15 @@ pub enum RefError {
     /// The text is empty.
     #[error("the key reference is empty")]
     Empty,
+    /// A control character behind it, as scripts with other line endings leave it.
+    #[error("the key reference ends with {}", named(*.0))]
+    Ending(char),
+    /// The reference of an image.
+    #[error("the key reference `{reference}` names an image, not a key")]
+    Image {
+        /// As it was written.
+        reference: String,
+    },
     /// The text is a key.
     #[error("the key reference holds a key, not the place of one")]
     KeyMaterial,
@@ -166,6 +183,14 @@ pub enum RefError {
     },
 }
 
+fn named(c: char) -> &'static str {
+    match c {
+        '\r' => "a carriage return (\\r)",
+        '\t' => "a tab",
+        _ => "a newline",
+    }
+}
+
 /// The kinds of key that the providers support.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Supported {
@@ -181,6 +206,11 @@ impl RefError {
             "azurekms" => ("azurekms", "Azure Key Vault"),
             "gcpkms" => ("gcpkms", "Google Cloud KMS"),
             "pkcs11" => ("pkcs11", "PKCS #11"),
+            "s3" | "local" => {
+                return Self::Image {
+                    reference: reference.as_str().to_owned(),
+                };
+            }
             other => {
                 return Self::UnknownScheme {
                     scheme: other.to_owned(),
@@ -203,7 +233,9 @@ impl Explain for RefError {
             Self::Provider(error) => error.code(),
             Self::Secret | Self::KeyMaterial => "secret_in_key_reference",
             Self::NotBuilt { .. } | Self::UnknownScheme { .. } => "unknown_key_scheme",
-            Self::Empty | Self::NoScheme | Self::TooLong => "bad_key_reference",
+            Self::Empty | Self::Ending(_) | Self::Image { .. } | Self::NoScheme | Self::TooLong => {
+                "bad_key_reference"
+            }
         }
     }
 
@@ -221,8 +253,14 @@ impl Explain for RefError {
                 "name a key, as in {key}",
                 key = option("key").with("cosign.key")
             ),
+            Self::Ending('\r') => "convert the script or file that it comes from, which has Windows line endings: `dos2unix FILE`".to_owned(),
+            Self::Ending(_) => "remove the white space behind the key reference".to_owned(),
+            Self::Image { .. } => format!(
+                "swap the two: the image stands alone, and the key behind its option: {}",
+                option("key").with("cosign.key")
+            ),
             Self::NoScheme => format!(
-                "the variable in front of `://` is empty: write the kind of key, as in {key}",
+                "write the kind of key, as in {key}: the variable in front of `://` is empty",
                 key = option("key").with("awskms:///alias/NAME")
             ),
             Self::KeyMaterial => {
@@ -238,7 +276,7 @@ impl Explain for RefError {
                 .contains(&scheme.to_ascii_lowercase().as_str()) =>
             {
                 format!(
-                    "write it in small letters: `{}://`",
+                    "write it in lower case: `{}://`",
                     scheme.to_ascii_lowercase()
                 )
             }
@@ -253,7 +291,7 @@ impl Explain for RefError {
             }
             Self::TooLong => "name the file by a shorter path".to_owned(),
             Self::Secret => {
-                "take the password, token or PIN out of it and give it by an environment variable"
+                "remove the password, token or PIN from it, and give it in an environment variable"
                     .to_owned()
             }
         }

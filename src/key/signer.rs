@@ -85,7 +85,7 @@ impl PublicKeys {
         std::iter::once(&self.newest).chain(&self.older)
     }
 
-    /// The IDs of all versions that are known, also of those that the reference leaves out: whoever holds one of them
+    /// The IDs of all versions that are known, also of those that the reference excludes: the holder of one of them
     /// holds all.
     pub fn family(&self) -> impl Iterator<Item = KeyId> {
         let named = self.iter().map(PublicKey::id);

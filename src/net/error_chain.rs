@@ -7,8 +7,9 @@ use aws_smithy_types::error::ErrorMetadata;
 use s3lo_core::text::clipped;
 
 use crate::net::tls::TlsFailure;
+use crate::text::os_reason;
 
-/// The last error in the chain, in words: it tells what happened, and those before it tell where.
+/// The last error in the chain, in words: it is the cause, and those before it are the place.
 pub(crate) fn innermost(error: &(dyn Error + 'static)) -> String {
     if let Some(error) = find_source::<rustls::Error>(error) {
         return TlsFailure::of(error).1;
@@ -21,6 +22,9 @@ pub(crate) fn innermost(error: &(dyn Error + 'static)) -> String {
         if !parts.is_empty() {
             return parts.join(": ");
         }
+    }
+    if let Some(error) = last.downcast_ref::<io::Error>() {
+        return clipped(&without_dumps(&os_reason(error)));
     }
     clipped(&without_dumps(&last.to_string()))
 }

@@ -1,6 +1,6 @@
 //! A second client for a response whose head the first one cannot read.
 //!
-//! Whoever writes an object in S3 sets its metadata, which come back as headers: more than the hundred that hyper reads,
+//! The writer of an object in S3 sets its metadata, which come back as headers: more than the hundred that hyper reads,
 //! or with values that are no header. Neither may keep the object's reader from its bytes. The SDK's connector has no
 //! setting for either; reqwest, which Vault is asked with, has both.
 
@@ -121,7 +121,7 @@ fn converted(response: reqwest::Response) -> Option<HttpResponse> {
     Some(converted)
 }
 
-/// Removes the metadata that an object's writer set: nobody here reads them, and the SDK fails where one is not UTF-8.
+/// Removes the metadata that an object's writer set: they are not used here, and the SDK fails where one is not UTF-8.
 pub(crate) fn without_metadata(response: &mut HttpResponse) {
     let headers = response.headers_mut();
     let names: Vec<String> = headers

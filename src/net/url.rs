@@ -45,7 +45,7 @@ pub(crate) fn parse(text: &str) -> Option<Url> {
         .filter(|_| text.chars().all(printable))
 }
 
-/// Whether nobody on the way can read what is sent to `url`: it leads to this machine, or is HTTPS.
+/// Whether requests to `url` are unreadable on the way: it leads to this machine, or is HTTPS.
 pub(crate) fn is_guarded(url: &Url) -> bool {
     url.scheme() == "https" || url.host().is_some_and(|host| is_loopback(&host))
 }

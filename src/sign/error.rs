@@ -35,7 +35,7 @@ pub enum Error {
     },
     /// A record of a higher schema would be lowered.
     #[error(
-        "`{}` has a valid signature of schema {}, which binds more than schema {}",
+        "`{}` is already signed with schema {}, which is stronger than schema {}",
         reference.name(),
         there.version(),
         asked.version()
@@ -174,42 +174,42 @@ impl Explain for Error {
     fn help(&self) -> String {
         match self {
             Self::AlreadySigned { .. } => {
-                format!("nothing to do; {} signs anew", option("if-signed").with("replace"))
+                format!("nothing to do; to sign anew, give {}", option("if-signed").with("replace"))
             }
             Self::Clock => "set this machine's clock, for example with `timedatectl set-ntp true`".to_owned(),
             Self::HigherSchema { there, .. } => format!(
-                "keep it by signing with {}, or lower it deliberately with {}",
+                "use {}, which keeps that signature\nto replace it by a weaker one, give {}",
                 option("schema-version").with(&there.version().to_string()),
                 option("if-signed").with("replace")
             ),
             Self::LaterSchema { .. } => format!(
-                "sign with a newer release of this program, or lose that signature deliberately with {}",
+                "sign with a newer release of this program\nto replace that signature, give {}",
                 option("if-signed").with("replace")
             ),
             Self::Contradiction { .. } => {
-                "ask whoever runs the store: no other signer is at work here".to_owned()
+                "contact the operator of the store: this is not another signer".to_owned()
             }
             Self::Image(error) => error.help(),
             Self::Key(error) => error.help(),
             Self::Manifest { .. } => {
-                "push the image again; only OCI image manifests and indexes and Docker schema 2 manifests and lists of at most 4 MiB are signed".to_owned()
+                "push the image again\ns3lo signs OCI image manifests and indexes, and Docker schema 2 manifests and lists, of at most 4 MiB".to_owned()
             }
             Self::Moved { .. } => {
                 format!(
-                    "somebody pushed to this tag meanwhile; sign what you built by its digest: `REF:TAG@sha256:…` or {}",
+                    "another push moved this tag: sign what you built by its digest, `REF:TAG@sha256:…` or {}",
                     option("digest").with("sha256:…")
                 )
             }
             Self::Nonsense { .. } => {
-                "nothing was stored; check the key with `s3lo public-key --key KEY`, and report this if it happens again".to_owned()
+                "check the key with `s3lo public-key --key KEY`, and report this if it happens again\nnothing was stored".to_owned()
             }
             Self::Pinned { reference, current, .. } => format!(
-                "somebody pushed to this tag since it was built; push your image again; or, once you know who pushed what is there, name that: `{}`",
+                "another push moved this tag since your build: push your image again\nonce you know who pushed the other image, and want it, name it: `{}`",
                 quoted(&format!("{}@{current}", reference.unpinned()))
             ),
             Self::Store(error) => error.help(),
             Self::TimedOut => timed_out_help(),
-            Self::Unsettled { .. } => "run it again; many signers at once were replacing the same record".to_owned(),
+            Self::Unsettled { .. } => "run it again: many signers at once were replacing the same record".to_owned(),
         }
     }
 }

@@ -1,5 +1,5 @@
 //! The memory that objects take while they are read and judged, bounded for the whole process: a thousand images with
-//! manifests of 4 MiB are read eight at a time, whatever the concurrency.
+//! manifests of 4 MiB are read eight at a time, at any concurrency.
 
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ impl PartialEq for Reservation {
 
 impl Eq for Reservation {}
 
-/// Waits until there is memory for an object of `bytes`. It must be asked for once for each object, and by nobody who
+/// Waits until there is memory for an object of `bytes`. It must be asked for once for each object, and not by a task that
 /// holds another reservation: two halves of the budget would wait for each other for ever.
 pub async fn reserve(bytes: u64) -> Reservation {
     if bytes <= FREE {

@@ -56,9 +56,9 @@ pub trait Store: Send + Sync {
     /// them; a store that has none does nothing.
     fn preconnect(&self) {}
 
-    /// A warning about the server, learned while it was used.
-    fn warning(&self) -> Option<String> {
-        None
+    /// Warnings about the server: about its settings, and what showed while it was used.
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
     }
 
     /// Reads an object of at most `limit` bytes.
@@ -151,7 +151,7 @@ pub struct Object {
     pub reservation: Reservation,
 }
 
-/// The mark that tells one content of an object from another: an S3 ETag, or a local file's digest. It means
+/// The mark that distinguishes the contents of an object: an S3 ETag, or a local file's digest. It means
 /// nothing beyond the store that gave it, and is never taken for the content's digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version(pub String);
@@ -164,12 +164,12 @@ pub enum Error {
     #[error(transparent)]
     Backend(SharedError),
     /// The object is not the version that was to be replaced, or is gone.
-    #[error("`{object}` was changed by somebody else")]
+    #[error("`{object}` was changed by another program")]
     Changed {
         /// The object.
         object: String,
     },
-    /// The caller has no permission, or the object does not exist and the store does not tell.
+    /// The caller has no permission, or the store hides that the object does not exist.
     #[error(transparent)]
     Denied(SharedError),
     /// There is an object already.
@@ -223,12 +223,12 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the caller has no permission, or the store does not tell whether the object exists.
+    /// Whether the caller has no permission, or the store hides whether the object exists.
     pub fn is_denied(&self) -> bool {
         matches!(self, Self::Denied(_))
     }
 
-    /// What is in the object's place, where that is known: the store answered, and there is something to judge.
+    /// The finding in the object's place, if the store answered and there is something to judge.
     pub fn as_found(&self) -> Option<Found<'static>> {
         match self {
             Self::NotFound { .. } => Some(Found::Absent),
@@ -240,7 +240,7 @@ impl Error {
     }
 }
 
-/// What a read found, to judge it.
+/// The finding of a read, to judge it.
 ///
 /// # Errors
 ///

@@ -1,6 +1,6 @@
 //! The decision over all keys: how many have signed, each holder counted once.
 //!
-//! Whoever holds one version of a key holds them all, so that a key and the kept `.pub` of its older version are one
+//! The holder of one version of a key holds them all, so that a key and the kept `.pub` of its older version are one
 //! signer. So are two addresses of one server, and a key that is given both as a file and by a service.
 
 use std::collections::HashMap;
@@ -28,7 +28,7 @@ pub enum Require {
 pub enum Decision {
     /// Enough keys signed it.
     Verified,
-    /// Too few did, whatever the keys with errors would say.
+    /// Too few did, and the keys with errors could not change that.
     Failed,
     /// It depends on keys with errors.
     Undecided,
@@ -184,7 +184,7 @@ mod tests {
             vec![signed(&[1]), signed(&[2, 1])],
             // Two addresses of one server, one of which gives fewer versions.
             vec![signed(&[3, 2, 1]), signed(&[3, 2])],
-            // Two old versions, which the key itself connects, whether or not it signed, wherever it stands.
+            // Two old versions, which the key itself connects, whether or not it signed, in any order.
             vec![
                 signed(&[1]),
                 signed(&[2]),

@@ -23,7 +23,7 @@ pub struct Rejection {
     pub key_id: Option<KeyId>,
     /// `<bucket or root>/<object key>` of that key's record, unless the manifest alone decided.
     pub looked_at: Option<String>,
-    /// The IDs of other records beside the manifest, at most ten. Nobody has verified them: the names are whatever was
+    /// The IDs of other records beside the manifest, at most ten. They are not verified: the names are those that were
     /// written there. `None` if they could not be listed.
     pub beside: Option<Vec<String>>,
     /// The next action.
@@ -71,26 +71,26 @@ fn help(reason: &Reason, reference: &Reference, beside: Option<&[String]>) -> St
             None => "check that the job that signs it has run, for exactly this reference and with this key".to_owned(),
         },
         Reason::ManifestChanged { signed, .. } => format!(
-            "somebody pushed to {name} after it was signed. Find out who; then sign the new image, or deploy the one that was signed, {signed}"
+            "another push moved {name} after it was signed: find out whose\nthen sign the new image, or deploy the signed one, {signed}"
         ),
         Reason::Pinned { pinned, .. } => format!(
-            "somebody pushed to {name} since that digest was taken. Find out who; then verify the new digest, or push {pinned} again"
+            "another push moved {name} since that digest was taken: find out whose\nthen verify the new digest, or push {pinned} again"
         ),
         Reason::InvalidSignature { .. } => {
-            "the record may be a copy of another tag's or bucket's, or made under another spelling: schema 2 signs bucket or directory, image and tag as they are written (`./store` is not `store`). Sign the image under this reference".to_owned()
+            "sign the image under this reference: schema 2 covers bucket or directory, image and tag as written (`./store` is not `store`)\nthe record may be a copy of another tag's or bucket's".to_owned()
         }
         Reason::SchemaTooLow { .. } => format!(
             "sign the image again with {}",
             option("schema-version").with("2")
         ),
         Reason::UnsupportedSchema { .. } => {
-            "a later program signed this: verify with a newer release of this one, or sign the image again".to_owned()
+            "verify with a newer release of s3lo, which signed this, or sign the image again".to_owned()
         }
         Reason::MalformedRecord(_) | Reason::Encoding(_) => {
-            "somebody or something damaged the record: sign the image again, which replaces it".to_owned()
+            "sign the image again, which replaces the damaged record".to_owned()
         }
         Reason::MalformedManifest(_) => {
-            "there is no image under this tag: push it again, and sign it".to_owned()
+            "push the image again, and sign it: the object under this tag is not a manifest".to_owned()
         }
         Reason::TooFewKeys => format!(
             "have the others sign it too, or ask for fewer with {}",

@@ -120,12 +120,12 @@ pub(crate) const NOTES: [(&str, &[Front], &str); 14] = [
     (
         "verbose",
         &[CommandLine, GitHub, Buildkite, GitLab],
-        ": each request with its answer, time and ID",
+        ", with its answer, time and ID",
     ),
     (
         "verbose",
         &[GitHub],
-        "; also by \"Enable debug logging\" when a job is run again",
+        "; also set by \"Enable debug logging\" when a job is run again",
     ),
     // A job of GitHub's has no identity unless it asks for one.
     ("role-to-assume", &[GitHub], NEEDS_IDENTITY),
@@ -134,20 +134,20 @@ pub(crate) const NOTES: [(&str, &[Front], &str); 14] = [
     (
         "output-file",
         &[GitHub],
-        "; without it nothing is written to the workspace",
+        "; by default nothing is written to the workspace",
     ),
     // An input of GitLab's may be a variable, of whose value nobody knows whether it is empty.
     (
         "digest",
         &[GitLab],
-        ". A variable that is empty would be no pin; behind the reference it is refused",
+        ". An empty value is ignored and pins nothing; after the reference it is refused",
     ),
     // GitLab is asked for the tokens before the program looks at role and key.
     ("audience", &[GitLab], "; in China `sts.amazonaws.com.cn`"),
     (
         "vault-audience",
         &[GitLab],
-        ". To log in by the identity token this is needed",
+        ". Required to log in with the identity token",
     ),
     // GitLab reads a number as one, where a text is wanted.
     ("require", &[GitLab], " in quotes"),
@@ -167,7 +167,7 @@ pub(crate) const NOTES: [(&str, &[Front], &str); 14] = [
     (
         "no-summary",
         &[Page],
-        " (a file that is asked for is written all the same)",
+        " (a requested file is written all the same)",
     ),
 ];
 

@@ -66,7 +66,7 @@ impl OptionSpec {
         };
         let positional = arg.get_long().is_none();
         let appends = matches!(arg.get_action(), ArgAction::Append);
-        let once = text.strip_suffix("; may be given several times");
+        let once = text.strip_suffix("; may be repeated");
         assert_eq!(once.is_some(), appends && !positional, "{flag}: {help}");
         let text = once.unwrap_or(text);
         let default = match arg.get_action() {
@@ -183,9 +183,9 @@ impl OptionSpec {
         }
         if self.several {
             text += match front {
-                CommandLine => "; several times for several",
-                Buildkite => "; several as a list",
-                _ => "; several, one a line",
+                CommandLine => "; may be repeated",
+                Buildkite => "; may be a list",
+                _ => "; several, one per line",
             };
         }
         text
@@ -196,7 +196,7 @@ impl OptionSpec {
         let mut text = self.description(&[front]);
         let is_typed = [Buildkite, GitLab].contains(&front) && self.default.is_some();
         if let Some(default) = self.default(front).filter(|_| !is_typed) {
-            write!(text, "; without it {default}").unwrap();
+            write!(text, "; default {default}").unwrap();
         }
         text
     }

@@ -333,7 +333,7 @@ mod tests {
         let twice = [("INPUT_IF-SIGNED", "keep"), ("INPUT_IF_SIGNED", "fail")];
         assert!(matches!(
             resolved(&GITHUB, &twice),
-            Err(Error::Spelt { .. })
+            Err(Error::DifferentValues { .. })
         ));
         for twice in [("INPUT_IF_SIGNED", "keep"), ("INPUT_IF_SIGNED", "")] {
             let both = [("INPUT_IF-SIGNED", "keep"), twice];
@@ -485,6 +485,6 @@ mod tests {
             );
         }
         let both = [("S3LO_ROLE_TO_ASSUME", "a"), ("S3LO_ROLE_ARN", "a")];
-        assert!(matches!(resolved(&[], &both), Err(Error::Twice { .. })));
+        assert!(matches!(resolved(&[], &both), Err(Error::TwoNames { .. })));
     }
 }

@@ -111,7 +111,7 @@ pub enum Right {
 #[non_exhaustive]
 pub enum Error {
     /// Neither `true` nor `false`.
-    #[error("{origin} is neither `true` nor `false`")]
+    #[error("{origin} must be `true` or `false`")]
     Boolean {
         /// Its origin.
         origin: Origin,
@@ -138,14 +138,16 @@ pub enum Error {
         origin: Origin,
     },
     /// An input that is there with dashes and with underscores.
-    #[error("the input `{name}` is there twice, once with `_` in its name, and not the same")]
-    Spelt {
+    #[error(
+        "the input `{name}` is given twice, once with `_` in its name, and with different values"
+    )]
+    DifferentValues {
         /// Its name.
         name: String,
     },
     /// Two names of the same option.
-    #[error("{one} and {other} are two names of the same")]
-    Twice {
+    #[error("{one} and {other} are two names of one option")]
+    TwoNames {
         /// One.
         one: Origin,
         /// The other.
@@ -182,27 +184,27 @@ impl Explain for Error {
 
     fn help(&self) -> String {
         match self {
-            Self::Boolean { .. } => "write `true` or `false`".to_owned(),
+            Self::Boolean { origin } => format!("write `true` or `false` in {origin}"),
             Self::Configuration => {
                 "hand it over as the agent sets it: `docker run -e BUILDKITE_PLUGIN_CONFIGURATION …`".to_owned()
             }
-            Self::Lines { .. } => "give one value; several references or keys are written one a line".to_owned(),
-            Self::Spelt { name } => format!("write `{name}`"),
+            Self::Lines { .. } => "give one value; references and keys alone may be several, one per line".to_owned(),
+            Self::DifferentValues { name } => format!("write `{name}`"),
             Self::Nested { .. } => "write a text, or a list of texts".to_owned(),
             Self::NotText { .. } => "write it in UTF-8".to_owned(),
-            Self::Twice { .. } => "give one of the two".to_owned(),
+            Self::TwoNames { .. } => "give one of the two".to_owned(),
             Self::Undefined { name, .. } => format!(
-                "define {name}: check its spelling, link the variable group it is in, and let no build of a fork need it, which gets no secrets"
+                "define {name}: check its spelling, and link the variable group that it is in\nbuilds of forks get no secrets"
             ),
             Self::Unknown { other: Some(other), command, .. } => {
-                format!("remove it: it is for `{other}`, and this is `{command}`")
+                format!("remove it: it is for `{other}`, and this runs `{command}`")
             }
             Self::Unknown { right: Some(Right::Option(right)), .. } => format!("write `{right}`"),
             Self::Unknown { right: Some(Right::Variable(variable)), .. } => {
                 format!("set the variable {variable}")
             }
             Self::Unknown { known, .. } => {
-                format!("remove it, or rename it; the options are {}", known.join(", "))
+                format!("remove or rename it; the options are {}", known.join(", "))
             }
         }
     }

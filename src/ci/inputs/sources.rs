@@ -30,7 +30,7 @@ pub(crate) enum RawValue {
     List(Vec<String>),
 }
 
-/// What was found of an option.
+/// The values found for an option.
 pub(crate) enum Found {
     Value(RawValue, Origin),
     /// It is there, and holds nothing.
@@ -114,7 +114,7 @@ impl Sources {
                     continue;
                 };
                 if let Some((_, one)) = found {
-                    return Err(Error::Twice { one, other: origin });
+                    return Err(Error::TwoNames { one, other: origin });
                 }
                 found = Some((raw, origin));
             }

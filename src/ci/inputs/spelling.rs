@@ -78,7 +78,7 @@ impl Names<'_> {
                     continue;
                 }
                 if option.is_guard {
-                    return Err(Error::Spelt { name: dashed });
+                    return Err(Error::DifferentValues { name: dashed });
                 }
             }
             self.judge(&name, format!("the input `{name}`"), &mut strangers)?;

@@ -244,7 +244,7 @@ fn spelled_in(family: Family, option: &OptionName<'_>) -> String {
 /// A mistake in the options of a job. clap's text quotes the arguments that its context names: those are the job's
 /// options.
 fn mistake_in_job(error: &clap::Error) -> Diagnostic {
-    let mut diagnostic = mistake(error, OPTIONS_HELP.to_owned());
+    let mut diagnostic = mistake(error, None, OPTIONS_HELP.to_owned());
     let named = error.context().filter(|(kind, _)| {
         matches!(
             kind,
@@ -301,7 +301,10 @@ pub(crate) fn output_options(arguments: &[OsString]) -> OutputOptions {
     };
     let destination = |name: &str| file(name).as_deref().map(Destination::parse);
     OutputOptions {
-        json: typed.wants_json() || option("output").is_some_and(|form| form == "json"),
+        json: match typed.values("output").next() {
+            Some(_) => typed.wants_json(),
+            None => option("output").is_some_and(|form| form == "json"),
+        },
         report: ReportArgs {
             no_summary: typed.has("no-summary")
                 || option("summary").is_some_and(|text| text.eq_ignore_ascii_case("false")),
@@ -416,7 +419,7 @@ mod tests {
             "`role-to-assume`"
         );
         assert_eq!(spelled_in(Family::Gitlab, &option("force")), "`--force`");
-        // An action has no such input, and nobody would read it.
+        // An action has no such input.
         let output = option("output").with("json");
         assert_eq!(spelled_in(Family::Github, &output), "`--output json`");
         assert_eq!(spelled_in(Family::Plugin, &output), "`output: json`");

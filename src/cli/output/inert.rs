@@ -47,7 +47,7 @@ impl Write for InertLines<'_> {
 impl Drop for InertLines<'_> {
     fn drop(&mut self) {
         if !self.line.is_empty() {
-            // Nobody is left to report it to.
+            // There is no way left to report it.
             let _ = self.write_line();
         }
     }

@@ -20,7 +20,7 @@ pub(crate) fn write(out: &mut dyn Write, value: &impl Serialize) -> io::Result<(
 }
 
 /// The same JSON, in which no CI system finds a command and no terminal a control sequence: a `##` is within a string, and
-/// so is whatever cannot be printed but the line breaks between fields.
+/// so is every unprintable character but the line breaks between fields.
 pub(crate) fn inert(json: &str) -> String {
     let json = json.replace("##", r"#\u0023");
     if !json.chars().any(|c| c != '\n' && is_unprintable(c)) {

@@ -160,7 +160,12 @@ pub(crate) fn not_verified(
             writeln!(err, "  note: {}", versions.note)?;
         }
     }
-    writeln!(err, "  help: {}", printable(&rejection.help))
+    let mut label = "help:";
+    for line in rejection.help.lines() {
+        writeln!(err, "  {label:5} {}", printable(line))?;
+        label = "";
+    }
+    Ok(())
 }
 
 /// An error, with the images it concerns if there are several.

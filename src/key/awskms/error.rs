@@ -2,12 +2,13 @@
 
 use s3lo_core::crypto::algorithm::KeyType;
 use s3lo_core::crypto::public;
-use s3lo_core::explain::Explain;
+use s3lo_core::explain::{Explain, Fact};
 
 use crate::aws;
 use crate::aws::arn::Arn;
 use crate::aws::denial::Denial;
 use crate::aws::response::ErrorResponse;
+use crate::aws::statement::Statement;
 use crate::key::awskms::uri::{KmsKeyUri, is_key};
 use crate::key::reference::KeyRef;
 use crate::net::unreachable;
@@ -41,7 +42,7 @@ pub enum Error {
     #[error(transparent)]
     Common(aws::Error),
     /// The caller has no permission.
-    #[error("{action} on `{resource}` in {region} was refused: {answer}")]
+    #[error("KMS in {region} refused {action} on `{resource}`")]
     Denied {
         /// `kms:GetPublicKey` or `kms:Sign`.
         action: &'static str,
@@ -59,7 +60,7 @@ pub enum Error {
         missing: &'static str,
     },
     /// There is no such key.
-    #[error("KMS has no such key in the region {region}: {answer}")]
+    #[error("KMS has no such key in {region}")]
     NotFound {
         /// The region.
         region: String,
@@ -67,7 +68,7 @@ pub enum Error {
         answer: ErrorResponse,
     },
     /// The key is for encryption or key agreement, or is symmetric.
-    #[error("the key does not sign: {answer}")]
+    #[error("the key is not for signing")]
     NotASigningKey {
         /// The response.
         answer: ErrorResponse,
@@ -96,7 +97,7 @@ pub enum Error {
         source: public::Error,
     },
     /// The alias was pointed at another key between the two calls.
-    #[error("the alias led to {from} at first, and to {to} when it signed")]
+    #[error("the alias was pointed at another key during the run")]
     Repointed {
         /// The key of the first call.
         from: String,
@@ -104,7 +105,7 @@ pub enum Error {
         to: String,
     },
     /// Any other error response.
-    #[error("{action} failed: {answer}")]
+    #[error("{action} failed")]
     Service {
         /// The action.
         action: &'static str,
@@ -112,7 +113,7 @@ pub enum Error {
         answer: ErrorResponse,
     },
     /// The key is disabled, pending deletion or import, or its key store is not connected.
-    #[error("the key cannot be used now: {answer}")]
+    #[error("KMS does not use the key now")]
     State {
         /// The response.
         answer: ErrorResponse,
@@ -162,12 +163,27 @@ impl Explain for KeyError {
         }
     }
 
+    fn facts(&self) -> Vec<Fact> {
+        match &*self.source {
+            Error::Common(error) => error.facts(),
+            Error::Denied { answer, .. }
+            | Error::NotFound { answer, .. }
+            | Error::NotASigningKey { answer }
+            | Error::Service { answer, .. }
+            | Error::State { answer } => answer.facts(),
+            Error::Repointed { from, to } => {
+                vec![Fact::new("first", from), Fact::new("then", to)]
+            }
+            _ => Vec::new(),
+        }
+    }
+
     fn help(&self) -> String {
         match &*self.source {
         Error::Algorithm { .. }
         | Error::NotASigningKey { .. }
         | Error::Unsupported { .. }
-        | Error::Usage { .. } => "make a key that signs: `aws kms create-key --key-usage SIGN_VERIFY --key-spec ECC_NIST_P256`; ECC_NIST_P384, ECC_NIST_P521, ECC_NIST_EDWARDS25519 and RSA_2048 to RSA_4096 do as well".to_owned(),
+        | Error::Usage { .. } => "create a key that signs: `aws kms create-key --key-usage SIGN_VERIFY --key-spec ECC_NIST_P256`\nECC_NIST_P384, ECC_NIST_P521, ECC_NIST_EDWARDS25519 and RSA_2048 to RSA_4096 work as well".to_owned(),
         Error::Common(error) => error.help(),
         Error::Denied { action, resource, answer, .. } => denied(action, resource, answer),
         Error::NotFound { region, .. } => not_found(&self.uri, region),
@@ -176,22 +192,22 @@ impl Explain for KeyError {
         | Error::OtherKey { .. }
         | Error::OtherType { .. }
         | Error::PublicKey { .. } => {
-            "nothing was stored; check AWS_ENDPOINT_URL_KMS, AWS_ENDPOINT_URL and HTTPS_PROXY: KMS itself does not answer this way".to_owned()
+            "check AWS_ENDPOINT_URL_KMS, AWS_ENDPOINT_URL and HTTPS_PROXY: KMS itself does not answer this way\nnothing was stored".to_owned()
         }
-        Error::Repointed { .. } => "nothing was stored; run it again, and it is signed by the key that the alias leads to now".to_owned(),
+        Error::Repointed { .. } => "run it again to sign with the key that the alias names now\nnothing was stored".to_owned(),
         Error::Service { answer, .. } => match answer.status {
-            _ if answer.is_throttled() => format!("give it longer with {timeout}, sign fewer images at once with {concurrency}, or ask AWS for a higher quota of cryptographic operations on asymmetric keys", timeout = option("timeout"), concurrency = option("concurrency").with("8")),
-            Some(500..) => "KMS failed repeatedly; run it again later".to_owned(),
-            _ if ["OptInRequired", "SubscriptionRequiredException"].contains(&answer.code()) => "enable the region for the account, or complete the account's registration: no policy of a role is the reason".to_owned(),
+            _ if answer.is_throttled() => format!("sign fewer images at once with {concurrency}, or give it longer with {timeout}\nAWS raises the quota of cryptographic operations on asymmetric keys on request", timeout = option("timeout").with("10m"), concurrency = option("concurrency").with("8")),
+            Some(500..) => "run it again later: KMS failed each time it was asked".to_owned(),
+            _ if ["OptInRequired", "SubscriptionRequiredException"].contains(&answer.code()) => "enable the region for the account, or complete the account's registration; no policy is the reason".to_owned(),
             _ => "look the code up in the KMS API's list of errors, and quote the request ID to AWS".to_owned(),
         },
         Error::State { answer } => match answer.code() {
             "DisabledException" => format!("enable it if it was disabled by mistake: `aws kms enable-key {}`", named(answer)),
-            _ if answer.says("deletion") => format!("take the deletion back if it was a mistake: `aws kms cancel-key-deletion {0}`, then `aws kms enable-key {0}`", named(answer)),
+            _ if answer.says("deletion") => format!("if its deletion was a mistake, cancel it: `aws kms cancel-key-deletion {0}`, then `aws kms enable-key {0}`", named(answer)),
             _ if answer.says("import") => "import its key material, or sign with another key".to_owned(),
             _ => format!("look at its state: `aws kms describe-key {}`", named(answer)),
         },
-        Error::Unreachable { reason, .. } => reason.help(&SETTINGS, || "check the network, HTTPS_PROXY, NO_PROXY and AWS_ENDPOINT_URL_KMS; a closed network needs a VPC endpoint for KMS".to_owned()),
+        Error::Unreachable { reason, .. } => reason.help(&SETTINGS, || "check the network, HTTPS_PROXY, NO_PROXY and AWS_ENDPOINT_URL_KMS\na closed network needs a VPC endpoint for KMS".to_owned()),
     }
     }
 }
@@ -207,13 +223,13 @@ const SETTINGS: unreachable::Settings<'_> = unreachable::Settings {
 fn not_found(uri: &KmsKeyUri, region: &str) -> String {
     let list = format!("`aws kms list-aliases --region {}`", quoted(region));
     match (uri.arn(), uri.id().starts_with("alias/")) {
-        (Some(_), _) => format!("check the ARN; {list} shows the names that there are"),
+        (Some(_), _) => format!("check the ARN; {list} lists the aliases"),
         (None, true) => format!(
-            "check the name, and that it is in {region}: {list}; name another region with {other}, and a key of another account by its ARN",
+            "check the name, and that it is in {region}: {list}\nname another region with {other}, and a key of another account by its ARN",
             other = option("region")
         ),
         (None, false) => format!(
-            "check the ID, and that it is in {region}: {list}; if it is an alias, write `awskms:///alias/{}`; name another region with {other}, and a key of another account by its ARN",
+            "check the ID, and that it is in {region}: {list}\nif it is an alias, write `awskms:///alias/{}`\nname another region with {other}, and a key of another account by its ARN",
             uri.id(),
             other = option("region")
         ),
@@ -245,11 +261,10 @@ fn denied(action: &str, resource: &str, answer: &ErrorResponse) -> String {
     let known = resource.parse::<Arn>().ok().map(|arn| arn.to_string());
     let arn = arn_in(said).map(|arn| arn.to_string()).or(known);
     let arn = arn.unwrap_or_else(|| "arn:aws:kms:REGION:ACCOUNT:key/KEY-ID".to_owned());
-    let mut help = format!(
-        r#"add to the role's policy: `{{"Effect": "Allow", "Action": "{action}", "Resource": "{arn}"}}`"#
-    );
-    if answer.says("does not exist") {
-        help.push_str("; the key's own policy must allow the role, or its account, too");
-    }
-    help
+    let both = match answer.says("does not exist") {
+        true => "the key's own policy must allow the role, or its account, as well\n",
+        false => "",
+    };
+    let statement = Statement::on(action, arn).lines();
+    format!("{both}add this statement to the role's policy:\n{statement}")
 }

@@ -135,7 +135,7 @@ fn is_alias(text: &str) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// What begins as an ARN is none of a key or an alias.
+    /// A text that begins as an ARN is not that of a key or an alias.
     #[error("`{}` is not the ARN of a KMS key or alias", arn.escape_debug())]
     Arn {
         /// The text.
@@ -159,7 +159,7 @@ pub enum Error {
     /// Two slashes, where there must be three.
     #[error("`awskms://` takes a third slash before the key")]
     Slashes {
-        /// What to write.
+        /// The right form.
         instead: String,
     },
 }

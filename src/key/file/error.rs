@@ -2,7 +2,7 @@
 
 use s3lo_core::crypto::foreign::{Foreign, Form};
 use s3lo_core::crypto::{cosign, pbes2, pem, private, public};
-use s3lo_core::explain::Explain;
+use s3lo_core::explain::{Explain, Fact};
 
 use crate::key::file::convert;
 use crate::key::file::convert::{PRIVATE_FORMS, PUBLIC_FORMS, SIGN_WITH_PRIVATE};
@@ -60,11 +60,43 @@ pub enum Error {
         reason: String,
     },
     /// The password is wrong.
-    #[error("the password does not open the key `{key}`")]
+    #[error("wrong password for the key `{key}`")]
     WrongPassword {
         /// The reference.
         key: KeyRef,
+        /// The form of the password.
+        password: PasswordForm,
     },
+}
+
+/// A form of a password that is a mistake most often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PasswordForm {
+    /// It is empty.
+    Empty,
+    /// It ends with a newline, which is part of it.
+    EndsWithNewline,
+    /// Any other.
+    Other,
+}
+
+impl PasswordForm {
+    /// The form of a password.
+    pub fn of(password: &[u8]) -> Self {
+        match password {
+            [] => Self::Empty,
+            [.., b'\n' | b'\r'] => Self::EndsWithNewline,
+            _ => Self::Other,
+        }
+    }
+
+    fn fault(self) -> Option<&'static str> {
+        match self {
+            Self::Empty => Some("it is empty"),
+            Self::EndsWithNewline => Some("it ends with a newline, which counts"),
+            Self::Other => None,
+        }
+    }
 }
 
 impl Explain for Error {
@@ -77,6 +109,17 @@ impl Explain for Error {
             Self::Public { source, .. } => public_code(source),
             Self::Unreadable { .. } => "key_unreadable",
             Self::WrongPassword { .. } => "wrong_password",
+        }
+    }
+
+    fn facts(&self) -> Vec<Fact> {
+        match self {
+            Self::WrongPassword { password, .. } => password
+                .fault()
+                .map(|fault| Fact::new("password", fault))
+                .into_iter()
+                .collect(),
+            _ => Vec::new(),
         }
     }
 
@@ -96,7 +139,7 @@ impl Explain for Error {
             ),
             Self::WrongPassword { .. } => {
                 format!(
-                    "{} to the password that the key was made with; a trailing newline counts",
+                    "{} to the password that the key was made with",
                     set_password()
                 )
             }
@@ -107,20 +150,20 @@ impl Explain for Error {
 fn missing(key: &KeyRef, location: &Location) -> String {
     match location {
         Location::Variable(name) => {
-            format!("put the key's PEM into the variable {name}: it is unset or empty")
+            format!("put the key's PEM into the variable {name}, which is unset or empty")
         }
         Location::File(path) if path.starts_with('$') => format!(
-            "a shell replaces `{}` outside of single quotes alone: write the path without them, or all of it",
+            "write the path without single quotes: a shell replaces `{}` only outside of them",
             path.split('/').next().unwrap_or(path).escape_debug()
         ),
         Location::File(path) => match key.suggestion() {
             Some(suggestion) => suggestion.to_owned(),
             None if path.starts_with("~/") => format!(
-                "a shell replaces `~` at the beginning of a word alone, and not in quotes: write {}",
+                "write {}: a shell replaces `~` only where a word begins, and not in quotes",
                 option("key").with(&format!("\"$HOME\"{}", quoted(path.trim_start_matches('~'))))
             ),
-            None if path.ends_with(".pub") => "check the path; in a job, check the repository out first; `s3lo public-key --key KEY` prints a key's public half".to_owned(),
-            None => "check the path; `s3lo generate-key-pair` makes a new pair, cosign.key and cosign.pub".to_owned(),
+            None if path.ends_with(".pub") => "check the path; in a job, check out the repository first\n`s3lo public-key --key KEY` prints the public half of a key".to_owned(),
+            None => "check the path\n`s3lo generate-key-pair` makes a new pair, cosign.key and cosign.pub".to_owned(),
         },
     }
 }

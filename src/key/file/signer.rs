@@ -10,17 +10,18 @@ use s3lo_core::crypto::pem::MAX_BYTES;
 use s3lo_core::crypto::private::{KeyFile, PrivateKey};
 use s3lo_core::crypto::public::PublicKey;
 use s3lo_core::crypto::{pem, private};
-use secrecy::SecretSlice;
+use secrecy::{ExposeSecret as _, SecretSlice};
 use zeroize::Zeroizing;
 
 use crate::bounded_file;
 use crate::context::Passwords;
 use crate::key;
-use crate::key::file::error::Error;
+use crate::key::file::error::{Error, PasswordForm};
 use crate::key::file::location::Location;
 use crate::key::reference::KeyRef;
 use crate::key::signer::{Signature, Signer};
 use crate::tasks::run_blocking;
+use crate::text::os_reason;
 
 /// A private key in memory.
 pub struct FileSigner {
@@ -125,7 +126,7 @@ fn unseal(key: &KeyRef, sealed: KeyFile, passwords: &Passwords) -> Result<Privat
     let asked = match (&passwords.variable, passwords.ask) {
         (None, Some(ask)) => Some(ask(key.as_str()).map_err(|error| Error::Unreadable {
             key: key.clone(),
-            reason: format!("no password could be asked for: {error}"),
+            reason: format!("no password could be asked for: {}", os_reason(&error)),
         })?),
         _ => None,
     };
@@ -134,7 +135,12 @@ fn unseal(key: &KeyRef, sealed: KeyFile, passwords: &Passwords) -> Result<Privat
         Err(private::Error::Password) if password.is_none() => {
             Err(Error::PasswordMissing { key: key.clone() })
         }
-        Err(private::Error::Password) => Err(Error::WrongPassword { key: key.clone() }),
+        Err(private::Error::Password) => Err(Error::WrongPassword {
+            key: key.clone(),
+            password: password.map_or(PasswordForm::Other, |password| {
+                PasswordForm::of(password.expose_secret())
+            }),
+        }),
         opened => opened.map_err(private),
     }
 }

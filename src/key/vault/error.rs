@@ -1,6 +1,6 @@
 //! Errors of transit keys, with their advice.
 
-use s3lo_core::explain::Explain;
+use s3lo_core::explain::{Explain, Fact};
 use std::num::NonZeroU64;
 
 use crate::key::reference::KeyRef;
@@ -34,7 +34,7 @@ pub enum Error {
     #[error(transparent)]
     Call(#[from] client::error::Error),
     /// The version exists and may not sign.
-    #[error("{server} does not sign with version {version}: {said}")]
+    #[error("{server} does not sign with version {version}")]
     NotToSignWith {
         /// The version.
         version: NonZeroU64,
@@ -69,6 +69,14 @@ impl Explain for KeyError {
         }
     }
 
+    fn facts(&self) -> Vec<Fact> {
+        match &*self.source {
+            Error::Call(error) => error.facts(),
+            Error::NotToSignWith { said, .. } => vec![Fact::new("said", said)],
+            _ => Vec::new(),
+        }
+    }
+
     fn help(&self) -> String {
         let Self { path, product, .. } = self;
         let cli = product.command_line();
@@ -84,30 +92,30 @@ impl Explain for KeyError {
         match &*self.source {
         Error::Answer(error) => match error {
             transit_key::Error::Unsupported { kind } if kind == "managed_key" => format!(
-                    "a managed key is one of an HSM or a cloud that the server uses: name it there, as in `awskms:///alias/NAME` for AWS KMS, or make one in the engine itself: `{cli} write -f {another} type=ecdsa-p256`"
+                    "name a managed key where it lives, as in `awskms:///alias/NAME` for AWS KMS\nor create one in the engine itself: `{cli} write -f {another} type=ecdsa-p256`"
                 ),
             transit_key::Error::Derived | transit_key::Error::Unsupported { .. } => format!(
-                "make a key that signs: `{cli} write -f {another} type=ecdsa-p256`; ecdsa-p384, ecdsa-p521, ed25519 and rsa-2048 to rsa-4096 do as well, without `derived=true`"
+                "create a key that signs: `{cli} write -f {another} type=ecdsa-p256`\necdsa-p384, ecdsa-p521, ed25519 and rsa-2048 to rsa-4096 work as well, without `derived=true`"
             ),
             transit_key::Error::Version { trimmed: true, oldest, latest, .. } => format!(
-                "it was trimmed, and is gone: name {}, or verify by its public key if that was kept",
+                "name {}: this version was trimmed and is gone\nto verify its signatures, use its public key if you kept it",
                 transit_key::given(*oldest, *latest)
             ),
             transit_key::Error::Version { version, oldest, latest, .. } if version < oldest => format!(
-                "min_decryption_version holds it back: `{cli} read {path}`; if it is still to be trusted, `{cli} write {config} min_decryption_version={version}` gives it back; or name {}",
+                "if the version is still trusted, allow it: `{cli} write {config} min_decryption_version={version}` (`{cli} read {path}` shows the setting)\nor name {}",
                 transit_key::given(*oldest, *latest)
             ),
             transit_key::Error::Version { .. } => {
-                format!("name a version that there is: `{cli} read {path}`")
+                format!("name a version that exists: `{cli} read {path}`")
             }
-            _ => "nothing was stored; check the address and HTTPS_PROXY: Vault itself does not answer this way".to_owned(),
+            _ => "check the address and HTTPS_PROXY: Vault itself does not answer this way\nnothing was stored".to_owned(),
         },
         Error::Call(error) => error.help(),
         Error::PublicOnly { version, .. } => format!(
-            "sign with another version, by `?version=N`, or with another key; `verify` takes version {version} as it is"
+            "sign with another version (`?version=N`) or another key; `verify` accepts version {version}"
         ),
         Error::NotToSignWith { .. } => format!(
-            "run it again if the key is being rotated now; otherwise name a version that may sign, or let this one: `{cli} write {config} min_encryption_version=0`"
+            "run it again, if the key is being rotated now\notherwise name a version that may sign, or allow this one: `{cli} write {config} min_encryption_version=0`"
         ),
     }
     }

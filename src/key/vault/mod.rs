@@ -87,7 +87,7 @@ impl Provider for Vault {
         Some(Diagnostic::unused_option(
             unused,
             "keys in Vault and OpenBao",
-            format!("leave it away, or name such a key: {EXAMPLE}"),
+            format!("omit it, or name such a key: {EXAMPLE}"),
         ))
     }
 

@@ -105,7 +105,7 @@ impl KeyHandle {
             );
         }
         format!(
-            "{not_looked_for}: min_decryption_version holds them back; whoever keeps the key may have had a reason: `{} read {}`",
+            "{not_looked_for}: min_decryption_version excludes them, for which the owner of the key may have a reason: `{} read {}`",
             self.uri.product.command_line(),
             quoted(&self.path())
         )

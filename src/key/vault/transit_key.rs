@@ -40,7 +40,7 @@ pub fn read_signature(body: &[u8], version: NonZeroU64) -> Result<Signature, Err
     let answer: Response<Signed> = json::object(body).map_err(|_| Error::NotTransit)?;
     let signature = &answer.data.signature;
     let Some(encoded) = signature.strip_prefix(&format!("vault:v{version}:")) else {
-        // What stands before the signature itself.
+        // The prefix of the signature itself.
         return Err(Error::Prefix {
             version,
             found: signature
@@ -256,14 +256,14 @@ pub enum Error {
     /// It is no answer of a transit engine.
     #[error("what answered is not a transit engine")]
     NotTransit,
-    /// The public key is not of the type that Vault says.
+    /// The public key is not of the type that Vault names.
     #[error("the key is called {named}, and the public key of version {version} is {key_type}")]
     OtherType {
         /// The version.
         version: NonZeroU64,
-        /// What Vault says.
+        /// Vault's name of the type.
         named: KeyType,
-        /// What it is.
+        /// The type of the public key.
         key_type: KeyType,
     },
     /// The signature is not by the version that was asked for.
@@ -271,7 +271,7 @@ pub enum Error {
     Prefix {
         /// The version.
         version: NonZeroU64,
-        /// What stands before the signature, if anything does.
+        /// The prefix of the signature, if there is one.
         found: Option<String>,
     },
     /// The public key cannot be read.
@@ -279,7 +279,7 @@ pub enum Error {
     PublicKey {
         /// The version.
         version: NonZeroU64,
-        /// What is wrong with it.
+        /// The reason.
         source: public::Error,
     },
     /// A key type that is not in the table.

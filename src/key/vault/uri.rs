@@ -186,7 +186,7 @@ pub enum Error {
     Form {
         /// The scheme.
         scheme: &'static str,
-        /// What to write.
+        /// The right form.
         instead: String,
         /// Whether there is a path between the host and `/v1/`.
         below_path: bool,
@@ -213,7 +213,7 @@ pub enum Error {
         /// The scheme.
         scheme: &'static str,
     },
-    /// What follows the question mark is not a version.
+    /// The text behind the question mark is not a version.
     #[error("`?{}` does not name a version of the key", query.escape_debug())]
     Version {
         /// The text.
@@ -239,17 +239,17 @@ impl Explain for Error {
             Self::Form { instead, .. } => format!("write `{instead}`"),
             Self::Host { scheme, .. } => {
                 format!(
-                    "write `{scheme}://HOST:PORT/v1/transit/keys/KEY`, with the port left away where it is 443"
+                    "write `{scheme}://HOST:PORT/v1/transit/keys/KEY`, without the port if it is 443"
                 )
             }
             Self::Key { scheme, .. } => format!(
-                "write letters, digits, `_`, `.` and `-`, as in `{scheme}://ci-signer`; with a server, `{scheme}://HOST/v1/transit/keys/ci-signer`"
+                "write letters, digits, `_`, `.` and `-`, as in `{scheme}://ci-signer`, or with a server `{scheme}://HOST/v1/transit/keys/ci-signer`"
             ),
             Self::NoKey { scheme } => format!(
                 "write `{scheme}://KEY`, or with a server `{scheme}://HOST/v1/transit/keys/KEY`"
             ),
             Self::Version { .. } => {
-                "write `?version=N`, N from 1 on, or leave it away for all versions".to_owned()
+                "write `?version=N`, N from 1 on, or omit it for all versions".to_owned()
             }
         }
     }

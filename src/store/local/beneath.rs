@@ -28,7 +28,7 @@ pub(super) fn beneath(folder: &OwnedFd, path: &str, flags: OFlags) -> Result<Own
             flags
         };
         current = match fs::openat(&current, name, flags | OFlags::NOFOLLOW, Mode::empty()) {
-            // What Linux says of a link that may not be followed depends on the flags.
+            // Linux reports a link that may not be followed in different ways, by the flags.
             Err(Errno::NOTDIR) if is_link(&current, name) => return Err(Errno::LOOP),
             other => other?,
         };

@@ -9,7 +9,7 @@ use crate::text::quoted;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Error {
     /// The user has no permission.
-    #[error("{action} on `{object}` was refused: {reason}")]
+    #[error("cannot {action} `{object}`: {reason}")]
     Denied {
         /// `read` or `write`.
         action: &'static str,
@@ -72,14 +72,18 @@ impl Explain for Error {
         match self {
             Self::Denied { action, object, .. } => format!(
                 "let this user {action} it: `namei -l {}` shows who may",
-                quoted(object)
+                quoted(match *action {
+                    // The file is not there yet.
+                    "write" => object.rsplit_once('/').map_or(".", |(folder, _)| folder),
+                    _ => object,
+                })
             ),
             Self::Full { .. } => {
                 "free some space and run it again; nothing was left half-written".to_owned()
             }
-            Self::Io { .. } => "check the directory and its disk, and run it again".to_owned(),
+            Self::Io { .. } => "check the directory and its disk".to_owned(),
             Self::Locked { object, .. } => format!(
-                "let that process end, or give this run longer with {}: `lsof {}` shows who has the directory open",
+                "wait for that process to end, or give this run longer with {}: `lsof {}` shows which processes have the directory open",
                 option("timeout").with("10m"),
                 quoted(object.rsplit_once('/').map_or(".", |(folder, _)| folder))
             ),
@@ -88,7 +92,7 @@ impl Explain for Error {
                 quoted(object)
             ),
             Self::ReadOnly { .. } => {
-                "mount the store writable, or sign where it is; verifying needs no writing"
+                "mount the store writable, or sign on another machine; verifying writes nothing"
                     .to_owned()
             }
         }

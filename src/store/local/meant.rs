@@ -1,11 +1,13 @@
 //! The store that a reference to a missing image probably means: the directory of a reference is one path component, and
 //! a path has more.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use s3lo_core::reference::Reference;
 
-use crate::text::quoted;
+use crate::atomic_file;
+use crate::similar::nearest;
+use crate::text::{printable, quoted};
 
 /// Roots that a shell did not expand: `~` inside of a word, and a variable in single quotes.
 const UNEXPANDED: [&str; 3] = ["~", "$HOME", "${HOME}"];
@@ -49,13 +51,43 @@ pub(super) fn meant(reference: &Reference) -> Option<String> {
                 reference.tag()
             ));
             Some(format!(
-                "the directory of a reference is one path component: `cd {}`, and write `{image}`",
+                "run `cd {}`, and write `{image}`: in `local://DIRECTORY/IMAGE:TAG` the directory is one name",
                 quoted(above)
             ))
         }
         None if unexpanded => Some(format!(
-            "the shell did not expand `{root}`, which it does where a word begins and not in single quotes; `cd` to the directory that has the store, and write `local://./STORE/IMAGE:TAG`"
+            "`cd` to the directory that has the store, and write `local://./STORE/IMAGE:TAG`: a shell expands `{root}` only where a word begins, and not in single quotes"
         )),
-        None => None,
+        None => misspelt(reference),
     }
 }
+
+/// Advice for a folder that does not exist.
+fn misspelt(reference: &Reference) -> Option<String> {
+    let root = Path::new(reference.root());
+    if root.exists() {
+        return None;
+    }
+    let missing = format!("there is no folder `{}`", printable(reference.root()));
+    let (parent, name) = (atomic_file::parent(root), root.file_name()?.to_str()?);
+    let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
+    let stores = entries.take(MAX_LOOKED_AT).filter_map(|entry| {
+        let is_store = entry.path().join("manifests").is_dir();
+        entry.file_name().into_string().ok().filter(|_| is_store)
+    });
+    let Some(near) = nearest(name, stores) else {
+        return Some(format!(
+            "{missing}: check its name, and the directory in which you run this"
+        ));
+    };
+    let above = reference.root().strip_suffix(name).unwrap_or_default();
+    let meant = format!(
+        "local://{above}{near}/{}:{}",
+        reference.image(),
+        reference.tag()
+    );
+    Some(format!("{missing}: did you mean `{}`?", quoted(&meant)))
+}
+
+/// The most entries of a folder that are looked at for a name.
+const MAX_LOOKED_AT: usize = 1000;

@@ -32,6 +32,7 @@ use crate::store::in_flight::{self, Reservation};
 use crate::store::local::beneath::{FOLDER, beneath};
 use crate::store::{Backend, Error, Listed, Listing, Object, Store, Version};
 use crate::tasks::run_blocking;
+use crate::text::os_reason;
 
 /// The backend of directories. It has no options.
 #[derive(Args, Clone, Debug, Default)]
@@ -295,7 +296,7 @@ impl Place {
 
     fn failed(&self, action: &'static str, error: Errno) -> Error {
         let object = self.object.clone();
-        let reason = || std::io::Error::from(error).to_string();
+        let reason = || os_reason(&std::io::Error::from(error));
         let other = |error: error::Error| Error::Backend(SharedError::new(error));
         match error {
             // A file where a directory belongs: as in a bucket, nothing lies below it.
@@ -319,7 +320,7 @@ impl Place {
     }
 }
 
-/// What begins the version of something that was not read: an object that is too large, or is no file.
+/// The beginning of the version of an object that was not read: it is too large, or not a file.
 const UNREAD: &str = "unread:";
 
 fn unread(stat: &Stat) -> Version {

@@ -1,7 +1,6 @@
 //! Writes an object whole: a draft, which then gets the object's name.
 //!
-//! The draft has no name where the file system can do that ([`O_TMPFILE`][tmp]), and otherwise one that nobody else
-//! chooses: a file system may be shared by machines that do not see each other's locks. It gets the object's name by a
+//! The draft has no name where the file system can do that ([`O_TMPFILE`][tmp]), and otherwise a random one: a file system may be shared by machines that do not see each other's locks. It gets the object's name by a
 //! link, or by a rename that replaces nothing. Mounts of buckets and the like have neither
 //! ([rclone, gcsfuse](https://github.com/systemd/casync/issues/202)), and every one has an error of its own for that:
 //! there, under the lock, a look and a plain rename serve, and what is there then is read back.
@@ -28,7 +27,7 @@ use crate::tasks::run_blocking;
 /// The pauses between two attempts to get the lock: the first, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(200));
 
-/// What drafts begin and end with. Their middle is random.
+/// The beginning and the end of drafts' names. The middle is random.
 const DRAFT: (&str, &str) = (".s3lo.", ".tmp");
 
 /// The age from which a draft is an orphan: that of a process that was killed.
@@ -173,7 +172,7 @@ impl Writing {
 enum Placed {
     /// By a call that replaces nothing.
     Atomically,
-    /// By a rename, which replaces whatever is there.
+    /// By a rename, which replaces any file there.
     Renamed,
 }
 
@@ -335,7 +334,7 @@ mod tests {
         names.collect()
     }
 
-    /// What no call of a file system that gives `error` does.
+    /// The calls of a file system that answers each with `error`.
     macro_rules! without {
         ($error:expr) => {
             Calls {

@@ -1,22 +1,22 @@
 //! Advice where S3 refuses for want of a permission.
 
+use serde_json::json;
+
 use crate::aws::denial::Denial;
+use crate::aws::statement::Statement;
 use crate::option_name::option;
 
-/// The partition of the ARNs in a message.
-fn partition(message: &str) -> Option<&'static str> {
-    let known = [
-        "aws-cn",
-        "aws-us-gov",
-        "aws-eusc",
-        "aws-iso",
-        "aws-iso-b",
-        "aws-iso-e",
-        "aws-iso-f",
-    ];
-    known
-        .into_iter()
-        .find(|partition| message.contains(&format!("arn:{partition}:")))
+/// The partition of the first ARN in a message.
+fn partition(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("arn:")?;
+    let (name, _) = rest.split_once(':')?;
+    let is_name = |name: &&str| {
+        let mut letters = name.bytes();
+        letters.all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+    };
+    Some(name)
+        .filter(|name| name.starts_with("aws"))
+        .filter(is_name)
 }
 
 /// The action that the caller lacks, by S3's message.
@@ -46,6 +46,7 @@ pub(super) fn advice(
     object: &str,
     message: Option<&str>,
     endpoint_is_named: bool,
+    owner_is_named: bool,
 ) -> String {
     let path = object.strip_prefix("s3://").unwrap_or(object);
     let bucket = path.split('/').next().unwrap_or(path);
@@ -53,54 +54,51 @@ pub(super) fn advice(
     let action = message.and_then(missing_action).unwrap_or(action);
     let partition = message.and_then(partition).unwrap_or("aws");
     let statement = match action {
-        "s3express:CreateSession" => format!(
-            r#"{{"Effect": "Allow", "Action": "{action}", "Resource": "{}"}}"#,
+        "s3express:CreateSession" => Statement::on(
+            action,
             message
                 .and_then(named_resource)
-                .unwrap_or_else(|| format!("arn:{partition}:s3express:*:*:bucket/{bucket}"))
+                .unwrap_or_else(|| format!("arn:{partition}:s3express:*:*:bucket/{bucket}")),
         ),
-        "s3:ListBucket" => format!(
-            r#"{{"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "arn:{partition}:s3:::{bucket}", "Condition": {{"StringLike": {{"s3:prefix": "manifests/*"}}}}}}"#
+        "s3:ListBucket" => Statement::on(action, format!("arn:{partition}:s3:::{bucket}"))
+            .if_holds(json!({"StringLike": {"s3:prefix": "manifests/*"}})),
+        "s3:PutObject" => Statement::on(
+            action,
+            format!("arn:{partition}:s3:::{bucket}/manifests/*/signatures/*"),
         ),
-        "s3:PutObject" => format!(
-            r#"{{"Effect": "Allow", "Action": "{action}", "Resource": "arn:{partition}:s3:::{bucket}/manifests/*/signatures/*"}}"#
-        ),
-        _ => format!(
-            r#"{{"Effect": "Allow", "Action": "{action}", "Resource": "arn:{partition}:s3:::{bucket}/manifests/*"}}"#
-        ),
+        _ => Statement::on(action, format!("arn:{partition}:s3:::{bucket}/manifests/*")),
     };
     let denial = Denial::in_message(message);
     if let Some(mut help) = denial.help(action, "the policy of the bucket") {
         if matches!(denial, Denial::Explicit(_)) && action == "s3:PutObject" {
             help.push_str(&format!(
-                "; where it demands encryption, as many do, give {} or {}",
+                "\nif that policy demands encryption, give {} or {}",
                 option("sse").with("AES256"),
                 option("sse").with("aws:kms")
             ));
         }
         return help;
     }
-    let mut help = if endpoint_is_named {
-        format!("let a policy of the access key on that server hold: `{statement}`")
-    } else {
-        format!("add to the role's policy: `{statement}`")
-    };
-    if action == "s3express:CreateSession" {
-        return help;
-    }
-    // A missing permission on the bucket's KMS key is an error of S3.
-    if message.is_some_and(|message| message.contains("kms:")) {
-        help.push_str("; the bucket is encrypted by a KMS key, so kms:Decrypt (to read) and kms:GenerateDataKey (to write) on that key are needed as well");
-    } else if action == "s3:GetObject" {
+    let mut help = String::new();
+    if action == "s3:GetObject" {
         help.push_str(
-            "; without s3:ListBucket S3 gives this answer for an image that does not exist, too",
+            "check that the image is there: without s3:ListBucket, S3 gives this answer for a missing one as well\n",
         );
     }
-    if message.is_none_or(|message| !message.contains("not authorized")) {
+    if owner_is_named && message.is_none_or(|message| !message.contains("not authorized")) {
         help.push_str(&format!(
-            "; with {}, check that the bucket belongs to that account",
+            "check that the bucket belongs to the account of {}\n",
             option("expected-bucket-owner")
         ));
     }
-    help
+    // A missing permission on the bucket's KMS key is an error of S3.
+    if message.is_some_and(|message| message.contains("kms:")) {
+        help.push_str("allow kms:Decrypt (to read) and kms:GenerateDataKey (to write) on the KMS key that encrypts the bucket\n");
+    }
+    help.push_str(if endpoint_is_named {
+        "add this statement to the policy of the access key on that server:\n"
+    } else {
+        "add this statement to the role's policy:\n"
+    });
+    help + &statement.lines()
 }

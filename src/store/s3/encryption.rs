@@ -12,10 +12,10 @@ use crate::option_name::option;
 /// Options of the encryption of what is written. `verify` has none of them.
 #[derive(Args, Clone, Debug, Default)]
 pub struct EncryptionOptions {
-    /// The encryption that the bucket's policy demands of a write: AES256, aws:kms or aws:kms:dsse
+    /// Encryption at rest to ask for, if the bucket's policy demands it: AES256, aws:kms or aws:kms:dsse
     #[arg(long, value_name = "ALGORITHM")]
     pub sse: Option<Algorithm>,
-    /// The KMS key of that encryption; without --sse it implies aws:kms
+    /// KMS key of that encryption; implies aws:kms
     #[arg(long, value_name = "KEY_ID")]
     pub sse_kms_key: Option<KmsKey>,
 }

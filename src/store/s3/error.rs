@@ -1,6 +1,6 @@
 //! Errors of S3, with their advice.
 
-use s3lo_core::explain::Explain;
+use s3lo_core::explain::{Explain, Fact};
 
 use crate::aws;
 use crate::aws::response::ErrorResponse;
@@ -17,7 +17,7 @@ pub enum Error {
     #[error(transparent)]
     Common(aws::Error),
     /// The caller has no permission.
-    #[error("{action} on `{object}` was refused: {answer}")]
+    #[error("S3 refused {action} on `{object}`")]
     Denied {
         /// `s3:GetObject`, `s3:PutObject`, `s3:ListBucket` or `s3express:CreateSession`.
         action: &'static str,
@@ -27,9 +27,11 @@ pub enum Error {
         answer: ErrorResponse,
         /// Whether an option names the server, which then has access keys and perhaps no roles.
         endpoint_is_named: bool,
+        /// Whether an option names the owner of the bucket.
+        owner_is_named: bool,
     },
     /// The bucket does not exist.
-    #[error("the bucket `{bucket}` does not exist: {answer}")]
+    #[error("the bucket `{bucket}` does not exist")]
     NoBucket {
         /// The bucket.
         bucket: String,
@@ -37,7 +39,7 @@ pub enum Error {
         answer: ErrorResponse,
     },
     /// A proxy or another server sends the request elsewhere. Redirects are not followed.
-    #[error("the S3 server answered {answer}, and points to `{location}`")]
+    #[error("the S3 server redirects to `{location}`")]
     Redirected {
         /// The target.
         location: String,
@@ -45,7 +47,7 @@ pub enum Error {
         answer: ErrorResponse,
     },
     /// Any other error response.
-    #[error("{action} on `{object}` failed: {answer}")]
+    #[error("{action} on `{object}` failed")]
     Service {
         /// The action.
         action: &'static str,
@@ -55,7 +57,7 @@ pub enum Error {
         answer: ErrorResponse,
     },
     /// There was no readable response.
-    #[error("cannot reach S3{} for `{object}`: {reason}", server.as_ref().map(|url| format!(" at {url}")).unwrap_or_default())]
+    #[error("cannot connect to S3{}: {reason}", server.as_ref().map(|url| format!(" at {url}")).unwrap_or_default())]
     Unreachable {
         /// The server that the options or the environment name.
         server: Option<String>,
@@ -65,7 +67,7 @@ pub enum Error {
         reason: Unreachable,
     },
     /// The bucket is in another region, which the response does not name.
-    #[error("the bucket `{bucket}` is not in the region {region}: {answer}")]
+    #[error("the bucket `{bucket}` is not in the region {region}")]
     WrongRegion {
         /// The bucket.
         bucket: String,
@@ -90,6 +92,19 @@ impl Explain for Error {
         }
     }
 
+    fn facts(&self) -> Vec<Fact> {
+        let answer = match self {
+            Self::Common(error) => return error.facts(),
+            Self::Unreachable { object, .. } => return vec![Fact::new("object", object)],
+            Self::Denied { answer, .. }
+            | Self::NoBucket { answer, .. }
+            | Self::Redirected { answer, .. }
+            | Self::Service { answer, .. }
+            | Self::WrongRegion { answer, .. } => answer,
+        };
+        answer.facts()
+    }
+
     fn help(&self) -> String {
         match self {
             Self::Common(error) => error.help(),
@@ -98,19 +113,26 @@ impl Explain for Error {
                 object,
                 answer,
                 endpoint_is_named,
-            } => denial::advice(action, object, answer.message.as_deref(), *endpoint_is_named),
+                owner_is_named,
+            } => denial::advice(
+                action,
+                object,
+                answer.message.as_deref(),
+                *endpoint_is_named,
+                *owner_is_named,
+            ),
             Self::NoBucket { .. } => {
-                format!("check the bucket's name, and the account or {endpoint} that it belongs to", endpoint = option("endpoint"))
+                format!("check the bucket's name, and that it is in this account or at this {endpoint}", endpoint = option("endpoint"))
             }
             Self::Redirected { location, .. } => format!(
-                "name that server, if it is yours: {}; a redirect is never followed",
+                "if that server is yours, name it: {}\nredirects are never followed",
                 option("endpoint").with(&server_of(location))
             ),
             Self::Service { action, answer, .. } => match remedy::of(action, answer) {
                 Some(remedy) => remedy,
-                None if answer.is_throttled() => format!("give it longer with {timeout}, or sign fewer images at once with {concurrency}", timeout = option("timeout"), concurrency = option("concurrency").with("4")),
-                None if answer.status.is_some_and(|status| status >= 500) => "the service failed repeatedly; run it again later".to_owned(),
-                None => "look the code up in the S3 API's list of errors, and quote the request ID to whoever runs the service".to_owned(),
+                None if answer.is_throttled() => format!("sign fewer images at once with {concurrency}, or give it longer with {timeout}", timeout = option("timeout").with("10m"), concurrency = option("concurrency").with("4")),
+                None if answer.status.is_some_and(|status| status >= 500) => "run it again later: the service failed each time it was asked".to_owned(),
+                None => "look the code up in the S3 API's list of errors, and quote the request ID to the operator of the service".to_owned(),
             },
             Self::Unreachable { reason, .. } => {
                 let address = format!("{} or AWS_ENDPOINT_URL_S3", option("endpoint"));
@@ -119,7 +141,7 @@ impl Explain for Error {
                     address: &address,
                     client_certificate: AWS_CLIENT_CERTIFICATE,
                 };
-                reason.help(&settings, || format!("check the network, HTTPS_PROXY and NO_PROXY, and whether the server runs at that address; without {endpoint} it is that of AWS_ENDPOINT_URL_S3, of AWS_ENDPOINT_URL, or Amazon's", endpoint = option("endpoint")))
+                reason.help(&settings, || format!("check that the server runs, and the network, HTTPS_PROXY and NO_PROXY\nits address comes from {endpoint}, AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL; without them it is Amazon's", endpoint = option("endpoint")))
             }
             Self::WrongRegion { .. } => format!("name the bucket's region: {region} or AWS_REGION", region = option("region").with("REGION")),
         }

@@ -1,4 +1,4 @@
-//! The meaning of an error of a call, with what tells it from others.
+//! The classification of the errors of calls.
 
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::create_session::CreateSessionError;
@@ -55,6 +55,7 @@ impl S3Store {
                     object,
                     answer,
                     endpoint_is_named: self.endpoint_is_named,
+                    owner_is_named: self.owner.is_some(),
                 }));
             }
             Failure::Unreachable(reason) => {

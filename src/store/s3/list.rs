@@ -13,7 +13,7 @@ use crate::store;
 use crate::store::s3::S3Store;
 use crate::store::{Listed, Listing, Version};
 
-/// The most names of a page. They are chosen by whoever writes there, up to 3 KB each as they are encoded, and pages are
+/// The most names of a page. Writers of the bucket choose them, up to 3 KB each as they are encoded, and pages are
 /// read for many images at once.
 const MAX_NAMES: i32 = 100;
 
@@ -83,7 +83,7 @@ impl S3Store {
     }
 
     /// Whether there is an object of exactly this key, or `None` if that cannot be found out. No other key that begins
-    /// with this one sorts before it, so that the first entry of a list with this prefix tells.
+    /// with this one sorts before it, so that the first entry of a list with this prefix decides.
     pub(super) async fn presence(&self, key: &str) -> Option<Presence> {
         // Its lists are of folders alone, and in no order.
         if self.is_directory_bucket() {
@@ -104,7 +104,7 @@ impl S3Store {
 
 fn present(key: &str, page: &ListObjectsV2Output) -> Option<Presence> {
     let Some(first) = page.contents().first() else {
-        // An answer that broke off says neither.
+        // A truncated answer proves neither.
         let empty = page.is_truncated() == Some(false) || page.key_count() == Some(0);
         return empty.then_some(Presence::Absent);
     };

@@ -1,4 +1,4 @@
-//! `s3://`: a bucket, on AWS or on whatever speaks its protocol.
+//! `s3://`: a bucket, on AWS or on another server that speaks its protocol.
 //!
 //! Observed of S3, and relied on here:
 //! - `If-None-Match: *` on an existing object answers 412; older MinIO answered 304
@@ -8,7 +8,7 @@
 //! - A bucket in another region answers 301 without a Location, or 400
 //!   `AuthorizationHeaderMalformed`; the SDK follows neither
 //!   ([aws-sdk-rust#1052](https://github.com/awslabs/aws-sdk-rust/issues/1052)).
-//! - An object that is absent answers 403 to whoever may not list the bucket, so `presence` asks for a list whose prefix
+//! - An object that is absent answers 403 to a caller that may not list the bucket, so `presence` asks for a list whose prefix
 //!   is the object's whole key: nothing sorts before that key, however much others put beside it.
 //!
 //! Of other servers: some refuse conditions or ignore them (`write`), some give no ETag (`read`).
@@ -39,6 +39,8 @@ use crate::aws::config::Aws;
 use crate::aws::preconnect;
 use crate::aws::retry;
 use crate::net::retry::{Backoff, Throttle};
+use crate::net::url;
+use crate::option_name::option;
 use crate::store;
 use crate::store::s3::encryption::EncryptionOptions;
 use crate::store::s3::options::S3;
@@ -72,7 +74,7 @@ impl S3Store {
     /// The store in `bucket`. An endpoint among the options is for S3 alone: path style, and Content-MD5 as the checksum of
     /// a write, since not every server knows the newer ones, and a bucket with a default retention demands one
     /// ([Object Lock](https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html)). Every request names the
-    /// owner, and S3 refuses if the bucket belongs to somebody else
+    /// owner, and S3 refuses if the bucket belongs to another account
     /// ([bucket owner condition](https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html)).
     pub fn new(aws: &Aws, bucket: &str, options: &S3) -> Self {
         let endpoint = options.endpoint();
@@ -148,8 +150,25 @@ impl Store for S3Store {
         preconnect::s3(self.anonymous.clone(), &self.bucket);
     }
 
-    fn warning(&self) -> Option<String> {
-        self.conditions.warning()
+    fn warnings(&self) -> Vec<String> {
+        let unchecked = self.server.as_ref().filter(|server| {
+            let host = url::parse(server).and_then(|url| url.host_str().map(str::to_owned));
+            let is_amazons = |host: &String| {
+                host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn")
+            };
+            self.owner.is_some() && !host.as_ref().is_some_and(is_amazons)
+        });
+        let unchecked = unchecked.map(|server| {
+            format!(
+                "{} may have no effect: AWS checks the owner of a bucket, and {server} is another server",
+                option("expected-bucket-owner")
+            )
+        });
+        self.conditions
+            .warning()
+            .into_iter()
+            .chain(unchecked)
+            .collect()
     }
 
     async fn read(&self, key: &str, limit: u64) -> Result<Object, store::Error> {

@@ -21,10 +21,10 @@ use crate::store::{Backend, Store};
 /// The backend of buckets.
 #[derive(Args, Clone, Debug, Default)]
 pub struct S3 {
-    /// Another S3 server, for example http://127.0.0.1:9000 (for S3 alone, path style)
+    /// Another S3 server, such as http://127.0.0.1:9000 (S3 only, path style)
     #[arg(long, value_name = "URL")]
     pub endpoint: Option<String>,
-    /// The account that the bucket must belong to
+    /// Account that the bucket must belong to
     #[arg(long, value_name = "ACCOUNT")]
     pub expected_bucket_owner: Option<Account>,
     /// The encryption of what is written: options of `sign` alone.
@@ -50,7 +50,7 @@ impl Backend for S3 {
 
     fn check_options(&self, references: &[Reference]) -> Result<(), Diagnostic> {
         let in_s3 = |reference: &Reference| reference.scheme() == Scheme::S3;
-        let name_a_bucket = "leave it away, or name a bucket: `s3://BUCKET/IMAGE:TAG`";
+        let name_a_bucket = "omit it, or name a bucket: `s3://BUCKET/IMAGE:TAG`";
         if let Some(endpoint) = &self.endpoint {
             check_url(endpoint)?;
             if !references.iter().all(in_s3) {

@@ -112,8 +112,8 @@ impl S3Store {
                 },
             };
         }
-        // 403 hides absence from whoever may not list the bucket, and 404 without a code of S3 may be the page of somebody
-        // in between.
+        // 403 hides absence from a caller that may not list the bucket, and 404 without a code of S3 may be the page of a
+        // proxy.
         let may_be_absent =
             failed.is_denied() || matches!(&failed, store::Error::Backend(_)) && status == 404;
         if may_be_absent && Box::pin(self.presence(key)).await == Some(Presence::Absent) {
@@ -186,8 +186,8 @@ impl S3Store {
     }
 
     /// Whether bytes that came without an ETag are those of an object. Some servers give none
-    /// ([s3proxy#615](https://github.com/gaul/s3proxy/issues/615)); neither does a page of somebody in between, but that
-    /// is no list either, nor the content whose MD5 a list names.
+    /// ([s3proxy#615](https://github.com/gaul/s3proxy/issues/615)); neither does the page of a proxy, but that is no list
+    /// either, nor the content whose MD5 a list names.
     async fn is_content(&self, key: &str, bytes: &[u8]) -> bool {
         match Box::pin(self.presence(key)).await {
             Some(Presence::Present(Some(version))) => is_md5(&version.0, bytes),

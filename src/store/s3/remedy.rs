@@ -8,37 +8,38 @@ pub(super) fn of(action: &str, answer: &ErrorResponse) -> Option<String> {
     Some(match answer.code() {
         // In place of a name within the path, which AWS_ENDPOINT_URL_S3 leaves to the SDK.
         "SecondLevelDomainForbidden" | "VirtualHostDomainRequired" => format!(
-            "this server wants the bucket in the host's name: set AWS_ENDPOINT_URL_S3 to its URL in place of {}",
+            "set AWS_ENDPOINT_URL_S3 to the URL of the server in place of {}: this one wants the bucket in the host's name",
             option("endpoint")
         ),
         code if code.contains("Quota") || code == "XMinioStorageFull" || code == "InsufficientStorage" => {
-            "the quota of the bucket or its owner is used up: raise it, or delete what is not needed; no permission is missing".to_owned()
+            "raise the quota of the bucket or its owner, or delete what is not needed; no permission is missing".to_owned()
         }
         "AccountProblem" | "AccountSuspended" | "NotSignedUp" | "UserSuspended" | "UserDisable" | "AllAccessDisabled" | "InvalidPayer" => {
-            "something is wrong with the account that the bucket or the access key belongs to: see its console or its billing; no permission is missing".to_owned()
+            "check the account of the bucket or the access key, in its console or its billing; no permission is missing".to_owned()
         }
         "InvalidObjectState" => {
-            "the object is archived: restore it, and keep `manifests/` out of the rules that archive".to_owned()
+            "restore the object, which is archived, and exclude `manifests/` from the rules that archive".to_owned()
         }
         "NotImplemented" if action == "s3:PutObject" => {
-            "the server does not know a header of the request; without server-side encryption and checksums the request is the plainest there is, so ask whoever runs the server".to_owned()
+            "remove the options for server-side encryption and checksums; if there are none, contact the operator of the server, which does not know a header of the request".to_owned()
         }
         "InvalidRequest" if answer.says("Object Lock") => format!(
-            "the bucket has a default retention, for which a write needs a checksum that the server knows: set AWS_REQUEST_CHECKSUM_CALCULATION=when_supported, or unset it if it says when_required; name no {}",
+            "set AWS_REQUEST_CHECKSUM_CALCULATION=when_supported, or unset it, and name no {}: the bucket has a default retention, for which a write needs a checksum",
             option("endpoint")
         ),
         code if code.starts_with("KMS.") => {
-            "the bucket is encrypted by a KMS key that cannot be used now: see whether it is enabled, and in the bucket's region".to_owned()
+            "check that the KMS key that encrypts the bucket is enabled, and in the bucket's region".to_owned()
         }
         "MethodNotAllowed" if answer.status == Some(405) => {
-            "the object's current version is a delete marker, or what answers there is no S3 server".to_owned()
+            "check the object's current version, which may be a delete marker, and that an S3 server answers there".to_owned()
         }
+        "InvalidBucketName" => "check the bucket's name: it has lower-case letters, digits, dots and dashes alone".to_owned(),
         _ if is_console(answer) => format!(
-            "that is the port of the server's console: name the port of its API in {}, such as 9000",
+            "name the port of the server's API in {}, such as 9000: this one is the port of its console",
             option("endpoint")
         ),
         code if answer.status == Some(404) && code != "NoSuchUpload" => {
-            "a 404 without S3's code `NoSuchKey` may come from a proxy, so that it proves nothing, and no list tells either: let the server answer itself, or allow s3:ListBucket".to_owned()
+            "check the proxy on the way, or allow s3:ListBucket: a 404 without S3's code `NoSuchKey` does not prove that the object is missing".to_owned()
         }
         _ => return None,
     })

@@ -19,7 +19,7 @@ use crate::store::s3::read::etag;
 use crate::store::s3::{S3Store, status};
 use crate::store::{Store as _, Version};
 
-/// What is known of the server's conditional writes.
+/// The observed behaviour of the server's conditional writes.
 #[derive(Default)]
 pub(super) struct Conditions {
     refused: AtomicBool,

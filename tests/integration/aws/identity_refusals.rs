@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::support::aws_fixture::{AwsFixture, EVERYTHING, ROLE, ROLE_ARN, SIGN, trust};
-use crate::support::program::{Run, finish};
+use crate::support::program::{Run, finish, statements};
 use s3lo_test_servers::aws::{AUDIENCE, GITHUB, Key, Subject, Trust, sts_error};
 
 const ASSUME: &str = "AssumeRoleWithWebIdentity";
@@ -184,16 +184,6 @@ fn the_request_for_a_token_never_goes_elsewhere_in_the_clear() {
     assert_told!(texts.join("\n"));
 }
 
-/// The statement in a help line.
-fn statement(text: &str) -> Value {
-    let (_, from) = text.split_once("needs this statement: `").unwrap();
-    let mut values = serde_json::Deserializer::from_str(from).into_iter();
-    values
-        .next()
-        .unwrap()
-        .unwrap_or_else(|error| panic!("{error}: {from}"))
-}
-
 /// The trust that a statement grants, if it is one of those that are understood here.
 fn granted(statement: &Value) -> Trust {
     assert_eq!(statement["Effect"], "Allow");
@@ -223,7 +213,7 @@ fn a_role_that_trusts_others_comes_with_the_statement_that_it_lacks() {
     let subject = "repo:acme/app:environment:release";
     aws.server.set_subject(subject);
     let text = refused(&aws, "");
-    let granted = granted(&statement(&text));
+    let granted = granted(&statements(&text)[0]);
     assert_eq!(granted.issuer, GITHUB);
     assert_eq!(granted.audience, AUDIENCE);
     assert!(matches!(&granted.subject, Subject::Equals(said) if said == subject));
@@ -252,7 +242,7 @@ fn trusted_as_printed(branch: &str) {
     let subject = format!("repo:acme/app:ref:refs/heads/{branch}");
     let aws = AwsFixture::in_github(EVERYTHING);
     aws.server.set_subject(&subject);
-    let granted = granted(&statement(&refused(&aws, "")));
+    let granted = granted(&statements(&refused(&aws, ""))[0]);
     aws.server.role(ROLE, &granted, EVERYTHING);
     aws.s3lo(&format!("{SIGN} --role-arn {ROLE_ARN}"))
         .ends_with(0);

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::support::aws_fixture::{AwsFixture, RECORDS_PATH};
+use crate::support::program;
 use s3lo_test_servers::aws::{AwsServer, Key};
 
 /// The key in the policies of the README.
@@ -112,16 +113,6 @@ fn may(aws: &mut AwsFixture, statements: &[Value]) {
     aws.set(&user.environment());
 }
 
-/// The statements that an output tells to add.
-fn told(text: &str) -> Vec<Value> {
-    let parts = text
-        .split('`')
-        .filter(|part| part.starts_with("{\"Effect\""));
-    parts
-        .map(|part| serde_json::from_str(part).unwrap_or_else(|error| panic!("{error}: {part}")))
-        .collect()
-}
-
 /// Adds what the errors print until the run ends as it should; how many runs that took.
 #[track_caller]
 fn grant_what_is_told(
@@ -136,7 +127,7 @@ fn grant_what_is_told(
         if run.code == Some(code) {
             return statements;
         }
-        let new = told(&run.ends_with(2).err);
+        let new = program::statements(&run.ends_with(2).err);
         assert!(
             !new.is_empty(),
             "nothing more is told: {}",
@@ -305,7 +296,7 @@ fn a_missing_image_is_reported_as_missing_with_list_permission() {
         let line = sign().replace("myapp", "nothing");
         assert_eq!(code_of(&aws, &line), "access_denied");
         // What it lacks is told, and not what it has.
-        let told = told(&aws.s3lo(&line).ends_with(2).err);
+        let told = program::statements(&aws.s3lo(&line).ends_with(2).err);
         assert_eq!(actions(&told), ["s3:ListBucket"]);
     }
 }

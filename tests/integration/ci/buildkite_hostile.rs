@@ -204,7 +204,7 @@ fn a_job_that_is_cancelled_ends_in_order() {
     drop(done);
     assert_eq!(ended.code, 2, "{}", ended.log);
     assert!(
-        ended.log.contains("the run was told to stop"),
+        ended.log.contains("a signal stopped the run"),
         "{}",
         ended.log
     );

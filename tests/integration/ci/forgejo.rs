@@ -108,7 +108,7 @@ fn a_token_endpoint_in_the_clear_is_explained() {
             format!("{name} hands out identity tokens at `http://gitea.example` in the clear");
         assert!(run.out.contains(&sentence), "{}", run.out);
         assert!(
-            run.out.contains(&format!("serve {name} by HTTPS")),
+            run.out.contains(&format!("serve {name} over HTTPS")),
             "{}",
             run.out
         );

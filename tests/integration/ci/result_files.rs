@@ -175,6 +175,14 @@ fn a_link_in_or_at_the_folder_of_results_is_not_followed() {
         .s3lo("ci sign --results-directory each")
         .ends_with(2);
     assert_eq!(files(&sandbox.file("elsewhere")), Vec::<String>::new());
+    // It is refused before anything is done, and so is a file.
+    assert!(!sandbox.file(RECORDS).exists());
+    let sandbox = job();
+    sandbox.write("each", "precious");
+    sandbox
+        .s3lo("ci sign --results-directory each")
+        .ends_with(2);
+    assert!(!sandbox.file(RECORDS).exists());
     let sandbox = job();
     sandbox.write("precious", "precious");
     fs::create_dir(sandbox.file("each")).unwrap();

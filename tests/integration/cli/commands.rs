@@ -548,7 +548,7 @@ fn an_option_of_another_tool_s_name_is_answered_with_ours() {
         ("--role-chaining", "write `--role-arn`"),
         ("--image", "write the reference alone"),
         ("--cosign-password", "set COSIGN_PASSWORD"),
-        ("--if-singed", "'--if-signed'"),
+        ("--if-singed", "write `--if-signed`"),
     ] {
         for form in ["text", "json"] {
             let run = sandbox
@@ -591,9 +591,12 @@ fn a_signature_that_does_not_cover_the_tag_is_made_with_a_note_unless_it_was_ask
 fn a_variable_that_is_empty_or_was_not_replaced_is_thought_of() {
     let sandbox = Sandbox::with_image();
     for (reference, help) in [
-        ("s3:///myapp:v1.0", "came out empty"),
-        ("s3://bucket/:v1.0", "came out empty"),
-        ("local://./store/${IMAGE}:$TAG", "`$TAG` was not replaced"),
+        ("s3:///myapp:v1.0", "the variable behind `s3://` is empty"),
+        ("s3://bucket/:v1.0", "set the variable that is empty"),
+        (
+            "local://./store/${IMAGE}:$TAG",
+            "`${IMAGE}` was not replaced",
+        ),
         ("local://./store/myapp:${{github.sha}}", "was not replaced"),
     ] {
         let run = sandbox.s3lo(&format!("verify {reference} --key keys/cosign.pub"));

@@ -286,8 +286,8 @@ fn an_agent_that_floods_is_cut_short() {
     let line = format!("{SIGN} --role-arn {ROLE_ARN} -o json");
     let json = aws.sandbox.s3lo_within(64, &line).ends_with(2).json();
     assert_eq!(code(&json), "no_identity_token");
-    let message = json["error"]["message"].as_str().unwrap();
-    assert!(message.ends_with("more than a token"), "{message}");
+    let reason = json["error"]["facts"]["reason"].as_str().unwrap();
+    assert!(reason.ends_with("more than a token"), "{reason}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ pub(crate) mod hostile_environment;
 pub(crate) mod inspect;
 pub(crate) mod interop;
 pub(crate) mod key_forms;
+pub(crate) mod mistakes;
 pub(crate) mod rejections;
 pub(crate) mod resources;
 pub(crate) mod secrets;

@@ -82,7 +82,7 @@ fn each_reason_has_its_remedy() {
 
     let pin = format!("sha256:{}", "0".repeat(64));
     let pinned = rejected(&sandbox, &format!("{key} --digest {pin}"));
-    assert!(pinned["help"].as_str().unwrap().contains("Find out who"));
+    assert!(pinned["help"].as_str().unwrap().contains("find out whose"));
     assert_eq!(pinned["lookedAt"], serde_json::Value::Null);
 
     sandbox.push("myapp", "v1.0", &format!("{MANIFEST} "));
@@ -91,7 +91,7 @@ fn each_reason_has_its_remedy() {
         moved["help"]
             .as_str()
             .unwrap()
-            .starts_with("somebody pushed to myapp:v1.0")
+            .starts_with("another push moved myapp:v1.0")
     );
 }
 

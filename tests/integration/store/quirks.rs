@@ -202,12 +202,12 @@ fn one_image_named_twice_shows_that_conditions_are_ignored() {
             .create("manifests/a/v1/manifest.json", b"{}")
             .await
             .unwrap();
-        assert_eq!(store.warning(), None);
+        assert_eq!(store.warnings(), Vec::<String>::new());
         store
             .create("manifests/a/v1/manifest.json", b"{}")
             .await
             .unwrap();
-        let warning = store.warning().unwrap();
+        let warning = store.warnings().concat();
         assert!(warning.contains("ignores conditional writes"), "{warning}");
     });
 }

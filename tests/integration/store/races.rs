@@ -460,6 +460,7 @@ fn a_store_that_may_not_be_listed_is_signed_in_all_the_same() {
                 object: key.to_owned(),
                 answer: s3lo::aws::response::ErrorResponse::default(),
                 endpoint_is_named: false,
+                owner_is_named: false,
             };
             Err(store::Error::Denied(SharedError::new(denied)))
         }

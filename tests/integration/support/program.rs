@@ -140,6 +140,18 @@ impl Sandbox {
     }
 }
 
+/// The IAM statements that an output prints to be pasted.
+pub(crate) fn statements(text: &str) -> Vec<serde_json::Value> {
+    let starts = text.match_indices("{\n").map(|(at, _)| at);
+    let values = starts.filter_map(|at| {
+        let values = serde_json::Deserializer::from_str(&text[at..]);
+        values.into_iter::<serde_json::Value>().next()?.ok()
+    });
+    values
+        .filter(|value| value.get("Effect").is_some())
+        .collect()
+}
+
 /// Waits for a run and collects what it left.
 pub(crate) fn finish(mut child: Child) -> Run {
     let err = child.stderr.take().map(read_aside);

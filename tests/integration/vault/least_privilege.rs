@@ -37,8 +37,9 @@ fn words(path: &str) -> Vec<String> {
 
 /// The paths that an output tells to add.
 fn told(text: &str) -> Vec<String> {
-    let parts = text.split('`').filter(|part| part.starts_with("path "));
-    parts.map(str::to_owned).collect()
+    let lines = text.lines().map(str::trim);
+    let paths = lines.filter(|line| line.starts_with("path "));
+    paths.map(str::to_owned).collect()
 }
 
 /// Vault takes no policy without a letter.

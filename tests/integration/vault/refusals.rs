@@ -61,14 +61,20 @@ impl Page {
         let told = &text.err[at..];
         let error = &json.json()["error"];
         let field = |name: &str| error[name].as_str().unwrap();
-        let again = format!(
-            "error[{}]: {}\n  help: {}\n  docs: {}\n",
-            field("code"),
-            field("message"),
-            field("help"),
-            field("docs")
-        );
-        assert_eq!(told, again, "{what}");
+        let (first, details) = told.split_once('\n').unwrap();
+        let again = format!("error[{}]: {}", field("code"), field("message"));
+        assert_eq!(first, again, "{what}");
+        let facts = error["facts"].as_object().into_iter().flatten();
+        let facts = facts.map(|(_, fact)| fact.as_str().unwrap());
+        let expected: Vec<_> = facts
+            .chain(field("help").lines())
+            .chain([field("docs")])
+            .collect();
+        for line in &expected {
+            let ends = |told: &str| told.trim_end().ends_with(line.trim_end());
+            assert!(details.lines().any(ends), "{what}: {line} in {told}");
+        }
+        assert_eq!(details.lines().count(), expected.len(), "{what}: {told}");
         self.text
             .push_str(&format!("# {what}\n{}, exit 2\n{told}\n", field("code")));
     }

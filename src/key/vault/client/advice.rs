@@ -15,7 +15,7 @@ use crate::text::quoted;
 pub(super) fn on_cause(product: Product, cause: Cause, claims: Option<&Claims>) -> String {
     let cli = product.command_line();
     match cause {
-        Cause::Cidr => "run it from an address that the role allows: its secret_id_bound_cidrs and token_bound_cidrs list them".to_owned(),
+        Cause::Cidr => "run it from an address that the role allows in secret_id_bound_cidrs and token_bound_cidrs".to_owned(),
         Cause::DisasterRecovery => {
             "name the primary cluster: this one is for disaster recovery, and answers only once it is promoted".to_owned()
         }
@@ -23,31 +23,31 @@ pub(super) fn on_cause(product: Product, cause: Cause, claims: Option<&Claims>) 
             let issuer = claims.map_or("ISSUER", |claims| claims.issuer.trim_end_matches('/'));
             let issuer = shown(issuer);
             format!(
-                "let the server reach the issuer, `{issuer}/.well-known/openid-configuration` or its jwks_url: look at its network and proxy, and at the authorities in the method's configuration (oidc_discovery_ca_pem, jwks_ca_pem); or give it the issuer's keys as jwt_validation_pubkeys"
+                "let the server reach the issuer, `{issuer}/.well-known/openid-configuration` or its jwks_url: check its network, its proxy, and the authorities of the method (oidc_discovery_ca_pem, jwks_ca_pem)\nor give the method the issuer's keys as jwt_validation_pubkeys"
             )
         }
         Cause::LeaseQuota => format!(
-            "wait until leases end, revoke some, or raise the quota: `{cli} list sys/quotas/lease-count`; a shorter token_ttl of the role leaves fewer"
+            "wait until leases end, revoke some, or raise the quota: `{cli} list sys/quotas/lease-count`\na shorter token_ttl of the role leaves fewer"
         ),
         Cause::NamespaceLocked => {
-            format!("let whoever locked it unlock it: `{cli} namespace unlock`")
+            format!("ask the administrator who locked it to unlock it: `{cli} namespace unlock`")
         }
         Cause::NamespaceNotFound => format!(
-            "name it from the root on, as in `admin/team`, by {} or {}: `{cli} namespace list` shows those below yours; in HCP the uppermost is `admin`",
+            "name it from the root on, as in `admin/team`, with {} or {}: `{cli} namespace list` shows those below yours\nin HCP the topmost namespace is `admin`",
             Variables(product).name("NAMESPACE"),
             option("vault-namespace").with("NAMESPACE")
         ),
         Cause::ReadOnly => {
             "name the primary cluster: this one is a secondary, which stores nothing".to_owned()
         }
-        Cause::Sentinel => "ask whoever keeps the Sentinel policy that the message names: it denies what the policies of a token allow".to_owned(),
+        Cause::Sentinel => "ask the owner of the Sentinel policy that the message names: it denies what the token's policies allow".to_owned(),
     }
 }
 
 /// Advice on a login that asks for a second factor.
 pub(super) fn mfa(product: Product, mount: &str) -> String {
     format!(
-        "exempt `auth/{mount}` from the login enforcement (`{} list identity/mfa/login-enforcement`), since a job has no second factor; or log in at another mount: {}",
+        "exempt `auth/{mount}` from the login enforcement, since a job has no second factor: `{} list identity/mfa/login-enforcement`\nor log in at another mount: {}",
         product.command_line(),
         option("vault-auth-mount").with("PATH")
     )
@@ -61,18 +61,18 @@ pub(super) fn denied(
     origin: Option<&TokenOrigin>,
 ) -> String {
     let cli = product.command_line();
-    let statement = format!("`path \"{path}\" {{ capabilities = [\"{capability}\"] }}`");
-    let to_sign = path
-        .rsplit_once("/keys/")
-        .map(|(mount, key)| format!(" (to sign it takes update on `{mount}/sign/{key}`, too)"));
+    let statement = format!("path \"{path}\" {{ capabilities = [\"{capability}\"] }}");
+    let to_sign = path.rsplit_once("/keys/").map(|(mount, key)| {
+        format!("to sign, the token needs update on `{mount}/sign/{key}` as well\n")
+    });
     let wrapping = match origin {
         Some(TokenOrigin::Variable(_) | TokenOrigin::File(_)) => {
-            format!("; if the token wraps another one, unwrap it first: `{cli} unwrap`")
+            format!("if the token wraps another one, unwrap it first: `{cli} unwrap`\n")
         }
         _ => String::new(),
     };
     format!(
-        "check mount and key, since what is not there is refused as well; then add to a policy of the token (`{cli} token lookup` names them): {statement}{}; if it has that, look at the namespace{wrapping}",
+        "check mount, key and namespace: Vault refuses what does not exist in the same words\n{wrapping}{}then add this to a policy of the token (`{cli} token lookup` names them):\n{statement}",
         to_sign.unwrap_or_default()
     )
 }
@@ -81,7 +81,7 @@ pub(super) fn no_mount(product: Product, path: &str) -> String {
     let cli = product.command_line();
     if path.starts_with("auth/") && path.ends_with("/login") {
         return format!(
-            "look where the login method is mounted, `{cli} auth list`, and name that by {vault_auth_mount}",
+            "find the mount of the login method with `{cli} auth list`, and name it: {vault_auth_mount}",
             vault_auth_mount = option("vault-auth-mount").with("PATH")
         );
     }
@@ -91,11 +91,11 @@ pub(super) fn no_mount(product: Product, path: &str) -> String {
     let mount = mount.map_or(path, |(mount, _)| mount);
     if ["auth", "sys"].contains(&mount.split('/').next().unwrap_or_default()) {
         return format!(
-            "no engine can be mounted at `{mount}`: look where it is, `{cli} secrets list`"
+            "find the mount of the transit engine with `{cli} secrets list`: none can be at `{mount}`"
         );
     }
     format!(
-        "look where the transit engine is mounted, `{cli} secrets list`, and name that in the key, `{}://HOST/v1/MOUNT/keys/KEY`, or by TRANSIT_SECRET_ENGINE_PATH; or mount one: `{cli} secrets enable -path={mount} transit`; in a namespace, give {vault_namespace}",
+        "find the mount of the transit engine with `{cli} secrets list`, and name it in the key, `{}://HOST/v1/MOUNT/keys/KEY`, or in TRANSIT_SECRET_ENGINE_PATH\nor mount one: `{cli} secrets enable -path={mount} transit`\nin a namespace, give {vault_namespace}",
         product.scheme(),
         vault_namespace = option("vault-namespace").with("NAMESPACE")
     )
@@ -107,7 +107,7 @@ pub(super) fn not_found(product: Product, path: &str) -> String {
         return "check the key's name".to_owned();
     };
     format!(
-        "check mount and name: `{cli} secrets list` and `{cli} list {}`; or, where `{mount}` is a transit engine, make the key: `{cli} write -f {} type=ecdsa-p256`; in a namespace, give {vault_namespace}",
+        "check mount and name: `{cli} secrets list` and `{cli} list {}`\nif `{mount}` is a transit engine, create the key: `{cli} write -f {} type=ecdsa-p256`\nin a namespace, give {vault_namespace}",
         quoted(&format!("{mount}/keys")),
         quoted(path),
         vault_namespace = option("vault-namespace").with("NAMESPACE")
@@ -128,16 +128,16 @@ pub(super) fn redirected(product: Product, to: Option<&str>) -> String {
 pub(super) fn token(product: Product, origin: &TokenOrigin) -> String {
     if *origin == TokenOrigin::Agent {
         return format!(
-            "let the agent add its token, by `use_auto_auth_token = true` in its configuration; or set {}",
+            "have the agent add its token, with `use_auto_auth_token = true` in its configuration, or set {}",
             Variables(product).name("TOKEN")
         );
     }
     if let TokenOrigin::Login { .. } = origin {
-        return "run the job again; the token may have been revoked, or allow too few uses"
+        return "run the job again: the token may have been revoked, or its num_uses be too low"
             .to_owned();
     }
     format!(
-        "it is wrong, expired, revoked or used up (as a wrapping token is after one use), or of another server or namespace; get a new one with `{} login` and put it into {origin}; in CI let the job log in by its identity token: {vault_role}",
+        "get a new one with `{} login`, and put it into {origin}\nin CI log in with the job's identity token: {vault_role}\nthe old one is wrong, expired, revoked, used up (as a wrapping token is after one use), or of another server or namespace",
         product.command_line(),
         vault_role = option("vault-role").with("ROLE")
     )
@@ -155,30 +155,21 @@ pub(super) fn refused(
     let cli = product.command_line();
     let named = quoted(role.unwrap_or("ROLE"));
     let vault_auth_mount = option("vault-auth-mount").with("PATH");
-    let said = claims.map(|claims| {
-        format!(
-            "the token is from `{}`, for `{}`, and its subject is `{}`; ",
-            shown(&claims.issuer),
-            shown(&claims.audience.to_string()),
-            shown(&claims.subject)
-        )
-    });
-    let said = said.unwrap_or_default();
     match method {
         Method::AppRole => format!(
-            "check {}, which is not the role's name (`{cli} read auth/{mount}/role/ROLE/role-id`), and give a new secret ID by {} (`{cli} write -f auth/{mount}/role/ROLE/secret-id`): it may have expired, or be used up; look also whether AppRole is mounted there: `{cli} auth list`, {vault_auth_mount}",
+            "check {}, which is not the role's name: `{cli} read auth/{mount}/role/ROLE/role-id`\ngive a new secret ID in {}, since the old one may have expired: `{cli} write -f auth/{mount}/role/ROLE/secret-id`\ncheck the mount with `{cli} auth list`; name another one with {vault_auth_mount}",
             Variables(product).name("ROLE_ID"),
             Variables(product).name("SECRET_ID")
         ),
         Method::Kubernetes => format!(
-            "look at the role, which must name this service account and its namespace: `{cli} read auth/{mount}/role/{named}`; {said}at the method's way to Kubernetes: `{cli} read auth/{mount}/config`; and whether it is mounted there: `{cli} auth list`, {vault_auth_mount}"
+            "check that the role names this service account and its namespace: `{cli} read auth/{mount}/role/{named}`\ncheck the method's connection to Kubernetes: `{cli} read auth/{mount}/config`\ncheck the mount with `{cli} auth list`; name another one with {vault_auth_mount}"
         ),
         Method::Jwt if answer.says("audience") => format!(
-            "{said}let the token be for one of the role's bound_audiences (`{cli} read auth/{mount}/role/{named}`): in GitLab by the `aud` of its `id_tokens`, elsewhere by {vault_audience}; or let whoever keeps the role add this one to them",
+            "use an audience of the role's bound_audiences, in GitLab the `aud` of `id_tokens`, elsewhere {vault_audience}: `{cli} read auth/{mount}/role/{named}`\nor have the owner of the role add this one",
             vault_audience = option("vault-audience")
         ),
         Method::Jwt if answer.says("could not be found") => {
-            format!("name a role that there is: `{cli} list auth/{mount}/role`")
+            format!("name a role that exists: `{cli} list auth/{mount}/role`")
         }
         Method::Jwt if answer.says("missing role") && !answer.says("missing role_id") => {
             format!(
@@ -196,30 +187,30 @@ pub(super) fn refused(
             let values = new.take(MAX_CLAIMS).map(|name| {
                 let name = shown(name);
                 match claims.and_then(|claims| claims.value(&name)) {
-                    Some(value) => format!("its claim `{name}` is `{}`; ", shown(&value)),
-                    None => format!("it has no claim `{name}`; "),
+                    Some(value) => format!("the token's claim `{name}` is `{}`\n", shown(&value)),
+                    None => format!("the token has no claim `{name}`\n"),
                 }
             });
             let values: String = values.collect();
             format!(
-                "{said}{values}the role is for other jobs; look at its bound_claims and bound_subject: `{cli} read auth/{mount}/role/{named}`"
+                "compare the token with the role's bound_claims and bound_subject: `{cli} read auth/{mount}/role/{named}`\n{values}the role is for other jobs"
             )
         }
         Method::Jwt if answer.says("(nbf)") || answer.says("(iat)") => {
-            format!("{said}set the clocks of this machine and of the server")
+            "set the clocks of this machine and of the server".to_owned()
         }
         Method::Jwt if answer.says("expired") => {
-            format!("{said}run the job again: its token is valid for some minutes")
+            "run the job again: an identity token is valid for a few minutes".to_owned()
         }
         Method::Jwt
             if answer.says("signature") || answer.says("(iss)") || answer.says("configuration") =>
         {
             format!(
-                "{said}look whether the method trusts this issuer: `{cli} read auth/{mount}/config`; its oidc_discovery_url or jwks_url must be that of the issuer"
+                "check that the method trusts this issuer: `{cli} read auth/{mount}/config` must show its oidc_discovery_url or jwks_url"
             )
         }
         Method::Jwt => format!(
-            "{said}look whether a JWT login is mounted there, `{cli} auth list`, and name it by {vault_auth_mount}; and at the role: `{cli} read auth/{mount}/role/{named}`"
+            "check that a JWT login is mounted there: `{cli} auth list`; name another mount with {vault_auth_mount}\ncheck the role: `{cli} read auth/{mount}/role/{named}`"
         ),
     }
 }

@@ -235,7 +235,7 @@ fn token_source(options: &Options) -> Result<Option<TokenSource>, Error> {
 fn token_of_user(variables: Variables, server: &Server, options: &Options) -> Result<Auth, Error> {
     let product = server.product;
     let family = variables.0;
-    // A Vault Agent or Proxy adds its own token to requests without one, where its configuration says so.
+    // A Vault Agent or Proxy adds its own token to requests without one, if it is configured so.
     let none = || match server.address.socket() {
         Some(_) => Ok(Auth::Token(Token::of_agent())),
         None => Err(Error::NoToken { product, family }),

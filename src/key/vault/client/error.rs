@@ -1,6 +1,6 @@
 //! Errors of calls to Vault, with their advice.
 
-use s3lo_core::explain::Explain;
+use s3lo_core::explain::{Explain, Fact};
 
 use crate::identity::jwt::Claims;
 use crate::identity::token_source;
@@ -33,7 +33,7 @@ pub enum Error {
         audience: String,
     },
     /// The token's policies do not allow it.
-    #[error("{server} does not let this token {capability} `{path}`: {answer}")]
+    #[error("{server} does not let this token {capability} `{path}`")]
     Denied {
         /// The server.
         server: Server,
@@ -55,7 +55,7 @@ pub enum Error {
         source: token_source::Error,
     },
     /// The namespace is locked.
-    #[error("{server} has its namespace{} locked: {answer}", backquoted(namespace.as_deref()))]
+    #[error("the namespace{} of {server} is locked", backquoted(namespace.as_deref()))]
     LockedNamespace {
         /// The server.
         server: Server,
@@ -65,9 +65,7 @@ pub enum Error {
         answer: ErrorResponse,
     },
     /// The login was refused after the answer to an earlier attempt was lost, which may have used up the credential.
-    #[error(
-        "the answer to a first login was lost ({lost}), and after that {server} refused the login: {answer}"
-    )]
+    #[error("{server} refused the login, after its answer to a first attempt was lost")]
     LostLogin {
         /// The server.
         server: Server,
@@ -87,7 +85,7 @@ pub enum Error {
         mount: String,
     },
     /// Nothing is mounted there.
-    #[error("{server} has nothing mounted at `{path}`: {answer}")]
+    #[error("{server} has nothing mounted at `{path}`")]
     NoMount {
         /// The server.
         server: Server,
@@ -97,7 +95,7 @@ pub enum Error {
         answer: ErrorResponse,
     },
     /// There is no such namespace.
-    #[error("{server} has no namespace{}: {answer}", backquoted(namespace.as_deref()))]
+    #[error("{server} has no namespace{}", backquoted(namespace.as_deref()))]
     NoNamespace {
         /// The server.
         server: Server,
@@ -123,7 +121,7 @@ pub enum Error {
         path: String,
     },
     /// The login was refused.
-    #[error("{server} refused the login by {method} at `{mount}`{}: {answer}", of_role(role.as_deref()))]
+    #[error("{server} refused the login by {method} at `{mount}`{}", of_role(role.as_deref()))]
     Refused {
         /// The server.
         server: Server,
@@ -147,7 +145,7 @@ pub enum Error {
         to: Option<String>,
     },
     /// Any other error response.
-    #[error("{server} failed at `{path}`: {answer}")]
+    #[error("{server} failed at `{path}`")]
     Service {
         /// The server.
         server: Server,
@@ -157,7 +155,7 @@ pub enum Error {
         answer: ErrorResponse,
     },
     /// The token is unknown, expired or revoked.
-    #[error("{server} does not know the token from {origin}: {answer}")]
+    #[error("{server} does not accept the token from {origin}")]
     Token {
         /// The server.
         server: Server,
@@ -167,7 +165,7 @@ pub enum Error {
         answer: ErrorResponse,
     },
     /// There was no complete response.
-    #[error("cannot reach {server}: {reason}")]
+    #[error("cannot connect to {server}: {reason}")]
     Unreachable {
         /// The server.
         server: Server,
@@ -176,8 +174,8 @@ pub enum Error {
         /// Whether the server may have received the request.
         sent: bool,
     },
-    /// The response is in a wrap, since somebody has to approve it.
-    #[error("{server} answered in a wrap at `{path}`, which a control group must approve")]
+    /// The response is wrapped, and waits for an approval.
+    #[error("{server} wrapped its answer at `{path}`: a control group must approve the request")]
     Wrapped {
         /// The server.
         server: Server,
@@ -261,13 +259,33 @@ impl Explain for Error {
         }
     }
 
+    fn facts(&self) -> Vec<Fact> {
+        match self {
+            Self::Denied { answer, .. }
+            | Self::LockedNamespace { answer, .. }
+            | Self::NoMount { answer, .. }
+            | Self::NoNamespace { answer, .. }
+            | Self::Service { answer, .. }
+            | Self::Token { answer, .. } => vec![answer.fact()],
+            Self::Identity { source, .. } => source.facts(),
+            Self::LostLogin { lost, answer, .. } => {
+                vec![answer.fact(), Fact::new("before", lost.to_string())]
+            }
+            Self::Refused { claims, answer, .. } => {
+                let claims = claims.iter().flat_map(|claims| claims.facts());
+                std::iter::once(answer.fact()).chain(claims).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     fn help(&self) -> String {
         if let Some((server, cause)) = self.cause() {
             return advice::on_cause(server.product, cause, self.claims());
         }
         match self {
             Self::Audience { wanted, .. } => format!(
-                "let the CI system make one for `{wanted}`, in GitLab by `id_tokens: {{VAULT_ID_TOKEN: {{aud: {wanted}}}}}`, or name the audience that you mean by {vault_audience}",
+                "have the CI system make a token for `{wanted}`, in GitLab with `id_tokens: {{VAULT_ID_TOKEN: {{aud: {wanted}}}}}`\nif the other audience is meant, name it with {vault_audience}",
                 vault_audience = option("vault-audience")
             ),
             Self::Denied {
@@ -282,7 +300,7 @@ impl Explain for Error {
                 advice::on_cause(server.product, Cause::NamespaceLocked, None)
             }
             Self::LostLogin { server, lost, .. } => format!(
-                "if the secret ID is for one use, the first login used it up: give a new one by {}; {}",
+                "if the secret ID is for one use, the first login used it up: give a new one in {}\n{}",
                 Variables(server.product).name("SECRET_ID"),
                 lost.help()
             ),
@@ -292,7 +310,7 @@ impl Explain for Error {
             }
             Self::NoMount { server, path, .. } => advice::no_mount(server.product, path),
             Self::Nonsense { server, .. } => format!(
-                "nothing was stored; check the address and HTTPS_PROXY: what answers at {} is not Vault's transit engine",
+                "check the address and HTTPS_PROXY: what answers at {} is not Vault's transit engine\nnothing was stored",
                 server.address
             ),
             Self::NotFound { server, path } => advice::not_found(server.product, path),
@@ -309,27 +327,27 @@ impl Explain for Error {
                 advice::refused(product, *method, mount, role, claims.as_deref(), answer)
             }
             Self::Service { server, answer, .. } if answer.is_sealed() => format!(
-                "unseal it, or wait until somebody has: `{} operator unseal`",
+                "unseal it: `{} operator unseal`",
                 server.product.command_line()
             ),
             Self::Service { server, answer, .. } if answer.is_throttled() => format!(
-                "give it longer with {timeout}, sign fewer images at once with {concurrency}, or raise the quota: `{} read sys/quotas/rate-limit/NAME`",
+                "sign fewer images at once with {concurrency}, or give it longer with {timeout}\nor raise the quota: `{} read sys/quotas/rate-limit/NAME`",
                 server.product.command_line(),
-                timeout = option("timeout"),
+                timeout = option("timeout").with("10m"),
                 concurrency = option("concurrency").with("4")
             ),
             Self::Service { server, answer, .. } if answer.is_transient() => format!(
-                "it failed repeatedly; run it again later, and look at `{} status`",
+                "run it again later, and check `{} status`: it failed each time it was asked",
                 server.product.command_line()
             ),
             Self::Service { answer, .. } if answer.is_from_vault() => {
-                "look at what it says, and at the server's own log".to_owned()
+                "check the server's own log".to_owned()
             }
             Self::Service { server, answer, .. }
                 if answer.status == 400 && !server.address.is_tls() =>
             {
                 format!(
-                    "it may speak TLS alone: give it an `https://` address; what answers at {} is not Vault",
+                    "give it an `https://` address, if it speaks TLS: what answers at {} is not Vault",
                     server.address
                 )
             }
@@ -339,7 +357,7 @@ impl Explain for Error {
             ),
             Self::Token { server, origin, .. } => advice::token(server.product, origin),
             Self::Unreachable { server, .. } if server.address.socket().is_some() => {
-                "check that the agent runs, that its socket is there, and that this user may write to it"
+                "check that the agent runs, that its socket exists, and that this user may write to it"
                     .to_owned()
             }
             Self::Unreachable { reason, .. } => {
@@ -354,7 +372,7 @@ impl Explain for Error {
                 })
             }
             Self::Wrapped { path, .. } => format!(
-                "exempt `{path}` from the control group for this token, or use another token: each such request waits for somebody's approval, for which a job cannot wait"
+                "exempt `{path}` from the control group for this token, or use another token: a job cannot wait for an approval"
             ),
         }
     }

@@ -73,7 +73,7 @@ pub(crate) fn client(
     builder = if address.is_tls() {
         transport.trust.apply(builder)
     } else {
-        // So the system's certificates, which nobody needs, are not read.
+        // So that the system's certificates, which are not needed, are not read.
         builder.tls_certs_only([])
     };
     let client = builder.build().map_err(|error| innermost(&error))?;
@@ -93,7 +93,7 @@ pub(crate) fn proxied<'a>(
     Some((url, proxy))
 }
 
-/// A resolver that finds one host, whatever name is asked for.
+/// A resolver that finds one host for any name.
 struct FixedHost(String);
 
 impl Resolve for FixedHost {

@@ -7,14 +7,14 @@ use clap::ValueEnum;
 /// A login method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Method {
-    /// By the CI system's identity token
+    /// With the CI system's identity token
     // https://developer.hashicorp.com/vault/api-docs/auth/jwt
     Jwt,
-    /// By VAULT_ROLE_ID and VAULT_SECRET_ID
+    /// With VAULT_ROLE_ID and VAULT_SECRET_ID
     // https://developer.hashicorp.com/vault/api-docs/auth/approle
     #[value(name = "approle")]
     AppRole,
-    /// By the pod's service account
+    /// With the pod's service account
     // https://developer.hashicorp.com/vault/api-docs/auth/kubernetes
     Kubernetes,
 }

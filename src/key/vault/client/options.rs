@@ -2,7 +2,7 @@
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
-use s3lo_core::explain::Explain;
+use s3lo_core::explain::{Explain, Fact};
 
 use crate::environment;
 use crate::identity::ci_system::CiSystem;
@@ -23,17 +23,17 @@ use crate::text::backquoted;
 #[group(skip)]
 #[command(next_help_heading = "Vault")]
 pub struct Options {
-    /// The Vault or OpenBao server [default: the key's host, or VAULT_ADDR]
+    /// URL of the Vault or OpenBao server [default: the key's host, or VAULT_ADDR]
     #[arg(id = "vault-address", long = "vault-address", value_name = "URL")]
     pub address: Option<String>,
-    /// The Vault namespace, of the login as well [default: VAULT_NAMESPACE]
+    /// Vault namespace, of the login as well [default: VAULT_NAMESPACE]
     #[arg(
         id = "vault-namespace",
         long = "vault-namespace",
         value_name = "NAMESPACE"
     )]
     pub namespace: Option<String>,
-    /// How to log in to Vault instead of using VAULT_TOKEN [default: VAULT_AUTH_METHOD, or jwt where there is a role]
+    /// Login method, instead of VAULT_TOKEN [default: VAULT_AUTH_METHOD, or jwt if there is a role]
     #[arg(
         id = "vault-auth",
         long = "vault-auth",
@@ -41,23 +41,23 @@ pub struct Options {
         value_name = "METHOD"
     )]
     pub method: Option<Method>,
-    /// The Vault role to log in as [default: VAULT_AUTH_ROLE]
+    /// Vault role to log in as [default: VAULT_AUTH_ROLE]
     #[arg(id = "vault-role", long = "vault-role", value_name = "ROLE", value_parser = NonEmptyStringValueParser::new())]
     pub role: Option<String>,
-    /// Where the login method is mounted in Vault [default: VAULT_AUTH_PATH, or the method's name]
+    /// Mount of the login method in Vault [default: VAULT_AUTH_PATH, or the method's name]
     #[arg(
         id = "vault-auth-mount",
         long = "vault-auth-mount",
         value_name = "PATH"
     )]
     pub mount: Option<String>,
-    /// For whom the identity token for Vault is [default: the server's URL]
+    /// Audience of the identity token that is sent to Vault [default: the server's URL]
     #[arg(id = "vault-audience", long = "vault-audience", value_name = "AUDIENCE", value_parser = NonEmptyStringValueParser::new())]
     pub audience: Option<String>,
-    /// A file that holds the identity token for Vault, for kubernetes the pod's
+    /// File with the identity token for Vault; for kubernetes, the pod's
     #[arg(id = "vault-jwt-file", long = "vault-jwt-file", value_name = "FILE")]
     pub jwt_file: Option<String>,
-    /// A variable that holds the identity token for Vault [default: that of the CI system]
+    /// Variable with the identity token for Vault [default: that of the CI system]
     #[arg(
         id = "vault-jwt-env",
         long = "vault-jwt-env",
@@ -65,7 +65,7 @@ pub struct Options {
         conflicts_with = "vault-jwt-file"
     )]
     pub jwt_variable: Option<String>,
-    /// Allow http:// to a Vault on another machine, which sends the token in the clear
+    /// Allow http:// to a Vault on another machine, which exposes the token
     #[arg(id = "vault-plain-http", long = "vault-plain-http")]
     pub plain_http: bool,
 }
@@ -136,11 +136,11 @@ pub enum Error {
     Contradiction {
         /// Which of the two programs the reference means.
         product: Product,
-        /// What the reference names.
+        /// The server of the reference.
         named: Authority,
         /// The variable or flag.
         variable: String,
-        /// What it names.
+        /// The server of the variable.
         other: Address,
     },
     /// There is no identity token to log in with.
@@ -148,7 +148,7 @@ pub enum Error {
     Identity {
         /// The server.
         server: Server,
-        /// What is missing.
+        /// The reason.
         source: token_source::Error,
         /// Whether there is what AppRole takes.
         approle: bool,
@@ -183,13 +183,13 @@ pub enum Error {
         family: Product,
     },
     /// The text cannot be a token.
-    #[error("what {origin} holds is not a token")]
+    #[error("{origin} does not hold a token")]
     NotAToken {
         /// The variable or file.
         origin: TokenOrigin,
     },
     /// The file cannot hold a token.
-    #[error("what the file of {variable} holds is not a token")]
+    #[error("the file that {variable} names does not hold a token")]
     NotATokenInFile {
         /// The variable that names the file.
         variable: String,
@@ -225,7 +225,7 @@ pub enum Error {
     Transport {
         /// The server.
         server: Server,
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
     /// The token's file cannot be read.
@@ -235,11 +235,11 @@ pub enum Error {
         variable: String,
         /// The file, where it can be no token.
         path: Option<String>,
-        /// What the operating system says.
+        /// The reason, from the operating system.
         reason: String,
     },
     /// A flag without effect on the method.
-    #[error("{option} says nothing to the login by {method}")]
+    #[error("{option} has no effect on the login by {method}")]
     UnusedOption {
         /// The option.
         option: OptionName<'static>,
@@ -292,25 +292,32 @@ impl Explain for Error {
         }
     }
 
+    fn facts(&self) -> Vec<Fact> {
+        match self {
+            Self::Identity { source, .. } => source.facts(),
+            _ => Vec::new(),
+        }
+    }
+
     fn help(&self) -> String {
         match self {
             Self::Address { .. } => {
-                "write scheme, host and port, as in `https://vault.example:8200`, and a path only where a proxy serves Vault below one, without `/v1`; or name an agent's socket, as in `unix:///run/vault/agent.sock`".to_owned()
+                "write scheme, host and port, as in `https://vault.example:8200`; a path, without `/v1`, only if a proxy serves Vault below one\nor name an agent's socket, as in `unix:///run/vault/agent.sock`".to_owned()
             }
             Self::Bundle(error) => error.help(),
             Self::Contradiction { variable, other, .. } if other.socket().is_some() => {
                 format!("name the key by its name alone, or unset {variable}")
             }
             Self::Contradiction { product, variable, named, other } => format!(
-                "name one server: leave {variable} away, or name the key by its name alone, or set {variable} to `{}://{named}`{}",
+                "name one server: unset {variable}, name the key by its name alone, or set {variable} to `{}://{named}`{}",
                 if other.is_tls() { "https" } else { "http" },
-                if *product == Product::OpenBao && variable == "VAULT_ADDR" { "; an OpenBao is named by BAO_ADDR" } else { "" }
+                if *product == Product::OpenBao && variable == "VAULT_ADDR" { "\nname an OpenBao server with BAO_ADDR" } else { "" }
             ),
             Self::Identity { server, source, approle } => {
                 let help = no_identity_token(&server.address, source);
                 if *approle {
                     format!(
-                        "{help}; to log in by VAULT_ROLE_ID and VAULT_SECRET_ID give {}, and no {}",
+                        "{help}\nto log in with VAULT_ROLE_ID and VAULT_SECRET_ID, give {} and no {}",
                         option("vault-auth").with("approle"),
                         option("vault-role")
                     )
@@ -328,7 +335,7 @@ impl Explain for Error {
                 option("vault-audience").with("https://vault.example")
             ),
             Self::NoAppRole { missing } => format!(
-                "set {missing}; or log in by the CI system's identity token: `--vault-auth jwt --vault-role ROLE`"
+                "set {missing}\nor log in with the CI system's identity token: `--vault-auth jwt --vault-role ROLE`"
             ),
             Self::NoRole => format!("name it: {vault_role}", vault_role = option("vault-role").with("ROLE")),
             Self::NoToken { product, family } => {
@@ -336,15 +343,16 @@ impl Explain for Error {
                 let others = if product == family {
                     String::new()
                 } else {
-                    format!("; all variables are {}, since that is what names the server", named("…"))
+                    format!("\nthe variables {} are read, since they name the server", named("…"))
                 };
                 format!(
-                    "in CI give {vault_role}, which logs in by the job's identity token; or set {}, {}, or {} and {}; at a desk run `{} login`{others}",
+                    "in CI give {vault_role}, which logs in with the job's identity token\non your own machine run `{} login`\nor set {}, {}, or {} and {}{others}",
+                    product.command_line(),
                     named("TOKEN"),
                     named("TOKEN_FILE"),
                     named("ROLE_ID"),
                     named("SECRET_ID"),
-                    product.command_line(), vault_role = option("vault-role").with("ROLE")
+                    vault_role = option("vault-role").with("ROLE")
                 )
             }
             Self::NotAToken { .. } | Self::NotATokenInFile { .. } => {
@@ -355,22 +363,22 @@ impl Explain for Error {
                 format!("{instead}put what the file holds into {variable}; in GitLab give that variable the type Variable, not File")
             }
             Self::PlainHttp { .. } => {
-                format!("give the server an `https://` address; where the network is guarded otherwise, say so by {vault_plain_http}", vault_plain_http = option("vault-plain-http"))
+                format!("give the server an `https://` address\nif the network is protected in another way, allow it with {vault_plain_http}", vault_plain_http = option("vault-plain-http"))
             }
             Self::Proxy(error) => error.help(),
             Self::ServerNameByProxy { variable } => format!(
-                "add the server's host to NO_PROXY where it is reached directly; otherwise unset {variable}, and name the server as its certificate does"
+                "if the server is reached directly, add its host to NO_PROXY\notherwise unset {variable}, and name the server as its certificate does"
             ),
             Self::Tls(error) => error.help(),
             Self::Transport { .. } => {
-                "check VAULT_CACERT, VAULT_CLIENT_CERT and VAULT_CLIENT_KEY; where a container has no certificates at all, install ca-certificates".to_owned()
+                "check VAULT_CACERT, VAULT_CLIENT_CERT and VAULT_CLIENT_KEY\nin a container without certificates, install ca-certificates".to_owned()
             }
             Self::TokenFile { variable, .. } => {
                 format!("let {variable} name a file that this user may read, or unset it")
             }
             Self::UnusedOption { method, .. } => match method {
-                Method::AppRole => "leave it away: AppRole takes VAULT_ROLE_ID and VAULT_SECRET_ID".to_owned(),
-                _ => "leave it away".to_owned(),
+                Method::AppRole => "omit it: AppRole takes VAULT_ROLE_ID and VAULT_SECRET_ID".to_owned(),
+                _ => "omit it".to_owned(),
             },
             Self::NotATokenFile => {
                 "give the path of the file that holds the token, not the token".to_owned()
@@ -394,12 +402,12 @@ pub(crate) fn no_identity_token(address: &Address, source: &token_source::Error)
             ci: Some(CiSystem::GitLab),
             ..
         } => {
-            format!("add to the job: `id_tokens: {{VAULT_ID_TOKEN: {{aud: {address}}}}}`")
+            format!("add to the job:\nid_tokens:\n  VAULT_ID_TOKEN:\n    aud: {address}")
         }
         token_source::Error::Agent {
             permanent: true, ..
         } => format!(
-            "run it where the agent's `buildkite-agent` is in PATH, or pass its token in: `VAULT_ID_TOKEN=\"$(buildkite-agent oidc request-token --audience {address})\"` with {vault_jwt_env}",
+            "run it where `buildkite-agent` is in PATH, or pass its token in: `VAULT_ID_TOKEN=\"$(buildkite-agent oidc request-token --audience {address})\"` with {vault_jwt_env}",
             vault_jwt_env = option("vault-jwt-env").with("VAULT_ID_TOKEN")
         ),
         token_source::Error::Agent { .. } => format!(

@@ -7,6 +7,7 @@
 
 use std::fmt;
 
+use s3lo_core::explain::Fact;
 use s3lo_core::json::object;
 use s3lo_core::text::clipped_to;
 use serde::Deserialize;
@@ -192,6 +193,13 @@ impl ErrorResponse {
     /// Whether Vault is sealed.
     pub fn is_sealed(&self) -> bool {
         self.status == 503 && self.says("sealed")
+    }
+}
+
+impl ErrorResponse {
+    /// The answer, for a message.
+    pub(super) fn fact(&self) -> Fact {
+        Fact::new("said", self.to_string())
     }
 }
 

@@ -12,7 +12,7 @@ use crate::environment;
 use crate::key::vault::client::variables::Variables;
 use crate::net::ca_bundle;
 use crate::net::ca_bundle::Bundle;
-use crate::text::shown_path;
+use crate::text::{os_reason, shown_path};
 
 /// TLS settings: trusted authorities and the client's certificate.
 pub(crate) struct Trust {
@@ -37,7 +37,7 @@ impl Trust {
     pub(crate) fn warning(&self) -> Option<String> {
         let variable = self.skip_verify.as_ref()?;
         Some(format!(
-            "{variable} is set: whoever answers in Vault's place gets the token"
+            "{variable} is set: anyone who answers in Vault's place gets the token"
         ))
     }
 
@@ -73,7 +73,7 @@ fn authorities(variables: Variables) -> Result<Option<Vec<Certificate>>, Error> 
 /// certificates, if there is one.
 fn folder_of(name: &str, folder: &str) -> Result<Vec<Bundle>, ca_bundle::Error> {
     let unusable = |reason| ca_bundle::unusable(name, folder, reason);
-    let entries = std::fs::read_dir(folder).map_err(|error| unusable(error.to_string()))?;
+    let entries = std::fs::read_dir(folder).map_err(|error| unusable(os_reason(&error)))?;
     let mut files: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.is_file())
@@ -149,15 +149,15 @@ pub enum Error {
         variable: String,
         /// The file.
         path: String,
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
     /// A certificate without its key, or a key without its certificate.
     #[error("{set} is set and {missing} is not")]
     HalfPair {
-        /// What is there.
+        /// The part that is set.
         set: String,
-        /// What is not.
+        /// The part that is not.
         missing: String,
     },
     /// A variable that means nothing.

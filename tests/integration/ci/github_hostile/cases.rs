@@ -141,7 +141,7 @@ pub(super) const CASES: [(&str, &str, usize); 78] = [
 
 /// Texts that mean no harm, for each way in which a hostile one may be taken: as a name, as lines, as a path,
 /// or as none of these.
-pub(super) const HARMLESS: [&str; 9] = [
+pub(super) const HARMLESS: [&str; 10] = [
     "harmless",
     "harm\nless",
     "harm/less",
@@ -151,4 +151,5 @@ pub(super) const HARMLESS: [&str; 9] = [
     "harm/less\nharm",
     "Harm:/Less",
     "Harm://Less",
+    "harm$LESS",
 ];

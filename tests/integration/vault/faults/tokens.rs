@@ -237,10 +237,11 @@ fn a_secret_id_used_up_by_a_lost_answer_is_reported_as_a_lost_answer() {
     let error = fixture.run("sign", "-o json").ends_with(2).json()["error"].take();
     assert_eq!(error["code"], "unreachable");
     let message = error["message"].as_str().unwrap();
-    assert!(message.contains("the answer to a first login was lost"));
-    assert!(message.contains("invalid role or secret ID"), "{message}");
+    assert!(message.contains("after its answer to a first attempt was lost"));
+    let answer = error["facts"]["said"].as_str().unwrap();
+    assert!(answer.contains("invalid role or secret ID"), "{answer}");
     let help = error["help"].as_str().unwrap();
-    assert!(help.contains("give a new one by VAULT_SECRET_ID"), "{help}");
+    assert!(help.contains("give a new one in VAULT_SECRET_ID"), "{help}");
     assert_eq!(fixture.vault.kinds(), [Kind::Login; 2]);
 }
 
