@@ -1,5 +1,6 @@
 //! Arguments → a run: images in their stores, keys, and the credentials they need.
 
+use std::collections::BTreeMap;
 use std::pin::pin;
 
 use futures_util::future::{Either, select};
@@ -92,6 +93,9 @@ impl Run {
         deadline: Instant,
     ) -> Result<Self, Diagnostic> {
         let references = references(images)?;
+        let texts = references.iter().map(ToString::to_string);
+        let mut warnings: Vec<_> = given_twice(texts).collect();
+        warnings.extend(given_twice(keys.iter().map(ToString::to_string)));
         for backend in images.stores.all() {
             backend.check_options(&references)?;
         }
@@ -114,14 +118,25 @@ impl Run {
         let signals = ShutdownSignals::listen();
         let ready = ready(&shared, &stores, &keys);
         signals.unless_stopped(&keys, ready).await?;
-        let warning = shared.configured_aws().and_then(Aws::warning);
+        warnings.extend(shared.configured_aws().and_then(Aws::warning));
         Ok(Self {
             images: opened,
             keys,
             signals,
-            warnings: warning.into_iter().collect(),
+            warnings,
         })
     }
+}
+
+/// A warning for each text that is there more than once.
+fn given_twice(texts: impl Iterator<Item = String>) -> impl Iterator<Item = String> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for text in texts {
+        let count = counts.entry(text).or_default();
+        *count = count.saturating_add(1);
+    }
+    let repeated = counts.into_iter().filter(|(_, count)| *count > 1);
+    repeated.map(|(text, count)| format!("`{text}` is given {count} times"))
 }
 
 /// The most keys of a run: each is opened, and each is compared with the others.

@@ -518,6 +518,15 @@ fn command_line(page: &mut Page) {
         &["already signed with schema 2, which is stronger"],
     );
     page.line(
+        "An image and a key that are given twice",
+        &sandbox,
+        &format!("verify {REF} {REF} --key cosign.pub --key cosign.pub"),
+        &[
+            "warning: `local://./store/myapp:v1.0` is given 2 times",
+            "warning: `cosign.pub` is given 2 times",
+        ],
+    );
+    page.line(
         "Signing twice, where that is forbidden",
         &sandbox,
         &format!("{sign} --if-signed fail"),
