@@ -226,6 +226,11 @@ impl Aws {
         }
     }
 
+    /// The role that is assumed.
+    pub fn role(&self) -> Option<&Arn> {
+        self.role.as_ref().map(Provider::arn)
+    }
+
     /// Whether a role is assumed.
     pub fn assumes_a_role(&self) -> bool {
         self.role.is_some()

@@ -80,6 +80,11 @@ pub struct Provider {
 }
 
 impl Provider {
+    /// The role's ARN.
+    pub(crate) fn arn(&self) -> &Arn {
+        &self.role.arn
+    }
+
     /// A provider that gives up after so many tries, or at `deadline`. STS is asked in the region of `config`, and with
     /// its credentials if the role takes some.
     pub(crate) fn new(

@@ -1,10 +1,13 @@
 //! A CI job: its options, and its results in the form of its CI system.
 
+mod commands;
 pub mod files;
+mod grid;
 pub mod inputs;
 pub mod markup;
 pub mod outputs;
 pub mod report;
+pub mod summary;
 pub(crate) mod system;
 
 use crate::ci::system::{azure, buildkite, github, gitlab, plain};

@@ -1,4 +1,4 @@
-//! Results → the Markdown that a CI system shows beside the log.
+//! The outcome of a run, for its CI system.
 #![deny(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
@@ -6,11 +6,9 @@
 )]
 
 use s3lo_core::reference::Reference;
-use s3lo_core::text::clipped_to;
 
-use crate::ci::markup::{block, code};
-use crate::diagnostic::Diagnostic;
-use crate::text::{printable, quoted};
+use crate::diagnostic::{Diagnostic, columns};
+use crate::text::printable;
 
 /// The command of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +57,8 @@ pub struct ReportRow {
     pub key: String,
     /// The outcome.
     pub result: RowOutcome,
+    /// The errors of single keys.
+    pub errors: Vec<Diagnostic>,
 }
 
 impl ReportRow {
@@ -70,7 +70,23 @@ impl ReportRow {
             unpinned: reference.unpinned(),
             key: key.to_owned(),
             result,
+            errors: Vec::new(),
         }
+    }
+
+    /// The same, with the errors of single keys.
+    pub fn with_errors(self, errors: Vec<Diagnostic>) -> Self {
+        Self { errors, ..self }
+    }
+
+    /// Scheme, and bucket or directory: the reference as far as the image's name.
+    pub fn root(&self) -> Option<&str> {
+        self.unpinned.strip_suffix(&self.name)?.strip_suffix('/')
+    }
+
+    /// Whether the image is signed, or verified.
+    pub fn is_valid(&self) -> bool {
+        matches!(self.result, RowOutcome::Valid(_))
     }
 }
 
@@ -100,6 +116,8 @@ pub struct Valid {
     pub stored_path: Option<String>,
     /// Its schema.
     pub schema: u64,
+    /// The ID that the key's service gave the request to sign.
+    pub request_id: Option<String>,
 }
 
 /// The lack of a valid signature.
@@ -115,8 +133,32 @@ pub struct Invalid {
     pub looked_at: Option<String>,
     /// The IDs of records beside it, which are not verified.
     pub beside: Vec<String>,
+    /// Each of several keys, and its verdict.
+    pub verdicts: Vec<(String, String)>,
+    /// Remarks on keys of which only some versions were tried.
+    pub notes: Vec<String>,
     /// The next action.
     pub help: String,
+}
+
+impl Invalid {
+    /// Everything known but the reason, each with its name.
+    pub fn facts(&self) -> Vec<(&'static str, String)> {
+        let verdicts = self.verdicts.iter();
+        let verdicts = verdicts.map(|(key, verdict)| ("Key", format!("{key}: {verdict}")));
+        let beside = (!self.beside.is_empty()).then(|| self.beside.join(", "));
+        let known = [
+            ("Key ID", self.key_id.clone()),
+            ("Digest", self.digest.clone()),
+            ("Looked at", self.looked_at.clone()),
+            ("Beside it, not verified", beside),
+        ];
+        let known = known
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)));
+        let notes = self.notes.iter().map(|note| ("Note", note.clone()));
+        verdicts.chain(known).chain(notes).collect()
+    }
 }
 
 /// A report of a run.
@@ -128,6 +170,8 @@ pub struct Report {
     pub rows: Vec<ReportRow>,
     /// The error that ended the run early.
     pub stopped: Option<Diagnostic>,
+    /// The role that was assumed.
+    pub role: Option<String>,
     /// The region that was named, for the command to verify with.
     pub region: Option<String>,
     /// The S3 server that was named.
@@ -137,8 +181,7 @@ pub struct Report {
 impl Report {
     /// Whether everything is signed, or verified.
     pub fn is_good(&self) -> bool {
-        let valid = |row: &ReportRow| matches!(row.result, RowOutcome::Valid(_));
-        self.stopped.is_none() && !self.rows.is_empty() && self.rows.iter().all(valid)
+        self.stopped.is_none() && !self.rows.is_empty() && self.rows.iter().all(ReportRow::is_valid)
     }
 
     /// The only result, if there is but one and it is good.
@@ -169,12 +212,12 @@ impl Report {
     }
 
     /// The outcome, and the image if there is but one.
-    fn lead(&self) -> (String, Option<&str>) {
+    pub(crate) fn lead(&self) -> (String, Option<&str>) {
         let (done, not_done) = match self.action {
             Action::Sign => ("Signed", "Not signed"),
             Action::Verify => ("Verified", "Not verified"),
         };
-        let valid = self.count(|found| matches!(found, RowOutcome::Valid(_)));
+        let valid = self.rows.iter().filter(|row| row.is_valid()).count();
         let all = self.rows.len();
         let things = match self.action {
             Action::Sign if self.has_several_keys() => "signatures",
@@ -218,9 +261,12 @@ impl Report {
         let mut problems = self.rows.iter().filter_map(|row| match &row.result {
             RowOutcome::Valid(_) => None,
             RowOutcome::Invalid(invalid) => {
-                let text = format!("{}\nhelp: {}", invalid.reason, invalid.help);
-                let lines: Vec<_> = text.lines().map(printable).collect();
-                Some((row, lines.join("\n")))
+                let facts = invalid.facts().into_iter();
+                let facts = facts.map(|(name, value)| (name, printable(&value)));
+                let help: Vec<_> = invalid.help.lines().map(printable).collect();
+                let lines = columns(facts.chain([("help", help.join("\n"))]));
+                let text = format!("{}\n{}", printable(&invalid.reason), lines.join("\n"));
+                Some((row, text))
             }
             RowOutcome::Failed(diagnostic) => Some((row, in_words(diagnostic))),
         });
@@ -243,232 +289,22 @@ impl Report {
         Some(problem.lines().next().unwrap_or_default().to_owned())
     }
 
-    /// The Markdown, in at most `most` bytes: whole rows, and the rest counted.
-    pub fn markdown(&self, most: usize) -> String {
-        let mut page = match self.lead() {
-            (lead, Some(name)) => format!("### {lead}: {}\n\n", code(name)),
-            (lead, None) => format!("### {lead}\n\n"),
-        };
-        let tail = self.tail();
-        let space = most
-            .saturating_sub(page.len())
-            .saturating_sub(tail.len())
-            .saturating_sub(REMAINDER_LEN);
-        if !self.rows.is_empty() {
-            page.push_str(&self.table(space));
-        }
-        page.push_str(&tail);
-        page
-    }
-
-    fn table(&self, space: usize) -> String {
-        match self.rows.as_slice() {
-            [row] => self.card(row),
-            rows => self.grid(rows, space),
-        }
-    }
-
-    /// One image, a line for each thing that is known of it.
-    fn card(&self, row: &ReportRow) -> String {
-        let line = |name: &str, text: String| format!("| {name} | {text} |\n");
-        let mut card = line("Image", code(&row.name)) + "|:---|:---|\n";
-        card.push_str(&line("Outcome", self.outcome(&row.result)));
-        if let RowOutcome::Valid(valid) = &row.result {
-            card.push_str(&line("Digest", code(&valid.digest)));
-            card.push_str(&line("Key", code(&row.key)));
-            card.push_str(&line("Key ID", code(&valid.key_id)));
-            for (name, known) in [
-                ("Signed at", &valid.signed_at),
-                ("Stored at", &valid.stored_path),
-            ] {
-                if let Some(text) = known {
-                    card.push_str(&line(name, code(text)));
-                }
-            }
-        } else {
-            card.push_str(&line("Key", code(&row.key)));
-        }
-        if let RowOutcome::Invalid(invalid) = &row.result {
-            let beside = invalid.beside.join(", ");
-            for (name, known) in [
-                ("Key ID", invalid.key_id.as_deref()),
-                ("Digest", invalid.digest.as_deref()),
-                ("Looked at", invalid.looked_at.as_deref()),
-                ("Beside it, not verified", Some(beside.as_str())),
-                ("Help", Some(invalid.help.as_str())),
-            ] {
-                if let Some(text) = known.filter(|text| !text.is_empty()) {
-                    card.push_str(&line(name, code(text)));
-                }
-            }
-        }
-        card.push('\n');
-        card
-    }
-
-    /// Several images, a line for each.
-    fn grid(&self, rows: &[ReportRow], space: usize) -> String {
-        let keys = self.has_several_keys();
-        let mut grid = String::new();
-        if let (false, Some(first)) = (keys, rows.first()) {
-            grid.push_str(&format!("Key: {}\n\n", code(&first.key)));
-        }
-        let (title, rule) = if keys { (" Key |", ":---|") } else { ("", "") };
-        grid.push_str(&format!(
-            "| Image | Outcome | Digest |{title} Key ID | Signed at |\n|:---|:---|:---|{rule}:---|:---|\n"
-        ));
-        let mut left_out = 0_usize;
-        for row in rows {
-            let line = self.line(row, keys);
-            if left_out > 0 || grid.len().saturating_add(line.len()) > space {
-                left_out = left_out.saturating_add(1);
-            } else {
-                grid.push_str(&line);
-            }
-        }
-        grid.push('\n');
-        if left_out > 0 {
-            grid.push_str(&format!(
-                "And {left_out} more, which the step's `results` hold.\n\n"
-            ));
-        }
-        grid
-    }
-
-    fn line(&self, row: &ReportRow, keys: bool) -> String {
-        let valid = match &row.result {
-            RowOutcome::Valid(valid) => Some(valid),
-            RowOutcome::Invalid(_) | RowOutcome::Failed(_) => None,
-        };
-        let known = |text: Option<&str>| text.map(code).unwrap_or_default();
-        let mut cells = vec![code(&row.name), self.outcome(&row.result)];
-        cells.push(known(valid.map(|valid| short(&valid.digest)).as_deref()));
-        if keys {
-            cells.push(code(&row.key));
-        }
-        cells.push(known(valid.map(|valid| valid.key_id.as_str())));
-        cells.push(known(valid.and_then(|valid| valid.signed_at.as_deref())));
-        format!("| {} |\n", cells.join(" | "))
-    }
-
-    fn outcome(&self, found: &RowOutcome) -> String {
-        match (self.action, found) {
-            (Action::Sign, RowOutcome::Valid(valid)) if valid.kept => {
-                format!("signed before (schema {})", valid.schema)
-            }
-            (Action::Sign, RowOutcome::Valid(valid)) => format!("signed (schema {})", valid.schema),
-            (Action::Verify, RowOutcome::Valid(valid)) => {
-                format!("verified (schema {})", valid.schema)
-            }
-            (_, RowOutcome::Invalid(invalid)) => {
-                format!("**not verified**: {}", code(&invalid.reason))
-            }
-            (_, RowOutcome::Failed(diagnostic)) => format!("**failed**: {}", code(diagnostic.code)),
-        }
-    }
-
-    /// The text below the table: errors with their help, and the commands to verify with.
-    fn tail(&self) -> String {
-        let mut tail = String::new();
-        let failed = self.rows.iter().filter_map(|row| match &row.result {
-            RowOutcome::Failed(diagnostic) => Some(diagnostic),
-            _ => None,
-        });
-        let mut shown: Vec<&Diagnostic> = Vec::new();
-        for diagnostic in self.stopped.iter().chain(failed) {
-            if !shown.contains(&diagnostic) {
-                shown.push(diagnostic);
-            }
-        }
-        for diagnostic in shown.iter().take(MAX_ERRORS) {
-            let first = format!("error[{}]: {}", diagnostic.code, diagnostic.message);
-            let lines: Vec<_> = std::iter::once(first).chain(diagnostic.details()).collect();
-            tail.push_str(&block(&lines));
-            tail.push('\n');
-        }
-        if let Some(more) = shown.len().checked_sub(MAX_ERRORS).filter(|more| *more > 0) {
-            tail.push_str(&format!("And {more} more errors, which the log shows.\n\n"));
-        }
-        if self.action == Action::Sign {
-            let commands = self.commands();
-            if !commands.is_empty() {
-                tail.push_str("<details><summary>Verify</summary>\n\n");
-                tail.push_str(&block(&commands));
-                tail.push_str("\n</details>\n");
-            }
-        }
-        tail
-    }
-
-    /// The commands that verify the images by the public key.
-    fn commands(&self) -> Vec<String> {
-        let mut commands = Vec::new();
-        let mut exported: Vec<&str> = Vec::new();
-        let mut verified = 0_usize;
-        for row in &self.rows {
-            let RowOutcome::Valid(valid) = &row.result else {
-                continue;
-            };
-            if verified == MAX_COMMANDS {
-                commands.push("# and so on".to_owned());
-                break;
-            }
-            let public = quoted(&format!("{}.pub", valid.key_id));
-            let region = flag("--region", self.region.as_deref());
-            if !exported.contains(&row.key.as_str()) {
-                exported.push(&row.key);
-                let key = quoted(&row.key);
-                commands.push(format!("s3lo public-key --key {key}{region} > {public}"));
-            }
-            let reference = quoted(&format!("{}@{}", row.unpinned, valid.digest));
-            let endpoint = flag("--endpoint", self.endpoint.as_deref());
-            let schema = match valid.schema {
-                1 => String::new(),
-                schema => format!(" --min-schema {schema}"),
-            };
-            commands.push(format!(
-                "s3lo verify {reference} --key {public}{schema}{endpoint}"
-            ));
-            verified = verified.saturating_add(1);
-        }
-        commands
-    }
-
-    fn count(&self, wanted: impl Fn(&RowOutcome) -> bool) -> usize {
-        self.rows.iter().filter(|row| wanted(&row.result)).count()
-    }
-
-    fn has_several_keys(&self) -> bool {
+    pub(crate) fn has_several_keys(&self) -> bool {
         let mut keys = self.rows.iter().map(|row| &row.key);
         let first = keys.next();
         keys.any(|key| Some(key) != first)
     }
 }
 
-/// The space reserved for the sentence about rows that are left out, in bytes.
-const REMAINDER_LEN: usize = 200;
-
-/// The number of errors that are shown in full.
-const MAX_ERRORS: usize = 10;
-
-/// The most commands to verify with.
-const MAX_COMMANDS: usize = 10;
-
-/// As much of a digest as a person compares; the whole of it is in the command to verify with, and in the results.
-fn short(digest: &str) -> String {
-    clipped_to(digest, 19)
-}
-
-fn flag(name: &str, value: Option<&str>) -> String {
-    value.map_or_else(String::new, |value| format!(" {name} {}", quoted(value)))
+/// The schema, and what a signature of it covers.
+pub(crate) fn schema(version: u64) -> String {
+    match version {
+        1 => "1, digest only".to_owned(),
+        version => format!("{version}, covers the tag"),
+    }
 }
 
 fn in_words(diagnostic: &Diagnostic) -> String {
     let details = diagnostic.details().join("\n");
     format!("{}\n{details}", diagnostic.message)
-}
-
-/// Whether a file begins as the summary of a run does.
-pub fn is_markdown(contents: &[u8]) -> bool {
-    contents.starts_with(b"### ")
 }

@@ -15,7 +15,7 @@ use crate::build_info::long_version;
 use crate::ci::files;
 use crate::ci::files::Destination;
 use crate::ci::inputs::Family;
-use crate::ci::{outputs, report};
+use crate::ci::{outputs, summary};
 use crate::key::registry::Providers;
 use crate::sign::IfSigned;
 use crate::store::backend::{Backends, WriteOptions};
@@ -320,7 +320,7 @@ impl ReportArgs {
         let of_run: [(&mut Option<Destination>, files::IsOurs); 3] = [
             (&mut self.output_file, outputs::is_document),
             (&mut self.dotenv_file, outputs::is_dotenv),
-            (&mut self.summary_file, report::is_markdown),
+            (&mut self.summary_file, summary::is_markdown),
         ];
         for (place, is_ours) in of_run {
             place.take_if(|place| files::is_of_others(place, is_ours));

@@ -34,6 +34,7 @@ pub(crate) async fn run(
         keys,
         signals,
         mut warnings,
+        ..
     } = Run::new(
         &args.images,
         setup::keys(&args.keys)?,

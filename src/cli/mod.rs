@@ -208,6 +208,9 @@ trait CommandResults {
 
     /// The rows of the report.
     fn rows(&self) -> Vec<ReportRow>;
+
+    /// The role that was assumed.
+    fn role(&self) -> Option<&str>;
 }
 
 /// Why a command ends early.

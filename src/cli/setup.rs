@@ -78,6 +78,8 @@ pub(crate) struct Run {
     pub(crate) signals: ShutdownSignals,
     /// Warnings about settings.
     pub(crate) warnings: Vec<String>,
+    /// The role that was assumed.
+    pub(crate) role: Option<String>,
 }
 
 impl Run {
@@ -119,11 +121,13 @@ impl Run {
         let ready = ready(&shared, &stores, &keys);
         signals.unless_stopped(&keys, ready).await?;
         warnings.extend(shared.configured_aws().and_then(Aws::warning));
+        let role = shared.configured_aws().and_then(Aws::role);
         Ok(Self {
             images: opened,
             keys,
             signals,
             warnings,
+            role: role.map(ToString::to_string),
         })
     }
 }

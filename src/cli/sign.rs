@@ -26,6 +26,7 @@ pub(crate) struct SignResults {
     images: Vec<Image>,
     keys: Vec<KeyRef>,
     results: Vec<Signatures>,
+    role: Option<String>,
 }
 
 /// Signs every image with every key.
@@ -53,6 +54,7 @@ pub(crate) async fn run(
         keys,
         signals,
         mut warnings,
+        role,
     } = Run::new(
         &named,
         references,
@@ -96,6 +98,7 @@ pub(crate) async fn run(
         keys: references.to_vec(),
         images,
         results,
+        role,
     };
     if !text {
         done.document(out)?;
@@ -148,12 +151,17 @@ impl CommandResults for SignResults {
                     signed_at: signed.signed_at.map(|time| time.to_string()),
                     stored_path: Some(signed.stored_path.clone()),
                     schema: signed.schema.version(),
+                    request_id: signed.request_id.clone(),
                 }),
                 Err(error) => RowOutcome::Failed(Diagnostic::new(error)),
             };
             ReportRow::new(&image.reference, key.as_str(), found)
         };
         self.each().map(row).collect()
+    }
+
+    fn role(&self) -> Option<&str> {
+        self.role.as_deref()
     }
 }
 

@@ -44,6 +44,7 @@ pub(crate) struct VerifyResults {
     images: Vec<Image>,
     keys: Vec<KeyRef>,
     answers: Vec<Answer>,
+    role: Option<String>,
 }
 
 /// Verifies every image by the keys.
@@ -84,6 +85,7 @@ pub(crate) async fn run(
         keys,
         signals,
         mut warnings,
+        role,
     } = Run::new(
         &args.images,
         references,
@@ -154,6 +156,7 @@ pub(crate) async fn run(
         keys: references.to_vec(),
         images,
         answers,
+        role,
     };
     if !text {
         printed = done.document(out);
@@ -183,6 +186,8 @@ impl VerifyResults {
                 key_id: rejection.key_id.map(|id| id.to_string()),
                 looked_at: rejection.looked_at,
                 beside: rejection.beside.unwrap_or_default(),
+                verdicts: self.verdicts(outcome),
+                notes: notes(outcome),
                 help: rejection.help,
             })
         };
@@ -211,7 +216,18 @@ impl VerifyResults {
             signed_at: signed_at.map(|time| time.to_string()),
             stored_path: None,
             schema: signature.map_or(1, |valid| valid.schema.version()),
+            request_id: None,
         })
+    }
+
+    /// The verdict of each of several keys.
+    fn verdicts(&self, outcome: &Outcome) -> Vec<(String, String)> {
+        if self.keys.len() < 2 {
+            return Vec::new();
+        }
+        let each = self.keys.iter().zip(&outcome.keys);
+        each.map(|(key, outcome)| (key.as_str().to_owned(), text::verdict(outcome)))
+            .collect()
     }
 
     /// The keys that count: those that signed, or all where it is not so.
@@ -256,9 +272,31 @@ impl CommandResults for VerifyResults {
                 &self.keys_of(answer),
                 self.found(image, answer),
             )
+            .with_errors(errors(answer))
         };
         each.map(row).collect()
     }
+
+    fn role(&self) -> Option<&str> {
+        self.role.as_deref()
+    }
+}
+
+/// The errors of single keys.
+fn errors(answer: &Answer) -> Vec<Diagnostic> {
+    let keys = answer.iter().flat_map(|outcome| &outcome.keys);
+    let failed = keys.filter_map(|key| key.as_ref().err());
+    failed.map(Diagnostic::new).collect()
+}
+
+/// Remarks on keys of which only some versions were tried.
+fn notes(outcome: &Outcome) -> Vec<String> {
+    let withheld = outcome
+        .keys
+        .iter()
+        .flatten()
+        .filter_map(|key| key.withheld.as_ref());
+    withheld.map(|versions| versions.note.clone()).collect()
 }
 
 /// Where results go, and where errors.

@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::ci::files::Destination;
 use crate::ci::outputs::Outputs;
 use crate::ci::report::{Action, Report};
+use crate::ci::summary::markdown;
 use crate::ci::{AnnotationKind, LogFormat, LogSection, files, outputs};
 use crate::cli::ExitStatus;
 use crate::cli::args::ReportArgs;
@@ -142,9 +143,9 @@ impl Step {
         });
         let place = output_options.dotenv_file.as_ref();
         put(place, files::write, &|| variables.clone());
-        let markdown = || outcome.report.markdown(MAX_SUMMARY_LEN);
+        let summary = || markdown(&outcome.report, MAX_SUMMARY_LEN);
         let place = output_options.summary_file.as_ref();
-        put(place, files::write, &markdown);
+        put(place, files::write, &summary);
         if !output_options.no_summary {
             errors.extend(self.summarise(&outcome.report, log));
         }
@@ -166,11 +167,11 @@ impl Step {
             Some(Destination::File(path)) => {
                 let there = std::fs::metadata(&path).map_or(0, |file| file.len());
                 let there = usize::try_from(there).unwrap_or(MAX_SUMMARY_LEN);
-                let page = report.markdown(MAX_SUMMARY_LEN.saturating_sub(there));
+                let page = markdown(report, MAX_SUMMARY_LEN.saturating_sub(there));
                 return files::append(&path, &page).err();
             }
             Some(stream) => {
-                let page = report.markdown(MAX_SUMMARY_LEN);
+                let page = markdown(report, MAX_SUMMARY_LEN);
                 log.streams.push((stream, page));
                 return None;
             }
@@ -183,7 +184,7 @@ impl Step {
             return None;
         }
         let path = folder.join(format!("{}.md", self.token));
-        match files::write(&path, &report.markdown(MAX_SUMMARY_LEN)) {
+        match files::write(&path, &markdown(report, MAX_SUMMARY_LEN)) {
             Ok(()) => {
                 let command = self.format.summary(&path.to_string_lossy());
                 log.commands.push_str(&command);

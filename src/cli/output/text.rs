@@ -11,7 +11,7 @@ use crate::image::Image;
 use crate::key::reference::KeyRef;
 use crate::sign::{Signed, Status};
 use crate::text::printable;
-use crate::verify::{KeyOutcome, Outcome, Rejection};
+use crate::verify::{Error, KeyOutcome, Outcome, Rejection};
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -133,12 +133,7 @@ pub(crate) fn not_verified(
         }
     } else {
         for (key, outcome) in keys.iter().zip(&outcome.keys) {
-            let verdict = match outcome.as_ref().map(|key| &key.verdict) {
-                Ok(Verdict::Verified(_)) => "valid".to_owned(),
-                Ok(Verdict::Rejected(reason)) => reason.to_string(),
-                Err(_) => "not known, see below".to_owned(),
-            };
-            let (key, verdict) = (printable(key.as_str()), printable(&verdict));
+            let (key, verdict) = (printable(key.as_str()), printable(&verdict(outcome)));
             writeln!(err, "  Key:       {key}: {verdict}")?;
         }
     }
@@ -166,6 +161,15 @@ pub(crate) fn not_verified(
         label = "";
     }
     Ok(())
+}
+
+/// The verdict of one of several keys, in words.
+pub(crate) fn verdict(outcome: &Result<KeyOutcome, Error>) -> String {
+    match outcome.as_ref().map(|key| &key.verdict) {
+        Ok(Verdict::Verified(_)) => "valid".to_owned(),
+        Ok(Verdict::Rejected(reason)) => reason.to_string(),
+        Err(_) => "not known, see below".to_owned(),
+    }
 }
 
 /// An error, with the images it concerns if there are several.

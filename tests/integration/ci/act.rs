@@ -85,11 +85,11 @@ fn every_command_is_one_that_a_runner_carries_out() {
     assert_eq!(LOG.out.matches("❗  ::error title=").count(), 3);
     assert!(
         LOG.out
-            .contains("Summary - ### Signed: <code>myapp:v1.0</code>")
+            .contains("Summary - ### ✅ Signed: <code>myapp:v1.0</code>")
     );
     assert!(
         LOG.out
-            .contains("Summary - ### Not verified: <code>myapp:v1.0</code>")
+            .contains("Summary - ### ❌ Not verified: <code>myapp:v1.0</code>")
     );
 }
 

@@ -7,7 +7,7 @@ use std::process::Command;
 use yaml_serde::Value;
 
 use crate::ci::buildkite_schema::Reader;
-use crate::cli::documentation::{blocks, root, sandbox, text, vault_of_the_readme};
+use crate::cli::documentation::{blocks, sandbox, text, vault_of_the_readme};
 use crate::support::aws_fixture::{AwsFixture, EVERYTHING, trust};
 use crate::support::github_runner::{Runner, Step};
 use crate::support::gitlab::team::Team;
@@ -270,36 +270,4 @@ fn every_pipeline_of_the_readme_runs_as_printed() {
             assert_eq!(ended.code, 0, "{}", ended.log);
         }
     }
-}
-
-/// The same text with its digits and keys left out, which differ from run to run.
-fn shape(markdown: &str) -> String {
-    let mut shape = String::new();
-    for word in markdown.split_inclusive(|c: char| !c.is_ascii_alphanumeric()) {
-        let end = word.len() - usize::from(word.ends_with(|c: char| !c.is_ascii_alphanumeric()));
-        let (letters, rest) = word.split_at(end);
-        let varies = letters.bytes().any(|byte| byte.is_ascii_digit()) && letters.len() > 1;
-        shape.push_str(if varies { "X" } else { letters });
-        shape.push_str(rest);
-    }
-    shape
-}
-
-#[test]
-fn the_picture_of_the_summary_is_of_what_the_program_writes() {
-    let aws = sandbox();
-    let line = "ci sign s3://my-bucket/myapp:v1.0 --key awskms:///alias/release-signer --region us-east-1 --schema-version 2 --summary-file summary.md";
-    aws.s3lo(line).ends_with(0);
-    let now = std::fs::read_to_string(aws.sandbox.file("summary.md")).unwrap();
-    let kept = root().join("docs/summary.md");
-    if std::env::var_os("INSTA_UPDATE").is_some_and(|value| value == "always") {
-        std::fs::write(&kept, &now).unwrap();
-    }
-    let kept = std::fs::read_to_string(kept).unwrap();
-    assert_eq!(
-        shape(&kept),
-        shape(&now),
-        "write it anew by INSTA_UPDATE=always, and then run docs/picture"
-    );
-    assert!(root().join("docs/summary.png").exists());
 }

@@ -246,7 +246,7 @@ fn the_build_gets_an_annotation_and_meta_data() {
         ["annotate", "--style", "success"]
     );
     assert!(
-        annotation.stdin.starts_with("### Signed"),
+        annotation.stdin.starts_with("### ✅ Signed"),
         "{}",
         annotation.stdin
     );
@@ -280,7 +280,7 @@ fn failures_are_annotated_as_errors() {
     assert_eq!(step.run().code, 1);
     let annotations = step.agent_calls_of(&["annotate", "--style", "error"]);
     assert_eq!(annotations.len(), 1);
-    assert!(annotations[0].stdin.starts_with("### Not verified"));
+    assert!(annotations[0].stdin.starts_with("### ❌ Not verified"));
     let set = step.meta_data();
     assert_eq!(set["s3lo-verify:verified"], "false");
     assert!(!set["s3lo-verify:reason"].is_empty());

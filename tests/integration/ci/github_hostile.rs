@@ -5,6 +5,7 @@ mod cases;
 mod markdown;
 mod names;
 mod options;
+mod reports;
 mod services;
 mod store;
 

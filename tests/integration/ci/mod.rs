@@ -14,4 +14,5 @@ pub(crate) mod github_hostile;
 pub(crate) mod gitlab;
 pub(crate) mod inert;
 pub(crate) mod result_files;
+pub(crate) mod summaries;
 pub(crate) mod systems;

@@ -24,7 +24,7 @@ fn a_stream_is_written_to_and_stays_what_it_is() {
     let kind = |path: &str| fs::symlink_metadata(path).unwrap().file_type();
     let before = ["/dev/stdout", "/dev/stderr"].map(kind);
     for (option, begins) in [
-        ("S3LO_SUMMARY_FILE", "### Signed"),
+        ("S3LO_SUMMARY_FILE", "### ✅ Signed"),
         ("S3LO_OUTPUT_FILE", "{\n  \"digest\": \"sha256:"),
         ("S3LO_DOTENV_FILE", "S3LO_SIGN_SIGNED=true\n"),
     ] {

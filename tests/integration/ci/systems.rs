@@ -162,7 +162,7 @@ fn results_are_left_in_every_file_that_is_asked_for() {
         "{lines}"
     );
     assert_eq!(lines.lines().count(), 5);
-    assert!(text(&sandbox, "out/s3lo.md").starts_with("### Signed"));
+    assert!(text(&sandbox, "out/s3lo.md").starts_with("### ✅ Signed"));
     for name in ["s3lo.json", "s3lo.env", "s3lo.md", "each", "each/digest"] {
         let (file, folder) = (sandbox.file(&format!("out/{name}")), sandbox.file("out"));
         assert_eq!(
@@ -191,7 +191,7 @@ fn results_are_left_where_nothing_was_done_too() {
             ["S3LO_SIGN_SIGNED=false\n", "S3LO_VERIFY_VERIFIED=false\n"].contains(&lines.as_str()),
             "{lines}"
         );
-        assert!(text(&sandbox, "out/s3lo.md").starts_with("### Not "));
+        assert!(text(&sandbox, "out/s3lo.md").starts_with("### ❌ Not "));
     }
 }
 
@@ -380,7 +380,7 @@ fn azure_gets_variables_masks_an_issue_and_a_summary() {
         .nth(1)
         .unwrap()
         .trim();
-    assert!(text(&sandbox, summary).starts_with("### Signed"));
+    assert!(text(&sandbox, summary).starts_with("### ✅ Signed"));
     assert_eq!(run.err, "");
 }
 

@@ -191,7 +191,7 @@ fn a_summary_is_added_to_what_is_there() {
     let before = "# Release\n\n";
     let step = signer().with_summary(before).run().ends_with(0);
     let added = step.summary.strip_prefix(before).unwrap();
-    assert!(added.starts_with("### Signed"), "{added}");
+    assert!(added.starts_with("### ✅ Signed"), "{added}");
     // All of it has to fit.
     let before = "x".repeat((1 << 20) - 2_000);
     let step = signer().with_summary(&before).run().ends_with(0);
@@ -203,26 +203,30 @@ fn a_summary_begins_with_the_outcome() {
     let step = signer().run().ends_with(0);
     let title = step.annotation().title.clone().unwrap();
     assert!(title.starts_with("Signed"), "{title}");
-    assert!(step.summary.starts_with("### Signed"), "{}", step.summary);
+    assert!(
+        step.summary.starts_with("### ✅ Signed"),
+        "{}",
+        step.summary
+    );
     assert!(
         step.summary.contains(&DIGEST["sha256:".len()..]),
         "{}",
         step.summary
     );
-    assert!(step.summary.contains("<details>") && step.summary.contains("verify"));
+    assert!(step.summary.contains("**Next:**") && step.summary.contains("s3lo verify"));
     let gate = signer()
         .then_uses(VERIFY)
         .with("reference", IMAGE)
         .with("key", "plain.key");
     let step = gate.run().ends_with(1);
     assert!(
-        step.summary.starts_with("### Not verified"),
+        step.summary.starts_with("### ❌ Not verified"),
         "{}",
         step.summary
     );
     let step = signer().with("timeout", "soon").run().ends_with(2);
     assert!(
-        step.summary.starts_with("### Not signed"),
+        step.summary.starts_with("### ❌ Not signed"),
         "{}",
         step.summary
     );

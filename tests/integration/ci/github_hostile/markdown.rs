@@ -76,17 +76,30 @@ impl Reading {
                     ("<code>", false) => self.in_code = true,
                     ("</code>", true) => self.in_code = false,
                     // It keeps what is beside it apart, and shows nothing.
-                    ("<wbr>", true) => return Ok(()),
+                    ("<wbr>", true) => {}
                     _ => return Err(format!("there is {tag}")),
                 }
-                tag.clone()
+                // As many words of a sentence are code as could mean something.
+                return Ok(());
             }
+            NodeValue::Link(link) if is_ours(&link.url) => "link".to_owned(),
             NodeValue::HtmlBlock(html) => tags(&html.literal)?,
             other => return Err(format!("there is {other:?}")),
         };
         self.parts.push(part);
         Ok(())
     }
+}
+
+/// Whether a link leads to the page about an error.
+fn is_ours(url: &str) -> bool {
+    let rest = url.strip_prefix("https://github.com/s3lo/sign-action/blob/");
+    let code = rest.and_then(|rest| rest.split_once("/docs/errors.md#"));
+    let plain = |text: &str| {
+        let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        text.bytes().all(letter)
+    };
+    code.is_some_and(|(revision, code)| plain(revision) && plain(code))
 }
 
 /// The tags of a block of HTML, which have to be ours.
@@ -149,6 +162,8 @@ fn what_no_summary_of_ours_has_is_found() {
     assert_ne!(with("<code>a</code> | <code>b</code>\n| c").unwrap(), plain);
     for hostile in [
         "[a](https://evil.example)",
+        "[a](https://github.com/s3lo/sign-action/blob/main/docs/errors.md?x#usage)",
+        "[a](https://github.com/s3lo/sign-action/blob/main/../docs/errors.md#usage)",
         "![a](b)",
         "https://evil.example",
         "boo@evil.example",
