@@ -7,7 +7,7 @@ use std::sync::Arc;
 pub use s3lo_core::explain::{Explain, Fact};
 
 use crate::build_info::VERSION;
-use crate::option_name::{OptionName, option};
+use crate::option_name::OptionName;
 use crate::text::printable;
 
 /// An error as the user meets it.
@@ -138,15 +138,6 @@ fn shown_fact(fact: Fact) -> Fact {
         value: shown(&fact.value),
         ..fact
     }
-}
-
-/// The help for a run whose time is up.
-pub(crate) fn timed_out_help() -> String {
-    format!(
-        "run it again, or give it longer with {}\n{} shows what took the time",
-        option("timeout").with("10m"),
-        option("verbose")
-    )
 }
 
 /// An error of any module, with its advice.

@@ -2,6 +2,7 @@
 //!
 //! A record claims who signed and when; only the verdict of a given key is proof.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::future::{join, join_all};
@@ -12,9 +13,10 @@ use s3lo_core::platform::{MAX_CONFIG_BYTES, Platforms};
 use s3lo_core::record::{self, Record};
 use s3lo_core::verdict;
 use s3lo_core::verdict::{Found, Policy, Reason, Verdict, judge};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::image::{Image, RecordIds};
+use crate::net::timed_out::until;
 use crate::store::{self, Store};
 use crate::verify::{Error, Key};
 
@@ -58,9 +60,7 @@ pub struct FoundRecord {
 ///
 /// [`Error`] if there is no image, or the store does not list the records.
 pub async fn inspect(image: &Image, keys: &[Key], deadline: Instant) -> Result<Inspection, Error> {
-    timeout_at(deadline, inspect_all(image, keys))
-        .await
-        .unwrap_or(Err(Error::TimedOut))
+    until(deadline, pin!(inspect_all(image, keys))).await?
 }
 
 async fn inspect_all(image: &Image, keys: &[Key]) -> Result<Inspection, Error> {

@@ -11,6 +11,7 @@
 //!    tag still has the manifest that was signed.
 //! 5. If another signer was faster: check tag and record together, and try again, with pauses.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -23,7 +24,7 @@ use s3lo_core::record::{Record, Timestamp};
 use s3lo_core::reference::Reference;
 use s3lo_core::verdict::{Found, Policy, Reason, Verdict, Verified, judge};
 use s3lo_core::{record, verdict};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout};
 
 pub use self::error::Error;
 use crate::image::{Image, LISTING_TIMEOUT, TagState, TaggedManifest};
@@ -31,6 +32,7 @@ use crate::key::lazy::LazyKey;
 use crate::key::reference::KeyRef;
 use crate::key::signer::Signer;
 use crate::net::retry::spread;
+use crate::net::timed_out::until;
 use crate::store::{Listing, Object, Version};
 use crate::{image, store};
 
@@ -111,10 +113,10 @@ pub async fn sign(image: &Image, keys: &[Key], options: &Options) -> Vec<Result<
     let listing = timeout(LISTING_TIMEOUT, image.store.list(&prefix));
     let manifest = join(image.read_manifest(), listing);
     let signers = join_all(keys.iter().map(Key::opened));
-    let Ok(((tagged, listing), signers)) =
-        timeout_at(options.deadline, join(manifest, signers)).await
-    else {
-        return vec![Err(Error::TimedOut); keys.len()];
+    let read = pin!(join(manifest, signers));
+    let ((tagged, listing), signers) = match until(options.deadline, read).await {
+        Ok(read) => read,
+        Err(error) => return vec![Err(error.into()); keys.len()],
     };
     let target = match SignedManifest::new(tagged, &image.reference) {
         Ok(target) => target,
@@ -137,9 +139,7 @@ pub async fn sign(image: &Image, keys: &[Key], options: &Options) -> Vec<Result<
                 options,
                 target,
             };
-            timeout_at(options.deadline, signing.run(listing))
-                .await
-                .unwrap_or(Err(Error::TimedOut))
+            until(options.deadline, pin!(signing.run(listing))).await?
         }
     }))
     .await

@@ -1,5 +1,6 @@
 //! How one image is verified: its manifest and its records are read at the same time, then judged.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::future::{join, join_all};
@@ -10,11 +11,12 @@ use s3lo_core::verdict::{Found, Policy, Reason, Verdict, judge};
 use s3lo_core::{record, verdict};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::diagnostic::{Explain, Fact, timed_out_help};
+use crate::diagnostic::{Explain, Fact};
 use crate::image::{Image, LISTING_TIMEOUT, RecordIds};
 use crate::key::lazy::LazyKey;
 use crate::key::reference::Versions;
 use crate::key::signer::{PublicKeys, WithheldVersions};
+use crate::net::timed_out::{TimedOut, until};
 use crate::store::Listing;
 use crate::{image, key, store};
 
@@ -73,18 +75,15 @@ pub struct KeyOutcome {
 /// [`Error`] if there is no image to give a verdict on.
 pub async fn verify(image: &Image, keys: &[Key], options: &Options) -> Result<Outcome, Error> {
     let manifest = async {
-        let read = timeout_at(options.deadline, image.read_manifest());
-        Ok::<_, Error>(read.await.map_err(|_| Error::TimedOut)??)
+        let read = until(options.deadline, pin!(image.read_manifest())).await;
+        Ok::<_, Error>(read??)
     };
     // Nothing is asked for until a key waits for it.
     let listing = listing(image).shared();
     // A time-out of one key must not hide what another one proves.
     let records = join_all(keys.iter().map(|key| {
         let read = read_records(image, key, listing.clone());
-        async move {
-            let read = timeout_at(options.deadline, read);
-            read.await.unwrap_or(Err(Error::TimedOut))
-        }
+        async move { until(options.deadline, pin!(read)).await? }
     }));
     let (tagged, records) = join(manifest, records).await;
     let tagged = tagged?;
@@ -233,7 +232,8 @@ impl Records {
             ..absent
         });
         // A key has at least one version.
-        rejected.or(absent).ok_or(Error::TimedOut)
+        let outcome = rejected.or(absent);
+        outcome.ok_or_else(|| TimedOut::default().into())
     }
 }
 
@@ -302,8 +302,8 @@ pub enum Error {
     #[error(transparent)]
     Store(#[from] store::Error),
     /// The run's time is up.
-    #[error("the run's time was up before there was a verdict")]
-    TimedOut,
+    #[error(transparent)]
+    TimedOut(#[from] TimedOut),
 }
 
 impl Explain for Error {
@@ -312,7 +312,7 @@ impl Explain for Error {
             Self::Image(error) => error.code(),
             Self::Key(error) => error.code(),
             Self::Store(error) => error.code(),
-            Self::TimedOut => "timed_out",
+            Self::TimedOut(error) => error.code(),
         }
     }
 
@@ -321,7 +321,7 @@ impl Explain for Error {
             Self::Image(error) => error.facts(),
             Self::Key(error) => error.facts(),
             Self::Store(error) => error.facts(),
-            Self::TimedOut => Vec::new(),
+            Self::TimedOut(error) => error.facts(),
         }
     }
 
@@ -330,7 +330,7 @@ impl Explain for Error {
             Self::Image(error) => error.help(),
             Self::Key(error) => error.help(),
             Self::Store(error) => error.help(),
-            Self::TimedOut => timed_out_help(),
+            Self::TimedOut(error) => error.help(),
         }
     }
 }

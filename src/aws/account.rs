@@ -11,6 +11,8 @@ use tokio::time::Instant;
 use crate::aws::arn::{Account, Arn};
 use crate::aws::error::{Error, Failure};
 use crate::aws::retry;
+use crate::net::calls;
+use crate::net::calls::Awaited;
 use crate::net::retry::{Backoff, Throttle};
 
 /// Credentials of allowed accounts alone. STS is asked for their account each time they are fetched: a file
@@ -48,6 +50,7 @@ impl<P: ProvideCredentials> AllowedAccounts<P> {
         // The call needs no permission.
         let sts = aws_sdk_sts::Client::new(&config);
         let backoff = Backoff::new(self.attempts, self.deadline, Throttle::default());
+        let backoff = backoff.of(calls::begin(Awaited::service("STS", "GetCallerIdentity")));
         let asked = retry::run(backoff, || sts.get_caller_identity().send());
         let caller = match asked.await {
             Ok(caller) => caller,

@@ -24,6 +24,8 @@ use crate::aws::{Options, credential_text, credentials, retry, role_settings};
 use crate::environment;
 use crate::environment::variable;
 use crate::mask::Mask;
+use crate::net::calls;
+use crate::net::calls::Awaited;
 use crate::net::http::Clients;
 use crate::net::proxy::Proxies;
 use crate::net::retry::MAX_ATTEMPTS;
@@ -253,7 +255,10 @@ impl Aws {
             role.preconnect();
         }
         if let Some(credentials) = &self.credentials
-            && let Err(error) = credentials.prefetch().await
+            && let Err(error) =
+                calls::begin(Awaited::service("the source of the AWS credentials", ""))
+                    .scope(credentials.prefetch())
+                    .await
         {
             return Err(from_credentials_error(&error));
         }

@@ -5,16 +5,19 @@
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use s3lo_core::explain::Explain;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::bounded_file;
 use crate::child_environment;
-use crate::diagnostic::timed_out_help;
 use crate::environment;
 use crate::environment::variable;
+use crate::net::calls;
+use crate::net::calls::Awaited;
+use crate::net::timed_out::{TimedOut, until};
 use crate::tasks::run_blocking;
 
 /// The variables that name a file, with the place below the home directory where one is looked for without them.
@@ -50,18 +53,28 @@ pub(crate) async fn check(deadline: Instant) -> Result<(), Error> {
             let place = place.clone();
             move || check_file(place)
         });
-        match timeout_at(deadline, checked).await {
-            Ok(checked) => checked?,
-            Err(_) => return Err(Error::TimedOut { place }),
-        }
+        done_reading(deadline, place, checked).await?;
     }
     let Some(cache) = home.map(|home| home.join(SSO_CACHE)) else {
         return Ok(());
     };
     let place = Place::Cache(cache.clone());
-    match timeout_at(deadline, run_blocking(move || check_cache(&cache))).await {
+    let checked = run_blocking(move || check_cache(&cache));
+    done_reading(deadline, place, checked).await
+}
+
+async fn done_reading(
+    deadline: Instant,
+    place: Place,
+    checked: impl Future<Output = Result<(), Error>>,
+) -> Result<(), Error> {
+    let _call = calls::begin(Awaited::File {
+        name: place.shown(),
+        done: "read",
+    });
+    match until(deadline, pin!(checked)).await {
         Ok(checked) => checked,
-        Err(_) => Err(Error::TimedOut { place }),
+        Err(reason) => Err(Error::TimedOut { place, reason }),
     }
 }
 
@@ -191,10 +204,12 @@ pub(crate) enum Error {
         place: Place,
     },
     /// A file that was not read before the deadline.
-    #[error("{} was not read before the run's time was up", place.shown())]
+    #[error("{reason}")]
     TimedOut {
         /// The file.
         place: Place,
+        /// What was waited for.
+        reason: TimedOut,
     },
     /// A variable that is no text.
     #[error(transparent)]
@@ -221,13 +236,11 @@ impl Explain for Error {
             },
             Self::TimedOut {
                 place: Place::Default(name, _),
-            } => format!(
-                "check the file system that it is on, or set {name} to `/dev/null`; {}",
-                timed_out_help()
-            ),
-            Self::TimedOut { .. } => {
-                format!("check the file system that it is on; {}", timed_out_help())
+                ..
+            } => {
+                format!("check the file system that it is on, or set {name} to `/dev/null`")
             }
+            Self::TimedOut { reason, .. } => reason.help(),
             Self::Variable(error) => error.help(),
         }
     }

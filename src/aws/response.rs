@@ -65,6 +65,16 @@ impl ErrorResponse {
         self.code.as_deref().unwrap_or_default()
     }
 
+    /// The code and the status.
+    pub fn in_short(&self) -> String {
+        match (self.code.as_deref(), self.status) {
+            (Some(code), Some(status)) => format!("{code} ({status})"),
+            (Some(code), None) => code.to_owned(),
+            (None, Some(status)) => format!("status {status}"),
+            (None, None) => "an error".to_owned(),
+        }
+    }
+
     /// Whether the service's message contains `words`.
     pub fn says(&self, words: &str) -> bool {
         self.message

@@ -11,8 +11,9 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::retry::RetryConfig;
 
 use crate::aws::response::ErrorResponse;
+use crate::net::calls::Answer;
 use crate::net::error_chain::innermost;
-use crate::net::retry::{Backoff, MAX_ATTEMPTS, Retry};
+use crate::net::retry::{Backoff, MAX_ATTEMPTS, Retry, TryError};
 use crate::net::unreachable::Unreachable;
 
 /// The number of tries that `config` allows a call.
@@ -90,6 +91,18 @@ impl<E: ProvideErrorMetadata + std::error::Error + 'static> Failed<E> {
             Retry::Transient
         } else {
             Retry::No
+        }
+    }
+}
+
+impl<E> TryError for Failed<E>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    fn answer(&self) -> Answer {
+        match ErrorResponse::of(&self.0) {
+            Some(answer) => Answer::Was(answer.in_short()),
+            None => Answer::none(innermost(&self.0)),
         }
     }
 }

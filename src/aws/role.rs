@@ -23,7 +23,9 @@ use crate::identity::jwt::IdentityToken;
 use crate::identity::token_source;
 use crate::identity::token_source::TokenSource;
 use crate::mask::Mask;
-use crate::net::retry::{Backoff, Retry, Throttle};
+use crate::net::calls;
+use crate::net::calls::{Answer, Awaited};
+use crate::net::retry::{Backoff, Retry, Throttle, TryError};
 
 /// A role, and how to assume it.
 #[derive(Clone)]
@@ -122,6 +124,11 @@ impl Provider {
 
     async fn exchange(&self) -> Result<Credentials, Error> {
         let backoff = Backoff::new(self.attempts, self.deadline, Throttle::default());
+        let action = match &self.role.proof {
+            Proof::Token { .. } => "AssumeRoleWithWebIdentity",
+            Proof::Credentials { .. } => "AssumeRole",
+        };
+        let backoff = backoff.of(calls::begin(Awaited::service("STS", action)));
         let mut clock = ClockCorrection::default();
         let classify = |error: &Error| match error {
             Error::ClockSkewed { answer, .. } | Error::Credentials { answer, .. }
@@ -303,6 +310,19 @@ impl Provider {
             "STS",
         );
         Ok(cleaned("the session that STS gave", session)?)
+    }
+}
+
+impl TryError for Error {
+    fn answer(&self) -> Answer {
+        match self {
+            Self::AssumeRole { answer, .. }
+            | Self::ClockSkewed { answer, .. }
+            | Self::Credentials { answer, .. }
+            | Self::RoleRefused { answer, .. } => Answer::Was(answer.in_short()),
+            Self::Unreachable { reason } => Answer::none(reason.to_string()),
+            error => Answer::none(error.to_string()),
+        }
     }
 }
 

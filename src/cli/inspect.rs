@@ -50,13 +50,13 @@ pub(crate) async fn run(
         let public = Arc::clone(&public);
         async move { inspect(&image, &public, deadline).await }
     };
-    let (text, quiet) = (output == Output::Text, context.style.quiet);
+    let text = output == Output::Text;
     let print = |image: &Image, answer: &Answer| match answer {
         Ok(found) => shown(out, image, keys.references(), found),
         Err(_) => Ok(()),
     };
     let concurrency = open_files::concurrency(args.images.concurrency, public.len());
-    let worked = progress::work_on(&images, concurrency, text, quiet, work, print);
+    let worked = progress::work_on(&images, concurrency, text, &context.waiting, work, print);
     let ((answers, printed), of_keys) = signals.during(&keys, worked).await?;
     warnings.extend(of_keys);
     let _ = text::warnings(err, &warnings);

@@ -11,6 +11,7 @@ use tempfile::NamedTempFile;
 use crate::atomic_file;
 use crate::cli::args::{GenerateArgs, Output, PublicKeyArgs};
 use crate::cli::output::{json, text};
+use crate::cli::setup::RunContext;
 use crate::cli::shutdown::ShutdownSignals;
 use crate::cli::{CommandError, ExitStatus, deadline, password, setup};
 use crate::diagnostic::Diagnostic;
@@ -94,6 +95,7 @@ pub(crate) fn write_pair(
 /// Prints the public half of a key.
 pub(crate) async fn public(
     args: &PublicKeyArgs,
+    context: &RunContext,
     output: Output,
     out: &mut dyn Write,
     err: &mut dyn Write,
@@ -102,6 +104,7 @@ pub(crate) async fn public(
         &args.key,
         &args.aws,
         &args.providers,
+        context,
         deadline(args.timeout),
     )
     .await?;

@@ -40,6 +40,7 @@ use crate::cli::output::{json, text};
 use crate::cli::setup::RunContext;
 use crate::cli::typed::Typed;
 use crate::diagnostic::Diagnostic;
+use crate::net::timed_out;
 use crate::text::{os_reason, printable};
 
 /// How a run ends.
@@ -147,17 +148,20 @@ fn command_in(
             "write it first: `s3lo ci sign`, with flags behind it",
         ))),
         Command::Sign(args) => {
-            let context = RunContext::command_line(style);
+            let context = RunContext::command_line(output, style);
             block_on(sign::run(&args, &context, output, out, err)).map(|(status, _)| status)
         }
         Command::Verify(args) => {
-            let context = RunContext::command_line(style);
+            let context = RunContext::command_line(output, style);
             block_on(verify::run(&args, &context, output, out, err)).map(|(status, _)| status)
         }
         Command::GenerateKeyPair(args) => block_on(keys::generate(&args, output, out)),
-        Command::PublicKey(args) => block_on(keys::public(&args, output, out, err)),
+        Command::PublicKey(args) => {
+            let context = RunContext::command_line(output, style);
+            block_on(keys::public(&args, &context, output, out, err))
+        }
         Command::Inspect(args) => {
-            let context = RunContext::command_line(style);
+            let context = RunContext::command_line(output, style);
             block_on(inspect::run(&args, &context, output, out, err))
         }
         Command::Demo => demo::run(output, out),
@@ -246,7 +250,9 @@ fn block_on<T>(work: impl Future<Output = Result<T, CommandError>>) -> Result<T,
     result
 }
 
+/// The end of a run that may take so long.
 fn deadline(timeout: Duration) -> Instant {
+    timed_out::limit_to(timeout);
     let now = Instant::now();
     // A day at most, as the arguments are bounded.
     now.checked_add(timeout).unwrap_or(now)

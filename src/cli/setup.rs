@@ -7,13 +7,14 @@ use futures_util::future::{Either, select};
 use s3lo_core::crypto::public::PublicKey;
 use s3lo_core::reference;
 use s3lo_core::reference::Reference;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::aws;
 use crate::aws::config::{Aws, Settings};
 use crate::child_environment;
-use crate::cli::args::ImageArgs;
+use crate::cli::args::{ImageArgs, Output};
 use crate::cli::output::text::Style;
+use crate::cli::output::waiting::Waiting;
 use crate::cli::password;
 use crate::cli::shutdown::ShutdownSignals;
 use crate::context::{Context, Passwords};
@@ -24,6 +25,7 @@ use crate::key::reference::{KeyRef, RefError};
 use crate::key::registry;
 use crate::key::registry::Providers;
 use crate::mask::Mask;
+use crate::net::timed_out::{TimedOut, until};
 use crate::option_name::option;
 use crate::store::backend;
 use crate::store::backend::Stores;
@@ -45,15 +47,18 @@ pub(crate) struct RunContext {
     pub(crate) mask: Mask,
     /// How results are printed.
     pub(crate) style: Style,
+    /// Where it shows what it waits for.
+    pub(crate) waiting: Waiting,
 }
 
 impl RunContext {
     /// A command line: the password is in COSIGN_PASSWORD, or is asked for on the terminal.
-    pub(crate) fn command_line(style: Style) -> Self {
+    pub(crate) fn command_line(output: Output, style: Style) -> Self {
         Self {
             passwords: password::passwords(),
             mask: Mask::default(),
             style,
+            waiting: Waiting::on_stderr(output, style),
         }
     }
 
@@ -102,10 +107,13 @@ impl Run {
             backend.check_options(&references)?;
         }
         let shared = context.shared(aws, deadline);
-        let keys = Keyring::new(keys, providers, &shared).await?;
+        let waiting = &context.waiting;
+        let configured = Keyring::new(keys, providers, &shared);
+        let keys = waiting.during(None, configured).await?;
         let (mut stores, mut opened) = (Stores::new(), Vec::with_capacity(references.len()));
         for reference in references {
-            let store = images.stores.open(&reference, &shared, &mut stores).await?;
+            let opening = images.stores.open(&reference, &shared, &mut stores);
+            let store = waiting.during(None, opening).await?;
             opened.push(Image { reference, store });
         }
         check_aws_is_used(aws, &shared)?;
@@ -119,6 +127,7 @@ impl Run {
         }
         let signals = ShutdownSignals::listen();
         let ready = ready(&shared, &stores, &keys);
+        let ready = waiting.during(None, ready);
         signals.unless_stopped(&keys, ready).await?;
         warnings.extend(shared.configured_aws().and_then(Aws::warning));
         let role = shared.configured_aws().and_then(Aws::role);
@@ -165,26 +174,29 @@ pub(crate) async fn public_key(
     typed: &str,
     aws: &aws::Options,
     providers: &Providers,
+    context: &RunContext,
     deadline: Instant,
 ) -> Result<(PublicKey, Vec<String>), Diagnostic> {
     let references = vec![key(typed)?];
-    let shared = RunContext::command_line(Style::default()).shared(aws, deadline);
-    let keys = Keyring::new(references, providers, &shared).await?;
+    let (shared, waiting) = (context.shared(aws, deadline), &context.waiting);
+    let configured = Keyring::new(references, providers, &shared);
+    let keys = waiting.during(None, configured).await?;
     check_aws_is_used(aws, &shared)?;
     let signals = ShutdownSignals::listen();
     let no_stores = Stores::new();
-    let ready = ready(&shared, &no_stores, &keys);
+    let ready = waiting.during(None, ready(&shared, &no_stores, &keys));
     signals.unless_stopped(&keys, ready).await?;
     let public = keys.public_keys();
     let Some(key) = public.first() else {
-        return Err(timed_out());
+        return Err(Diagnostic::new(&TimedOut::default()));
     };
-    let opened = timeout_at(deadline, key.opened());
+    let opened = pin!(key.opened());
+    let opened = waiting.during(None, until(deadline, opened));
     let (opened, warnings) = signals.during(&keys, opened).await?;
     match opened {
         Ok(Ok(keys)) => Ok((keys.newest().clone(), warnings)),
         Ok(Err(error)) => Err(Diagnostic::new(&error).with(&warnings)),
-        Err(_) => Err(timed_out().with(&warnings)),
+        Err(error) => Err(Diagnostic::new(&error).with(&warnings)),
     }
 }
 
@@ -218,14 +230,15 @@ async fn ready(context: &Context, stores: &Stores, keys: &Keyring) -> Result<(),
         keys.preconnect();
     }
     // Other logins happen meanwhile. Nothing waits for them before the key is needed.
-    let assume = pin!(timeout_at(context.deadline(), aws.assume()));
+    let assume = pin!(aws.assume());
+    let assume = pin!(until(context.deadline(), assume));
     let assumed = match select(assume, pin!(keys.log_in())).await {
         Either::Left((assumed, _)) => assumed,
         Either::Right(((), assume)) => assume.await,
     };
     match assumed {
         Ok(assumed) => assumed.map_err(|error| Diagnostic::new(&error)),
-        Err(_) => Err(timed_out()),
+        Err(error) => Err(Diagnostic::new(&error)),
     }
 }
 
@@ -238,13 +251,6 @@ pub(crate) fn store_warnings(images: &[Image]) -> Vec<String> {
     warnings.sort_unstable();
     warnings.dedup();
     warnings
-}
-
-fn timed_out() -> Diagnostic {
-    Diagnostic {
-        message: "the run's time was up before keys and credentials were at hand".to_owned(),
-        ..Diagnostic::new(&crate::sign::Error::TimedOut)
-    }
 }
 
 fn references(args: &ImageArgs) -> Result<Vec<Reference>, Diagnostic> {

@@ -1,6 +1,8 @@
 //! Signals that end a run early. The sessions of its keys are closed in any case.
 
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::{Either, pending, select};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -8,6 +10,29 @@ use tokio::sync::Mutex;
 
 use crate::diagnostic::Diagnostic;
 use crate::key::keyring::Keyring;
+
+/// The images of a run that are done.
+#[derive(Clone, Default)]
+pub(crate) struct DoneImages(Arc<AtomicUsize>);
+
+impl DoneImages {
+    /// Counts one more.
+    pub(crate) fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Adds to the error of a run that was stopped how many of `all` images are `done`, such as signed.
+    pub(crate) fn explain(&self, stopped: Diagnostic, all: usize, done: &str) -> Diagnostic {
+        if all < 2 {
+            return stopped;
+        }
+        let count = self.0.load(Ordering::Relaxed);
+        Diagnostic {
+            help: format!("{count} of {all} images were {done}; run it again for the rest"),
+            ..stopped
+        }
+    }
+}
 
 /// SIGINT and SIGTERM, from the beginning of a run to its end: one that arrives between two parts of the work counts
 /// too. A run listens even if it has nothing to close. In a container it is process 1, which the kernel protects from

@@ -11,6 +11,7 @@ use crate::cli::args::{ImageArgs, Output, SignArgs};
 use crate::cli::output::json::SignElement;
 use crate::cli::output::{progress, text};
 use crate::cli::setup::{KeyCounting, Run, RunContext};
+use crate::cli::shutdown::DoneImages;
 use crate::cli::{CommandError, CommandResults, ExitStatus, deadline, setup};
 use crate::diagnostic::Diagnostic;
 use crate::image::Image;
@@ -68,9 +69,16 @@ pub(crate) async fn run(
     let references = keys.references();
     let signers: Arc<[sign::Key]> = keys.signers().into();
     let text = output == Output::Text;
+    let done = DoneImages::default();
     let work = |image: Image| {
-        let signers = Arc::clone(&signers);
-        async move { sign(&image, &signers, &options).await }
+        let (signers, done) = (Arc::clone(&signers), done.clone());
+        async move {
+            let signatures = sign(&image, &signers, &options).await;
+            if signatures.iter().all(Result::is_ok) {
+                done.add();
+            }
+            signatures
+        }
     };
     let several = images.len() > 1;
     let quiet = context.style.quiet;
@@ -79,8 +87,10 @@ pub(crate) async fn run(
         false => print(out, image, references, results, several),
     };
     let concurrency = open_files::concurrency(args.images.concurrency, references.len());
-    let worked = progress::work_on(&images, concurrency, text, quiet, work, print);
-    let ((results, printed), of_keys) = signals.during(&keys, worked).await?;
+    let worked = progress::work_on(&images, concurrency, text, &context.waiting, work, print);
+    let worked = signals.during(&keys, worked).await;
+    let ((results, printed), of_keys) =
+        worked.map_err(|stopped| done.explain(stopped, images.len(), "signed"))?;
     warnings.extend(of_keys);
     warnings.extend(setup::store_warnings(&images));
     if !(quiet && exit_status(&results) == ExitStatus::Done) {

@@ -12,6 +12,7 @@ use crate::cli::output::json::VerifyElement;
 use crate::cli::output::text::Style;
 use crate::cli::output::{progress, text};
 use crate::cli::setup::{KeyCounting, Run, RunContext};
+use crate::cli::shutdown::DoneImages;
 use crate::cli::{CommandError, CommandResults, ExitStatus, deadline, setup};
 use crate::diagnostic::Diagnostic;
 use crate::image::Image;
@@ -99,16 +100,15 @@ pub(crate) async fn run(
     let references = keys.references();
     let public: Arc<[verify::Key]> = keys.public_keys().into();
     let text = output == Output::Text;
-    let failed = Failed::default();
+    let (failed, done) = (Failed::default(), DoneImages::default());
     let work = |image: Image| {
-        let (public, failed) = (Arc::clone(&public), failed.clone());
+        let (public, failed, done) = (Arc::clone(&public), failed.clone(), done.clone());
         async move {
             let answer = verify(&image, &public, &options).await;
-            if answer
-                .as_ref()
-                .is_ok_and(|outcome| outcome.decision == Decision::Failed)
-            {
-                failed.add(&image);
+            match answer.as_ref().map(|outcome| outcome.decision) {
+                Ok(Decision::Failed) => failed.add(&image),
+                Ok(Decision::Verified) => done.add(),
+                Ok(Decision::Undecided) | Err(_) => {}
             }
             answer
         }
@@ -125,7 +125,7 @@ pub(crate) async fn run(
         &images,
         open_files::concurrency(args.images.concurrency, args.keys.len()),
         text,
-        context.style.quiet,
+        &context.waiting,
         work,
         print,
     );
@@ -133,6 +133,7 @@ pub(crate) async fn run(
         Ok(done) => done,
         // Nor is it hidden by a signal.
         Err(stopped) => {
+            let stopped = done.explain(stopped, images.len(), "verified");
             return Err(match failed.names() {
                 None => stopped.into(),
                 Some(names) => CommandError::Refused(Diagnostic {

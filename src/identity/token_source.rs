@@ -27,6 +27,8 @@ use crate::environment::variable;
 use crate::identity::ci_system::CiSystem;
 use crate::identity::jwt::{IdentityToken, MAX_LEN};
 use crate::identity::relying_party::RelyingParty;
+use crate::net::calls;
+use crate::net::calls::Awaited;
 use crate::net::unreachable;
 use crate::net::unreachable::{AWS_CLIENT_CERTIFICATE, AWS_TRUST, Unreachable};
 use crate::net::{CONNECT_TIMEOUT, READ_TIMEOUT, url};
@@ -105,9 +107,14 @@ impl TokenSource {
             Self::Buildkite => from_agent(audience).await?,
             Self::File(path) => {
                 let path = path.clone();
+                let _call = calls::begin(Awaited::reading(shown_path(&path)));
                 run_blocking(move || from_file(&path)).await?
             }
-            Self::GitHub { url, bearer } => from_github(url, bearer, audience, http).await?,
+            Self::GitHub { url, bearer } => {
+                let call = calls::begin(Awaited::service("GitHub", "the request for a token"));
+                let token = from_github(url, bearer, audience, http);
+                call.scope(token).await?
+            }
             Self::Variable(name) => match variable(name)? {
                 Some(text) => SecretString::from(text),
                 None => return Err(Error::Unset { name: name.clone() }),
@@ -170,6 +177,7 @@ async fn from_agent(audience: &str) -> Result<SecretString, Error> {
     for name in child_environment::withheld_from_agent() {
         agent.env_remove(name);
     }
+    let _call = calls::begin(Awaited::Program("buildkite-agent oidc request-token"));
     let output = match timeout(REQUEST_TIMEOUT, bounded_output(agent)).await {
         Err(_) => return Err(failed("it did not answer in time".to_owned())),
         // A command that cannot be started cannot be started a moment later.

@@ -24,11 +24,11 @@ use s3lo_core::text::clipped;
 use url::Url;
 
 use crate::net::ca_bundle::Bundle;
+use crate::net::calls;
 use crate::net::error_chain::innermost;
 use crate::net::large_body::{closing_after, connection_of};
 use crate::net::many_headers::{Repeatable, TolerantClients, without_metadata};
 use crate::net::proxy::{Proxies, Proxy};
-use crate::net::retry;
 use crate::net::sent::{Secrets, carries_identity_token};
 use crate::net::unreachable;
 use crate::net::unreachable::{Route, TlsExpected};
@@ -197,7 +197,12 @@ impl HttpConnector for BoundedConnector {
         if let Err(error) = self.client.check(&request) {
             return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into())));
         }
-        let logged = tracing::enabled!(tracing::Level::DEBUG).then(|| Call::of(&request));
+        let noted = noted(&request);
+        let attempt = noted.as_ref().and_then(|noted| noted.attempt);
+        let logged = tracing::enabled!(tracing::Level::DEBUG).then(|| Call::of(&request, attempt));
+        if let Some(call) = &logged {
+            tracing::debug!("{}", call.asked);
+        }
         let (client, route) = self.client.for_uri(request.uri());
         let secrets = Secrets::of(&request);
         let is_list =
@@ -240,6 +245,7 @@ impl HttpConnector for BoundedConnector {
             if let Some(call) = logged {
                 call.log(answer.as_ref());
             }
+            drop(noted);
             answer
         })
     }
@@ -272,6 +278,42 @@ async fn misdirected(
     }
 }
 
+/// Notes a request as a part of the call in progress. Nothing waits for the `OPTIONS` that open a connection early.
+fn noted(request: &HttpRequest) -> Option<calls::Request> {
+    if request.method() == "OPTIONS" {
+        return None;
+    }
+    let url = without_query(request);
+    let server = calls::server_of(url);
+    Some(calls::request(
+        service(request),
+        request.method(),
+        url,
+        server,
+    ))
+}
+
+/// The name of the service that a request of the SDK is for.
+fn service(request: &HttpRequest) -> Option<&'static str> {
+    let client = request.headers().get("x-amz-user-agent")?;
+    let api = client
+        .split(' ')
+        .find_map(|word| word.strip_prefix("api/"))?;
+    Some(match api.split('/').next()? {
+        "s3" => "S3",
+        "kms" => "KMS",
+        "sts" => "STS",
+        "imds" => "the instance metadata service",
+        "sso" | "ssooidc" => "IAM Identity Center",
+        _ => "AWS",
+    })
+}
+
+/// The URL of a request without its query, which may hold a signature.
+fn without_query(request: &HttpRequest) -> &str {
+    request.uri().split('?').next().unwrap_or_default()
+}
+
 /// A request as `--verbose` shows it: without headers and query, which may hold its signature.
 struct Call {
     asked: String,
@@ -279,14 +321,15 @@ struct Call {
 }
 
 impl Call {
-    fn of(request: &HttpRequest) -> Self {
+    fn of(request: &HttpRequest, attempt: Option<u32>) -> Self {
         let header = |name| request.headers().get(name);
-        let uri = request.uri().split('?').next().unwrap_or_default();
+        let uri = without_query(request);
         let action = header("x-amz-target").unwrap_or_default();
-        let of_sdk = header("amz-sdk-request")
-            .and_then(|text| text.strip_prefix("attempt="))
-            .and_then(|text| text.split(';').next());
-        let attempt = match retry::number() {
+        let of_sdk = header("amz-sdk-request").and_then(|text| {
+            text.split(';')
+                .find_map(|part| part.trim().strip_prefix("attempt="))
+        });
+        let attempt = match attempt {
             Some(number) => number.to_string(),
             None => of_sdk.unwrap_or("1").to_owned(),
         };

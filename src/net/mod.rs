@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 pub mod ca_bundle;
+pub mod calls;
 pub(crate) mod error_chain;
 pub(crate) mod http;
 pub(crate) mod large_body;
@@ -10,6 +11,7 @@ pub(crate) mod many_headers;
 pub mod proxy;
 pub mod retry;
 pub(crate) mod sent;
+pub mod timed_out;
 pub mod tls;
 pub mod unreachable;
 pub mod url;

@@ -4,7 +4,9 @@ use std::fmt::Display;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::net::calls::{Answer, InProgress};
 
 /// The number of tries of a call that fails without being throttled. With the pauses between them they
 /// take some three seconds.
@@ -15,6 +17,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// The longest pause.
 const MAX_PAUSE: Duration = Duration::from_secs(5);
+
+/// The time after the deadline in which the run ends.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Whether a failed call is worth another try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,8 +38,14 @@ pub struct Backoff {
     attempts: u32,
     deadline: Instant,
     throttle: Throttle,
-    tries: u32,
     failed: u32,
+    call: Option<InProgress>,
+}
+
+/// The error of a try.
+pub trait TryError: Display {
+    /// The answer in short, or the reason why there was none.
+    fn answer(&self) -> Answer;
 }
 
 impl Backoff {
@@ -45,8 +56,16 @@ impl Backoff {
             attempts,
             deadline,
             throttle,
-            tries: 1,
             failed: 0,
+            call: None,
+        }
+    }
+
+    /// The same, whose tries are those of `call`.
+    pub fn of(self, call: InProgress) -> Self {
+        Self {
+            call: Some(call),
+            ..self
         }
     }
 
@@ -55,42 +74,46 @@ impl Backoff {
     /// # Errors
     ///
     /// That of the last try.
-    pub async fn run<T, E: Display, F: Future<Output = Result<T, E>>>(
+    pub async fn run<T, E: TryError, F: Future<Output = Result<T, E>>>(
         mut self,
         mut attempt: impl FnMut() -> F,
         mut classify: impl FnMut(&E) -> Retry,
     ) -> Result<T, E> {
         loop {
             // On the heap: a call of the SDK takes some 7 KB, and each future around it would hold it once more.
-            let error = match self.counted(Box::pin(attempt())).await {
-                Ok(done) => return Ok(done),
+            let once = Box::pin(attempt());
+            let done = match &self.call {
+                Some(call) => call.attempt(once).await,
+                None => once.await,
+            };
+            let error = match done {
+                Ok(done) => {
+                    self.throttle.eased();
+                    self.call.iter().for_each(InProgress::answered);
+                    return Ok(done);
+                }
                 Err(error) => error,
             };
-            let again = match classify(&error) {
-                Retry::No => false,
-                Retry::Transient => self.wait(false).await,
-                Retry::Throttled => self.wait(true).await,
-            };
-            if !again {
+            let retry = classify(&error);
+            let throttled = retry == Retry::Throttled;
+            if let Some(call) = &self.call {
+                call.failed(error.answer(), throttled);
+            }
+            if retry == Retry::No || !self.wait(throttled).await {
                 return Err(error);
             }
             tracing::debug!("{error}; trying again");
         }
     }
 
-    /// Runs one try, whose number is logged with its requests.
-    async fn counted<T, E>(&self, once: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-        let done = TRY.scope(self.tries, once).await;
-        if done.is_ok() {
-            self.throttle.eased();
-        }
-        done
-    }
-
     /// Pauses before the next try. `false` if there is none: no time is left, or no try, which does not
     /// count where the service is throttling.
     async fn wait(&mut self, throttled: bool) -> bool {
         let Some(pause) = self.pause(throttled, Instant::now()) else {
+            if throttled {
+                // The deadline ends the run, with an error that names this call and how often it was tried.
+                sleep_until(self.deadline + GRACE).await;
+            }
             return false;
         };
         sleep(pause).await;
@@ -112,7 +135,6 @@ impl Backoff {
         if self.deadline.saturating_duration_since(now) <= pause {
             return None;
         }
-        self.tries = self.tries.saturating_add(1);
         Some(pause)
     }
 }
@@ -169,15 +191,6 @@ impl Throttle {
         // Nothing panics while it holds the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-tokio::task_local! {
-    static TRY: u32;
-}
-
-/// The number of the current try, inside of [`Backoff::run`].
-pub(crate) fn number() -> Option<u32> {
-    TRY.try_with(|number| *number).ok()
 }
 
 /// A random number from 0.5 to 1, so that calls that failed together are not repeated together.

@@ -5,7 +5,8 @@ use s3lo_core::payload::Schema;
 use s3lo_core::reference::Reference;
 use s3lo_core::verdict::Reason;
 
-use crate::diagnostic::{Explain, Fact, timed_out_help};
+use crate::diagnostic::{Explain, Fact};
+use crate::net::timed_out::TimedOut;
 use crate::option_name::option;
 use crate::text::quoted;
 use crate::{image, key, store};
@@ -102,8 +103,8 @@ pub enum Error {
     #[error(transparent)]
     Store(#[from] store::Error),
     /// The run's time is up.
-    #[error("the run's time was up before the image was signed")]
-    TimedOut,
+    #[error(transparent)]
+    TimedOut(#[from] TimedOut),
     /// Other signers were faster in every round.
     #[error("the signature of `{}` kept changing while it was being written", reference.name())]
     Unsettled {
@@ -128,7 +129,7 @@ impl Error {
             | Self::Manifest { .. }
             | Self::Nonsense { .. }
             | Self::Store(_)
-            | Self::TimedOut
+            | Self::TimedOut(_)
             | Self::Unsettled { .. } => false,
         }
     }
@@ -147,7 +148,7 @@ impl Explain for Error {
             Self::Nonsense { .. } => "signer_answered_nonsense",
             Self::Pinned { .. } => "digest_mismatch",
             Self::Store(error) => error.code(),
-            Self::TimedOut => "timed_out",
+            Self::TimedOut(error) => error.code(),
             Self::Contradiction { .. } | Self::Unsettled { .. } => "unsettled",
         }
     }
@@ -157,6 +158,7 @@ impl Explain for Error {
             Self::Image(error) => error.facts(),
             Self::Key(error) => error.facts(),
             Self::Store(error) => error.facts(),
+            Self::TimedOut(error) => error.facts(),
             Self::Moved { from, to, .. } => vec![
                 Fact::new("signed", from.to_string()),
                 Fact::new("current", to),
@@ -208,7 +210,7 @@ impl Explain for Error {
                 quoted(&format!("{}@{current}", reference.unpinned()))
             ),
             Self::Store(error) => error.help(),
-            Self::TimedOut => timed_out_help(),
+            Self::TimedOut(error) => error.help(),
             Self::Unsettled { .. } => "run it again: many signers at once were replacing the same record".to_owned(),
         }
     }

@@ -21,6 +21,7 @@ use crate::cli::args::{CiWork, Command, ImageArgs, Output};
 use crate::cli::ci::options::Job;
 use crate::cli::ci::results::{BufferedOutput, JobOutcome, OutputOptions, Step};
 use crate::cli::output::text::Style;
+use crate::cli::output::waiting::Waiting;
 use crate::cli::output::{json, text};
 use crate::cli::setup::RunContext;
 use crate::cli::typed::Typed;
@@ -178,6 +179,11 @@ fn work_on(
         },
         mask,
         style: Style::new(global.quiet, global.color),
+        waiting: if global.quiet || global.output == Output::Json {
+            Waiting::Hidden
+        } else {
+            Waiting::in_log(format.is_one_stream())
+        },
     };
     let Command::Ci(args) = job.cli.command else {
         return Err(io::Error::other("these are not the arguments of `ci`"));

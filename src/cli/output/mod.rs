@@ -4,3 +4,4 @@ pub(crate) mod inert;
 pub(crate) mod json;
 pub(crate) mod progress;
 pub(crate) mod text;
+pub(crate) mod waiting;

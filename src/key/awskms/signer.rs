@@ -29,7 +29,9 @@ use crate::key::awskms::uri;
 use crate::key::awskms::uri::KmsKeyUri;
 use crate::key::reference::KeyRef;
 use crate::key::signer::{Signature, Signer};
-use crate::net::retry::{Backoff, Retry, Throttle};
+use crate::net::calls;
+use crate::net::calls::{Answer, Awaited};
+use crate::net::retry::{Backoff, Retry, Throttle, TryError};
 
 /// A client of KMS for one key: in its region, and under its endpoint.
 #[derive(Clone)]
@@ -112,6 +114,8 @@ impl Kms {
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         let backoff = Backoff::new(self.aws.attempts, self.aws.deadline, self.throttle.clone());
+        let name = action.trim_start_matches("kms:");
+        let backoff = backoff.of(calls::begin(Awaited::service("KMS", name)));
         let mut retry = KmsRetry {
             inconsistent: MAX_INCONSISTENT,
             fresh_session: self.aws.assumes_a_role(),
@@ -286,6 +290,21 @@ impl KmsSigner {
             bytes: output.signature.map(Blob::into_inner).unwrap_or_default(),
             request_id,
         })
+    }
+}
+
+impl TryError for Error {
+    fn answer(&self) -> Answer {
+        match self {
+            Self::Denied { answer, .. }
+            | Self::NotASigningKey { answer }
+            | Self::NotFound { answer, .. }
+            | Self::Service { answer, .. }
+            | Self::State { answer } => Answer::Was(answer.in_short()),
+            Self::Common(error) => error.answer(),
+            Self::Unreachable { reason, .. } => Answer::none(reason.to_string()),
+            error => Answer::none(error.to_string()),
+        }
     }
 }
 

@@ -20,6 +20,8 @@ use crate::key::file::error::{Error, PasswordForm};
 use crate::key::file::location::Location;
 use crate::key::reference::KeyRef;
 use crate::key::signer::{Signature, Signer};
+use crate::net::calls;
+use crate::net::calls::Awaited;
 use crate::tasks::run_blocking;
 use crate::text::os_reason;
 
@@ -124,10 +126,13 @@ fn unseal(key: &KeyRef, sealed: KeyFile, passwords: &Passwords) -> Result<Privat
         return sealed.open(&empty).map_err(private);
     }
     let asked = match (&passwords.variable, passwords.ask) {
-        (None, Some(ask)) => Some(ask(key.as_str()).map_err(|error| Error::Unreadable {
-            key: key.clone(),
-            reason: format!("no password could be asked for: {}", os_reason(&error)),
-        })?),
+        (None, Some(ask)) => {
+            let _call = calls::begin(Awaited::Password(key.as_str().to_owned()));
+            Some(ask(key.as_str()).map_err(|error| Error::Unreadable {
+                key: key.clone(),
+                reason: format!("no password could be asked for: {}", os_reason(&error)),
+            })?)
+        }
         _ => None,
     };
     let password = asked.as_ref().or(passwords.variable.as_ref());
@@ -145,6 +150,11 @@ fn unseal(key: &KeyRef, sealed: KeyFile, passwords: &Passwords) -> Result<Privat
     }
 }
 
+fn read_file(path: &str) -> Result<Zeroizing<Vec<u8>>, bounded_file::Error> {
+    let _call = calls::begin(Awaited::reading(path));
+    bounded_file::read_stream(path, MAX_BYTES)
+}
+
 fn read(key: &KeyRef, location: Location) -> Result<Zeroizing<Vec<u8>>, Error> {
     let oversized = || Error::Oversized { key: key.clone() };
     let missing = || Error::Missing {
@@ -156,7 +166,7 @@ fn read(key: &KeyRef, location: Location) -> Result<Zeroizing<Vec<u8>>, Error> {
             let value = std::env::var_os(name).filter(|value| !value.is_empty());
             Zeroizing::new(value.ok_or_else(missing)?.into_vec())
         }
-        Location::File(path) => match bounded_file::read_stream(path, MAX_BYTES) {
+        Location::File(path) => match read_file(path) {
             Ok(text) => text,
             Err(bounded_file::Error::Oversized { .. }) => return Err(oversized()),
             Err(bounded_file::Error::Io(error)) if error.kind() == io::ErrorKind::NotFound => {

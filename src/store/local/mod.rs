@@ -28,6 +28,8 @@ use tokio::time::Instant;
 
 use crate::context::Context;
 use crate::diagnostic::{Diagnostic, SharedError};
+use crate::net::calls;
+use crate::net::calls::Awaited;
 use crate::store::in_flight::{self, Reservation};
 use crate::store::local::beneath::{FOLDER, beneath};
 use crate::store::{Backend, Error, Listed, Listing, Object, Store, Version};
@@ -96,6 +98,7 @@ impl Store for LocalStore {
     async fn read(&self, key: &str, limit: u64) -> Result<Object, Error> {
         let place = self.at(key);
         let reservation = in_flight::reserve(limit).await;
+        let _call = calls::begin(Awaited::reading(&self.locate(key)));
         let object =
             run_blocking(move || place.read_below(&place.root()?, &place.path(), limit)).await?;
         Ok(Object {
@@ -115,6 +118,7 @@ impl Store for LocalStore {
 
     async fn list(&self, prefix: &str) -> Result<Listing, Error> {
         let place = self.at(prefix);
+        let _call = calls::begin(Awaited::reading(&self.locate(prefix)));
         run_blocking(move || place.list()).await
     }
 }

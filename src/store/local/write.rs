@@ -19,6 +19,8 @@ use s3lo_core::manifest;
 use tokio::time::{Instant, sleep};
 
 use crate::diagnostic::SharedError;
+use crate::net::calls;
+use crate::net::calls::Awaited;
 use crate::store::local::lock::{holder, try_lock};
 use crate::store::local::{Place, UNREAD, errno, error, unread};
 use crate::store::{Error, Version};
@@ -40,6 +42,9 @@ pub(super) async fn put(
     version: Option<Version>,
     deadline: Option<Instant>,
 ) -> Result<(), Error> {
+    let object = place.object.clone();
+    let _call = calls::begin(Awaited::writing(&object));
+    let mut waiting = None;
     let mut writing = run_blocking(move || Writing::begin(place, bytes, version)).await?;
     let mut pause = PAUSES.0;
     loop {
@@ -51,6 +56,7 @@ pub(super) async fn put(
         if deadline.is_some_and(over) {
             return Err(writing.locked());
         }
+        waiting.get_or_insert_with(|| calls::begin(Awaited::Lock(object.clone())));
         tracing::debug!("{}: the directory is locked", writing.place.object);
         sleep(pause).await;
         pause = pause.saturating_mul(2).min(PAUSES.1);

@@ -17,6 +17,9 @@ use crate::store::{Listed, Listing, Version};
 /// read for many images at once.
 const MAX_NAMES: i32 = 100;
 
+/// The action.
+const LIST: &str = "ListObjectsV2";
+
 /// The answer of a list to whether there is an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Presence {
@@ -38,7 +41,7 @@ impl S3Store {
     /// Lists what lies directly below `prefix`.
     pub(super) async fn list_folder(&self, prefix: &str) -> Result<Listing, store::Error> {
         let answer = self
-            .ask(|client| {
+            .ask(LIST, |client| {
                 let request = self.list_request(&client, prefix);
                 request.delimiter("/").max_keys(MAX_NAMES).send()
             })
@@ -90,7 +93,9 @@ impl S3Store {
             return None;
         }
         let answer = self
-            .ask(|client| self.list_request(&client, key).max_keys(1).send())
+            .ask(LIST, |client| {
+                self.list_request(&client, key).max_keys(1).send()
+            })
             .await;
         match answer {
             Ok(page) => present(key, &page),

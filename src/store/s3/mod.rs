@@ -38,6 +38,8 @@ use tokio::time::Instant;
 use crate::aws::config::Aws;
 use crate::aws::preconnect;
 use crate::aws::retry;
+use crate::net::calls;
+use crate::net::calls::Awaited;
 use crate::net::retry::{Backoff, Throttle};
 use crate::net::url;
 use crate::option_name::option;
@@ -123,13 +125,18 @@ impl S3Store {
         is_directory_bucket(&self.bucket)
     }
 
-    /// Runs `call` until it succeeds or another try is in vain.
-    async fn ask<T, E, F>(&self, call: impl Fn(Client) -> F) -> Result<T, SdkError<E, HttpResponse>>
+    /// Runs `call`, which is one to `action`, until it succeeds or another try is in vain.
+    async fn ask<T, E, F>(
+        &self,
+        action: &'static str,
+        call: impl Fn(Client) -> F,
+    ) -> Result<T, SdkError<E, HttpResponse>>
     where
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         let backoff = Backoff::new(self.attempts, self.deadline, self.throttle.clone());
+        let backoff = backoff.of(calls::begin(Awaited::service("S3", action)));
         // In a box, since the SDK's futures are large, and a write may hold several of them.
         Box::pin(retry::run(backoff, || self.ask_in_region(&call))).await
     }

@@ -8,14 +8,19 @@ use s3lo_core::digest::Digest;
 
 use crate::aws::response::ErrorResponse;
 use crate::diagnostic::SharedError;
+use crate::net::calls;
+use crate::net::calls::{Answer, Awaited};
 use crate::net::error_chain::innermost;
-use crate::net::retry::{Backoff, Retry, Throttle};
+use crate::net::retry::{Backoff, Retry, Throttle, TryError};
 use crate::store;
 use crate::store::in_flight;
 use crate::store::s3::error::Error;
 use crate::store::s3::list::Presence;
 use crate::store::s3::{S3Store, status};
 use crate::store::{Object, Store as _, Version};
+
+/// The action.
+const GET: &str = "GetObject";
 
 /// The number of tries of an object whose body breaks off.
 const MAX_BODY_ATTEMPTS: u32 = 4;
@@ -40,6 +45,12 @@ fn is_md5(etag: &str, bytes: &[u8]) -> bool {
     etag.trim_matches('"').eq_ignore_ascii_case(&md5)
 }
 
+impl TryError for Error {
+    fn answer(&self) -> Answer {
+        Answer::none(self.to_string())
+    }
+}
+
 impl S3Store {
     pub(super) fn not_found(&self, key: &str) -> store::Error {
         store::Error::NotFound {
@@ -55,7 +66,9 @@ impl S3Store {
     ) -> Result<Option<Object>, store::Error> {
         let bodies = Backoff::new(MAX_BODY_ATTEMPTS, self.deadline, Throttle::default());
         let attempt = || self.get_once(key, limit, unless);
-        let got = bodies.run(attempt, |_| Retry::Transient).await;
+        // The time of a body counts too.
+        let call = calls::begin(Awaited::service("S3", GET));
+        let got = call.scope(bodies.run(attempt, |_| Retry::Transient)).await;
         got.map_err(|error| store::Error::Backend(SharedError::new(error)))?
     }
 
@@ -69,7 +82,7 @@ impl S3Store {
         let unless = unless.and_then(etag);
         let _turn = in_flight::turn().await;
         let answer = self
-            .ask(|client| {
+            .ask(GET, |client| {
                 client
                     .get_object()
                     .bucket(&self.bucket)

@@ -19,6 +19,9 @@ use crate::store::s3::read::etag;
 use crate::store::s3::{S3Store, status};
 use crate::store::{Store as _, Version};
 
+/// The action.
+const PUT: &str = "PutObject";
+
 /// The observed behaviour of the server's conditional writes.
 #[derive(Default)]
 pub(super) struct Conditions {
@@ -65,7 +68,9 @@ impl S3Store {
         };
         if !self.conditions.are_refused() {
             let put = self
-                .ask(|client| self.put(&client, key, bytes).if_none_match("*").send())
+                .ask(PUT, |client| {
+                    self.put(&client, key, bytes).if_none_match("*").send()
+                })
                 .await;
             match put {
                 Ok(output) => {
@@ -102,7 +107,9 @@ impl S3Store {
             // `If-Match` compares strongly: a weak ETag, as a proxy makes it, would never match.
             let known = known.trim_start_matches("W/");
             let put = self
-                .ask(|client| self.put(&client, key, bytes).if_match(known).send())
+                .ask(PUT, |client| {
+                    self.put(&client, key, bytes).if_match(known).send()
+                })
                 .await;
             let error = match put {
                 Ok(output) => return self.confirm(key, bytes, output.e_tag(), changed).await,
@@ -146,7 +153,7 @@ impl S3Store {
         lost: impl Fn() -> store::Error,
     ) -> Result<(), store::Error> {
         let put = self
-            .ask(|client| self.put(&client, key, bytes).send())
+            .ask(PUT, |client| self.put(&client, key, bytes).send())
             .await;
         put.map_err(|error| self.failed("s3:PutObject", key, &error))?;
         if refused {

@@ -16,7 +16,9 @@ use crate::key::vault::client::http;
 use crate::key::vault::client::http::{Failure, Response};
 use crate::key::vault::client::response::{Cause, ErrorResponse};
 use crate::key::vault::client::token::{Token, TokenOrigin};
-use crate::net::retry::{Backoff, Throttle};
+use crate::net::calls;
+use crate::net::calls::{Answer, Awaited, InProgress};
+use crate::net::retry::{Backoff, Throttle, TryError};
 use crate::net::unreachable::Route;
 
 /// A connection to one server.
@@ -34,8 +36,19 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn backoff(&self) -> Backoff {
-        Backoff::new(self.attempts, self.deadline, self.throttle.clone())
+    /// The tries of a call to `action`.
+    pub(crate) fn backoff(&self, action: String) -> Backoff {
+        let backoff = Backoff::new(self.attempts, self.deadline, self.throttle.clone());
+        backoff.of(self.call(action))
+    }
+
+    /// The beginning of a call to `action`.
+    pub(crate) fn call(&self, action: String) -> InProgress {
+        let call = calls::begin(Awaited::Service {
+            name: self.server.product.to_string().into(),
+            action: action.into(),
+        });
+        call.at(self.server.address.to_string())
     }
 
     /// Makes the HTTP request of an endpoint, in version 1 of the API.
@@ -194,6 +207,22 @@ impl Connection {
                 answer,
             },
         })
+    }
+}
+
+impl TryError for Error {
+    fn answer(&self) -> Answer {
+        match self {
+            Self::Denied { answer, .. }
+            | Self::LockedNamespace { answer, .. }
+            | Self::NoMount { answer, .. }
+            | Self::NoNamespace { answer, .. }
+            | Self::Refused { answer, .. }
+            | Self::Service { answer, .. }
+            | Self::Token { answer, .. } => Answer::Was(format!("status {}", answer.status)),
+            Self::Unreachable { reason, .. } => Answer::none(reason.to_string()),
+            error => Answer::none(error.to_string()),
+        }
     }
 }
 

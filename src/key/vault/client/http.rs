@@ -16,10 +16,10 @@ use crate::build_info::VERSION;
 use crate::key::vault::client::address::{Address, ServerName};
 use crate::key::vault::client::tls::Trust;
 use crate::net::CONNECT_TIMEOUT;
+use crate::net::calls;
 use crate::net::error_chain::innermost;
 use crate::net::proxy;
 use crate::net::proxy::Proxies;
-use crate::net::retry;
 use crate::net::unreachable;
 use crate::net::unreachable::{Route, Unreachable};
 use crate::text::redacted;
@@ -137,14 +137,14 @@ pub(crate) async fn send(
     request
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let asked = format!(
-        "{} {} (attempt {})",
-        request.method(),
-        request.url(),
-        retry::number().unwrap_or(1)
-    );
+    let (method, url) = (request.method().as_str(), request.url().as_str());
+    let noted = calls::request(None, method, url, None);
+    let attempt = noted.attempt.unwrap_or(1);
+    let asked = format!("{method} {url} (attempt {attempt})");
+    tracing::debug!("{asked}");
     let begun = Instant::now();
     let response = receive(client, request, route, secrets).await;
+    drop(noted);
     let ms = begun.elapsed().as_millis();
     match &response {
         Ok(response) => {

@@ -76,7 +76,7 @@ impl LoginRequest {
     pub(crate) async fn log_in(&self, connection: &Connection) -> Result<Token, Error> {
         // An identity token expires within minutes, so each attempt gets a new one where possible.
         let attempt = || self.attempt(connection);
-        let backoff = connection.backoff();
+        let backoff = connection.backoff("the login".to_owned());
         let mut lost = None;
         let classify = |error: &Error| {
             if error.may_be_granted() {

@@ -126,7 +126,7 @@ impl Client {
         let token = self.login.clone().await?;
         let connection = &self.connection;
         let attempt = || connection.attempt_with(&token, endpoint, capability);
-        let backoff = connection.backoff();
+        let backoff = connection.backoff(action(endpoint));
         backoff.run(attempt, Error::retry).await
     }
 
@@ -171,6 +171,7 @@ impl Client {
         let connection = &self.connection;
         let backoff = Backoff::new(connection.attempts, until, Throttle::default());
         let endpoint = RevokeTokenSelfRequest {};
+        let backoff = backoff.of(connection.call(action(&endpoint)));
         let attempt = || connection.attempt_with(&token, &endpoint, "update");
         match backoff.run(attempt, Error::retry).await {
             // An earlier attempt may have revoked it, although its response was lost.
@@ -178,4 +179,12 @@ impl Client {
             Err(error) => Err(error.to_string()),
         }
     }
+}
+
+/// An endpoint in messages: its method, and its path below the version of the API.
+fn action(endpoint: &impl Endpoint) -> String {
+    // vaultrs begins some paths with a slash, and one with a tab.
+    let path = endpoint.path();
+    let path = path.trim().trim_start_matches('/');
+    format!("{:?} {path}", endpoint.method())
 }

@@ -1,0 +1,154 @@
+//! The end of a run's time, and what was waited for then.
+
+use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use humantime::format_duration;
+use tokio::time::{Instant, timeout_at};
+
+use crate::diagnostic::{Explain, Fact};
+use crate::net::calls;
+use crate::net::calls::{Awaited, Call};
+use crate::option_name::option;
+
+/// The time of a run.
+struct Limit {
+    /// The value of `--timeout`.
+    timeout: Option<Duration>,
+    /// The deadline that has passed, and what was waited for then.
+    passed: Option<(Instant, TimedOut)>,
+}
+
+static LIMIT: Mutex<Limit> = Mutex::new(Limit {
+    timeout: None,
+    passed: None,
+});
+
+/// Notes the time that a run may take, so that a time-out names it.
+pub fn limit_to(timeout: Duration) {
+    LIMIT.lock().unwrap_or_else(PoisonError::into_inner).timeout = Some(timeout);
+}
+
+/// Runs `work` until `deadline`.
+///
+/// # Errors
+///
+/// [`TimedOut`] if it is not done by then.
+pub async fn until<F: Future>(
+    deadline: Instant,
+    mut work: Pin<&mut F>,
+) -> Result<F::Output, TimedOut> {
+    // The work is dropped after that, and its calls with it.
+    let done = timeout_at(deadline, work.as_mut()).await;
+    done.map_err(|_| TimedOut::at(deadline))
+}
+
+/// The time of a run was up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TimedOut {
+    timeout: Option<Duration>,
+    /// What was waited for, and what became of it.
+    awaited: Option<String>,
+    facts: Vec<Fact>,
+    is_throttled: bool,
+    is_file: bool,
+}
+
+impl TimedOut {
+    /// All images of a run give the same reason, which is printed once: that of the first whose time is up, since what the
+    /// others waited for is still in progress then.
+    fn at(deadline: Instant) -> Self {
+        let mut limit = LIMIT.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((passed, error)) = &limit.passed
+            && *passed == deadline
+        {
+            return error.clone();
+        }
+        let error = Self::new(limit.timeout, calls::longest());
+        limit.passed = Some((deadline, error.clone()));
+        error
+    }
+
+    fn new(timeout: Option<Duration>, call: Option<Call>) -> Self {
+        let Some(call) = call else {
+            return Self {
+                timeout,
+                ..Self::default()
+            };
+        };
+        let mut facts = Vec::new();
+        let mut add = |name, value: Option<String>| {
+            facts.extend(value.map(|value| Fact::new(name, value)));
+        };
+        add("request", call.request().map(str::to_owned));
+        if call.is_silent() {
+            // Of the tries before the silent one.
+            add("lastAnswer", call.last_answer().map(str::to_owned));
+            add(
+                "tries",
+                (call.tries() > 1).then(|| call.tries().to_string()),
+            );
+        }
+        Self {
+            timeout,
+            awaited: Some(format!("{} {}", call.subject(), call.outcome())),
+            facts,
+            is_throttled: call.is_throttled() && !call.is_silent(),
+            is_file: matches!(call.awaited(), Awaited::File { .. }),
+        }
+    }
+
+    /// A longer time that is worth a try.
+    fn longer(&self) -> String {
+        const AT_LEAST: Duration = Duration::from_secs(10 * 60);
+        const AT_MOST: Duration = Duration::from_secs(24 * 60 * 60);
+        let twice = self.timeout.unwrap_or_default().saturating_mul(2);
+        let longer = twice.max(AT_LEAST).min(AT_MOST);
+        option("timeout").with(&typed(longer)).to_string()
+    }
+}
+
+/// A time as it is typed: `1m30s`.
+fn typed(time: Duration) -> String {
+    format_duration(time).to_string().replace(' ', "")
+}
+
+impl std::fmt::Display for TimedOut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("gave up")?;
+        if let Some(timeout) = self.timeout {
+            write!(f, " after {}", typed(timeout))?;
+        }
+        match &self.awaited {
+            Some(awaited) => write!(f, ": {awaited}"),
+            None => f.write_str(", before the work was done"),
+        }
+    }
+}
+
+impl std::error::Error for TimedOut {}
+
+impl Explain for TimedOut {
+    fn code(&self) -> &'static str {
+        "timed_out"
+    }
+
+    fn facts(&self) -> Vec<Fact> {
+        self.facts.clone()
+    }
+
+    fn help(&self) -> String {
+        let longer = self.longer();
+        if self.is_throttled {
+            let fewer = option("concurrency").with("4");
+            return format!(
+                "the service is overloaded: run it later, with {fewer}, or with {longer}"
+            );
+        }
+        if self.is_file {
+            return format!("check the file system that it is on, or run it again with {longer}");
+        }
+        format!("run it again, or give it longer with {longer}")
+    }
+}
