@@ -100,8 +100,8 @@ pub struct Call {
     awaited: Awaited,
     /// The scheme, host and port that are asked.
     server: Option<String>,
-    /// The method and URL of the last request, without the query.
-    request: Option<String>,
+    /// The URL of the last request, without the query.
+    url: Option<String>,
     began: Instant,
     try_began: Instant,
     tries: u32,
@@ -154,7 +154,7 @@ pub fn begin(awaited: Awaited) -> InProgress {
     let call = Call {
         awaited,
         server: None,
-        request: None,
+        url: None,
         began: now,
         try_began: now,
         tries: 0,
@@ -257,13 +257,13 @@ pub(crate) fn request(
     url: &str,
     server: Option<String>,
 ) -> Request {
-    let text = format!("{method} {url}");
+    let url = Some(url.to_owned());
     if let Some(id) = current()
         && let Some(call) = calls().in_progress.get_mut(&id)
         && call.may_ask(service)
     {
         call.server = server.or(call.server.take());
-        call.request = Some(text);
+        call.url = url;
         return Request {
             _own: None,
             attempt: (call.tries > 0).then_some(call.tries),
@@ -275,7 +275,7 @@ pub(crate) fn request(
     });
     own.change(|call| {
         call.server = server;
-        call.request = Some(text);
+        call.url = url;
     });
     Request {
         _own: Some(own),
@@ -318,7 +318,7 @@ impl Call {
     /// Whether more than this program is at work on it.
     fn is_underway(&self) -> bool {
         match self.awaited {
-            Awaited::Service { .. } => self.request.is_some(),
+            Awaited::Service { .. } => self.url.is_some(),
             _ => true,
         }
     }
@@ -338,9 +338,14 @@ impl Call {
         &self.awaited
     }
 
-    /// The method and URL of the last request, without the query.
-    pub fn request(&self) -> Option<&str> {
-        self.request.as_deref()
+    /// The URL of the last request, without the query, if it shows more than the action does.
+    pub fn url(&self) -> Option<&str> {
+        let Awaited::Service { action, .. } = &self.awaited else {
+            return None;
+        };
+        let url = self.url.as_deref()?;
+        let path = action.rsplit(' ').next().unwrap_or_default();
+        (!url.ends_with('/') && !url.ends_with(path)).then_some(url)
     }
 
     /// How often it was tried.

@@ -111,7 +111,7 @@ impl Backoff {
     async fn wait(&mut self, throttled: bool) -> bool {
         let Some(pause) = self.pause(throttled, Instant::now()) else {
             if throttled {
-                // The deadline ends the run, with an error that names this call and how often it was tried.
+                // The deadline ends the run then, with an error that names the call and how often it was tried.
                 sleep_until(self.deadline + GRACE).await;
             }
             return false;

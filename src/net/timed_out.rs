@@ -53,6 +53,7 @@ pub struct TimedOut {
     facts: Vec<Fact>,
     is_throttled: bool,
     is_file: bool,
+    is_kms: bool,
 }
 
 impl TimedOut {
@@ -81,7 +82,7 @@ impl TimedOut {
         let mut add = |name, value: Option<String>| {
             facts.extend(value.map(|value| Fact::new(name, value)));
         };
-        add("request", call.request().map(str::to_owned));
+        add("url", call.url().map(str::to_owned));
         if call.is_silent() {
             // Of the tries before the silent one.
             add("lastAnswer", call.last_answer().map(str::to_owned));
@@ -96,6 +97,7 @@ impl TimedOut {
             facts,
             is_throttled: call.is_throttled() && !call.is_silent(),
             is_file: matches!(call.awaited(), Awaited::File { .. }),
+            is_kms: matches!(call.awaited(), Awaited::Service { name, .. } if name == "KMS"),
         }
     }
 
@@ -131,7 +133,11 @@ impl std::error::Error for TimedOut {}
 
 impl Explain for TimedOut {
     fn code(&self) -> &'static str {
-        "timed_out"
+        if self.is_throttled {
+            "throttled"
+        } else {
+            "timed_out"
+        }
     }
 
     fn facts(&self) -> Vec<Fact> {
@@ -142,9 +148,14 @@ impl Explain for TimedOut {
         let longer = self.longer();
         if self.is_throttled {
             let fewer = option("concurrency").with("4");
-            return format!(
-                "the service is overloaded: run it later, with {fewer}, or with {longer}"
-            );
+            let or =
+                format!("the service is overloaded: run it later, with {fewer}, or with {longer}");
+            return match self.is_kms {
+                true => format!(
+                    "{or}; AWS raises the quota of cryptographic operations on asymmetric keys if asked"
+                ),
+                false => or,
+            };
         }
         if self.is_file {
             return format!("check the file system that it is on, or run it again with {longer}");

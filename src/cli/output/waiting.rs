@@ -65,7 +65,7 @@ impl Waiting {
     /// In the log of a job. There the results are printed at the end, and these lines at once.
     pub(crate) fn in_log(to_stdout: bool) -> Self {
         Self::Log(Arc::new(move |line| {
-            let line = format!("{}\n", inert(&printable(line)));
+            let line = log_line(line);
             // A line that cannot be written changes nothing.
             let _ = if to_stdout {
                 io::stdout().write_all(line.as_bytes())
@@ -98,6 +98,11 @@ impl Waiting {
             Either::Right((never, _)) => match never {},
         }
     }
+}
+
+/// A line in which no CI system finds a command: it quotes servers, and the names of files.
+fn log_line(text: &str) -> String {
+    inert(&format!("{}\n", printable(text)))
 }
 
 async fn write_lines(write: &(dyn Fn(&str) + Send + Sync), times: Times) -> Infallible {
@@ -157,6 +162,17 @@ mod tests {
 
     use super::*;
     use crate::net::calls::Awaited;
+
+    #[test]
+    fn a_line_of_the_log_is_inert() {
+        for (text, line) in [
+            ("a\n::error::b", "a\\n::error::b\n"),
+            ("::error::b", ": :error::b\n"),
+            ("a ##vso[x]", "a # #vso[x]\n"),
+        ] {
+            assert_eq!(log_line(text), line);
+        }
+    }
 
     #[test]
     fn a_line_comes_after_30_seconds_and_then_each_minute() {

@@ -122,7 +122,7 @@ mod tests {
         Call {
             awaited,
             server: Some("http://127.0.0.1:9000".to_owned()),
-            request: None,
+            url: None,
             began: ago(298),
             try_began: ago(last_try),
             tries: last.as_ref().map_or(1, |(_, times)| times + 1),

@@ -18,3 +18,4 @@ pub(crate) mod rejections;
 pub(crate) mod resources;
 pub(crate) mod secrets;
 pub(crate) mod terminal;
+pub(crate) mod waiting;
