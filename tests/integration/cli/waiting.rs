@@ -179,8 +179,7 @@ fn images_whose_time_is_up_share_one_error() {
     let run = sandbox.s3lo(&line).ends_with(2);
     assert_eq!(run.err.matches("error[").count(), 1, "{}", run.err);
     assert!(
-        run.err
-            .contains("images:  s3://bucket/myapp:v1.0 (and 2 more)"),
+        run.err.contains("s3://bucket/myapp:v1.0 (and 2 more)"),
         "{}",
         run.err
     );
