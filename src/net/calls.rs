@@ -262,7 +262,7 @@ pub(crate) fn request(
         && let Some(call) = calls().in_progress.get_mut(&id)
         && call.may_ask(service)
     {
-        call.server = server.or(call.server.take());
+        call.server = server.or_else(|| call.server.take());
         call.url = url;
         return Request {
             _own: None,
