@@ -308,7 +308,7 @@ fn a_run_that_is_stopped_counts_the_images_that_are_done() {
         std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut err).unwrap();
         assert_eq!(child.wait().unwrap().code(), Some(2), "{err}");
         let expected = format!(
-            "error[interrupted]: the run was stopped\n  help: 2 of 3 images were {done}; run it again for the rest\n"
+            "error[interrupted]: a signal stopped the run\n  help: 2 of 3 images were {done}; run it again for the rest\n"
         );
         assert!(err.contains(&expected), "{err}");
     }
