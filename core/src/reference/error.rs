@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use crate::digest;
 use crate::digest::Digest;
-use crate::explain::{Explain, Fact};
+use crate::explain::Explain;
 use crate::reference::correction::{access_point, correction};
 use crate::reference::{Reference, Scheme, Slip};
 
@@ -90,7 +90,7 @@ pub enum Error {
         tag: String,
     },
     /// A slip of a shell, a script or a CI system.
-    #[error("{slip}")]
+    #[error("{}", with_slip(reference, slip))]
     Slip {
         /// As it was written.
         reference: String,
@@ -108,6 +108,13 @@ pub enum Error {
         /// The schemes of the supported stores.
         schemes: Vec<Scheme>,
     },
+}
+
+fn with_slip(reference: &str, slip: &Slip) -> String {
+    match slip {
+        Slip::Empty => "the reference is empty".to_owned(),
+        _ => format!("`{reference}` {slip}"),
+    }
 }
 
 fn no_scheme(reference: &str) -> String {
@@ -156,15 +163,6 @@ impl Explain for Error {
             Self::Segment { .. } | Self::SlashInTag { .. } | Self::Slip { .. } | Self::TooLong => {
                 "bad_reference"
             }
-        }
-    }
-
-    fn facts(&self) -> Vec<Fact> {
-        match self {
-            Self::Slip { reference, .. } if !reference.is_empty() => {
-                alloc::vec![Fact::new("reference", reference)]
-            }
-            _ => Vec::new(),
         }
     }
 

@@ -4,26 +4,26 @@
 use alloc::borrow::ToOwned as _;
 use alloc::string::String;
 
-/// A slip.
+/// A slip, as a predicate of the text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Slip {
     /// The text is empty.
-    #[error("the reference is empty")]
+    #[error("is empty")]
     Empty,
     /// Quotation marks around it.
-    #[error("the reference contains its own quotation marks")]
+    #[error("contains its own quotation marks")]
     Quoted,
     /// Two references in one argument.
-    #[error("there are two references in one")]
+    #[error("holds two references")]
     Several,
     /// White space in front of it.
-    #[error("the reference begins with {}", named(*.0))]
+    #[error("begins with {}", named(*.0))]
     SpaceBefore(char),
     /// White space behind it.
-    #[error("the reference ends with {}", named(*.0))]
+    #[error("ends with {}", named(*.0))]
     SpaceAfter(char),
     /// A variable that was not replaced by its value.
-    #[error("`{0}` was not replaced by its value")]
+    #[error("contains `{0}`, which was not replaced by its value")]
     Unexpanded(String),
 }
 

@@ -61,7 +61,7 @@ fn a_run_that_is_not_understood_spares_the_files_of_others() {
         (
             "S3LO_SUMMARY_FILE",
             "# Release\n",
-            "### Signed: myapp:v1.0\n",
+            "### ✅ Signed: myapp:v1.0\n",
         ),
     ];
     for (option, of_others, of_a_run) in files {

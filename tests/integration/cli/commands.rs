@@ -568,9 +568,12 @@ fn an_option_of_another_tool_s_name_is_answered_with_ours() {
 #[test]
 fn a_signature_that_does_not_cover_the_tag_is_made_with_a_note_unless_it_was_asked_for() {
     let note = "note: schema 1 covers the digest but not the tag";
+    let other = "local://./store/other:v1.0";
     let sign = |rest: &str| {
-        let line = format!("sign {REF} {REF} --key keys/p256-sec1.key {rest}");
-        Sandbox::with_image().s3lo(&line).ends_with(0).err
+        let line = format!("sign {REF} {other} --key keys/p256-sec1.key {rest}");
+        let sandbox = Sandbox::with_image();
+        sandbox.push("other", "v1.0", MANIFEST);
+        sandbox.s3lo(&line).ends_with(0).err
     };
     // Once a run.
     assert_eq!(sign("").matches(note).count(), 1);
@@ -595,7 +598,7 @@ fn a_variable_that_is_empty_or_was_not_replaced_is_thought_of() {
         ("s3://bucket/:v1.0", "set the variable that is empty"),
         (
             "local://./store/${IMAGE}:$TAG",
-            "`${IMAGE}` was not replaced",
+            "`${IMAGE}`, which was not replaced",
         ),
         ("local://./store/myapp:${{github.sha}}", "was not replaced"),
     ] {

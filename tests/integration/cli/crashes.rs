@@ -154,7 +154,7 @@ fn a_job_that_panics_leaves_its_results() {
         );
         assert!(read("output").contains("\nfalse\n"), "{}", read("output"));
         assert_eq!(read("s3lo.env"), "S3LO_VERIFY_VERIFIED=false\n");
-        assert!(read("s3lo.md").starts_with("### Not verified"));
+        assert!(read("s3lo.md").starts_with("### ❌ Not verified"));
         assert!(run.out.contains("::error title="), "{}", run.out);
     }
 }

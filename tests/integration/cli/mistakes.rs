@@ -234,12 +234,12 @@ fn references(page: &mut Page) {
         (
             "Two references, a comma between them",
             "s3://my-bucket/myapp:v1.0,s3://my-bucket/web:v1.0",
-            &["two references in one", "one per line"],
+            &["holds two references", "one per line"],
         ),
         (
             "Two references in quotes",
             "s3://my-bucket/myapp:v1.0 s3://my-bucket/web:v1.0",
-            &["two references in one"],
+            &["holds two references"],
         ),
         (
             "A variable that is not set",
@@ -249,7 +249,10 @@ fn references(page: &mut Page) {
         (
             "A variable in single quotes",
             "s3://my-bucket/myapp:$VERSION",
-            &["`$VERSION` was not replaced by its value", "double quotes"],
+            &[
+                "`$VERSION`, which was not replaced by its value",
+                "double quotes",
+            ],
         ),
         (
             "No tag",
@@ -300,7 +303,7 @@ fn references(page: &mut Page) {
         (
             "Quotation marks that stay",
             "\"s3://my-bucket/myapp:v1.0\"",
-            &["its own quotation marks"],
+            &["contains its own quotation marks"],
         ),
         (
             "A store that is not supported",
