@@ -31,7 +31,7 @@
 //! | [`key`] | key references, the providers of keys in a folder each, the keyring of a run |
 //! | [`store`] | stores of objects, in a folder each |
 //! | [`image`] | a reference in its store |
-//! | [`sign`](mod@sign), [`verify`], [`inspect`](mod@inspect) | the order of requests and checks |
+//! | [`sign`](mod@sign), [`verify`], [`inspect`](mod@inspect), [`doctor`] | the order of requests and checks |
 //! | [`cli`] | arguments, and what is printed |
 //!
 //! `docs/development.md` shows how to add a key provider and a store.
@@ -46,6 +46,7 @@ pub mod ci;
 pub mod cli;
 pub mod context;
 pub mod diagnostic;
+pub mod doctor;
 pub mod environment;
 pub mod identity;
 pub mod image;

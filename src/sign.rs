@@ -10,6 +10,8 @@
 //! 4. At the same time: create the record, or replace the version that was judged; and check that the
 //!    tag still has the manifest that was signed.
 //! 5. If another signer was faster: check tag and record together, and try again, with pauses.
+//!
+//! A dry run ends after step 1.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -18,25 +20,26 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use futures_util::future::{join, join_all};
 use s3lo_core::crypto::public::KeyId;
 use s3lo_core::digest::Digest;
-use s3lo_core::manifest::Manifest;
 use s3lo_core::payload::{Schema, payload};
 use s3lo_core::record::{Record, Timestamp};
-use s3lo_core::reference::Reference;
 use s3lo_core::verdict::{Found, Policy, Reason, Verdict, Verified, judge};
 use s3lo_core::{record, verdict};
 use tokio::time::{Instant, sleep, timeout};
 
 pub use self::error::Error;
-use crate::image::{Image, LISTING_TIMEOUT, TagState, TaggedManifest};
+use self::target::SignedManifest;
+pub use self::target::digest_to_sign;
+use crate::image::{Image, LISTING_TIMEOUT, TagState};
 use crate::key::lazy::LazyKey;
 use crate::key::reference::KeyRef;
 use crate::key::signer::Signer;
 use crate::net::retry::spread;
 use crate::net::timed_out::until;
+use crate::store;
 use crate::store::{Listing, Object, Version};
-use crate::{image, store};
 
 mod error;
+mod target;
 
 /// The most attempts to store a record while other signers are faster. Of those that replace the same record one
 /// finishes in each round, and the pauses between rounds spread the others out.
@@ -58,6 +61,8 @@ pub struct Options {
     pub schema: Option<Schema>,
     /// The action if a valid record exists.
     pub if_signed: IfSigned,
+    /// Whether to sign and store nothing.
+    pub dry_run: bool,
     /// The end of the run.
     pub deadline: Instant,
     /// The clock for `signedAt`.
@@ -79,7 +84,7 @@ pub enum IfSigned {
     Replace,
 }
 
-/// A valid record in the store.
+/// A valid record in the store; in a dry run, the one that would be there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signed {
     /// Whether this run made it.
@@ -105,6 +110,10 @@ pub enum Status {
     Kept,
     /// This run made it.
     Signed,
+    /// It was there already, and a run that is no dry run would keep it.
+    WouldKeep,
+    /// There is none: a run that is no dry run would make it.
+    WouldSign,
 }
 
 /// Signs `image` with every key. The results are in the order of the keys.
@@ -145,40 +154,6 @@ pub async fn sign(image: &Image, keys: &[Key], options: &Options) -> Vec<Result<
     .await
 }
 
-/// The manifest to sign, and its version in the store.
-struct SignedManifest {
-    manifest: Manifest,
-    version: Version,
-}
-
-impl SignedManifest {
-    fn new(
-        tagged: Result<TaggedManifest, image::Error>,
-        reference: &Reference,
-    ) -> Result<Self, Error> {
-        let tagged = tagged?;
-        let manifest = tagged.manifest.map_err(|reason| Error::Manifest {
-            reference: reference.clone(),
-            reason,
-        })?;
-        let current = manifest.digest();
-        if let Some(pinned) = reference.unmet_pin(current) {
-            return Err(Error::Pinned {
-                reference: reference.clone(),
-                pinned,
-                current,
-            });
-        }
-        match tagged.version {
-            Some(version) => Ok(Self { manifest, version }),
-            // Without a version there is no manifest.
-            None => Err(Error::Unsettled {
-                reference: reference.clone(),
-            }),
-        }
-    }
-}
-
 /// One image, one key.
 struct Signing<'a> {
     image: &'a Image,
@@ -212,6 +187,7 @@ impl Signing<'_> {
             .unwrap_or_default();
         let mut replaced = match self.first_action(&object_key, name, listing).await? {
             RecordAction::Done(signed) => return Ok(signed),
+            RecordAction::Put(_) if self.options.dry_run => return Ok(self.unsigned(&object_key)),
             RecordAction::Put(version) => version,
         };
         let judged = self.make_record().await?;
@@ -453,7 +429,10 @@ impl Signing<'_> {
                 })
             }
             IfSigned::Keep => Ok(RecordAction::Done(Signed {
-                status: Status::Kept,
+                status: match self.options.dry_run {
+                    true => Status::WouldKeep,
+                    false => Status::Kept,
+                },
                 digest: self.target.manifest.digest(),
                 key_id: self.signer.public_key().id(),
                 signed_at: verified.signed_at,
@@ -461,6 +440,19 @@ impl Signing<'_> {
                 schema: stored,
                 request_id: None,
             })),
+        }
+    }
+
+    /// The facts of a record that nobody has made.
+    fn unsigned(&self, object_key: &str) -> Signed {
+        Signed {
+            status: Status::WouldSign,
+            digest: self.target.manifest.digest(),
+            key_id: self.signer.public_key().id(),
+            signed_at: None,
+            stored_path: self.image.reference.stored_path(object_key),
+            schema: self.schema(),
+            request_id: None,
         }
     }
 

@@ -47,34 +47,43 @@ impl<P: ProvideCredentials> AllowedAccounts<P> {
         let provider = SharedCredentialsProvider::new(credentials.clone());
         let config = self.anonymous.clone().into_builder();
         let config = config.credentials_provider(provider).build();
-        // The call needs no permission.
-        let sts = aws_sdk_sts::Client::new(&config);
-        let backoff = Backoff::new(self.attempts, self.deadline, Throttle::default());
-        let backoff = backoff.of(calls::begin(Awaited::service("STS", "GetCallerIdentity")));
-        let asked = retry::run(backoff, || sts.get_caller_identity().send());
-        let caller = match asked.await {
-            Ok(caller) => caller,
-            Err(error) => {
-                return Err(match Failure::of("STS", &error) {
-                    Failure::Common(error) => error,
-                    Failure::Denied(answer) if answer.code() == "RegionDisabledException" => {
-                        Error::CallerIdentity { answer }
-                    }
-                    Failure::Denied(answer) => Error::Credentials {
-                        service: "STS",
-                        answer,
-                    },
-                    Failure::Refused(answer) => Error::CallerIdentity { answer },
-                    Failure::Unreachable(reason) => Error::Unreachable { reason },
-                });
-            }
-        };
-        let arn: Option<Arn> = caller.arn.and_then(|arn| arn.parse().ok());
-        let arn = arn.ok_or(Error::IncompleteResponse {
-            missing: "the ARN of the caller",
-        })?;
+        let arn = caller(&config, self.attempts, self.deadline).await?;
         check_allowed(&self.accounts, &arn)
     }
+}
+
+/// The user or role whose credentials `config` has. The call needs no permission.
+///
+/// # Errors
+///
+/// [`Error`] if STS refuses the credentials, or does not answer.
+pub(crate) async fn caller(
+    config: &SdkConfig,
+    attempts: u32,
+    deadline: Instant,
+) -> Result<Arn, Error> {
+    let sts = aws_sdk_sts::Client::new(config);
+    let backoff = Backoff::new(attempts, deadline, Throttle::default());
+    let backoff = backoff.of(calls::begin(Awaited::service("STS", "GetCallerIdentity")));
+    let asked = retry::run(backoff, || sts.get_caller_identity().send());
+    let caller = asked
+        .await
+        .map_err(|error| match Failure::of("STS", &error) {
+            Failure::Common(error) => error,
+            Failure::Denied(answer) if answer.code() == "RegionDisabledException" => {
+                Error::CallerIdentity { answer }
+            }
+            Failure::Denied(answer) => Error::Credentials {
+                service: "STS",
+                answer,
+            },
+            Failure::Refused(answer) => Error::CallerIdentity { answer },
+            Failure::Unreachable(reason) => Error::Unreachable { reason },
+        })?;
+    let arn: Option<Arn> = caller.arn.and_then(|arn| arn.parse().ok());
+    arn.ok_or(Error::IncompleteResponse {
+        missing: "the ARN of the caller",
+    })
 }
 
 impl<P: fmt::Debug> fmt::Debug for AllowedAccounts<P> {

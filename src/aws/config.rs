@@ -14,7 +14,7 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use tokio::time::Instant;
 
-use crate::aws::account::{AllowedAccounts, check_allowed};
+use crate::aws::account::{AllowedAccounts, caller, check_allowed};
 use crate::aws::arn::{Account, Arn, is_region};
 use crate::aws::credentials::PrefetchedCredentials;
 use crate::aws::error::{Error, from_credentials_error};
@@ -23,9 +23,11 @@ use crate::aws::role::{Provider, Role};
 use crate::aws::{Options, credential_text, credentials, retry, role_settings};
 use crate::environment;
 use crate::environment::variable;
+use crate::identity::jwt::Claims;
 use crate::mask::Mask;
 use crate::net::calls;
 use crate::net::calls::Awaited;
+use crate::net::clock::{ClockDifference, ClockReadings};
 use crate::net::http::Clients;
 use crate::net::proxy::Proxies;
 use crate::net::retry::MAX_ATTEMPTS;
@@ -65,6 +67,7 @@ pub struct Aws {
     for_stores: Option<SharedHttpClient>,
     /// A profile that is named, and whose credentials are not used.
     passed_over: Option<String>,
+    clocks: ClockReadings,
 }
 
 fn with_credentials(
@@ -185,6 +188,7 @@ impl Aws {
             credentials: Some(credentials),
             for_stores: Some(clients.for_stores),
             passed_over,
+            clocks: clients.clocks,
         })
     }
 
@@ -215,6 +219,7 @@ impl Aws {
             credentials: None,
             for_stores: None,
             passed_over: None,
+            clocks: ClockReadings::default(),
         }
     }
 
@@ -228,9 +233,28 @@ impl Aws {
         }
     }
 
-    /// The role that is assumed.
+    /// The role that is assumed, if there is one.
     pub fn role(&self) -> Option<&Arn> {
         self.role.as_ref().map(Provider::arn)
+    }
+
+    /// The claims of the identity token that the role was assumed with, or that STS refused.
+    pub fn identity(&self) -> Option<Claims> {
+        self.role.as_ref()?.claims()
+    }
+
+    /// Asks STS whose credentials these are.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if there are none, or STS refuses them or does not answer.
+    pub async fn caller(&self) -> Result<Arn, Error> {
+        caller(&self.config, self.attempts, self.deadline).await
+    }
+
+    /// The largest difference of clocks that the responses so far showed.
+    pub fn clock_difference(&self) -> Option<ClockDifference> {
+        self.clocks.largest()
     }
 
     /// Whether a role is assumed.

@@ -19,6 +19,7 @@ use crate::identity::ci_system;
 use crate::identity::jwt::Claims;
 use crate::identity::token_source;
 use crate::net::ca_bundle;
+use crate::net::clock::SET_CLOCK;
 use crate::net::error_chain::{find_source, innermost};
 use crate::net::http::WithoutTls;
 use crate::net::proxy;
@@ -246,7 +247,7 @@ impl Explain for Error {
             Self::CaBundle(error) => error.help(),
             Self::ClockSkewed { service, .. } => {
                 let minutes = if *service == "S3" { 15 } else { 5 };
-                format!("set this machine's clock, for example with `timedatectl set-ntp true`; {service} allows {minutes} minutes")
+                format!("{SET_CLOCK}; {service} allows {minutes} minutes")
             }
             Self::Configuration { .. } => "check the region, AWS_ENDPOINT_URL and its kind, AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT, which may contradict each other".to_owned(),
             Self::Credentials { .. } => "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN: all three must come from the same set\nwithout them, the profile that AWS_PROFILE names is used".to_owned(),
@@ -284,9 +285,7 @@ impl Explain for Error {
             Self::RoleRefused { role, duration, claims, answer } => {
                 trust_policy::advice(role, *duration, claims, answer)
             }
-            Self::SessionEnded { .. } => {
-                "set this machine's clock, for example with `timedatectl set-ntp true`".to_owned()
-            }
+            Self::SessionEnded { .. } => SET_CLOCK.to_owned(),
             Self::Token(error) => error.help(),
             Self::TokenWithoutTls => {
                 "give STS an `https://` URL\nto name another server for S3 alone, set AWS_ENDPOINT_URL_S3 in place of AWS_ENDPOINT_URL".to_owned()

@@ -9,6 +9,7 @@ mod credentials;
 pub mod denial;
 pub mod error;
 pub mod options;
+pub mod policy;
 pub mod preconnect;
 mod profile;
 pub mod response;

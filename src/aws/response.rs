@@ -1,17 +1,16 @@
 //! Error responses of AWS services.
 
 use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_types::DateTime;
-use aws_smithy_types::date_time::Format;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use s3lo_core::explain::Fact;
 use s3lo_core::text::{clipped, clipped_to};
 
+use crate::net::clock::{ClockDifference, MIN_SKEW};
 use crate::net::http::request_id;
 
 /// The error response of an AWS service, word for word.
@@ -29,9 +28,6 @@ pub struct ErrorResponse {
     pub clock_difference: Option<Duration>,
 }
 
-/// A difference of clocks from which on it may be the reason for a refused signature. The SDK's own.
-const MIN_SKEW: Duration = Duration::from_secs(4 * 60);
-
 /// The most characters of a message that are kept: AWS names a principal, an action and a resource in the
 /// messages that matter most.
 const MAX_MESSAGE_LEN: usize = 600;
@@ -47,7 +43,7 @@ impl ErrorResponse {
                 .message()
                 .map(|text| clipped_to(text, MAX_MESSAGE_LEN)),
             request_id: request_id(response).map(clipped),
-            clock_difference: clock_difference(response),
+            clock_difference: ClockDifference::of(response).map(|difference| difference.by),
         })
     }
 
@@ -126,19 +122,6 @@ impl ErrorResponse {
         ]
         .contains(&self.code())
     }
-}
-
-/// The difference between the `Date` of a response and the clock here; that of a cache is an old one.
-fn clock_difference(response: &HttpResponse) -> Option<Duration> {
-    let headers = response.headers();
-    if headers.get("age").is_some() {
-        return None;
-    }
-    let there = DateTime::from_str(headers.get("date")?, Format::HttpDate).ok()?;
-    let there = SystemTime::try_from(there).ok()?;
-    let here = SystemTime::now();
-    let ahead = there.duration_since(here);
-    Some(ahead.unwrap_or_else(|behind| behind.duration()))
 }
 
 impl fmt::Display for ErrorResponse {

@@ -19,7 +19,7 @@ use crate::aws::error::{Error, Failure};
 use crate::aws::preconnect;
 use crate::aws::response::ErrorResponse;
 use crate::aws::retry::ClockCorrection;
-use crate::identity::jwt::IdentityToken;
+use crate::identity::jwt::{Claims, IdentityToken, LastClaims};
 use crate::identity::token_source;
 use crate::identity::token_source::TokenSource;
 use crate::mask::Mask;
@@ -79,6 +79,7 @@ pub struct Provider {
     http: SharedHttpClient,
     attempts: u32,
     deadline: Instant,
+    claims: LastClaims,
 }
 
 impl Provider {
@@ -102,7 +103,13 @@ impl Provider {
             http,
             attempts,
             deadline,
+            claims: LastClaims::default(),
         }
+    }
+
+    /// The claims of the identity token that was last given to STS.
+    pub(crate) fn claims(&self) -> Option<Claims> {
+        self.claims.get()
     }
 
     /// Whether there is a token or an external ID: without both there may be no credentials either.
@@ -173,6 +180,7 @@ impl Provider {
             Proof::Token { audience, source } => {
                 let token = source.token(audience, &self.http).await?;
                 self.role.mask.hide(token.secret());
+                self.claims.note(&token);
                 self.ask(&token).await
             }
             Proof::Credentials {

@@ -18,7 +18,7 @@ pub(crate) fn grid(report: &Report, space: usize) -> String {
     let space = space.saturating_sub(common.len());
     let mut left_out = 0_usize;
     for row in &report.rows {
-        let line = columns.line(report.action, row);
+        let line = columns.line(report, row);
         if left_out > 0 || grid.len().saturating_add(line.len()) > space {
             left_out = left_out.saturating_add(1);
         } else {
@@ -72,14 +72,14 @@ impl<'a> Columns<'a> {
         format!("| {} |\n|{rule}\n", names.join(" | "))
     }
 
-    fn line(&self, action: Action, row: &ReportRow) -> String {
+    fn line(&self, report: &Report, row: &ReportRow) -> String {
         let valid = valid(row);
         let shown = |text: Option<String>| text.map(|text| code(&text)).unwrap_or_default();
         let name = match self.root.shared().flatten() {
             Some(_) => &row.name,
             None => &row.unpinned,
         };
-        let mut cells = vec![code(name), outcome(action, row)];
+        let mut cells = vec![code(name), outcome(report, row)];
         cells.push(shown(
             valid.map(|valid| clipped_to(&valid.digest, DIGEST_LEN)),
         ));
@@ -161,9 +161,13 @@ fn valid(row: &ReportRow) -> Option<&Valid> {
 }
 
 /// The outcome in a few words. Reasons begin with their kind.
-fn outcome(action: Action, row: &ReportRow) -> String {
+fn outcome(report: &Report, row: &ReportRow) -> String {
     let mark = mark(row.is_valid());
-    match (action, &row.result) {
+    match (report.action, &row.result) {
+        (Action::Sign, RowOutcome::Valid(valid)) if report.dry_run => match valid.kept {
+            true => "would keep".to_owned(),
+            false => "would sign".to_owned(),
+        },
         (Action::Sign, RowOutcome::Valid(valid)) if valid.kept => format!("{mark} signed before"),
         (Action::Sign, RowOutcome::Valid(_)) => format!("{mark} signed"),
         (Action::Verify, RowOutcome::Valid(_)) => format!("{mark} verified"),

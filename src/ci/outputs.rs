@@ -55,7 +55,8 @@ pub fn is_document(contents: &[u8]) -> bool {
     let document = serde_json::from_slice::<serde_json::Value>(contents);
     let document = document.unwrap_or_default();
     let result = document.get(0).unwrap_or(&document);
-    ["error", "verified", "storedPath"]
+    // The last is of a dry run.
+    ["error", "verified", "storedPath", "recordPath"]
         .iter()
         .any(|field| result.get(field).is_some())
 }
@@ -105,6 +106,7 @@ mod tests {
         for ours in [
             r#"{"verified": true}"#,
             r#"[{"storedPath": "b/m"}, {}]"#,
+            r#"{"recordPath": "b/m"}"#,
             r#"{"error": {"code": "usage"}}"#,
         ] {
             assert!(is_document(ours.as_bytes()), "{ours}");

@@ -172,6 +172,8 @@ pub struct Report {
     pub stopped: Option<Diagnostic>,
     /// The role that was assumed.
     pub role: Option<String>,
+    /// Whether nothing was signed, and the rows are what would have been.
+    pub dry_run: bool,
     /// The region that was named, for the command to verify with.
     pub region: Option<String>,
     /// The S3 server that was named.
@@ -214,6 +216,7 @@ impl Report {
     /// The outcome, and the image if there is but one.
     pub(crate) fn lead(&self) -> (String, Option<&str>) {
         let (done, not_done) = match self.action {
+            Action::Sign if self.dry_run => ("Would sign", "Would not sign"),
             Action::Sign => ("Signed", "Not signed"),
             Action::Verify => ("Verified", "Not verified"),
         };
@@ -228,10 +231,10 @@ impl Report {
             [] => (not_done.to_owned(), None),
             [row] if valid == all => {
                 let kept = matches!(&row.result, RowOutcome::Valid(valid) if valid.kept);
-                let done = if kept && self.action == Action::Sign {
-                    "Already signed"
-                } else {
-                    done
+                let done = match self.action {
+                    Action::Sign if kept && self.dry_run => "Would keep",
+                    Action::Sign if kept => "Already signed",
+                    _ => done,
                 };
                 (done.to_owned(), Some(&row.name))
             }
@@ -248,6 +251,7 @@ impl Report {
     /// The result in one line.
     pub fn in_short(&self) -> String {
         match self.only() {
+            _ if self.dry_run => "nothing was signed: this is a dry run".to_owned(),
             Some(valid) => format!("{} by key {}", valid.digest, valid.key_id),
             None => format!("the step's `results` hold all {}", self.rows.len()),
         }

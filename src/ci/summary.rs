@@ -42,10 +42,14 @@ const REMAINDER_LEN: usize = 400;
 const MAX_FAILURES: usize = 10;
 
 fn heading(report: &Report) -> String {
-    let mark = mark(report.is_good());
+    let mark = match report.is_good() && report.dry_run {
+        // Nothing is done.
+        true => String::new(),
+        false => format!("{} ", mark(report.is_good())),
+    };
     match report.lead() {
-        (lead, Some(name)) => format!("### {mark} {lead}: {}\n\n", code(name)),
-        (lead, None) => format!("### {mark} {lead}\n\n"),
+        (lead, Some(name)) => format!("### {mark}{lead}: {}\n\n", code(name)),
+        (lead, None) => format!("### {mark}{lead}\n\n"),
     }
 }
 
@@ -264,6 +268,7 @@ fn after_success(report: &Report) -> String {
             [_] => "**Next:** Deploy the image by this digest: the tag can move.\n".to_owned(),
             _ => "**Next:** Deploy the images by the digests in the step's `results`: tags can move.\n".to_owned(),
         },
+        Action::Sign if report.dry_run => "Nothing was signed: this is a dry run.\n".to_owned(),
         Action::Sign => {
             let commands = commands::verifying(report);
             if commands.is_empty() {

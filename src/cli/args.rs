@@ -84,6 +84,7 @@ pub(crate) enum Command {
     GenerateKeyPair(GenerateArgs),
     PublicKey(PublicKeyArgs),
     Inspect(InspectArgs),
+    Doctor(DoctorArgs),
     /// Write a tiny image and a throw-away key pair to try the program with
     #[command(after_help = "\
 Writes ./demo, and cosign.key and cosign.pub unless they exist, and prints the commands to try.
@@ -104,6 +105,7 @@ Examples:
   s3lo sign s3://my-bucket/myapp:v1.0@sha256:2510… --key cosign.key
   s3lo sign local://./store/myapp:v1.0 --key env://COSIGN_PRIVATE_KEY --output json
   s3lo sign s3://my-bucket/myapp:v1.0 --key cosign.key --schema-version 2
+  s3lo sign s3://my-bucket/myapp:v1.0 --key cosign.key --dry-run
 
 COSIGN_PASSWORD is the password of an encrypted key.
 
@@ -120,6 +122,9 @@ pub(crate) struct SignArgs {
     /// Action if the key has already signed the image
     #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
     pub(crate) if_signed: IfSignedArg,
+    /// Check image, guards and public key, and sign and store nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) images: ImageArgs,
     #[command(flatten)]
@@ -287,6 +292,35 @@ pub(crate) struct InspectArgs {
     pub(crate) keys: Vec<String>,
     #[command(flatten)]
     pub(crate) images: ImageArgs,
+    #[command(flatten)]
+    pub(crate) aws: aws::Options,
+    #[command(flatten)]
+    pub(crate) providers: Providers,
+}
+
+/// Find out what is missing to sign: clock, network, identity, permissions, image and key
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  s3lo doctor
+  s3lo doctor s3://my-bucket/myapp:v1.0 --key awskms:///alias/release-signer
+  s3lo doctor s3://my-bucket/myapp:v1.0 --key cosign.key --output json
+
+Makes no signature and writes nothing. Whether the record may be written is not tried.
+
+Exit codes: 0 ready, 1 something is missing, 2 could not look.")]
+pub(crate) struct DoctorArgs {
+    /// The image to sign: s3://BUCKET/IMAGE:TAG or local://DIRECTORY/IMAGE:TAG
+    #[arg(value_name = "REF")]
+    pub(crate) reference: Option<String>,
+    /// The key to sign with
+    #[arg(long, short, value_name = "KEY")]
+    pub(crate) key: Option<String>,
+    #[command(flatten)]
+    pub(crate) stores: Backends,
+    /// When to give up, for the whole run
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = timeout)]
+    pub(crate) timeout: Duration,
     #[command(flatten)]
     pub(crate) aws: aws::Options,
     #[command(flatten)]

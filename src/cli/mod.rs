@@ -4,6 +4,7 @@ mod args;
 mod ci;
 mod crash;
 mod demo;
+mod doctor;
 mod inspect;
 mod keys;
 mod mistake;
@@ -164,6 +165,10 @@ fn command_in(
             let context = RunContext::command_line(output, style);
             block_on(inspect::run(&args, &context, output, out, err))
         }
+        Command::Doctor(args) => {
+            let context = RunContext::command_line(output, style);
+            block_on(doctor::run(&args, &context, output, out, err))
+        }
         Command::Demo => demo::run(output, out),
         Command::Version => version::run(output, out).map_err(CommandError::from),
         Command::Completions(args) => {
@@ -197,6 +202,11 @@ trait CommandResults {
 
     /// Whether several images or keys were named.
     fn is_of_several(&self) -> bool;
+
+    /// Whether nothing was done.
+    fn is_dry_run(&self) -> bool {
+        false
+    }
 
     /// Writes the document that `--output json` prints.
     fn document(&self, out: &mut dyn Write) -> io::Result<()> {

@@ -63,7 +63,7 @@ impl RunContext {
     }
 
     /// The settings that keys and stores share.
-    fn shared(&self, options: &aws::Options, deadline: Instant) -> Context {
+    pub(crate) fn shared(&self, options: &aws::Options, deadline: Instant) -> Context {
         let settings = Settings {
             options: options.clone(),
             mask: self.mask.clone(),
@@ -200,7 +200,8 @@ pub(crate) async fn public_key(
     }
 }
 
-fn key(typed: &str) -> Result<KeyRef, Diagnostic> {
+/// Parses a key.
+pub(crate) fn key(typed: &str) -> Result<KeyRef, Diagnostic> {
     let parsed = registry::parse(typed);
     let key = parsed.map_err(|error| Diagnostic::new::<RefError>(&error))?;
     if let Some(variable) = key.variable() {

@@ -28,6 +28,7 @@ pub(crate) struct SignResults {
     keys: Vec<KeyRef>,
     results: Vec<Signatures>,
     role: Option<String>,
+    dry_run: bool,
 }
 
 /// Signs every image with every key.
@@ -41,6 +42,7 @@ pub(crate) async fn run(
     let options = Options {
         schema: args.schema_version,
         if_signed: args.if_signed.into(),
+        dry_run: args.dry_run,
         deadline: deadline(args.images.timeout),
         now: SystemTime::now,
         pause: FIRST_PAUSE,
@@ -102,13 +104,14 @@ pub(crate) async fn run(
         let _ = writeln!(err, "{}", schema_note());
     }
     if text {
-        errors(err, &images, &results)?;
+        errors(err, &images, &results, args.dry_run)?;
     }
     let done = SignResults {
         keys: references.to_vec(),
         images,
         results,
         role,
+        dry_run: args.dry_run,
     };
     if !text {
         done.document(out)?;
@@ -116,9 +119,12 @@ pub(crate) async fn run(
     Ok((exit_status(&done.results), done))
 }
 
-/// Whether this run made a signature that does not cover the tag.
+/// Whether this run made a signature that does not cover the tag, or would have.
 fn any_of_schema_1(results: &[Signatures]) -> bool {
-    let is_new = |signed: &Signed| signed.status == Status::Signed && signed.schema == Schema::V1;
+    let is_new = |signed: &Signed| match signed.status {
+        Status::Signed | Status::WouldSign => signed.schema == Schema::V1,
+        Status::Kept | Status::WouldKeep => false,
+    };
     results.iter().flatten().flatten().any(is_new)
 }
 
@@ -151,15 +157,19 @@ impl CommandResults for SignResults {
         self.images.len() > 1 || self.keys.len() > 1
     }
 
+    fn is_dry_run(&self) -> bool {
+        self.dry_run
+    }
+
     fn rows(&self) -> Vec<ReportRow> {
         let row = |(image, key, result): (&Image, &KeyRef, &Result<Signed, Error>)| {
             let found = match result {
                 Ok(signed) => RowOutcome::Valid(Valid {
-                    kept: signed.status == Status::Kept,
+                    kept: matches!(signed.status, Status::Kept | Status::WouldKeep),
                     digest: signed.digest.to_string(),
                     key_id: signed.key_id.to_string(),
                     signed_at: signed.signed_at.map(|time| time.to_string()),
-                    stored_path: Some(signed.stored_path.clone()),
+                    stored_path: (!self.dry_run).then(|| signed.stored_path.clone()),
                     schema: signed.schema.version(),
                     request_id: signed.request_id.clone(),
                 }),
@@ -191,7 +201,12 @@ fn print(
 }
 
 /// Prints each error once, with the images it concerns: a wrong password concerns all of them.
-fn errors(err: &mut dyn Write, images: &[Image], results: &[Signatures]) -> std::io::Result<()> {
+fn errors(
+    err: &mut dyn Write,
+    images: &[Image],
+    results: &[Signatures],
+    dry_run: bool,
+) -> std::io::Result<()> {
     let mut reported: Vec<(Diagnostic, Vec<String>)> = Vec::new();
     for (image, results) in images.iter().zip(results) {
         for error in results.iter().filter_map(|result| result.as_ref().err()) {
@@ -214,9 +229,10 @@ fn errors(err: &mut dyn Write, images: &[Image], results: &[Signatures]) -> std:
     }
     if images.len() > 1 && failed > 0 {
         let signed = images.len().saturating_sub(failed);
+        let are = if dry_run { "would be" } else { "are" };
         writeln!(
             err,
-            "{signed} of {} images are signed by every key",
+            "{signed} of {} images {are} signed by every key",
             images.len()
         )?;
     }

@@ -37,6 +37,17 @@ impl CiSystem {
         }
     }
 
+    /// The name of the system.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bitbucket => "Bitbucket Pipelines",
+            Self::Buildkite => "Buildkite",
+            Self::CircleCi => "CircleCI",
+            Self::GitHub => Self::github_name(),
+            Self::GitLab => "GitLab",
+        }
+    }
+
     /// The name of the system that sets the variables of GitHub Actions: Forgejo and Gitea do so as well
     /// ([Forgejo](https://forgejo.org/docs/latest/user/actions/reference/)).
     pub(crate) fn github_name() -> &'static str {

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -81,6 +82,15 @@ impl Claims {
         ]
     }
 
+    /// `exp`: the end, in seconds since 1970.
+    pub fn expires(&self) -> Option<u64> {
+        let expires = self.others.get("exp")?;
+        // Some issuers write fractions.
+        expires
+            .as_u64()
+            .or_else(|| expires.to_string().split('.').next()?.parse().ok())
+    }
+
     /// The value of a claim by its name, or by a JSON pointer as Vault's roles write it (`/project/path`).
     pub fn value(&self, name: &str) -> Option<String> {
         let known = match name {
@@ -100,6 +110,25 @@ impl Claims {
             })
         };
         known.filter(|text| !text.is_empty()).or_else(other)
+    }
+}
+
+/// The claims of the token that was last given to a relying party, shared by those who ask for tokens and those who
+/// report.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LastClaims(Arc<Mutex<Option<Claims>>>);
+
+impl LastClaims {
+    /// Notes the claims of a token.
+    pub(crate) fn note(&self, token: &IdentityToken) {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = Some(token.claims().clone());
+    }
+
+    /// The claims, if there was a token.
+    pub(crate) fn get(&self) -> Option<Claims> {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.clone()
     }
 }
 
@@ -159,6 +188,7 @@ mod tests {
         }
         let values = |name: &str| token.claims().value(name);
         assert_eq!(values("sub").as_deref(), Some("s"));
+        assert_eq!(token.claims().expires(), None);
         assert_eq!(values("nothing"), None);
         let long = format!("h.{claims}.{}", "s".repeat(MAX_LEN));
         assert!(IdentityToken::new(SecretString::from(long)).is_none());

@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 
 use crate::context::Context;
 use crate::diagnostic::Diagnostic;
+use crate::identity::jwt::Claims;
 use crate::key::error::Error;
 use crate::key::lazy::LazyKey;
 use crate::key::provider::{ProviderKey, Session};
@@ -65,6 +66,17 @@ impl Keyring {
     /// The references, in the order in which they were named.
     pub fn references(&self) -> &[KeyRef] {
         &self.references
+    }
+
+    /// The first key that was named.
+    pub fn first(&self) -> Option<&dyn ProviderKey> {
+        self.keys.first().map(AsRef::as_ref)
+    }
+
+    /// The claims of an identity token that a session logged in with, or that was refused.
+    pub fn identity(&self) -> Option<Claims> {
+        let mut sessions = self.sessions.iter();
+        sessions.find_map(|session| session.identity())
     }
 
     /// Opens connections, while credentials are on their way.

@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::aws::arn::Arn;
+use crate::aws::policy::Statement;
 use crate::context::Context;
 use crate::diagnostic::Diagnostic;
+use crate::identity::jwt::Claims;
 use crate::key::error::Error;
 use crate::key::reference::{KeyRef, RefError, Versions};
 use crate::key::signer::{PublicKeys, Signer};
@@ -71,6 +74,11 @@ pub trait Session: Send + Sync {
     /// Logs in, while credentials for AWS are on their way. The keys report a failure when they are opened.
     async fn log_in(&self) {}
 
+    /// The claims of the identity token that the session logged in with, or that was refused.
+    fn identity(&self) -> Option<Claims> {
+        None
+    }
+
     /// Ends the session: returns tokens, and warnings for the user.
     async fn close(&self) -> Vec<String> {
         Vec::new()
@@ -96,6 +104,16 @@ pub trait ProviderKey: Send + Sync {
     ///
     /// [`Error`] if the key is not available or cannot verify.
     async fn public_keys(&self) -> Result<PublicKeys, Error>;
+
+    /// Whether the key is used with credentials of AWS.
+    fn takes_aws_credentials(&self) -> bool {
+        false
+    }
+
+    /// The IAM statement that lets `caller` sign with the key, as far as the reference alone tells.
+    fn statement(&self, _caller: Option<&Arn>) -> Option<Statement> {
+        None
+    }
 
     /// A name that all versions of a key share, if the key has versions.
     fn versioned_name(&self) -> Option<String> {

@@ -5,6 +5,7 @@ use std::num::NonZeroU64;
 use async_trait::async_trait;
 use s3lo_core::crypto::public::{KeyId, PublicKey};
 
+use crate::aws::policy::Statement;
 use crate::key::error::Error;
 
 /// A private key: in memory, or in a service.
@@ -19,6 +20,29 @@ pub trait Signer: Send + Sync {
     ///
     /// [`Error`] if there is no signature.
     async fn sign(&self, payload: &[u8]) -> Result<Signature, Error>;
+
+    /// Finds out whether `sign` is allowed, without a signature. A key in memory needs no permission.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if it is not allowed, or the service does not answer.
+    async fn rehearse(&self) -> Result<Rehearsal, Error> {
+        Ok(Rehearsal::Allowed)
+    }
+
+    /// The IAM statement that a role needs to sign, if AWS holds the key.
+    fn statement(&self) -> Option<Statement> {
+        None
+    }
+}
+
+/// The outcome of a rehearsal that was not refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rehearsal {
+    /// The key may sign.
+    Allowed,
+    /// The service does not say, for this reason.
+    Unknown(String),
 }
 
 /// A signature.

@@ -63,6 +63,11 @@ impl Bundle {
         Ok(Self(certificates))
     }
 
+    /// The number of certificates.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// The certificates as PEM, encoded anew: another parser may read text between the blocks in its own way.
     pub(crate) fn into_pem(self) -> Vec<u8> {
         pem::encode_many(&self.0).into_bytes()

@@ -25,6 +25,7 @@ use url::Url;
 
 use crate::net::ca_bundle::Bundle;
 use crate::net::calls;
+use crate::net::clock::ClockReadings;
 use crate::net::error_chain::innermost;
 use crate::net::large_body::{closing_after, connection_of};
 use crate::net::many_headers::{Repeatable, TolerantClients, without_metadata};
@@ -44,6 +45,8 @@ pub(crate) struct Clients {
     pub(crate) guarded: SharedHttpClient,
     /// For stores, whose contents are trusted for their signatures alone.
     pub(crate) for_stores: SharedHttpClient,
+    /// The clocks of the servers that answered.
+    pub(crate) clocks: ClockReadings,
 }
 
 impl Clients {
@@ -55,7 +58,9 @@ impl Clients {
             None => TrustStore::default(),
             Some(bundle) => TrustStore::empty().with_pem_certificate(bundle.into_pem()),
         };
+        let clocks = ClockReadings::default();
         let client = BoundedClient {
+            clocks: clocks.clone(),
             direct: Transport::new(&trust, [None, None]),
             proxied: Transport::new(&trust, [false, true].map(|tls| proxies.for_scheme(tls))),
             proxies,
@@ -69,6 +74,7 @@ impl Clients {
         Self {
             guarded: SharedHttpClient::new(guarded),
             for_stores: SharedHttpClient::new(client),
+            clocks,
         }
     }
 }
@@ -123,6 +129,7 @@ struct BoundedClient {
     proxies: Proxies,
     plain_http: bool,
     tolerant: Arc<TolerantClients>,
+    clocks: ClockReadings,
 }
 
 impl BoundedClient {
@@ -210,6 +217,7 @@ impl HttpConnector for BoundedConnector {
         let plain = request.uri().starts_with("http:");
         let (again, near) = (Repeatable::of(&request), is_near(request.uri()));
         let tolerant = Arc::clone(&self.client.tolerant);
+        let clocks = self.client.clocks.clone();
         let connection = connection_of(&mut request);
         // The client caches the connectors of these settings.
         let connector = client.http_connector(&self.settings, &self.components);
@@ -227,6 +235,7 @@ impl HttpConnector for BoundedConnector {
             }
             if let Ok(answer) = &mut answer {
                 without_metadata(answer);
+                clocks.note(answer);
             }
             let answer = match answer {
                 Ok(answer) => misdirected(answer.map(bounded), plain, route).await,

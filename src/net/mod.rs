@@ -4,6 +4,7 @@ use std::time::Duration;
 
 pub mod ca_bundle;
 pub mod calls;
+pub mod clock;
 pub(crate) mod error_chain;
 pub(crate) mod http;
 pub(crate) mod large_body;

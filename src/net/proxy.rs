@@ -8,6 +8,8 @@
     clippy::as_conversions
 )]
 
+mod reach;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::num::NonZeroU16;
@@ -71,6 +73,13 @@ impl Proxies {
         let port = url.port_or_known_default();
         let passed = |host| self.exceptions.include(&host, port);
         proxy.filter(|_| !url.host().is_some_and(passed))
+    }
+
+    /// Each proxy once.
+    pub(crate) fn each(&self) -> impl Iterator<Item = &Proxy> {
+        let https = self.https.as_ref();
+        let http = self.http.as_ref().filter(|proxy| https != Some(*proxy));
+        https.into_iter().chain(http)
     }
 
     /// The proxy for URLs of a scheme.
@@ -279,6 +288,13 @@ impl Exception {
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the message of each variant says what it is")]
 pub enum Error {
+    /// Nothing answers there.
+    #[error("the proxy {proxy} cannot be reached: {reason}")]
+    Unreachable {
+        proxy: String,
+        variable: String,
+        reason: String,
+    },
     /// The URL, which may hold a password, is not repeated.
     #[error("{variable} is not the URL of a proxy: {reason}")]
     Unusable { variable: String, reason: Reason },
@@ -314,11 +330,17 @@ fn named(c: char) -> String {
 
 impl Explain for Error {
     fn code(&self) -> &'static str {
-        "configuration"
+        match self {
+            Self::Unreachable { .. } => "unreachable",
+            Self::Unusable { .. } | Self::Variable(_) => "configuration",
+        }
     }
 
     fn help(&self) -> String {
         match self {
+            Self::Unreachable { variable, .. } => format!(
+                "check the host and the port in {variable}, or unset it to connect without a proxy"
+            ),
             Self::Unusable { variable, reason } => match reason {
                 Reason::Character(_) => format!(
                     "in {variable}=http://USER:PASSWORD@HOST:PORT write special characters of user and password in their URL encoding: `%23` for `#`, `%2F` for `/`, `%3F` for `?`, `%40` for `@`, `%25` for `%`, `%20` for a blank"

@@ -6,6 +6,7 @@ use s3lo_core::reference::Reference;
 use s3lo_core::verdict::Reason;
 
 use crate::diagnostic::{Explain, Fact};
+use crate::net::clock::SET_CLOCK;
 use crate::net::timed_out::TimedOut;
 use crate::option_name::option;
 use crate::text::quoted;
@@ -178,7 +179,7 @@ impl Explain for Error {
             Self::AlreadySigned { .. } => {
                 format!("nothing to do; to sign anew, give {}", option("if-signed").with("replace"))
             }
-            Self::Clock => "set this machine's clock, for example with `timedatectl set-ntp true`".to_owned(),
+            Self::Clock => SET_CLOCK.to_owned(),
             Self::HigherSchema { there, .. } => format!(
                 "use {}, which keeps that signature\nto replace it by a weaker one, give {}",
                 option("schema-version").with(&there.version().to_string()),

@@ -14,6 +14,8 @@ use async_trait::async_trait;
 use s3lo_core::reference::{Reference, Scheme};
 use s3lo_core::verdict::Found;
 
+use crate::aws::arn::Arn;
+use crate::aws::policy::Statement;
 use crate::context::Context;
 use crate::diagnostic::{Diagnostic, Explain, Fact, SharedError};
 use crate::store::in_flight::Reservation;
@@ -55,6 +57,17 @@ pub trait Store: Send + Sync {
     /// Opens connections that will be needed, while the credentials are on their way. Nothing waits for
     /// them; a store that has none does nothing.
     fn preconnect(&self) {}
+
+    /// The region in which the store was last asked, if it lies in one.
+    fn region(&self) -> Option<String> {
+        None
+    }
+
+    /// The IAM statements that a role needs to read and write objects. The keys are written as IAM writes them, in
+    /// which `*` stands for any text.
+    fn statements(&self, _caller: Option<&Arn>, _objects: &Objects) -> Vec<Statement> {
+        Vec::new()
+    }
 
     /// Warnings about the server: about its settings, and what showed while it was used.
     fn warnings(&self) -> Vec<String> {
@@ -105,6 +118,15 @@ pub trait Store: Send + Sync {
     ///
     /// [`Error`]; nothing below the prefix is an empty listing.
     async fn list(&self, prefix: &str) -> Result<Listing, Error>;
+}
+
+/// Objects that a run reads, and those that it writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Objects {
+    /// The keys that are read.
+    pub read: Vec<String>,
+    /// The keys that are written.
+    pub written: Vec<String>,
 }
 
 /// One page of names, sorted: what is not on it is absent only if the page is all there is.

@@ -66,8 +66,9 @@ impl JobOutcome {
             let reason = self.report.reason().map(|reason| inert(&reason));
             outputs.extend(reason.map(|reason| ("reason", reason)));
         }
-        // An image that is not verified must not be deployed: its digest is in the results alone.
-        if let Some(valid) = self.report.only() {
+        // An image that is not verified must not be deployed: its digest is in the results alone. Nor must one be that was
+        // signed in a dry run.
+        if let Some(valid) = self.report.only().filter(|_| !self.report.dry_run) {
             outputs.push(("digest", valid.digest.clone()));
             outputs.push(("keyID", valid.key_id.clone()));
             // A path that is a command to a CI system is as it is in the results alone.
@@ -84,7 +85,8 @@ impl JobOutcome {
     fn variables(&self, outputs: &Outputs) -> String {
         let mut variables = outputs.clone();
         if self.report.action == Action::Sign {
-            let signed = self.status == ExitStatus::Done && self.report.is_good();
+            let signed =
+                self.status == ExitStatus::Done && self.report.is_good() && !self.report.dry_run;
             variables.insert(0, ("signed", signed.to_string()));
         }
         outputs::dotenv(&variables, &self.report.action.name().to_uppercase())

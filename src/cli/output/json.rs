@@ -56,7 +56,7 @@ pub(crate) struct ErrorFields {
 }
 
 /// An object of the facts, in their order.
-fn as_object<S: Serializer>(facts: &[Fact], to: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn as_object<S: Serializer>(facts: &[Fact], to: S) -> Result<S::Ok, S::Error> {
     to.collect_map(facts.iter().map(|fact| (fact.name, &fact.value)))
 }
 
@@ -128,7 +128,11 @@ enum SignResult {
         key_ref: String,
         #[serde(skip_serializing_if = "Option::is_none")]
         signed_at: Option<String>,
-        stored_path: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        stored_path: Option<String>,
+        /// In a dry run: the place of the record, whether there is one or not.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        record_path: Option<String>,
         status: &'static str,
         schema_version: u64,
         #[serde(rename = "requestID", skip_serializing_if = "Option::is_none")]
@@ -150,6 +154,7 @@ impl SignElement {
         several: bool,
     ) -> Self {
         let key_ref = key.as_str().to_owned();
+        let path = |signed: &Signed| Some(signed.stored_path.clone());
         Self {
             reference: several.then(|| image.reference.to_string()),
             result: match result {
@@ -158,10 +163,13 @@ impl SignElement {
                     key_id: signed.key_id.to_string(),
                     key_ref,
                     signed_at: signed.signed_at.map(|time| time.to_string()),
-                    stored_path: signed.stored_path.clone(),
+                    stored_path: path(signed).filter(|_| !is_dry(signed.status)),
+                    record_path: path(signed).filter(|_| is_dry(signed.status)),
                     status: match signed.status {
                         Status::Kept => "kept",
                         Status::Signed => "signed",
+                        Status::WouldKeep => "would_keep",
+                        Status::WouldSign => "would_sign",
                     },
                     schema_version: signed.schema.version(),
                     request_id: signed.request_id.clone(),
@@ -173,6 +181,11 @@ impl SignElement {
             },
         }
     }
+}
+
+/// Whether nothing was done.
+fn is_dry(status: Status) -> bool {
+    matches!(status, Status::WouldKeep | Status::WouldSign)
 }
 
 /// The outcome of one image.

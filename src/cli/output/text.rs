@@ -43,7 +43,7 @@ impl Style {
 }
 
 /// A mark, in its color.
-fn mark(mark: &'static str, color: AnsiColor, colored: bool) -> String {
+pub(crate) fn mark(mark: &'static str, color: AnsiColor, colored: bool) -> String {
     if colored {
         let style = color.on_default();
         return format!("{style}{mark}{style:#}");
@@ -70,6 +70,8 @@ pub(crate) fn signed(
     let done = match signed.status {
         Status::Kept => "Already signed",
         Status::Signed => "Signed",
+        Status::WouldKeep => "Would keep the signature of",
+        Status::WouldSign => "Would sign",
     };
     writeln!(out, "{done} {}", name(image, several))?;
     writeln!(out, "  Digest:  {}", signed.digest)?;
@@ -78,7 +80,17 @@ pub(crate) fn signed(
     if let Some(time) = signed.signed_at {
         writeln!(out, "  Signed:  {time}")?;
     }
-    writeln!(out, "  Stored:  {}", printable(&signed.stored_path))
+    let path = printable(&signed.stored_path);
+    match signed.status {
+        Status::Kept | Status::Signed | Status::WouldKeep => writeln!(out, "  Stored:  {path}")?,
+        Status::WouldSign => writeln!(out, "  Record:  {path}")?,
+    }
+    match signed.status {
+        Status::Kept | Status::Signed => Ok(()),
+        Status::WouldKeep | Status::WouldSign => {
+            writeln!(out, "  Nothing was signed: this is a dry run")
+        }
+    }
 }
 
 /// A verified image, with every key that signed it.

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use clap::Args;
 
+use crate::aws::arn::Arn;
+use crate::aws::policy::Statement;
 use crate::context::Context;
 use crate::diagnostic::Diagnostic;
 use crate::key::awskms::signer::Kms;
@@ -78,6 +80,14 @@ impl ProviderKey for Kms {
     async fn signer(&self) -> Result<Arc<dyn Signer>, Error> {
         let signer = self.clone().open_signer().await;
         Ok(Arc::new(signer.map_err(Error::new)?))
+    }
+
+    fn takes_aws_credentials(&self) -> bool {
+        true
+    }
+
+    fn statement(&self, caller: Option<&Arn>) -> Option<Statement> {
+        Self::statement(self, caller)
     }
 
     async fn public_keys(&self) -> Result<PublicKeys, Error> {

@@ -1,4 +1,4 @@
-//! Keys in AWS KMS: two calls, `GetPublicKey` and `Sign`.
+//! Keys in AWS KMS: two calls, `GetPublicKey` and `Sign`; a rehearsal makes the second as a dry run.
 //!
 //! `DescribeKey` adds nothing to `GetPublicKey`, and would need another permission. Only the payload's digest is sent,
 //! so KMS sees neither the image nor its name.
@@ -8,6 +8,7 @@ use aws_sdk_kms::Client;
 use aws_sdk_kms::error::ProvideErrorMetadata;
 use aws_sdk_kms::operation::RequestId as _;
 use aws_sdk_kms::operation::get_public_key::GetPublicKeyOutput;
+use aws_sdk_kms::operation::sign::SignOutput;
 use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::{KeyUsageType, MessageType, SigningAlgorithmSpec};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -21,6 +22,7 @@ use crate::aws::account::check_allowed;
 use crate::aws::arn::Arn;
 use crate::aws::config::Aws;
 use crate::aws::error::Failure;
+use crate::aws::policy::Statement;
 use crate::aws::preconnect;
 use crate::aws::retry::ClockCorrection;
 use crate::key;
@@ -28,7 +30,7 @@ use crate::key::awskms::error::{Error, KeyError};
 use crate::key::awskms::uri;
 use crate::key::awskms::uri::KmsKeyUri;
 use crate::key::reference::KeyRef;
-use crate::key::signer::{Signature, Signer};
+use crate::key::signer::{Rehearsal, Signature, Signer};
 use crate::net::calls;
 use crate::net::calls::{Answer, Awaited};
 use crate::net::retry::{Backoff, Retry, Throttle, TryError};
@@ -91,6 +93,41 @@ impl Kms {
             }),
             Err(error) => Err(self.with_key(error)),
         }
+    }
+
+    /// The IAM statement that lets `caller` sign, as far as the URI alone tells: an alias may lead to any key of its
+    /// account, so it becomes a condition
+    /// ([kms:RequestAlias](https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-request-alias)).
+    pub(crate) fn statement(&self, caller: Option<&Arn>) -> Option<Statement> {
+        let (place, resource) = match (self.uri.arn(), caller) {
+            (Some(arn), _) => {
+                let Arn {
+                    partition,
+                    region,
+                    account,
+                    ..
+                } = arn;
+                let place = format!("arn:{partition}:kms:{region}:{account}");
+                (place, arn.resource.as_str())
+            }
+            (
+                None,
+                Some(Arn {
+                    partition, account, ..
+                }),
+            ) => {
+                let place = format!("arn:{partition}:kms:{}:{account}", self.region());
+                (place, self.uri.id())
+            }
+            (None, None) => return None,
+        };
+        let allow = |resource: String| Statement::allow(&TO_SIGN, vec![resource]);
+        Some(if resource.starts_with("alias/") {
+            allow(format!("{place}:key/*")).when("kms:RequestAlias", resource)
+        } else {
+            let id = resource.strip_prefix("key/").unwrap_or(resource);
+            allow(format!("{place}:key/{id}"))
+        })
     }
 
     async fn public_key(&self) -> Result<(PublicKey, Arn), Error> {
@@ -257,10 +294,34 @@ impl Signer for KmsSigner {
         let signed = self.ask(payload).await;
         signed.map_err(|error| key::error::Error::new(self.kms.with_key(error)))
     }
+
+    /// Asks KMS for a dry run, which it answers with an error where it would sign
+    /// ([testing permissions](https://docs.aws.amazon.com/kms/latest/developerguide/testing-permissions.html)).
+    async fn rehearse(&self) -> Result<Rehearsal, key::error::Error> {
+        match self.send(NO_PAYLOAD, true).await {
+            // The error that means success; or a server that does not know the parameter, and has signed what is no
+            // payload.
+            Ok(_) => Ok(Rehearsal::Allowed),
+            Err(Error::Service { answer, .. }) if answer.code() == "DryRunOperationException" => {
+                Ok(Rehearsal::Allowed)
+            }
+            Err(error) => Err(key::error::Error::new(self.kms.with_key(error))),
+        }
+    }
+
+    fn statement(&self) -> Option<Statement> {
+        Some(Statement::allow(&TO_SIGN, vec![self.arn.to_string()]))
+    }
 }
 
+/// The actions that a signature takes.
+const TO_SIGN: [&str; 2] = ["kms:GetPublicKey", "kms:Sign"];
+
+/// The message of a rehearsal: no payload of an image, so that a signature of it would prove nothing.
+const NO_PAYLOAD: &[u8] = b"s3lo asks whether it may sign";
+
 impl KmsSigner {
-    async fn ask(&self, payload: &[u8]) -> Result<Signature, Error> {
+    async fn send(&self, payload: &[u8], dry_run: bool) -> Result<SignOutput, Error> {
         let algorithm = self.public.key_type().algorithm();
         // A digest must be declared as one, or KMS hashes it again.
         let (kind, message) = match algorithm.hash() {
@@ -272,9 +333,14 @@ impl KmsSigner {
             sign.message_type(kind.clone())
                 .message(Blob::new(message.clone()))
                 .signing_algorithm(SigningAlgorithmSpec::from(kms_name(algorithm)))
+                .set_dry_run(dry_run.then_some(true))
                 .send()
         };
-        let output = self.kms.call("kms:Sign", self.arn.as_str(), call).await?;
+        self.kms.call("kms:Sign", self.arn.as_str(), call).await
+    }
+
+    async fn ask(&self, payload: &[u8]) -> Result<Signature, Error> {
+        let output = self.send(payload, false).await?;
         let by = self.kms.answered_for(output.key_id())?;
         if by != self.arn {
             return Err(Error::Repointed {

@@ -33,6 +33,14 @@ pub enum Error {
     /// The call failed.
     #[error(transparent)]
     Call(#[from] client::error::Error),
+    /// No policy of the token allows a signature.
+    #[error("{server} does not let this token update `{path}`")]
+    NotPermitted {
+        /// The server.
+        server: Server,
+        /// The path, as a policy names it.
+        path: String,
+    },
     /// The version exists and may not sign.
     #[error("{server} does not sign with version {version}")]
     NotToSignWith {
@@ -64,6 +72,7 @@ impl Explain for KeyError {
                 _ => "signer_answered_nonsense",
             },
             Error::Call(error) => error.code(),
+            Error::NotPermitted { .. } => "access_denied",
             Error::NotToSignWith { .. } => "key_version",
             Error::PublicOnly { .. } => "unsupported_key",
         }
@@ -111,6 +120,7 @@ impl Explain for KeyError {
             _ => "check the address and HTTPS_PROXY: Vault itself does not answer this way\nnothing was stored".to_owned(),
         },
         Error::Call(error) => error.help(),
+        Error::NotPermitted { path, .. } => client::advice::denied(*product, "update", path, None),
         Error::PublicOnly { version, .. } => format!(
             "sign with another version (`?version=N`) or another key; `verify` accepts version {version}"
         ),

@@ -16,6 +16,7 @@ use futures_util::future::join_all;
 
 use crate::context::Context;
 use crate::diagnostic::Diagnostic;
+use crate::identity::jwt::Claims;
 use crate::key::error::Error;
 use crate::key::provider::{Provider, ProviderKey, Session};
 use crate::key::reference::{KeyRef, RefError, Versions};
@@ -135,6 +136,10 @@ impl Session for VaultSession {
 
     async fn log_in(&self) {
         join_all(self.clients.values().map(Client::log_in)).await;
+    }
+
+    fn identity(&self) -> Option<Claims> {
+        self.clients.values().find_map(Client::claims)
     }
 
     async fn close(&self) -> Vec<String> {

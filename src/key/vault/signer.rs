@@ -16,9 +16,10 @@ use vaultrs::api::transit::{HashAlgorithm, MarshalingAlgorithm, SignatureAlgorit
 
 use crate::key;
 use crate::key::reference::KeyRef;
-use crate::key::signer::{PublicKeys, Signature, Signer, WithheldVersions};
+use crate::key::signer::{PublicKeys, Rehearsal, Signature, Signer, WithheldVersions};
+use crate::key::vault::client::capabilities::CapabilitiesRequest;
 use crate::key::vault::client::mount::Mount;
-use crate::key::vault::client::{Client, error};
+use crate::key::vault::client::{Client, capabilities, error};
 use crate::key::vault::error::{Error, KeyError};
 use crate::key::vault::transit_key;
 use crate::key::vault::transit_key::TransitKey;
@@ -152,6 +153,11 @@ impl Signer for TransitSigner {
         let signed = self.ask(payload).await;
         signed.map_err(|error| key::error::Error::new(self.key.with_key(error)))
     }
+
+    async fn rehearse(&self) -> Result<Rehearsal, key::error::Error> {
+        let found = self.capabilities().await;
+        found.map_err(|error| key::error::Error::new(self.key.with_key(error)))
+    }
 }
 
 impl TransitSigner {
@@ -184,6 +190,31 @@ impl TransitSigner {
             tracing::debug!("signed by version {}, request ID {id}", self.version);
         }
         Ok(signature)
+    }
+
+    /// Asks whether the token's policies allow a signature.
+    async fn capabilities(&self) -> Result<Rehearsal, Error> {
+        let key = &self.key;
+        let path = format!("{}/sign/{}", key.mount, key.uri.key);
+        let request = CapabilitiesRequest { path: &path };
+        let body = match key.client.call(&request, "update").await {
+            Ok(body) => body,
+            // A token without the policy `default` may sign all the same.
+            Err(error @ error::Error::Denied { .. }) => {
+                return Ok(Rehearsal::Unknown(error.to_string()));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let server = key.client.server().clone();
+        let Some(capabilities) = capabilities::read(&body, &path) else {
+            let reason = format!("{server} does not say what the token may do on `{path}`");
+            return Ok(Rehearsal::Unknown(reason));
+        };
+        let allowed = |name: &String| ["update", "root"].contains(&name.as_str());
+        if capabilities.iter().any(allowed) {
+            return Ok(Rehearsal::Allowed);
+        }
+        Err(Error::NotPermitted { server, path })
     }
 
     /// The meaning of the engine's refusals for this version, as seen with 1.16.3.

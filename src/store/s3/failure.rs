@@ -95,7 +95,7 @@ impl S3Store {
                 _,
             )
             | (_, Some(301 | 307)) => other(Error::WrongRegion {
-                region: self.region(),
+                region: self.region_asked(),
                 bucket,
                 answer,
             }),

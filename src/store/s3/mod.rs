@@ -19,6 +19,7 @@ pub mod error;
 mod failure;
 mod list;
 pub mod options;
+mod policy;
 mod read;
 mod region;
 mod remedy;
@@ -35,7 +36,9 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_types::service_config::ServiceConfigKey;
 use tokio::time::Instant;
 
+use crate::aws::arn::Arn;
 use crate::aws::config::Aws;
+use crate::aws::policy::Statement;
 use crate::aws::preconnect;
 use crate::aws::retry;
 use crate::net::calls;
@@ -47,7 +50,7 @@ use crate::store;
 use crate::store::s3::encryption::EncryptionOptions;
 use crate::store::s3::options::S3;
 use crate::store::s3::write::Conditions;
-use crate::store::{Listing, Object, Store, Version};
+use crate::store::{Listing, Object, Objects, Store, Version};
 
 /// A bucket.
 pub struct S3Store {
@@ -176,6 +179,14 @@ impl Store for S3Store {
             .into_iter()
             .chain(unchecked)
             .collect()
+    }
+
+    fn region(&self) -> Option<String> {
+        Some(self.region_asked())
+    }
+
+    fn statements(&self, caller: Option<&Arn>, objects: &Objects) -> Vec<Statement> {
+        policy::statements(&self.bucket, &self.region_asked(), caller, objects)
     }
 
     async fn read(&self, key: &str, limit: u64) -> Result<Object, store::Error> {

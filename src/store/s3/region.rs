@@ -42,7 +42,7 @@ impl S3Store {
     }
 
     /// The region in which the bucket was last asked for.
-    pub(super) fn region(&self) -> String {
+    pub(super) fn region_asked(&self) -> String {
         let client = self.client();
         client
             .config()

@@ -73,6 +73,7 @@ impl Scene {
             if_signed,
             deadline: tokio::time::Instant::now() + Duration::from_secs(60),
             now: SystemTime::now,
+            dry_run: false,
             pause: Duration::ZERO,
         }
     }

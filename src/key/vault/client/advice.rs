@@ -54,7 +54,7 @@ pub(super) fn mfa(product: Product, mount: &str) -> String {
 }
 
 /// The policy that is missing. A mistyped name is refused in the same words.
-pub(super) fn denied(
+pub(in crate::key::vault) fn denied(
     product: Product,
     capability: &str,
     path: &str,

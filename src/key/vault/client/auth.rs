@@ -5,6 +5,7 @@ use secrecy::SecretString;
 
 use crate::environment::variable;
 use crate::identity::ci_system::CiSystem;
+use crate::identity::jwt::LastClaims;
 use crate::identity::relying_party::RelyingParty;
 use crate::identity::token_source::TokenSource;
 use crate::identity::{ci_system, jwt};
@@ -86,6 +87,7 @@ pub(crate) fn choose(
         mount,
         method,
         mask: mask.clone(),
+        claims: LastClaims::default(),
     })))
 }
 

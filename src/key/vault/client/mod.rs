@@ -1,8 +1,9 @@
 //! A client of HashiCorp Vault and OpenBao. It logs in once per run, however many keys and images there are.
 
 pub mod address;
-mod advice;
+pub(super) mod advice;
 mod auth;
+pub(crate) mod capabilities;
 mod config;
 mod connection;
 pub mod error;
@@ -27,6 +28,7 @@ use tokio::time::{Instant, timeout_at};
 use vaultrs::api::token::requests::RevokeTokenSelfRequest;
 use zeroize::Zeroizing;
 
+use crate::identity::jwt::{Claims, LastClaims};
 use crate::key::vault::client::address::Server;
 use crate::key::vault::client::auth::Auth;
 use crate::key::vault::client::config::Config;
@@ -45,6 +47,7 @@ pub struct Client {
     login: Shared<BoxFuture<'static, Result<Arc<Token>, Error>>>,
     /// Whether the login has begun.
     begun: Arc<AtomicBool>,
+    claims: LastClaims,
 }
 
 /// The limit for the token's revocation at the end of a run.
@@ -81,6 +84,10 @@ impl Client {
             throttle: Throttle::default(),
         });
         let begun = Arc::new(AtomicBool::new(false));
+        let claims = match &config.auth {
+            Auth::Token(_) => LastClaims::default(),
+            Auth::LogIn(request) => request.claims.clone(),
+        };
         let login = {
             let (connection, begun) = (Arc::clone(&connection), Arc::clone(&begun));
             async move {
@@ -96,6 +103,7 @@ impl Client {
             warning,
             login: login.boxed().shared(),
             begun,
+            claims,
         })
     }
 
@@ -128,6 +136,11 @@ impl Client {
         let attempt = || connection.attempt_with(&token, endpoint, capability);
         let backoff = connection.backoff(action(endpoint));
         backoff.run(attempt, Error::retry).await
+    }
+
+    /// The claims of the identity token that was last given to the server.
+    pub(crate) fn claims(&self) -> Option<Claims> {
+        self.claims.get()
     }
 
     /// A warning about the connection.

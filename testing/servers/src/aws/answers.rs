@@ -14,7 +14,13 @@ impl State {
             "warm" => Reply::Answer(403, Vec::new(), Vec::new()),
             "kms" => match self.kms(call, request) {
                 Ok(answer) => kms_answer(&answer),
-                Err(refusal) => kms_error(400, refusal.code, &refusal.message),
+                Err(refusal) => {
+                    let status = match refusal.code {
+                        "DryRunOperationException" => 412,
+                        _ => 400,
+                    };
+                    kms_error(status, refusal.code, &refusal.message)
+                }
             },
             _ => match self.sts(call, request) {
                 Ok(answer) => sts_answer(200, answer),

@@ -1,4 +1,4 @@
-//! AWS KMS: `GetPublicKey` and `Sign`, and nothing else.
+//! AWS KMS: `GetPublicKey` and `Sign`, that as a dry run too, and nothing else.
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html>
 
 use std::collections::BTreeMap;
@@ -103,6 +103,10 @@ impl Keys {
                     key.spec
                 ),
             ));
+        }
+        if body["DryRun"] == true {
+            let message = "The request would have succeeded, but the DryRun option is set.";
+            return Err(Refusal::new("DryRunOperationException", message));
         }
         let signature = key.signature(algorithm, kind == "RAW", &message)?;
         Ok(json!({

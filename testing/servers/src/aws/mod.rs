@@ -12,6 +12,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
 
 use crate::authority::Authority;
 use crate::http::{self, Faults, Reply, Request, Service, Wire, percent_decoded};
@@ -84,6 +86,8 @@ struct State {
     calls: Vec<Call>,
     /// Whether KMS serves a caller that it does not know.
     open: bool,
+    /// Whether answers carry the time.
+    dates_answers: bool,
 }
 
 /// An error as a service gives it.
@@ -143,6 +147,7 @@ impl AwsServer {
                 subject: "repo:acme/app:ref:refs/heads/main".to_owned(),
                 calls: Vec::new(),
                 open: false,
+                dates_answers: false,
             })),
             faults: Faults::default(),
         };
@@ -163,6 +168,11 @@ impl AwsServer {
     /// Answers calls by `fault` where it gives something, before anything about them is checked.
     pub fn fault(&self, fault: impl FnMut(&Call) -> Option<Reply> + Send + 'static) {
         self.faults.set(fault);
+    }
+
+    /// Lets every answer carry the time, as those of AWS do.
+    pub fn date_answers(&self) {
+        self.state.lock().unwrap().dates_answers = true;
     }
 
     /// Every call, in the order of arrival.
@@ -346,6 +356,10 @@ impl Service for AwsServer {
             if service != "github" {
                 headers.push(("x-amzn-requestid".to_owned(), id.clone()));
             }
+            let is_dated = headers.iter().any(|(name, _)| name == "date");
+            if !is_dated && self.state.lock().unwrap().dates_answers {
+                headers.push(("date".to_owned(), date()));
+            }
             *body = with_id(std::mem::take(body), &id);
         }
         reply
@@ -420,6 +434,12 @@ pub fn now() -> u64 {
         .duration_since(UNIX_EPOCH)
         .unwrap()
         .as_secs()
+}
+
+/// The time, as a header has it.
+fn date() -> String {
+    let text = OffsetDateTime::now_utc().format(&Rfc2822).unwrap();
+    text.replace("+0000", "GMT")
 }
 
 fn random(length: usize) -> Vec<u8> {

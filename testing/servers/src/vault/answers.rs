@@ -25,7 +25,7 @@ impl State {
                 let message = "no handler for route \"nowhere\". route entry not found.";
                 return vault_errors(404, &[message]);
             }
-            Kind::Key | Kind::Sign | Kind::Revoke => self.allowed(call),
+            Kind::Key | Kind::Sign | Kind::Capabilities | Kind::Revoke => self.allowed(call),
         };
         match answered {
             Ok(Value::Null) => Reply::Answer(204, Vec::new(), Vec::new()),
@@ -41,6 +41,9 @@ impl State {
         if call.kind == Kind::Revoke {
             self.tokens.remove(token);
             return Ok(Value::Null);
+        }
+        if call.kind == Kind::Capabilities {
+            return Ok(capabilities(&call.body["paths"]));
         }
         let route = call.route();
         let [mount, _, name] = route[..] else {
@@ -96,6 +99,21 @@ impl State {
             },
         })))
     }
+}
+
+/// What every token here may do: sign.
+fn capabilities(paths: &Value) -> Value {
+    let mut data = serde_json::Map::new();
+    for path in paths.as_array().into_iter().flatten() {
+        let path = path.as_str().unwrap();
+        let may = if path.contains("/sign/") {
+            "update"
+        } else {
+            "deny"
+        };
+        data.insert(path.to_owned(), json!([may]));
+    }
+    enveloped(json!({"data": data, "mount_type": "system"}))
 }
 
 /// What stands around every answer.

@@ -49,6 +49,8 @@ pub enum Kind {
     /// The public keys are read.
     Key,
     Sign,
+    /// The capabilities of a token are asked for.
+    Capabilities,
     Login,
     /// A token ends.
     Revoke,
@@ -63,6 +65,7 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Self::Key => "reading the key",
             Self::Sign => "signing",
+            Self::Capabilities => "asking for capabilities",
             Self::Login => "the login",
             Self::Revoke => "ending the token",
             Self::Connect => "CONNECT",
@@ -193,6 +196,7 @@ impl Call {
             ("CONNECT", _) => Kind::Connect,
             ("GET", [_, "keys", _]) => Kind::Key,
             ("POST" | "PUT", [_, "sign", _]) => Kind::Sign,
+            ("POST" | "PUT", ["sys", "capabilities-self"]) => Kind::Capabilities,
             ("POST" | "PUT", ["auth", "token", "revoke-self"]) => Kind::Revoke,
             ("POST" | "PUT", ["auth", _, "login"]) => Kind::Login,
             _ => Kind::Other,

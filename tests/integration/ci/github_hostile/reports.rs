@@ -80,6 +80,7 @@ fn reports(text: &str) -> Vec<Report> {
         action,
         stopped: rows.is_empty().then(|| error(text)),
         rows,
+        dry_run: false,
         role: Some(text.to_owned()),
         region: Some(text.to_owned()),
         endpoint: Some(text.to_owned()),

@@ -1,0 +1,167 @@
+//! The image: its store, its manifest, and the records beside it.
+
+use std::pin::pin;
+
+use futures_util::future::join;
+use s3lo_core::record;
+use s3lo_core::reference::Scheme;
+use tokio::time::Instant;
+
+use crate::diagnostic::Diagnostic;
+use crate::doctor::check::{Check, Topic, see};
+use crate::image::Image;
+use crate::net::timed_out::until;
+use crate::sign::digest_to_sign;
+use crate::store::{self, Listing};
+
+/// The checks of an image, and the list of its records.
+pub(super) struct Found {
+    /// The checks.
+    pub(super) checks: Vec<Check>,
+    listing: Option<Listing>,
+    /// Whether the store answers.
+    answers: bool,
+}
+
+/// Reads the manifest, and lists the records.
+pub(super) async fn check(image: &Image, deadline: Instant) -> Found {
+    let prefix = image.reference.records_prefix();
+    let reads = join(image.read_manifest(), image.store.list(&prefix));
+    let (tagged, listing) = match until(deadline, pin!(reads)).await {
+        Ok(read) => read,
+        Err(error) => {
+            let store = Check::failed(Topic::Store, Diagnostic::new(&error));
+            return Found::without_answer(image, store);
+        }
+    };
+    let manifest = match digest_to_sign(tagged, &image.reference) {
+        Ok(digest) => Ok(Check::ok(Topic::Manifest, digest.to_string())),
+        Err(error) => Err(Diagnostic::new(&error)),
+    };
+    let of_store = |error: &Diagnostic| OF_STORE.contains(&error.code);
+    let listed = listing.as_ref().map_err(Diagnostic::new);
+    let mut errors = manifest
+        .as_ref()
+        .err()
+        .into_iter()
+        .chain(listed.as_ref().err());
+    if let Some(error) = errors.find(|error| of_store(error)) {
+        return Found::without_answer(image, Check::failed(Topic::Store, error.clone()));
+    }
+    Found {
+        checks: vec![
+            Check::ok(Topic::Store, name(image)),
+            manifest.unwrap_or_else(|error| Check::failed(Topic::Manifest, error)),
+            records(&listing),
+            writing(image),
+        ],
+        listing: listing.ok(),
+        answers: true,
+    }
+}
+
+/// The codes of errors that are about the store, and not about an object in it.
+const OF_STORE: [&str; 6] = [
+    "bucket_not_found",
+    "redirected",
+    "session_expired",
+    "credentials_refused",
+    "unreachable",
+    "wrong_region",
+];
+
+impl Found {
+    /// An image in a store that does not answer, as `store` says.
+    pub(super) fn without_answer(image: &Image, store: Check) -> Self {
+        let others = [Topic::Manifest, Topic::Records];
+        let others = others.map(|topic| Check::unknown(topic, see(Topic::Store)));
+        let mut checks = vec![store, writing(image)];
+        checks.extend(others);
+        tracing::debug!("{}: its store does not answer", image.reference);
+        Self {
+            checks,
+            listing: None,
+            answers: false,
+        }
+    }
+
+    /// Reads the record of the key with this ID.
+    pub(super) async fn record(
+        &self,
+        image: &Image,
+        key_id: Option<String>,
+        deadline: Instant,
+    ) -> Check {
+        if !self.answers {
+            return Check::unknown(Topic::Record, see(Topic::Store));
+        }
+        let Some(key_id) = key_id else {
+            let reason = "its name is not known without the key";
+            return Check::unchecked(Topic::Record, reason);
+        };
+        let object_key = image.reference.record_key(&key_id);
+        let read = image.store.read(&object_key, record::MAX_BYTES);
+        let error = match until(deadline, pin!(read)).await {
+            Ok(Ok(_)) => return Check::ok(Topic::Record, "there is one already"),
+            Ok(Err(error)) => error,
+            Err(error) => return Check::failed(Topic::Record, Diagnostic::new(&error)),
+        };
+        let name = format!("{key_id}.json");
+        let is_listed = |listing: &Listing| listing.find(&name).is_some();
+        match error {
+            store::Error::NotFound { .. } => Check::ok(Topic::Record, "there is none yet"),
+            // Signing goes on then: a new record is written only where there is none.
+            store::Error::Denied(_) if !self.listing.as_ref().is_some_and(is_listed) => {
+                Check::unchecked(
+                    Topic::Record,
+                    "without s3:ListBucket S3 does not tell an absent record from one that may not be read",
+                )
+            }
+            error if error.as_found().is_some() => Check::ok(
+                Topic::Record,
+                format!("what stands in its place is none, and gives way: {error}"),
+            ),
+            error => Check::failed(Topic::Record, Diagnostic::new(&error)),
+        }
+    }
+}
+
+fn name(image: &Image) -> String {
+    let root = image.reference.root();
+    match image.store.region() {
+        Some(region) => format!("the bucket {root} in {region}"),
+        None => root.to_owned(),
+    }
+}
+
+fn records(listing: &Result<Listing, store::Error>) -> Check {
+    match listing {
+        Ok(listing) => {
+            let more = if listing.complete { "" } else { " or more" };
+            let number = listing.objects.len();
+            Check::ok(
+                Topic::Records,
+                format!("{number}{more} beside the manifest"),
+            )
+        }
+        Err(error) if error.is_denied() => Check {
+            problem: Some(Diagnostic::new(error)),
+            ..Check::unchecked(
+                Topic::Records,
+                "they may not be listed, which signing does not need",
+            )
+        },
+        Err(error) => Check::failed(Topic::Records, Diagnostic::new(error)),
+    }
+}
+
+/// A conditional write would be a probe where the server knows conditions, and would overwrite where it does not.
+fn writing(image: &Image) -> Check {
+    let detail = match image.reference.scheme() {
+        Scheme::S3 => {
+            "s3:PutObject is not tried: a server that ignores conditions would overwrite a record"
+        }
+        _ => "not tried",
+    };
+    Check::unchecked(Topic::Writing, detail)
+}
