@@ -11,17 +11,12 @@ const RECORD: &str = "store/manifests/myapp/v1.0/signatures/d78a77d897aeffc7.jso
 fn told(run: Run) -> String {
     let run_text = format!("exit {}\n{}{}", run.code.unwrap(), run.out, run.err);
     // The server's address differs from run to run.
-    match run_text.find("http://127.0.0.1:") {
-        None => run_text,
-        Some(at) => {
-            let port = at + "http://127.0.0.1:".len();
-            let digits = run_text[port..]
-                .chars()
-                .take_while(char::is_ascii_digit)
-                .count();
-            format!("{}PORT{}", &run_text[..port], &run_text[port + digits..])
-        }
-    }
+    let mut parts = run_text.split("http://127.0.0.1:");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, rest| {
+        let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+        format!("{text}http://127.0.0.1:PORT{rest}")
+    })
 }
 
 /// One snapshot for all lines, each with what it gives.
