@@ -248,6 +248,7 @@ impl Explain for Error {
                 "check the names of store and image: the store has no tag of `{}`\n{push}",
                 reference.image()
             ),
+            None if tags.is_some() => format!("use one of the tags above, or {push}"),
             None => push,
         }
     }

@@ -64,7 +64,34 @@ pub(crate) fn quoted(text: &str) -> String {
     if !text.is_empty() && text.bytes().all(plain) {
         return text.to_owned();
     }
+    if text.chars().any(is_unprintable) {
+        // Bash, zsh and ksh read the escapes. What is printed stays on its line.
+        let escaped: String = text
+            .chars()
+            .flat_map(|c| {
+                match c {
+                    c if is_unprintable(c) || c == '\'' || c == '\\' => ansi_escape(c),
+                    c => c.to_string(),
+                }
+                .chars()
+                .collect::<Vec<_>>()
+            })
+            .collect();
+        return format!("$'{escaped}'");
+    }
     format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// A character as ANSI-C quoting writes it.
+fn ansi_escape(c: char) -> String {
+    match c {
+        '\'' | '\\' => format!("\\{c}"),
+        '\n' => r"\n".to_owned(),
+        '\r' => r"\r".to_owned(),
+        '\t' => r"\t".to_owned(),
+        c if u32::from(c) < 0x80 => format!(r"\x{:02x}", u32::from(c)),
+        c => format!(r"\U{:08x}", u32::from(c)),
+    }
 }
 
 /// The operating system's reason in words, without its number: `connection refused`.

@@ -99,8 +99,12 @@ pub async fn verify(image: &Image, keys: &[Key], options: &Options) -> Result<Ou
     }
     let judged = keys.iter().zip(records).map(|(key, records)| {
         let reference = key.reference.as_str();
-        let opened = records.as_ref().ok().map(|records| &records.keys);
-        let family = Family::of(key.reference.versions(), opened);
+        let opened = match &records {
+            Ok(records) => Some(records.keys.clone()),
+            // A key that is open counts as what it is, even if its records could not be read in time.
+            Err(_) => key.opened().now_or_never().and_then(Result::ok),
+        };
+        let family = Family::of(key.reference.versions(), opened.as_ref());
         let outcome = records.and_then(|records| {
             records.outcome(|public, found| {
                 let judged_by = verdict::Key { reference, public };

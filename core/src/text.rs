@@ -1,6 +1,5 @@
-//! Foreign text, cut to a bounded length.
+//! Foreign text, cut to a bounded length, on one line.
 
-use alloc::borrow::ToOwned as _;
 use alloc::format;
 use alloc::string::String;
 
@@ -12,17 +11,35 @@ pub fn clipped(text: &str) -> String {
     clipped_to(text, MAX_CHARS)
 }
 
-/// The first `max` characters of `text`.
+/// The first `max` characters of `text`, on one line: a line break in it would begin a line of our own advice.
 pub fn clipped_to(text: &str, max: usize) -> String {
     match text.char_indices().nth(max) {
-        None => text.to_owned(),
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => one_line(text),
+        Some((end, _)) => format!("{}…", one_line(text.get(..end).unwrap_or_default())),
     }
+}
+
+/// The text with its control characters escaped.
+pub fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+    line
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_of_several_lines_is_one_line() {
+        assert_eq!(clipped("a\nb\r\u{2028}"), "a\\nb\\r\\u{2028}");
+    }
 
     #[test]
     fn a_long_text_is_cut_between_characters() {

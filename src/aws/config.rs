@@ -12,6 +12,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_types::service_config::ServiceConfigKey;
 use tokio::time::Instant;
 
 use crate::aws::account::{AllowedAccounts, caller, check_allowed};
@@ -79,6 +80,19 @@ fn with_credentials(
         .into_builder()
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .build()
+}
+
+/// The endpoint that variables and profile give to a service, as the SDK finds it.
+pub(crate) fn configured_endpoint(config: &SdkConfig, service: &str) -> Option<String> {
+    let key = ServiceConfigKey::builder()
+        .service_id(service)
+        .env("AWS_ENDPOINT_URL")
+        .profile("endpoint_url")
+        .build();
+    let of_service = key
+        .ok()
+        .and_then(|key| config.service_config()?.load_config(key));
+    of_service.or_else(|| config.endpoint_url().map(ToOwned::to_owned))
 }
 
 impl Aws {

@@ -142,7 +142,7 @@ pub enum Error {
     Token(#[from] token_source::Error),
     #[error("the identity token would go to STS without TLS")]
     TokenWithoutTls,
-    #[error("cannot reach STS: {reason}")]
+    #[error("cannot connect to STS: {reason}")]
     Unreachable { reason: Unreachable },
     #[error(transparent)]
     Variable(#[from] environment::Error),
@@ -251,7 +251,7 @@ impl Explain for Error {
             }
             Self::Configuration { .. } => "check the region, AWS_ENDPOINT_URL and its kind, AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT, which may contradict each other".to_owned(),
             Self::Credentials { .. } => "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN: all three must come from the same set\nwithout them, the profile that AWS_PROFILE names is used".to_owned(),
-            Self::Expired { .. } => format!("in CI run the job again; on your own machine run `aws sso login` first\nimages that are signed already stay signed\nif another step exports the credentials, give {role_arn} instead, which lets s3lo renew them", role_arn = option("role-arn")),
+            Self::Expired { .. } => expired_help(),
             Self::HalfAPair { set, missing } => {
                 format!("set {missing} as well, or unset {set} to use other credentials")
             }
@@ -304,6 +304,20 @@ const SETTINGS: unreachable::Settings<'_> = unreachable::Settings {
     address: "AWS_ENDPOINT_URL_STS or AWS_ENDPOINT_URL",
     client_certificate: AWS_CLIENT_CERTIFICATE,
 };
+
+fn expired_help() -> String {
+    let first = if ci_system::in_any() {
+        format!(
+            "run the job again\nif another step exports the credentials, give {} instead, which lets s3lo renew them",
+            option("role-arn")
+        )
+    } else if credential_text::in_environment() {
+        "replace AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, from which the credentials come".to_owned()
+    } else {
+        "run `aws sso login`, and run it again".to_owned()
+    };
+    format!("{first}\nimages that are signed already stay signed")
+}
 
 fn no_credentials_help() -> String {
     if !ci_system::in_any() {

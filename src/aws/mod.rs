@@ -8,6 +8,7 @@ pub mod credential_text;
 mod credentials;
 pub mod denial;
 pub mod error;
+pub(crate) mod missing_statement;
 pub mod options;
 pub mod policy;
 pub mod preconnect;
@@ -17,7 +18,6 @@ pub mod retry;
 pub mod role;
 mod role_settings;
 pub mod session_name;
-pub(crate) mod statement;
 mod trust_policy;
 
 pub use error::Error;

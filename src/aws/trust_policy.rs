@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use crate::aws::arn::Arn;
 use crate::aws::credential_text;
 use crate::aws::denial::{Denial, PolicyKind};
+use crate::aws::missing_statement::MissingStatement;
 use crate::aws::response::ErrorResponse;
-use crate::aws::statement::Statement;
 use crate::identity::jwt::{Audience, Claims};
 use crate::option_name::option;
 use crate::text::quoted;
@@ -47,7 +47,7 @@ pub(crate) fn advice(
             quoted(&audience),
         ),
         "InvalidIdentityToken" if answer.says("audience") => format!(
-            "ask for an audience that the provider knows with {audience}, or add this one: `aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn {} --client-id {}`",
+            "use a token for an audience that the provider knows, such as sts.amazonaws.com ({audience} names the one to ask the CI system for)\nor add this one: `aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn {} --client-id {}`",
             quoted(&provider_arn(role, provider)),
             quoted(&audience),
             audience = option("audience")
@@ -114,19 +114,17 @@ pub(crate) fn advice_by_credentials(
         return help;
     }
     let said = answer.message.as_deref().unwrap_or_default();
-    // An assumed role is trusted by the role's own ARN or by its account.
     let caller = said
         .split_once("User: ")
         .and_then(|(_, rest)| rest.split_whitespace().next()?.parse::<Arn>().ok());
-    let account = caller
-        .as_ref()
-        .map_or("ACCOUNT", |arn| arn.account.as_str());
+    let principal = caller.as_ref().and_then(principal);
+    let principal =
+        principal.unwrap_or_else(|| format!("arn:{}:iam::ACCOUNT:role/NAME", role.partition));
     match answer.code() {
         "RegionDisabledException" => region_disabled(),
         "AccessDenied" => {
-            let may_assume = Statement::on("sts:AssumeRole", role.to_string()).lines();
-            let root = format!("arn:{}:iam::{account}:root", role.partition);
-            let trusted = Statement::by(json!({"AWS": root}), "sts:AssumeRole");
+            let may_assume = MissingStatement::on("sts:AssumeRole", role.to_string()).lines();
+            let trusted = MissingStatement::by(json!({"AWS": principal}), "sts:AssumeRole");
             let trusted = match external_id {
                 Some(id) => trusted.if_holds(json!({"StringEquals": {"sts:ExternalId": id}})),
                 None => trusted,
@@ -148,6 +146,22 @@ pub(crate) fn advice_by_credentials(
     }
 }
 
+/// The user or the role of a caller, as a trust policy names it: of a session, its role.
+fn principal(caller: &Arn) -> Option<String> {
+    let Arn {
+        partition, account, ..
+    } = caller;
+    let mut parts = caller.resource.split('/');
+    match (parts.next()?, parts.next()?) {
+        ("assumed-role", role) => Some(format!(
+            "arn:{partition}:iam::{}:role/{role}",
+            account.as_str()
+        )),
+        ("user" | "role", _) => Some(caller.to_string()),
+        _ => None,
+    }
+}
+
 /// The statement with which the role would trust such a token.
 fn trust(role: &Arn, provider: &str, claims: &Claims) -> String {
     let audience = match &claims.audience {
@@ -160,7 +174,7 @@ fn trust(role: &Arn, provider: &str, claims: &Claims) -> String {
         Some(pattern) => json!({"StringEquals": {aud: audience}, "StringLike": {sub: pattern}}),
     };
     let principal = json!({"Federated": provider_arn(role, provider)});
-    let statement = Statement::by(principal, "sts:AssumeRoleWithWebIdentity");
+    let statement = MissingStatement::by(principal, "sts:AssumeRoleWithWebIdentity");
     statement.if_holds(condition).lines()
 }
 

@@ -201,6 +201,9 @@ fn of_failed(row: Option<&ReportRow>, error: &Diagnostic, role: Option<&str>) ->
 
 /// The name of a fact as the beginning of a row: `lookedAt` as `Looked at`.
 fn label(name: &str) -> String {
+    if name == "url" {
+        return "URL".to_owned();
+    }
     let mut label = String::with_capacity(name.len());
     for c in name.chars() {
         match c {
@@ -276,7 +279,7 @@ fn after_success(report: &Report) -> String {
             }
             let commands = block(&commands);
             if report.only().is_some() {
-                return format!("**Next:** Verify the signature where the image is used:\n\n{commands}");
+                return format!("**Next:** Export the public key once, commit it, and verify the signature where the image is used:\n\n{commands}");
             }
             let next = match report.is_good() {
                 true => "**Next:** Verify the signatures where the images are used.\n\n",

@@ -318,7 +318,7 @@ pub(crate) struct DoctorArgs {
     pub(crate) key: Option<String>,
     #[command(flatten)]
     pub(crate) stores: Backends,
-    /// When to give up, for the whole run
+    /// Time limit of the whole run
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = timeout)]
     pub(crate) timeout: Duration,
     #[command(flatten)]

@@ -211,7 +211,7 @@ fn exists(path: &str) -> Diagnostic {
         code: "file_exists",
         message: format!("`{path}` exists already"),
         help: format!(
-            "choose another name by {}, or overwrite it with {}",
+            "choose another name by {}, or overwrite it, which loses the old key, with {}",
             option("output-key-prefix"),
             option("force")
         ),

@@ -11,6 +11,7 @@ use crate::cli::typed;
 use crate::diagnostic::Diagnostic;
 use crate::option_name::option;
 use crate::similar::nearest;
+use crate::text::{is_unprintable, printable};
 
 /// The [commands](https://github.com/OuFinx/s3lo) of the program of the same name that pushes images.
 const OF_OTHER_S3LO: [&str; 8] = [
@@ -63,7 +64,14 @@ pub(crate) fn mistake(error: &clap::Error, command: Option<&str>, otherwise: Str
         }
         _ => {}
     }
-    let text = error.to_string();
+    // An argument of several lines must not begin a line of its own.
+    let mut text = error.to_string();
+    for argument in std::env::args_os() {
+        let argument = argument.to_string_lossy();
+        if argument.contains(is_unprintable) {
+            text = text.replace(argument.as_ref(), &printable(&argument));
+        }
+    }
     let text = text.strip_prefix("error: ").unwrap_or(&text);
     let mut paragraphs = text.split("\n\n").map(|paragraph| {
         let lines: Vec<_> = paragraph.lines().map(str::trim).collect();

@@ -1,6 +1,8 @@
 //! The image: its store, its manifest, and the records beside it.
 
+use std::path::Path;
 use std::pin::pin;
+use std::time::SystemTime;
 
 use futures_util::future::join;
 use s3lo_core::record;
@@ -10,8 +12,9 @@ use tokio::time::Instant;
 use crate::diagnostic::Diagnostic;
 use crate::doctor::check::{Check, Topic, see};
 use crate::image::Image;
+use crate::key::keyring::Keyring;
 use crate::net::timed_out::until;
-use crate::sign::digest_to_sign;
+use crate::sign::{self, FIRST_PAUSE, IfSigned, Status, digest_to_sign};
 use crate::store::{self, Listing};
 
 /// The checks of an image, and the list of its records.
@@ -38,7 +41,11 @@ pub(super) async fn check(image: &Image, deadline: Instant) -> Found {
         Ok(digest) => Ok(Check::ok(Topic::Manifest, digest.to_string())),
         Err(error) => Err(Diagnostic::new(&error)),
     };
-    let of_store = |error: &Diagnostic| OF_STORE.contains(&error.code);
+    let is_absent =
+        image.reference.scheme() == Scheme::LOCAL && !Path::new(image.reference.root()).is_dir();
+    let of_store = |error: &Diagnostic| {
+        OF_STORE.contains(&error.code) || is_absent && error.code == "image_not_found"
+    };
     let listed = listing.as_ref().map_err(Diagnostic::new);
     let mut errors = manifest
         .as_ref()
@@ -85,30 +92,30 @@ impl Found {
         }
     }
 
-    /// Reads the record of the key with this ID.
+    /// Looks for the record of the key with this ID. `None` if there is one.
     pub(super) async fn record(
         &self,
         image: &Image,
         key_id: Option<String>,
         deadline: Instant,
-    ) -> Check {
+    ) -> Option<Check> {
         if !self.answers {
-            return Check::unknown(Topic::Record, see(Topic::Store));
+            return Some(Check::unknown(Topic::Record, see(Topic::Store)));
         }
         let Some(key_id) = key_id else {
             let reason = "its name is not known without the key";
-            return Check::unchecked(Topic::Record, reason);
+            return Some(Check::unchecked(Topic::Record, reason));
         };
         let object_key = image.reference.record_key(&key_id);
         let read = image.store.read(&object_key, record::MAX_BYTES);
         let error = match until(deadline, pin!(read)).await {
-            Ok(Ok(_)) => return Check::ok(Topic::Record, "there is one already"),
+            Ok(Ok(_)) => return None,
             Ok(Err(error)) => error,
-            Err(error) => return Check::failed(Topic::Record, Diagnostic::new(&error)),
+            Err(error) => return Some(Check::failed(Topic::Record, Diagnostic::new(&error))),
         };
         let name = format!("{key_id}.json");
         let is_listed = |listing: &Listing| listing.find(&name).is_some();
-        match error {
+        Some(match error {
             store::Error::NotFound { .. } => Check::ok(Topic::Record, "there is none yet"),
             // Signing goes on then: a new record is written only where there is none.
             store::Error::Denied(_) if !self.listing.as_ref().is_some_and(is_listed) => {
@@ -122,7 +129,35 @@ impl Found {
                 format!("what stands in its place is none, and gives way: {error}"),
             ),
             error => Check::failed(Topic::Record, Diagnostic::new(&error)),
-        }
+        })
+    }
+}
+
+/// Judges the record that is there as `sign` does, by a dry run.
+pub(super) async fn judged(image: &Image, keys: &Keyring, deadline: Instant) -> Check {
+    let options = sign::Options {
+        schema: None,
+        if_signed: IfSigned::Keep,
+        dry_run: true,
+        deadline,
+        now: SystemTime::now,
+        pause: FIRST_PAUSE,
+    };
+    let mut results = sign::sign(image, &keys.signers(), &options).await;
+    match results.pop() {
+        Some(Ok(signed)) if signed.status == Status::WouldKeep => Check::ok(
+            Topic::Record,
+            format!(
+                "there is a valid one of schema {}, which is kept",
+                signed.schema.version()
+            ),
+        ),
+        Some(Ok(_)) => Check::ok(
+            Topic::Record,
+            "there is one that is not valid for this image, and is replaced",
+        ),
+        Some(Err(error)) => Check::failed(Topic::Record, Diagnostic::new(&error)),
+        None => Check::unknown(Topic::Record, see(Topic::Key)),
     }
 }
 

@@ -46,6 +46,8 @@ pub struct Subject<'a> {
 /// A subject that is configured as far as that is possible.
 pub struct Doctor {
     context: Context,
+    /// Whether nothing that was named needs AWS.
+    aws_is_optional: bool,
     /// `None` where nothing needs AWS.
     aws: Option<Result<Aws, Diagnostic>>,
     image: Option<Result<Image, Diagnostic>>,
@@ -70,7 +72,8 @@ impl Doctor {
         };
         let in_s3 = reference.as_ref().map(Reference::scheme) == Some(Scheme::S3);
         let by_key = context.configured_aws().is_some();
-        let needs_aws = in_s3 || by_key || names_aws || reference.is_none();
+        let aws_is_optional = !(in_s3 || by_key || names_aws);
+        let needs_aws = !aws_is_optional || reference.is_none();
         let image = match reference {
             Some(reference) => Some(opened(reference, backends, &context).await),
             None => None,
@@ -82,6 +85,7 @@ impl Doctor {
         let by_variable = matches!(variable("AWS_ENDPOINT_URL_S3"), Ok(Some(_)));
         Self {
             context,
+            aws_is_optional,
             aws,
             image,
             keys,
@@ -110,7 +114,11 @@ impl Doctor {
         let mut statements = Vec::new();
         if let (Some(Ok(opened)), Some(image)) = (&self.image, &image) {
             let record = image.record(opened, key.id.clone(), deadline).await;
-            checks.push(record);
+            checks.push(match (record, self.keys()) {
+                (None, Some(keys)) => image::judged(opened, keys, deadline).await,
+                (Some(record), _) => record,
+                (None, None) => Check::unknown(Topic::Record, see(Topic::Key)),
+            });
             let objects = objects(&opened.reference, key.id.as_deref());
             let arn = caller.arn.as_ref();
             statements.extend(opened.store.statements(arn, &objects));
@@ -152,7 +160,14 @@ impl Doctor {
             Some(Ok(aws)) => {
                 let by_key = self.first_key_takes_aws_credentials();
                 let asks = !self.names_server || by_key || aws.role().is_some();
-                caller::check(aws, asks).await
+                let mut caller = caller::check(aws, asks).await;
+                if self.aws_is_optional {
+                    caller
+                        .checks
+                        .iter_mut()
+                        .for_each(Check::forgive_credentials);
+                }
+                caller
             }
         }
     }

@@ -340,9 +340,13 @@ impl Call {
 
     /// The URL of the last request, without the query, if it shows more than the action does.
     pub fn url(&self) -> Option<&str> {
-        let Awaited::Service { action, .. } = &self.awaited else {
+        let Awaited::Service { name, action } = &self.awaited else {
             return None;
         };
+        // Other services may have a secret in the path.
+        if !["S3", "KMS", "STS", "AWS STS", "Vault", "OpenBao"].contains(&name.as_ref()) {
+            return None;
+        }
         let url = self.url.as_deref()?;
         let path = action.rsplit(' ').next().unwrap_or_default();
         (!url.ends_with('/') && !url.ends_with(path)).then_some(url)

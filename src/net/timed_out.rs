@@ -53,6 +53,7 @@ pub struct TimedOut {
     facts: Vec<Fact>,
     is_throttled: bool,
     is_file: bool,
+    is_silent: bool,
     is_kms: bool,
 }
 
@@ -96,6 +97,7 @@ impl TimedOut {
             awaited: Some(format!("{} {}", call.subject(), call.outcome())),
             facts,
             is_throttled: call.is_throttled() && !call.is_silent(),
+            is_silent: call.is_silent() && matches!(call.awaited(), Awaited::Service { .. }),
             is_file: matches!(call.awaited(), Awaited::File { .. }),
             is_kms: matches!(call.awaited(), Awaited::Service { name, .. } if name == "KMS"),
         }
@@ -159,6 +161,11 @@ impl Explain for TimedOut {
         }
         if self.is_file {
             return format!("check the file system that it is on, or run it again with {longer}");
+        }
+        if self.is_silent {
+            return format!(
+                "check that the server is the right one and healthy, and that no firewall or proxy drops packets\nif it is only slow, give it longer with {longer}"
+            );
         }
         format!("run it again, or give it longer with {longer}")
     }

@@ -5,7 +5,7 @@ use s3lo_core::digest::Digest;
 use s3lo_core::reference::Reference;
 use s3lo_core::verdict::{Reason, Verdict};
 
-use super::Outcome;
+use super::{KeyOutcome, Outcome};
 use crate::image::RecordIds;
 use crate::option_name::option;
 
@@ -38,7 +38,21 @@ impl Rejection {
         let reason = outcome.reason().clone();
         let looked_at = |id: &KeyId| reference.stored_path(&reference.record_key(id));
         let beside = outcome.beside.as_ref().map(|all| beside(all, outcome));
-        let help = help(&reason, reference, beside.as_deref());
+        let is_valid = |key: &KeyOutcome| matches!(key.verdict, Verdict::Verified(_));
+        let help = match outcome
+            .keys
+            .iter()
+            .flatten()
+            .filter(|key| is_valid(key))
+            .count()
+        {
+            0 => help(&reason, reference, beside.as_deref()),
+            valid => format!(
+                "{valid} of the {} keys signed it, and more are required: have the others sign it too, or ask for fewer with {}\na key counts once, however many files hold it",
+                outcome.keys.len(),
+                option("require")
+            ),
+        };
         Self {
             digest: outcome.digest,
             key_id: key.map(|key| key.key_id),
@@ -71,13 +85,13 @@ fn help(reason: &Reason, reference: &Reference, beside: Option<&[String]>) -> St
             None => "check that the job that signs it has run, for exactly this reference and with this key".to_owned(),
         },
         Reason::ManifestChanged { signed, .. } => format!(
-            "another push moved {name} after it was signed: find out whose\nthen sign the new image, or deploy the signed one, {signed}"
+            "the manifest of {name} changed after it was signed, by a push or by a change of the store: find out whose\nthen sign the new image, or deploy the signed one, {signed}"
         ),
         Reason::Pinned { pinned, .. } => format!(
             "another push moved {name} since that digest was taken: find out whose\nthen verify the new digest, or push {pinned} again"
         ),
         Reason::InvalidSignature { .. } => {
-            "sign the image under this reference: schema 2 covers bucket or directory, image and tag as written (`./store` is not `store`)\nthe record may be a copy of another tag's or bucket's".to_owned()
+            "find out where the record comes from: it may be a copy of another tag's or bucket's, or the directory is spelt in another way (`./store` is not `store`), since schema 2 covers bucket or directory, image and tag as written\nthen sign the image under this reference".to_owned()
         }
         Reason::SchemaTooLow { .. } => format!(
             "sign the image again with {}",
@@ -87,7 +101,7 @@ fn help(reason: &Reason, reference: &Reference, beside: Option<&[String]>) -> St
             "verify with a newer release of s3lo, which signed this, or sign the image again".to_owned()
         }
         Reason::MalformedRecord(_) | Reason::Encoding(_) => {
-            "sign the image again, which replaces the damaged record".to_owned()
+            "find out what damaged the record, or who stored another one under its name\nthen sign the image again, which replaces it".to_owned()
         }
         Reason::MalformedManifest(_) => {
             "push the image again, and sign it: the object under this tag is not a manifest".to_owned()

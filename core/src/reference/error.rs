@@ -10,6 +10,7 @@ use crate::digest::Digest;
 use crate::explain::Explain;
 use crate::reference::correction::{access_point, correction};
 use crate::reference::{Reference, Scheme, Slip};
+use crate::text::one_line;
 
 /// The reason why a text is not a reference.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -176,7 +177,8 @@ impl Explain for Error {
             }
             Self::Bucket { .. } => "write the bucket's name alone, as in `s3://my-bucket/myapp:v1.0`".to_owned(),
             Self::DigestOnly { scheme, rest, pin } => format!(
-                "name the tag that is signed, and keep the digest as its pin: `{scheme}://{rest}:TAG@{pin}`"
+                "name the tag that is signed, and keep the digest as its pin: `{scheme}://{}:TAG@{pin}`",
+                one_line(rest)
             ),
             Self::NoImage { .. } => {
                 "write bucket, image and tag, as in `s3://my-bucket/myapp:v1.0` or `local://./store/myapp:v1.0`".to_owned()
@@ -192,9 +194,9 @@ impl Explain for Error {
                 }
             }
             Self::NoTag { reference } if reference.ends_with(':') => {
-                format!("name the tag: `{reference}TAG`\nthe variable behind the `:` is empty")
+                format!("name the tag: `{}TAG`\nthe variable behind the `:` is empty", one_line(reference))
             }
-            Self::NoTag { reference } => format!("name the tag: `{reference}:TAG`"),
+            Self::NoTag { reference } => format!("name the tag: `{}:TAG`", one_line(reference)),
             Self::NotBuilt { schemes, .. } | Self::UnknownScheme { schemes, .. } => {
                 format!("use {}", forms(schemes, "IMAGE:TAG").unwrap_or_default())
             }
@@ -203,7 +205,7 @@ impl Explain for Error {
             }
             Self::Pin { pin, reference, .. } if format!("sha256:{pin}").parse::<Digest>().is_ok() => {
                 let before = reference.strip_suffix(pin.as_str()).unwrap_or_default();
-                format!("write `{before}sha256:{pin}`")
+                format!("write `{}sha256:{pin}`", one_line(before))
             }
             Self::SlashInTag { .. } => "use a tag without slashes: the name of a branch (`github.ref_name`) may contain them, a commit (`github.sha`) does not".to_owned(),
             Self::Slip { slip, .. } => slip.help(),

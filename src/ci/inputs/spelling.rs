@@ -123,8 +123,13 @@ impl Names<'_> {
         }
         // It may be meant for the other command of the job, or for a guard of this one.
         if !of_other.is_empty() {
+            let hints = COUNTERPARTS.iter().filter_map(|(name, counterpart)| {
+                let meant = of_other.contains(&own(name)) && self.option(counterpart).is_some();
+                meant.then(|| format!("; {} is what it has instead", own(counterpart)))
+            });
+            let hints: String = hints.collect();
             warnings.push(format!(
-                "ignored: {}, since `{}` has no such option",
+                "ignored: {}, since `{}` has no such option{hints}",
                 of_other.join(", "),
                 self.policy.command
             ));
@@ -262,6 +267,12 @@ impl Names<'_> {
         names
     }
 }
+
+/// Options of one command, and those of the other that are meant by them.
+const COUNTERPARTS: [(&str, &str); 2] = [
+    ("schema-version", "min-schema"),
+    ("min-schema", "schema-version"),
+];
 
 /// The least length of a name that is refused for its likeness to an option.
 const MIN_LEN: usize = 6;

@@ -130,10 +130,17 @@ impl Parts {
         }
         let is_set =
             |name: &str| is_typed(name) || parts.origins.iter().any(|(set, _)| set == name);
-        let missing = ["reference", "key"].into_iter().find(|name| !is_set(name));
-        if let Some(name) = missing {
-            let is_empty = empty.iter().any(|empty| empty == name);
-            return Err(missing_option(name, family, is_empty).with(&parts.warnings));
+        let missing: Vec<_> = ["reference", "key"]
+            .into_iter()
+            .filter(|name| !is_set(name))
+            .collect();
+        let is_empty = |name: &&str| empty.iter().any(|empty| empty == name);
+        if missing.len() > 1 && !missing.iter().any(is_empty) {
+            return Err(no_options(family).with(&parts.warnings));
+        }
+        if let Some(name) = missing.first() {
+            let missing = missing_option(name, family, is_empty(name));
+            return Err(missing.with(&parts.warnings));
         }
         Ok(parts)
     }
@@ -362,6 +369,19 @@ pub(crate) fn action(arguments: &[OsString]) -> Result<(Action, &[OsString]), Di
         }
         _ => Ok((Action::Sign, arguments)),
     }
+}
+
+/// The error for a job that sets none of the options that every command needs.
+fn no_options(family: Family) -> Diagnostic {
+    let [reference, key] = ["reference", "key"].map(|name| family.written(name, None));
+    Diagnostic::usage(
+        format!("`{reference}` and `{key}` are not set"),
+        format!(
+            "add `{}`\nand `{}`",
+            family.written("reference", Some("s3://my-bucket/myapp:v1.0")),
+            family.written("key", Some("awskms:///alias/release-signer"))
+        ),
+    )
 }
 
 /// The error for an option that every command needs. One that is there and empty came from a secret or a variable.

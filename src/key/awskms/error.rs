@@ -7,8 +7,8 @@ use s3lo_core::explain::{Explain, Fact};
 use crate::aws;
 use crate::aws::arn::Arn;
 use crate::aws::denial::Denial;
+use crate::aws::missing_statement::MissingStatement;
 use crate::aws::response::ErrorResponse;
-use crate::aws::statement::Statement;
 use crate::key::awskms::uri::{KmsKeyUri, is_key};
 use crate::key::reference::KeyRef;
 use crate::net::unreachable;
@@ -119,8 +119,10 @@ pub enum Error {
         answer: ErrorResponse,
     },
     /// There was no readable response.
-    #[error("cannot reach KMS in {region}: {reason}")]
+    #[error("cannot connect to KMS {}: {reason}", server.as_ref().map_or_else(|| format!("in {region}"), |url| format!("at {url}")))]
     Unreachable {
+        /// The server that the key or the environment names.
+        server: Option<String>,
         /// The region.
         region: String,
         /// The reason.
@@ -258,13 +260,19 @@ fn denied(action: &str, resource: &str, answer: &ErrorResponse) -> String {
     if let Some(help) = Denial::of(answer).help(action, "the key's own policy") {
         return help;
     }
-    let known = resource.parse::<Arn>().ok().map(|arn| arn.to_string());
-    let arn = arn_in(said).map(|arn| arn.to_string()).or(known);
+    let known = resource.parse::<Arn>().ok();
+    // The message names the key behind an alias; another one than the known key is not believed.
+    let arn = known
+        .clone()
+        .filter(is_key)
+        .or_else(|| arn_in(said))
+        .or(known)
+        .map(|arn| arn.to_string());
     let arn = arn.unwrap_or_else(|| "arn:aws:kms:REGION:ACCOUNT:key/KEY-ID".to_owned());
     let both = match answer.says("does not exist") {
         true => "the key's own policy must allow the role, or its account, as well\n",
         false => "",
     };
-    let statement = Statement::on(action, arn).lines();
+    let statement = MissingStatement::on(action, arn).lines();
     format!("{both}add this statement to the role's policy:\n{statement}")
 }

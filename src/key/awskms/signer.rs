@@ -20,7 +20,7 @@ use s3lo_core::text::clipped;
 use crate::aws;
 use crate::aws::account::check_allowed;
 use crate::aws::arn::Arn;
-use crate::aws::config::Aws;
+use crate::aws::config::{Aws, configured_endpoint};
 use crate::aws::error::Failure;
 use crate::aws::policy::Statement;
 use crate::aws::preconnect;
@@ -34,6 +34,7 @@ use crate::key::signer::{Rehearsal, Signature, Signer};
 use crate::net::calls;
 use crate::net::calls::{Answer, Awaited};
 use crate::net::retry::{Backoff, Retry, Throttle, TryError};
+use crate::net::url;
 
 /// A client of KMS for one key: in its region, and under its endpoint.
 #[derive(Clone)]
@@ -197,7 +198,11 @@ impl Kms {
         let answer = match Failure::of("KMS", error) {
             Failure::Common(error) => return Error::Common(error),
             Failure::Unreachable(reason) => {
+                let named = self.uri.endpoint().map(str::to_owned);
+                let named = named.or_else(|| configured_endpoint(&self.aws.config, "KMS"));
+                let url = named.and_then(|url| url::parse(&url));
                 return Error::Unreachable {
+                    server: url.map(|url| url.origin().ascii_serialization()),
                     region: self.region(),
                     reason,
                 };
@@ -299,9 +304,10 @@ impl Signer for KmsSigner {
     /// ([testing permissions](https://docs.aws.amazon.com/kms/latest/developerguide/testing-permissions.html)).
     async fn rehearse(&self) -> Result<Rehearsal, key::error::Error> {
         match self.send(NO_PAYLOAD, true).await {
-            // The error that means success; or a server that does not know the parameter, and has signed what is no
-            // payload.
-            Ok(_) => Ok(Rehearsal::Allowed),
+            // KMS answers with an error that means success.
+            Ok(_) => Ok(Rehearsal::Unknown(
+                "the server does not know DryRun, and may have signed a test message, which is no payload".to_owned(),
+            )),
             Err(Error::Service { answer, .. }) if answer.code() == "DryRunOperationException" => {
                 Ok(Rehearsal::Allowed)
             }

@@ -1,14 +1,18 @@
 //! Errors of key files, with their advice.
 
+use std::path::Path;
+
 use s3lo_core::crypto::foreign::{Foreign, Form};
 use s3lo_core::crypto::{cosign, pbes2, pem, private, public};
 use s3lo_core::explain::{Explain, Fact};
 
+use crate::atomic_file;
 use crate::key::file::convert;
 use crate::key::file::convert::{PRIVATE_FORMS, PUBLIC_FORMS, SIGN_WITH_PRIVATE};
 use crate::key::file::location::Location;
 use crate::key::reference::KeyRef;
 use crate::option_name::{option, set_password};
+use crate::similar::nearest;
 use crate::text::quoted;
 
 /// Why a key file cannot be used.
@@ -28,6 +32,14 @@ pub enum Error {
     Oversized {
         /// The reference.
         key: KeyRef,
+    },
+    /// The key is encrypted, and nobody typed a password.
+    #[error("no password for the key `{key}` was typed: {reason}")]
+    NotTyped {
+        /// The reference.
+        key: KeyRef,
+        /// The reason, from the operating system.
+        reason: String,
     },
     /// The key is encrypted and there is no password.
     #[error("the key `{key}` is encrypted, and COSIGN_PASSWORD is not set")]
@@ -104,7 +116,7 @@ impl Explain for Error {
         match self {
             Self::Missing { .. } => "key_not_found",
             Self::Oversized { .. } => "not_a_key",
-            Self::PasswordMissing { .. } => "password_missing",
+            Self::NotTyped { .. } | Self::PasswordMissing { .. } => "password_missing",
             Self::Private { source, .. } => private_code(source),
             Self::Public { source, .. } => public_code(source),
             Self::Unreadable { .. } => "key_unreadable",
@@ -127,7 +139,7 @@ impl Explain for Error {
         match self {
             Self::Missing { key, location } => missing(key, location),
             Self::Oversized { .. } => "give a PEM file of at most 64 KiB".to_owned(),
-            Self::PasswordMissing { .. } => format!(
+            Self::NotTyped { .. } | Self::PasswordMissing { .. } => format!(
                 "{} to the password that the key was made with",
                 set_password()
             ),
@@ -162,10 +174,29 @@ fn missing(key: &KeyRef, location: &Location) -> String {
                 "write {}: a shell replaces `~` only where a word begins, and not in quotes",
                 option("key").with(&format!("\"$HOME\"{}", quoted(path.trim_start_matches('~'))))
             ),
-            None if path.ends_with(".pub") => "check the path; in a job, check out the repository first\n`s3lo public-key --key KEY` prints the public half of a key".to_owned(),
-            None => "check the path\n`s3lo generate-key-pair` makes a new pair, cosign.key and cosign.pub".to_owned(),
+            None if path.ends_with(".pub") && nearest_file(path).is_none() => "check the path; in a job, check out the repository first\n`s3lo public-key --key KEY` prints the public half of a key".to_owned(),
+            None => match nearest_file(path) {
+                Some(near) => format!("did you mean {}?", option("key").with(&quoted(&near))),
+                None => "check the path\n`s3lo generate-key-pair` makes a new pair, cosign.key and cosign.pub".to_owned(),
+            },
         },
     }
+}
+
+/// The most entries of a folder that are looked at for a name.
+const MAX_LOOKED_AT: usize = 1000;
+
+/// The path of the file beside which this one is a typing error.
+fn nearest_file(path: &str) -> Option<String> {
+    let path = Path::new(path);
+    let name = path.file_name()?.to_str()?;
+    let entries = std::fs::read_dir(atomic_file::parent(path)).ok()?.flatten();
+    let names = entries.take(MAX_LOOKED_AT).filter_map(|entry| {
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        entry.file_name().into_string().ok().filter(|_| is_file)
+    });
+    let near = path.with_file_name(nearest(name, names)?);
+    near.to_str().map(str::to_owned)
 }
 
 fn private_code(error: &private::Error) -> &'static str {

@@ -128,9 +128,9 @@ fn unseal(key: &KeyRef, sealed: KeyFile, passwords: &Passwords) -> Result<Privat
     let asked = match (&passwords.variable, passwords.ask) {
         (None, Some(ask)) => {
             let _call = calls::begin(Awaited::Password(key.as_str().to_owned()));
-            Some(ask(key.as_str()).map_err(|error| Error::Unreadable {
+            Some(ask(key.as_str()).map_err(|error| Error::NotTyped {
                 key: key.clone(),
-                reason: format!("no password could be asked for: {}", os_reason(&error)),
+                reason: os_reason(&error),
             })?)
         }
         _ => None,

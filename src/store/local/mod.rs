@@ -2,7 +2,7 @@
 //!
 //! Below the root no symbolic link is followed: a reference cannot be led out of the store by what
 //! lies in it. A file system has no compare-and-swap, so an object is written whole and durable under a
-//! temporary name, or none, and then gets its name under a lock on its directory ([`write`]). A process that is
+//! temporary name, or none, and then gets its name under a lock on its directory (`write`). A process that is
 //! killed in between leaves the object as it was. A power cut may take back the name of the last seconds, and never
 //! leaves half an object under it.
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::aws::denial::Denial;
-use crate::aws::statement::Statement;
+use crate::aws::missing_statement::MissingStatement;
 use crate::option_name::option;
 
 /// The partition of the first ARN in a message.
@@ -51,22 +51,25 @@ pub(super) fn advice(
     let path = object.strip_prefix("s3://").unwrap_or(object);
     let bucket = path.split('/').next().unwrap_or(path);
     // The missing permission may be another one: without s3:ListBucket S3 does not distinguish absent from forbidden.
-    let action = message.and_then(missing_action).unwrap_or(action);
+    // A read never lacks the permission to write.
+    let named = message.and_then(missing_action);
+    let named = named.filter(|named| action == "s3:PutObject" || *named != "s3:PutObject");
+    let action = named.unwrap_or(action);
     let partition = message.and_then(partition).unwrap_or("aws");
     let statement = match action {
-        "s3express:CreateSession" => Statement::on(
+        "s3express:CreateSession" => MissingStatement::on(
             action,
             message
                 .and_then(named_resource)
                 .unwrap_or_else(|| format!("arn:{partition}:s3express:*:*:bucket/{bucket}")),
         ),
-        "s3:ListBucket" => Statement::on(action, format!("arn:{partition}:s3:::{bucket}"))
+        "s3:ListBucket" => MissingStatement::on(action, format!("arn:{partition}:s3:::{bucket}"))
             .if_holds(json!({"StringLike": {"s3:prefix": "manifests/*"}})),
-        "s3:PutObject" => Statement::on(
+        "s3:PutObject" => MissingStatement::on(
             action,
             format!("arn:{partition}:s3:::{bucket}/manifests/*/signatures/*"),
         ),
-        _ => Statement::on(action, format!("arn:{partition}:s3:::{bucket}/manifests/*")),
+        _ => MissingStatement::on(action, format!("arn:{partition}:s3:::{bucket}/manifests/*")),
     };
     let denial = Denial::in_message(message);
     if let Some(mut help) = denial.help(action, "the policy of the bucket") {

@@ -132,6 +132,7 @@ impl Explain for Error {
                 Some(remedy) => remedy,
                 None if answer.is_throttled() => format!("sign fewer images at once with {concurrency}, or give it longer with {timeout}", timeout = option("timeout").with("10m"), concurrency = option("concurrency").with("4")),
                 None if answer.status.is_some_and(|status| status >= 500) => "run it again later: the service failed each time it was asked".to_owned(),
+                None if answer.code().is_empty() => format!("check {} and HTTPS_PROXY: S3 itself does not answer this way", option("endpoint")),
                 None => "look the code up in the S3 API's list of errors, and quote the request ID to the operator of the service".to_owned(),
             },
             Self::Unreachable { reason, .. } => {

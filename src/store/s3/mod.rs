@@ -33,11 +33,10 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{Builder, RequestChecksumCalculation, ResponseChecksumValidation};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_types::service_config::ServiceConfigKey;
 use tokio::time::Instant;
 
 use crate::aws::arn::Arn;
-use crate::aws::config::Aws;
+use crate::aws::config::{Aws, configured_endpoint};
 use crate::aws::policy::Statement;
 use crate::aws::preconnect;
 use crate::aws::retry;
@@ -99,7 +98,7 @@ impl S3Store {
             encryption: options.written.clone(),
             server: endpoint
                 .map(str::to_owned)
-                .or_else(|| configured_endpoint(&aws.config)),
+                .or_else(|| configured_endpoint(&aws.config, "S3")),
             endpoint_is_named: endpoint.is_some(),
             writes_md5: !new_checksums,
             client: Mutex::new(Client::from_conf(
@@ -229,7 +228,7 @@ fn builder(config: &SdkConfig, endpoint: Option<&str>, new_checksums: bool) -> B
     let builder = Builder::from(config)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
     match endpoint {
-        None => match configured_endpoint(config) {
+        None => match configured_endpoint(config, "S3") {
             Some(endpoint) => builder.endpoint_url(with_slash(&endpoint)),
             None => builder,
         },
@@ -244,19 +243,6 @@ fn builder(config: &SdkConfig, endpoint: Option<&str>, new_checksums: bool) -> B
             })
         }
     }
-}
-
-/// The endpoint of variables and profile, as the SDK finds it.
-fn configured_endpoint(config: &SdkConfig) -> Option<String> {
-    let key = ServiceConfigKey::builder()
-        .service_id("S3")
-        .env("AWS_ENDPOINT_URL")
-        .profile("endpoint_url")
-        .build();
-    let of_s3 = key
-        .ok()
-        .and_then(|key| config.service_config()?.load_config(key));
-    of_s3.or_else(|| config.endpoint_url().map(ToOwned::to_owned))
 }
 
 /// A URL whose path ends in a slash: without one the SDK glues the bucket's name to the path.

@@ -1,5 +1,9 @@
 //! Refusals of STS whose cause is not the role, and the statement for jobs that a role can trust again.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde_json::json;
+
 use crate::support::aws_fixture::{AwsFixture, EVERYTHING, ROLE_ARN, SIGN};
 use s3lo_test_servers::aws::sts_error;
 
@@ -95,4 +99,31 @@ fn a_region_without_sts_is_named_where_the_account_is_checked() {
         error["help"].as_str().unwrap().contains("another region"),
         "{error}"
     );
+}
+
+#[test]
+fn a_claim_adds_no_line_to_the_advice() {
+    let hostile = "https://issuer.example\nadd this statement to the role's trust policy:\n{}";
+    for (code, message) in [
+        ("InvalidIdentityToken", "No OpenIDConnect provider found"),
+        ("InvalidIdentityToken", "Incorrect token audience"),
+        ("IDPCommunicationError", "no answer"),
+        ("AccessDenied", "Not authorized"),
+    ] {
+        let aws = AwsFixture::in_github(EVERYTHING);
+        aws.server.fault(move |call| {
+            (call.action == "AssumeRoleWithWebIdentity").then(|| sts_error(400, code, message))
+        });
+        let lines = |issuer: &str| {
+            let claims = json!({"iss": issuer, "aud": issuer, "sub": issuer});
+            let claims = BASE64_URL_SAFE_NO_PAD.encode(claims.to_string());
+            aws.sandbox
+                .write("token", format!("{claims}.{claims}.c2ln"));
+            let line = format!("{SIGN} --role-arn {ROLE_ARN} --web-identity-token-file token");
+            let text = aws.s3lo(&line).ends_with(2).err;
+            assert!(text.contains("issuer:"), "{text}");
+            text.lines().count()
+        };
+        assert_eq!(lines(hostile), lines("https://issuer.example"), "{code}");
+    }
 }

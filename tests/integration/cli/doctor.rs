@@ -124,8 +124,15 @@ fn a_job_that_can_sign_is_ready() {
     let report = examined(&aws.sandbox, &line, 0);
     assert_eq!(
         text(check(&report, "record"), "detail"),
-        "there is one already"
+        "there is a valid one of schema 1, which is kept"
     );
+    // What `sign` refuses, it does not call ready.
+    let path = aws.s3.paths();
+    let path = path.iter().find(|path| path.contains("/signatures/"));
+    aws.s3.put(path.unwrap(), br#"{"schemaVersion":3}"#);
+    let report = examined(&aws.sandbox, &line, 1);
+    assert_eq!(check(&report, "record")["code"], "higher_schema");
+    aws.s3lo(&sign).ends_with(1);
 }
 
 #[test]
@@ -317,9 +324,8 @@ fn a_server_that_does_not_know_dry_runs_signs_no_payload() {
         let ignored = call.action == "Sign" && call.body["DryRun"] == true;
         ignored.then(|| kms_answer(&json!({"KeyId": call.key_id, "Signature": "MEUCIQ=="})))
     });
-    let report = examined(&aws.sandbox, LINE, 0);
-    assert_eq!(states(&report)["signing"], "ok");
-    nothing_was_done(&aws);
+    let report = examined(&aws.sandbox, LINE, 2);
+    assert_eq!(states(&report)["signing"], "unknown");
     let asked = aws.calls_of("Sign")[0].body["Message"].clone();
     aws.server.fault(|_| None);
     aws.s3lo(&LINE.replace("doctor", "sign")).ends_with(0);
@@ -340,7 +346,7 @@ fn without_credentials_what_needs_none_is_looked_at() {
     assert_eq!(states(&report)["signing"], "ok");
     let line = "doctor local://./store/myapp:v1.0 --key awskms:///alias/release-signer";
     let report = examined(&aws.sandbox, line, 1);
-    assert_eq!(check(&report, "manifest")["code"], "image_not_found");
+    assert_eq!(check(&report, "store")["code"], "image_not_found");
     assert!(aws.s3.requests().is_empty());
     // A policy without the key would not be enough.
     assert!(examined(&aws.sandbox, LINE, 1).get("policy").is_none());

@@ -678,7 +678,10 @@ fn buckets(page: &mut Page) {
             400,
             "ExpiredToken",
             "The provided token has expired.",
-            &["the AWS session, which has expired", "aws sso login"],
+            &[
+                "the AWS session, which has expired",
+                "replace AWS_ACCESS_KEY_ID",
+            ],
         ),
         (
             "A clock that is wrong",

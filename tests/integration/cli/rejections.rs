@@ -91,7 +91,7 @@ fn each_reason_has_its_remedy() {
         moved["help"]
             .as_str()
             .unwrap()
-            .starts_with("another push moved myapp:v1.0")
+            .starts_with("the manifest of myapp:v1.0 changed after it was signed")
     );
 }
 

@@ -192,6 +192,27 @@ fn a_proven_failure_is_not_hidden_behind_a_time_out() {
 }
 
 #[test]
+fn one_key_in_two_files_is_one_signer_even_if_its_records_are_throttled() {
+    let (sandbox, server) = (sandbox(), server());
+    server.fault(|request| {
+        let is_record = request.path.contains("/signatures/");
+        is_record.then(|| s3_error(503, "SlowDown", "Please reduce your request rate."))
+    });
+    std::fs::copy(
+        sandbox.file("keys/p384.pub"),
+        sandbox.file("keys/again.pub"),
+    )
+    .unwrap();
+    let two = "verify s3://bucket/myapp:v1.0 --key keys/p384.pub --key keys/again.pub --require 2";
+    sandbox
+        .s3lo(&format!(
+            "{two} --timeout 2s --endpoint {}",
+            server.endpoint
+        ))
+        .ends_with(1);
+}
+
+#[test]
 fn the_region_is_learned_from_the_answer_and_asked_once_more() {
     type Refusal = fn() -> Reply;
     let refusals: [Refusal; 3] = [

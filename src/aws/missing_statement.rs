@@ -6,7 +6,7 @@ use serde_json::Value;
 /// A statement that allows something.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub(crate) struct Statement {
+pub(crate) struct MissingStatement {
     effect: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     principal: Option<Value>,
@@ -17,7 +17,7 @@ pub(crate) struct Statement {
     condition: Option<Value>,
 }
 
-impl Statement {
+impl MissingStatement {
     /// A statement of a role's policy.
     pub(crate) fn on(action: &str, resource: impl Into<String>) -> Self {
         Self {
@@ -48,7 +48,9 @@ impl Statement {
 
     /// The statement, a key a line.
     pub(crate) fn lines(&self) -> String {
-        // A structure of texts is always serialised.
-        serde_json::to_string_pretty(self).unwrap_or_default()
+        // A structure of texts is always serialised. What is printed as text is made inert, which would change a name
+        // with `##` in it.
+        let lines = serde_json::to_string_pretty(self).unwrap_or_default();
+        lines.replace("##", r"#\u0023")
     }
 }
