@@ -1,5 +1,6 @@
 //! Foreign text, cut to a bounded length, on one line.
 
+use alloc::borrow::ToOwned as _;
 use alloc::format;
 use alloc::string::String;
 
@@ -14,8 +15,25 @@ pub fn clipped(text: &str) -> String {
 /// The first `max` characters of `text`, on one line: a line break in it would begin a line of our own advice.
 pub fn clipped_to(text: &str, max: usize) -> String {
     match text.char_indices().nth(max) {
-        None => one_line(text),
-        Some((end, _)) => format!("{}…", one_line(text.get(..end).unwrap_or_default())),
+        None => cut(&one_line(text), max),
+        Some((end, _)) => cut(
+            &format!("{}…", one_line(text.get(..end).unwrap_or_default())),
+            max,
+        ),
+    }
+}
+
+/// The first `max` characters of a line, whose escapes may be longer than what they stand for.
+fn cut(line: &str, max: usize) -> String {
+    match line.char_indices().nth(max.saturating_add(1)) {
+        None => line.to_owned(),
+        Some(_) => {
+            let end = line.char_indices().nth(max).map(|(end, _)| end);
+            format!(
+                "{}…",
+                line.get(..end.unwrap_or_default()).unwrap_or_default()
+            )
+        }
     }
 }
 
@@ -39,6 +57,7 @@ mod tests {
     #[test]
     fn a_text_of_several_lines_is_one_line() {
         assert_eq!(clipped("a\nb\r\u{2028}"), "a\\nb\\r\\u{2028}");
+        assert_eq!(clipped(&"\n".repeat(400)).chars().count(), MAX_CHARS + 1);
     }
 
     #[test]
