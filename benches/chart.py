@@ -6,7 +6,7 @@ WIDTH = 760
 LEFT, RIGHT = 24, 32
 ROW = 46
 
-# A background of its own, so that it is readable on whatever page it stands.
+# Its own background keeps it readable on any page.
 STYLE = """
 text{font:13px system-ui,sans-serif;fill:#1f2328}.t{font-size:16px;font-weight:600}.s{font-size:11px;fill:#59636e}.n{font-weight:600}
 .card{fill:#fff;stroke:#d1d9e0}.g{stroke:#e6eaef}.m{fill:#0969da}.f{fill:#9aa4ae}.b{stroke:#cf222e;stroke-width:2}

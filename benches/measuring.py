@@ -1,4 +1,4 @@
-"""What all figures are measured with: a run beside its floor, and the table."""
+"""The measuring code of all figures: a run beside its floor, and the table."""
 
 import os
 import pathlib
@@ -45,7 +45,7 @@ class Run:
 
     @property
     def inside(self):
-        """What a floor says that it took, without the start of its process."""
+        """The time that a floor reports, without the start of its process."""
         return int(self.stdout)
 
 

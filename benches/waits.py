@@ -1,4 +1,4 @@
-"""What a run costs at a distance, where it mostly waits: S3, KMS, Vault, STS and GitHub 50 ms away.
+"""The cost of a run at a distance, where it mostly waits: S3, KMS, Vault, STS and GitHub 50 ms away.
 
 `benches/far` plays the services. Each measurement has its own, so that nothing is signed yet.
 """
@@ -24,13 +24,13 @@ ROLE = ["--role-arn", "arn:aws:iam::111122223333:role/signer"]
 VAULT_KEY = ["--key", "hashivault://ci-signer"]
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret"}
 CA = WORK / "ca.pem"
-# What a run reads before its first handshake: the public authorities, and among them the bench's own.
+# A run reads these before its first handshake: the public authorities, and among them the bench's own.
 SYSTEM = pathlib.Path("/etc/ssl/certs/ca-certificates.crt")
 ROOTS = WORK / "roots.pem"
 
 
 class Services:
-    """The services, from their start to the end of the block; then `did` says what was asked of them."""
+    """The services, from their start to the end of the block; then `did` lists the requests that they got."""
 
     def __init__(self, far, tls=False, throttle=None):
         options = ["--tls", CA] if tls else []
@@ -64,7 +64,7 @@ class Services:
 
     @property
     def variables(self):
-        """What leads the program here, and past the files and the metadata service of this machine."""
+        """The settings that lead the program here, and past the files and the metadata service of this machine."""
         here = {f"AWS_ENDPOINT_URL_{name.upper()}": self.url(name) for name in ("s3", "kms", "sts")}
         trust = {"SSL_CERT_FILE": str(ROOTS), "SSL_CERT_DIR": os.devnull, "VAULT_CACERT": str(CA)}
         return here | (trust if self.tls else {}) | {
@@ -176,7 +176,7 @@ class Row:
         return 1.15 * self.trips * ROUND_TRIP * 1000
 
     def check(self, vault):
-        """What was not done costs nothing, and is no figure."""
+        """A request that was not made costs nothing, and is no figure."""
         if vault["first"] != list(self.of_vault) or vault["refused"]:
             raise RuntimeError(f"{self.figure}: Vault was not asked as it should be: {vault}")
 

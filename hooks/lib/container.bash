@@ -11,7 +11,7 @@ fetch_image() {
 
 # - who the job is
 
-# A token for AUDIENCE. The agent hides from the log what it hands out; one that does not yet is told to.
+# A token for AUDIENCE. The agent redacts the tokens that it issues; an older one is asked to.
 token_for() { # AUDIENCE
   local token
   token=$(buildkite-agent oidc request-token --audience "$1" --lifetime 300) || token=
@@ -43,7 +43,7 @@ key_in_vault() {
   done < <(lines KEY)
 }
 
-# What the first of these that is set holds.
+# The value of the first of these that is set.
 held() { # VARIABLE...
   local variable
   for variable; do
@@ -101,7 +101,7 @@ address_of() { # KEY ADDRESS
   printf '%s://%s%s\n' "$scheme" "$(tr '[:upper:]' '[:lower:]' <<<"$host")" "$path"
 }
 
-# - what the container is given
+# - the container's input
 
 s3lo_arguments=() s3lo_handed=' ' s3lo_shown=$'\n'
 
@@ -109,7 +109,7 @@ s3lo_arguments=() s3lo_handed=' ' s3lo_shown=$'\n'
 hand() { # VARIABLE...
   local variable
   for variable; do
-    # What is no name may be a secret in the wrong place.
+    # Anything but a name may be a secret in the wrong place.
     is_name "$variable" && [ -n "${!variable:-}" ] || continue
     case $s3lo_handed in *" $variable "*) continue ;; esac
     s3lo_arguments+=(-e "$variable")
@@ -123,7 +123,7 @@ mount() { # SOURCE TARGET [readonly]
   s3lo_arguments+=(--mount "type=bind,${q}source=${1//$q/$q$q}$q,${q}target=${2//$q/$q$q}$q${3:+,$3}")
 }
 
-# Lets a file be seen in there, where it is not in the checkout. That one is missing the program tells.
+# Mounts a file that is not in the checkout. The program reports one that is missing.
 show() { # PATH
   case $1 in /*) ;; *) return 0 ;; esac
   case $s3lo_shown in *$'\n'"$1"$'\n'*) return 0 ;; esac
@@ -147,7 +147,7 @@ hand_environment() {
   # Where it runs, what it is to do, and what a role's session is called.
   hand BUILDKITE BUILDKITE_PIPELINE_SLUG BUILDKITE_BUILD_NUMBER BUILDKITE_PLUGIN_NAME BUILDKITE_PLUGIN_CONFIGURATION
   hand S3LO_RESULTS_DIRECTORY S3LO_SUMMARY_FILE
-  # What the configuration names.
+  # The variables that the configuration names.
   while read -r variable; do
     # It may be a pin: signing without one would fail open.
     [ -n "${!variable+set}" ] || fail "environment names $variable, which is not set: set it before this hook, or take it out of environment"
@@ -191,7 +191,7 @@ hand_environment() {
   done
 }
 
-# - what is left in the build
+# - the results in the build
 
 # Steps do not overwrite each other's annotation; one that is tried again overwrites its own.
 context() {
@@ -201,21 +201,21 @@ context() {
 }
 
 # Gives the agent a file to take to the build; whether it did.
-tell() { # FILE ARGUMENT...
+report() { # FILE ARGUMENT...
   local file=$1
   shift
-  buildkite-agent "$@" <"$file" >/dev/null 2>"$s3lo_folder/said" && return
-  say "\`buildkite-agent $1\` failed: $(tail -n 1 "$s3lo_folder/said")"
+  buildkite-agent "$@" <"$file" >/dev/null 2>"$s3lo_folder/agent-error" && return
+  say "\`buildkite-agent $1\` failed: $(tail -n 1 "$s3lo_folder/agent-error")"
   return 1
 }
 
-# What came of the image is decided by now: a build page that cannot be written to changes nothing. But where a verified
-# digest cannot be handed on, the step's command would deploy whatever was said before.
+# The outcome for the image is decided by now: a build page that cannot be written changes nothing. But where a verified
+# digest cannot be passed on, the step's command would deploy an earlier one.
 leave_results() { # STATUS
   local file key set style=success
   [ "$1" = 0 ] || style=error
   if is_on ANNOTATE true && [ -s "$s3lo_folder/summary.md" ]; then
-    tell "$s3lo_folder/summary.md" annotate --style $style --context "$(context)" || true
+    report "$s3lo_folder/summary.md" annotate --style $style --context "$(context)" || true
   fi
   is_on META_DATA true || return 0
   for file in "$s3lo_folder/results"/*; do
@@ -223,9 +223,9 @@ leave_results() { # STATUS
     # Buildkite takes 100 kilobytes, and nothing blank.
     [ -f "$file" ] && [ "$key" != results ] && grep -q '[^[:space:]]' "$file" && [ "$(wc -c <"$file")" -le 100000 ] || continue
     set=true
-    tell "$file" meta-data set "s3lo-$s3lo_work:$key" || set=false
+    report "$file" meta-data set "s3lo-$s3lo_work:$key" || set=false
     # Meta-data belongs to the build, and the last step wins: one that has a key sets its own as well.
-    [ -z "${BUILDKITE_STEP_KEY:-}" ] || tell "$file" meta-data set "s3lo-$s3lo_work:$BUILDKITE_STEP_KEY:$key" || set=false
+    [ -z "${BUILDKITE_STEP_KEY:-}" ] || report "$file" meta-data set "s3lo-$s3lo_work:$BUILDKITE_STEP_KEY:$key" || set=false
     case $s3lo_work/$key/$set in
       verify/digest/false | verify/verified/false) [ "$s3lo_status" != 0 ] || s3lo_status=2 ;;
     esac

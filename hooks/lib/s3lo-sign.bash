@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# What the hooks of the Buildkite plugin do: `s3lo-sign.bash HOOK`. The program itself runs in a container and reads the
+# The hooks of the Buildkite plugin: `s3lo-sign.bash HOOK`. The program itself runs in a container and reads the
 # plugin's configuration for itself, from BUILDKITE_PLUGIN_CONFIGURATION. Here is what only the agent's machine can do:
 # run the step's command, ask the agent for identity tokens, annotate the build and set its meta-data.
 #
 # Written for the bash 3.2 of macOS too: under its `set -u`, `${array[@]}` of an empty array is an error.
-# What lives while somebody else's program runs is named s3lo_…: a variable of the job that had the same name would reach
+# Variables that live while another program runs are named s3lo_…: a variable of the job with the same name would reach
 # that program changed.
 set -euo pipefail
 
@@ -52,7 +52,7 @@ is_on() { # NAME DEFAULT
   case $(option "$1" "$2") in true | True | TRUE) return 0 ;; *) return 1 ;; esac
 }
 
-# The program leaves these options to the hooks: what is misspelt here nobody else would tell of.
+# The program leaves these options to the hooks: only this check reports a misspelt value.
 check() {
   local name known
   [ -z "$(option COMMAND_0)" ] || fail "command is a list, where one word is expected"

@@ -1,5 +1,5 @@
 // Command s3lo-test-buildkite does with a step's plugins what Buildkite's agent does, by the agent's own code, for the
-// tests: what hooks are given was decided by nobody here. It reads stdin, and answers on stdout as JSON.
+// tests: nothing in this project decides the input of hooks. It reads stdin, and answers on stdout as JSON.
 //
 //	steps            a pipeline in YAML → its steps, uploaded from this environment, with the plugins as a job is
 //	                 handed them in BUILDKITE_PLUGINS
@@ -55,7 +55,7 @@ type step struct {
 	Plugins json.RawMessage   `json:"plugins"`
 }
 
-// What is no command step (`wait`, `block`) is left out.
+// Steps without a command (`wait`, `block`) are omitted.
 func steps(in io.Reader) ([]step, error) {
 	parsed, err := pipeline.Parse(in)
 	if err != nil {

@@ -19,7 +19,7 @@ use std::path::Path;
 
 use clap::{Arg, ArgAction, Command};
 
-/// Where somebody writes an option, and reads of it.
+/// Where a user writes an option, and reads about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Front {
     CommandLine,
@@ -114,7 +114,7 @@ pub(crate) const LEFT_OUT: [(Front, &[&str], &str); 12] = [
     ),
 ];
 
-/// What only some front ends have to add to a description.
+/// Additions to a description, for some front ends only.
 pub(crate) const NOTES: [(&str, &[Front], &str); 14] = [
     // The program's own help has a line for each option.
     (
@@ -136,7 +136,7 @@ pub(crate) const NOTES: [(&str, &[Front], &str); 14] = [
         &[GitHub],
         "; by default nothing is written to the workspace",
     ),
-    // An input of GitLab's may be a variable, of whose value nobody knows whether it is empty.
+    // An input of GitLab's may be a variable, whose value may or may not be empty.
     (
         "digest",
         &[GitLab],

@@ -1,4 +1,4 @@
-//! What the command line's parser declares of each option, and how it is described.
+//! Each option as the command line's parser declares it, and its description.
 
 use std::any::TypeId;
 use std::borrow::Cow;
@@ -17,7 +17,7 @@ use crate::{LEFT_OUT, NOTES, of_jobs};
 /// Whose options a job may have: its commands', and every command's.
 const JOBS: [&str; 3] = ["sign", "verify", "all"];
 
-/// What can be written for an option.
+/// The values of an option.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Switch,
@@ -41,7 +41,7 @@ pub(crate) struct OptionSpec {
     pub(crate) value: Option<String>,
     pub(crate) other_names: Vec<String>,
     pub(crate) text: String,
-    /// What is taken without it, where that is a value; else in words.
+    /// The default, as a value where it is one; else in words.
     pub(crate) default: Option<String>,
     pub(crate) default_in_words: Option<String>,
     pub(crate) kind: Kind,
@@ -138,7 +138,7 @@ impl OptionSpec {
         )
     }
 
-    /// What is taken without it, in Markdown.
+    /// The default, in Markdown.
     pub(crate) fn default(&self, front: Front) -> Option<String> {
         let words = self.default_in_words.as_deref().map(|words| {
             let here = match front {
@@ -151,7 +151,7 @@ impl OptionSpec {
         value.or(words)
     }
 
-    /// What it is, in Markdown, without its default.
+    /// The meaning, in Markdown, without the default.
     pub(crate) fn description(&self, fronts: &[Front]) -> String {
         let front = fronts[0];
         let mut text = in_code(&self.text, front);
@@ -191,7 +191,7 @@ impl OptionSpec {
         text
     }
 
-    /// What it is, and what is taken without it.
+    /// The meaning and the default.
     pub(crate) fn sentence(&self, front: Front) -> String {
         let mut text = self.description(&[front]);
         let is_typed = [Buildkite, GitLab].contains(&front) && self.default.is_some();
@@ -235,7 +235,7 @@ pub(crate) fn all() -> Vec<OptionSpec> {
     let (root, of_jobs) = (command_line(), of_jobs());
     let mut all: Vec<OptionSpec> = Vec::new();
     let mut add = |command: &Command, name: &'static str| {
-        // `--inputs` says where options are, and is none itself.
+        // `--inputs` names the place of options, and is no option itself.
         let options = command
             .get_arguments()
             .filter(|arg| arg.get_id() != "inputs");
@@ -261,7 +261,7 @@ pub(crate) fn all() -> Vec<OptionSpec> {
     all
 }
 
-/// What a front end has of a command; of any, where none is named.
+/// The options of a command in a front end; of all commands, if none is named.
 pub(crate) fn of(front: Front, command: Option<&str>) -> Vec<OptionSpec> {
     let mut of_front: Vec<OptionSpec> = Vec::new();
     for option in all() {

@@ -8,7 +8,7 @@ use crate::option::{self, Kind, OptionSpec};
 use crate::text;
 use crate::yaml::variable;
 
-/// A table with a first column that says whose a row is, where the row before is another's.
+/// A table whose first column names a row's owner, where that differs from the row before.
 fn table(head: &str, rows: impl IntoIterator<Item = (String, [String; 3])>) -> String {
     let mut table = format!("| of | {head} | default | |\n|---|---|---|---|\n");
     let mut last = String::new();
@@ -88,7 +88,7 @@ pub(crate) fn results() -> String {
     table + "| `S3LO_COMMAND` | `sign` or `verify`, where `s3lo ci` is not told which |\n"
 }
 
-/// What the plugin has beside the program's options, as plugin.yml declares it.
+/// The plugin's own options, as plugin.yml declares them.
 pub(crate) fn plugin() -> String {
     let known = option::of(Buildkite, None);
     let known: BTreeSet<_> = known

@@ -1,11 +1,11 @@
-// Command s3lo-test-vault runs a Vault core of HashiCorp's own code in memory, for the tests: what it
-// answers was written by nobody here.
+// Command s3lo-test-vault runs a Vault core of HashiCorp's own code in memory, for the tests: none of
+// its answers were written for this project.
 //
-// It serves on a free port of 127.0.0.1, tells of it on stdout when it does, and ends with its stdin:
+// It serves on a free port of 127.0.0.1, prints the address on stdout once it does, and ends with its stdin:
 //
 //	ready ADDRESS ADMIN_ADDRESS UNSEAL_KEY
 //
-// The admin address is always plain HTTP: where TLS is served, whoever sets a test up needs neither a
+// The admin address is always plain HTTP: where TLS is served, the setup of a test needs neither a
 // certificate nor a CA. All else is set up over Vault's own API, by the root token of VAULT_DEV_TOKEN.
 package main
 
@@ -46,7 +46,7 @@ var (
 	logLevel    = flag.String("log", "off", "log to stderr: debug, info, warn, error or off")
 )
 
-// What is mounted from the start. Kinds are those of the registry below.
+// The mounts from the start. Kinds are those of the registry below.
 var mounts = []struct{ path, kind string }{
 	{"sys/mounts/transit", "transit"},
 	{"sys/mounts/team/a/transit", "transit"}, // a mount's path may have slashes
@@ -98,7 +98,7 @@ func run(ctx context.Context) error {
 			return err
 		}
 	}
-	// The listeners hold connections from here on: whoever reads this need not try again.
+	// The listeners accept connections from here on: the reader of this line need not try again.
 	fmt.Println("ready", address, admin, hex.EncodeToString(unsealKey))
 
 	// The tests hold the other end of stdin. It closes with them however they end, so that no server
@@ -148,7 +148,7 @@ func newCore(ctx context.Context, token string) (*vault.Core, []byte, error) {
 			Path:        path,
 			Data:        data,
 		})
-		if response.IsError() { // it says more than err does
+		if response.IsError() { // its message has more detail than err
 			err = response.Error()
 		}
 		if err != nil {

@@ -1,4 +1,4 @@
-//! What a service did.
+//! Counts of what a service did.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};

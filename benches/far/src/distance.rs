@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// A connection to somebody a round trip away. Loopback connects at once; so what is sent before the
+/// A connection to a peer a round trip away. Loopback connects at once; so what is sent before the
 /// handshake would have returned counts as sent when it would.
 ///
-/// What arrives waits here for the whole round trip, and what is sent leaves at once. The other side
+/// Received data waits here for the whole round trip, and sent data leaves at once. The other side
 /// sees the same as if each way took half of it: an answer comes a round trip after its request. That
 /// needs one timer where two halves need two.
 ///

@@ -11,7 +11,7 @@
 //! of JSON when it is ready: the port of each service on 127.0.0.1, the public key, a token that STS takes,
 //! one that GitHub takes, one of Vault's, and a JWT with which the role `release` logs in there. With `--tls`
 //! it speaks TLS as `localhost`, and the file becomes what a client has to trust. With `--throttle` KMS refuses
-//! what exceeds N requests a second. It ends when its input ends, and prints what it did.
+//! requests beyond N a second. It ends when its input ends, and prints what it did.
 //!
 //! `ask` is the floor: so many requests to KMS, over so many connections at once, each asked again while
 //! it is throttled. It prints the time that they took, in µs.

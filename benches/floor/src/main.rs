@@ -1,4 +1,4 @@
-//! What signing cannot do without, each alone: a process, its scrypt, its fsyncs.
+//! The unavoidable parts of signing, each alone: a process, its scrypt, its fsyncs.
 //!
 //! ```text
 //! floor start                         does nothing

@@ -121,7 +121,7 @@ impl Signed {
     }
 }
 
-/// One image in both stores, signed by every key of the vectors.
+/// One image in both stores, signed with every key of the vectors.
 fn every_key() -> Vec<Signed> {
     let mut keys: Vec<String> = fs::read_dir(vectors().join("keys"))
         .unwrap()

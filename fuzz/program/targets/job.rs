@@ -1,4 +1,4 @@
-//! What a job's environment says is understood or refused: each option once, in lines. And no text of others ends a
+//! A job's environment is understood or refused: each option once, in lines. And no text of others ends a
 //! cell of a table, a line of outputs, or begins markup of its own.
 #![no_main]
 

@@ -1,5 +1,5 @@
 //! A text that names a key is printed as it was written, carries no user, and leads KMS and Vault to no other
-//! host, region, account or path than it says.
+//! host, region, account or path than it names.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -23,7 +23,7 @@ impl Authority {
         Self(CertifiedIssuer::self_signed(params, key).unwrap())
     }
 
-    /// What whoever trusts it is given.
+    /// Its certificate, for those that trust it.
     pub fn pem(&self) -> String {
         self.0.pem()
     }
@@ -39,7 +39,7 @@ impl Authority {
         self.of_server(names, None)
     }
 
-    /// A server that speaks to nobody who shows no certificate of `clients`.
+    /// A server that demands a client certificate of `clients`.
     pub fn server_for(&self, names: &[&str], clients: &Self) -> Arc<ServerConfig> {
         self.of_server(names, Some(clients))
     }

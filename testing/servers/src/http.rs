@@ -25,11 +25,11 @@ pub enum Reply {
     Answer(u16, Vec<(String, String)>, Vec<u8>),
     /// The same with half of the body, under its full length.
     Cut(u16, Vec<(String, String)>, Vec<u8>),
-    /// These bytes, whatever they are, and the end of the connection.
+    /// These bytes as they are, and the end of the connection.
     Raw(Vec<u8>),
     /// 200, and this many bytes, under this Content-Length.
     Flood { bytes: u64, length: Option<u64> },
-    /// Half of the answer that is due. Only a fault says so.
+    /// Half of the answer that is due. Only a fault uses it.
     Half,
     /// Nothing: the connection is closed.
     HangUp,
@@ -53,11 +53,11 @@ pub trait Service: Send + Sync + 'static {
     fn answer(&self, request: &Request, connection: usize) -> Reply;
 }
 
-/// How a server is spoken to.
+/// The protocol of a server.
 pub enum Wire {
     Plain,
     Tls(Arc<ServerConfig>),
-    /// As a proxy, which leads to itself whatever host it is asked for.
+    /// As a proxy, which leads to itself for any host.
     Tunnel(Arc<ServerConfig>),
 }
 
@@ -126,7 +126,7 @@ pub fn serve(service: &dyn Service, stream: impl Read + Write, connection: usize
                 false
             }
             Reply::Flood { bytes, length } => {
-                // A client that was told the truth uses the connection again.
+                // A client that got the right length reuses the connection.
                 flood(reader.get_mut(), bytes, length).is_ok() && length == Some(bytes)
             }
             Reply::Silence => {
@@ -227,7 +227,7 @@ fn read_request(reader: &mut impl BufRead) -> Option<Request> {
     })
 }
 
-/// What a test answers in place of a server.
+/// A test's answer in place of the server's.
 type Fault<C> = Box<dyn FnMut(&C) -> Option<Reply> + Send>;
 
 /// The fault of a server, apart from its state, so that it may change that.
@@ -250,7 +250,7 @@ impl<C> Faults<C> {
         *self.0.lock().unwrap() = Some(Box::new(fault));
     }
 
-    /// What the fault gives for the call that is noted, or what is due. No other call comes between.
+    /// The fault's answer to the recorded call, or the one that is due. No other call comes between.
     pub(crate) fn reply(&self, note: impl FnOnce() -> C, due: impl FnOnce(&C) -> Reply) -> Reply {
         let mut fault = self.0.lock().unwrap();
         let call = note();

@@ -1,6 +1,6 @@
 //! IAM policies, as far as the ones that the README gives need it, so that a test can run under
-//! exactly what it tells users to grant. What is not understood panics: a policy whose condition is
-//! passed over would let a test pass by accident.
+//! exactly the permissions that it asks users to grant. Anything unknown panics: a policy whose
+//! condition is ignored would let a test pass by accident.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::http::{Reply, Request};
 use crate::s3::{S3Server, prefix, s3_error};
 
-/// A policy that is attached to whoever calls.
+/// A policy that is attached to the caller.
 #[derive(Clone, Debug)]
 pub struct Policy(Vec<Statement>);
 
@@ -27,7 +27,7 @@ struct Condition {
     values: Vec<String>,
 }
 
-/// What a policy says of a request.
+/// A policy's decision on a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
     Allowed,
@@ -142,7 +142,7 @@ impl Statement {
 
     fn applies(&self, action: &str, resource: &str, context: &[(&str, &str)]) -> bool {
         let of = |patterns: &[String], text: &str| patterns.iter().any(|one| matches(one, text));
-        // The names of actions are the one thing that is compared whatever the case.
+        // Only the names of actions are compared without regard to case.
         let action = action.to_lowercase();
         let actions: Vec<_> = self.actions.iter().map(|one| one.to_lowercase()).collect();
         of(&actions, &action)
@@ -167,7 +167,7 @@ pub fn refusal(caller: &str, action: &str, resource: &str, decision: Decision) -
     format!("User: {caller} is not authorized to perform: {action} on resource: {resource} {why}")
 }
 
-/// Makes an S3 server ask `policy` about every request, whoever it comes from.
+/// Makes an S3 server check every request against `policy`, from any caller.
 pub fn enforce(server: &S3Server, policy: &Policy) {
     let (store, policy) = (server.clone(), policy.clone());
     let caller = "arn:aws:iam::111122223333:user/test";
@@ -203,7 +203,7 @@ pub fn refused(
         Decision::Allowed => {}
         decision => return no(action, resource, decision),
     }
-    // S3 tells of a missing object only to those who may list the bucket. A GetObject has no prefix,
+    // S3 reports a missing object only to callers that may list the bucket. A GetObject has no prefix,
     // so what is allowed under a condition on it does not count.
     // https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
     if action == "s3:GetObject" && server.get(&request.path).is_none() {

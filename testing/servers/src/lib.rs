@@ -1,6 +1,6 @@
 //! The services that the program speaks to, in process: S3, KMS, STS, GitHub's identity tokens and Vault.
 //! By themselves they answer as the real ones do; a test or a benchmark has them answer anything else, lie
-//! about its length, break off or say nothing.
+//! about its length, break off or stay silent.
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 

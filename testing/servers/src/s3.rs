@@ -17,7 +17,7 @@ pub fn s3_error(status: u16, code: &str, message: &str) -> Reply {
 const NOT_IMPLEMENTED: &str =
     "A header you provided implies functionality that is not implemented.";
 
-/// What some servers do otherwise than S3.
+/// A way in which some servers differ from S3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Quirk {
     /// ETags without quotes, as some gateways give them.
@@ -26,7 +26,7 @@ pub enum Quirk {
     BomInXml,
     /// Objects come in chunks, without a length.
     Chunked,
-    /// An object is compressed for whoever accepts that (Google Cloud Storage, some caches).
+    /// An object is compressed for clients that accept that (Google Cloud Storage, some caches).
     GzipsIfAccepted,
     /// GET gives the ETag under the name `E-Tag`.
     HyphenEtagOnGet,
@@ -34,9 +34,9 @@ pub enum Quirk {
     HyphenEtagOnPut,
     /// `If-None-Match` and `If-Match` on a write are ignored.
     IgnoresConditions,
-    /// Lists are empty, whatever lies there.
+    /// Lists are always empty.
     ListsNothing,
-    /// Names in lists are not encoded, whatever was asked for, and the XML holds what XML cannot hold.
+    /// Names in lists are never encoded, and the XML contains characters that XML forbids.
     ListsRawNames,
     /// Lists give no ETags.
     ListsWithoutEtags,
@@ -50,7 +50,7 @@ pub enum Quirk {
     NoEtagOnGet,
     /// PUT gives no ETag.
     NoEtagOnPut,
-    /// Lists do not say whether they are complete.
+    /// Lists do not state whether they are complete.
     NoIsTruncated,
     /// ListObjectsV2 is answered with 501 NotImplemented.
     NoListV2,
@@ -77,7 +77,7 @@ struct State {
     writes: u64,
     requests: Vec<Request>,
     quirks: BTreeSet<Quirk>,
-    /// What every path begins with.
+    /// The start of every path.
     prefix: String,
     /// Headers beside those of S3, by path: the metadata of objects.
     metadata: HashMap<String, Vec<(String, String)>>,

@@ -1,5 +1,5 @@
 //! Credentials where no role is assumed: environment, profile, login, instance, and never a wait for
-//! what is not there.
+//! a missing service.
 
 use std::time::{Duration, Instant};
 
@@ -68,7 +68,7 @@ fn a_ci_job_without_credentials_fails_at_once() {
     assert_eq!(metadata.requests(), Vec::<String>::new());
 }
 
-/// However many images there are: where nobody answers, each try takes a second.
+/// However many images there are: without an answer, each try takes a second.
 #[test]
 fn elsewhere_the_instance_is_asked_once_and_not_waited_for() {
     let line = SIGN.replace(
@@ -77,7 +77,7 @@ fn elsewhere_the_instance_is_asked_once_and_not_waited_for() {
     );
     type Case = (&'static str, fn() -> Option<Reply>);
     let cases: [Case; 4] = [
-        ("it is somebody else", || None),
+        ("it is another service", || None),
         ("it hangs up", || Some(Reply::HangUp)),
         ("it is silent", || Some(Reply::Silence)),
         ("it fails", || Some(s3_error(500, "x", "y"))),
@@ -132,7 +132,7 @@ fn the_role_of_an_instance_signs() {
     aws.s3lo(SIGN).ends_with(0);
     let asked = metadata.requests().len();
     assert!(asked > 0);
-    // In CI the instance is somebody else's, unless its owner says so.
+    // In CI the instance belongs to others, unless its owner sets the flag.
     aws.sandbox.set("GITLAB_CI", "true");
     aws.s3lo(SIGN).ends_with(2);
     assert_eq!(metadata.requests().len(), asked);
@@ -184,8 +184,8 @@ fn a_profile_gives_keys_and_region() {
     aws.server.alias("alias/release-signer", &key);
     aws.sandbox = aws.sandbox.without("AWS_REGION");
     aws.sandbox.set("AWS_PROFILE", "release");
-    let nobody = "[default]\naws_access_key_id = AKIANOBODY\naws_secret_access_key = x\n";
-    let credentials = format!("{nobody}[release]\n{}", keys_of(&user));
+    let unknown = "[default]\naws_access_key_id = AKIANOBODY\naws_secret_access_key = x\n";
+    let credentials = format!("{unknown}[release]\n{}", keys_of(&user));
     let config = "[profile release]\nregion = eu-west-3\n[default]\nregion = us-west-1\n";
     aws.sandbox.write(".aws/credentials", &credentials);
     aws.sandbox.write(".aws/config", config);

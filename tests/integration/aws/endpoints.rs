@@ -58,7 +58,7 @@ fn a_kms_of_another_authority_is_trusted_by_its_bundle_alone() {
     assert_eq!(code_of(&aws.sandbox, SIGN), "unreachable");
     aws.sandbox.set("AWS_CA_BUNDLE", "ca.pem");
     aws.s3lo(SIGN).ends_with(0);
-    // The key's name may say where it is.
+    // The key's name may contain its host.
     aws.sandbox
         .set("AWS_ENDPOINT_URL_KMS", "http://127.0.0.1:1");
     let host = aws

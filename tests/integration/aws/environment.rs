@@ -77,7 +77,7 @@ fn an_empty_region_or_endpoint_leaves_it_to_the_next() {
     aws.sandbox.set("AWS_ENDPOINT_URL", &aws.s3.endpoint);
     aws.sandbox.set("AWS_ENDPOINT_URL_S3", "");
     aws.s3lo(SIGN).ends_with(0);
-    // Without any region there is none to ask in.
+    // Without any region there is no service to ask.
     let mut aws = AwsFixture::new();
     aws.sandbox.set("AWS_REGION", "");
     assert_eq!(code_of(&aws.sandbox, SIGN), "no_region");
@@ -97,16 +97,16 @@ fn an_empty_password_stays_a_password() {
         .without("COSIGN_PASSWORD")
         .with("AWS_PROFILE", "");
     assert_eq!(code_of(&sandbox, "generate-key-pair"), "password_missing");
-    // As do the arguments, whatever is in them.
+    // As do the arguments, with any content.
     let odd = [
         "sign",
         "local://./no such \"store\"/myapp:v1.0",
         "--key",
         "a 'b' $c",
     ];
-    let told = Sandbox::with_image().run(&odd).ends_with(2).err;
+    let reported = Sandbox::with_image().run(&odd).ends_with(2).err;
     let again = Sandbox::with_image().with("AWS_PROFILE", "").run(&odd);
-    assert_eq!(again.ends_with(2).err, told);
+    assert_eq!(again.ends_with(2).err, reported);
 }
 
 #[test]
@@ -273,7 +273,7 @@ fn the_owner_of_the_bucket_is_named_in_every_request() {
         let named = headers.get("x-amz-expected-bucket-owner");
         assert_eq!(named.map(String::as_str), Some("111122223333"), "{line}");
     }
-    // Nor is it named where nobody asked for it.
+    // Nor is it named where it was not requested.
     let before = requests.len();
     aws.s3lo(VERIFY).ends_with(0);
     let headers = &aws.s3.headers()[before..];

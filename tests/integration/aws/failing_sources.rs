@@ -1,4 +1,4 @@
-//! Sources of credentials that fail: the reason is a sentence, whatever the SDK prints of its own types.
+//! Sources of credentials that fail: the reason is a sentence, without the SDK's own types.
 
 use crate::support::aws_fixture::{AwsFixture, EVERYTHING, ROLE_ARN, SIGN};
 use crate::support::faults::outcome::dump_in;

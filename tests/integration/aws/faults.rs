@@ -176,7 +176,7 @@ impl Services for Aws {
                     .and_then(|(_, fault)| fault.reply(&scene, request))
             }
         };
-        // Where nothing strikes S3 the guard stays, which asks for whose credentials these are.
+        // If S3 has no fault, the guard stays, which asks whose credentials these are.
         let at_s3 = |call: &Call| !call.is_of_aws();
         if at_s3(&call) || also.is_some_and(|(call, _)| at_s3(call)) {
             let struck = struck.clone();

@@ -1,5 +1,5 @@
-//! A job's identity token becomes a session of a role: once a run, for S3 and KMS alike, whatever CI
-//! system the job runs in.
+//! A job's identity token becomes a session of a role: once a run, for S3 and KMS alike, in any CI
+//! system.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use s3lo_test_servers::aws::{
 const SUBJECT: &str = "repo:acme/app:ref:refs/heads/main";
 const ASSUME: &str = "AssumeRoleWithWebIdentity";
 
-/// The key ID that a request is signed by, if it is signed.
+/// The key ID that a request is signed with, if it is signed.
 fn signer(headers: &HashMap<String, String>) -> Option<&str> {
     let (_, credential) = headers.get("authorization")?.split_once("Credential=")?;
     Some(credential.split_once('/')?.0)
@@ -64,7 +64,7 @@ fn one_token_and_one_session_serve_every_image_and_key_of_a_run() {
     aws.s3lo(&line).ends_with(0);
     let counts = ["token", ASSUME, "GetPublicKey", "Sign"].map(|action| aws.count(action));
     assert_eq!(counts, [1, 1, 2, 16]);
-    // And all of it is signed by that session.
+    // And every request is signed with that session.
     let (calls, of_s3) = (aws.calls(), aws.s3.headers());
     let of_kms = calls.iter().filter(|call| call.service == "kms");
     let headers = of_kms.map(|call| &call.headers).chain(&of_s3);
@@ -279,7 +279,7 @@ fn every_ci_system_gives_its_jobs_a_role() {
     }
 }
 
-/// Puts a `buildkite-agent` into PATH that notes how it was called before it does as `script` says.
+/// Puts a `buildkite-agent` into PATH that records its arguments and then runs `script`.
 pub(crate) fn buildkite(sandbox: &mut Sandbox, script: &str) {
     let script =
         format!("#!/bin/sh\necho \"$@\" >>agent.arguments\nenv >>agent.environment\n{script}\n");
@@ -308,7 +308,7 @@ fn in_buildkite_the_agent_is_asked_for_the_token() {
         noted("agent.arguments"),
         "oidc request-token --audience x=y --lifetime 300\n"
     );
-    // It finds there what the agent told the job.
+    // It finds the variables there that the agent gave the job.
     assert!(noted("agent.environment").contains("BUILDKITE_AGENT_ACCESS_TOKEN=of-the-agent\n"));
 }
 
@@ -328,7 +328,7 @@ fn a_token_may_be_in_any_file_or_variable() {
     let (mut aws, token) = trusting("https://ci.example", AUDIENCE, SUBJECT);
     aws.sandbox.write("run/token", format!("{token}\n"));
     aws.sandbox.set("MY_TOKEN", &token);
-    // What the CI system offers, or the SDK's variable, does not matter then.
+    // The CI system's token and the SDK's variable do not matter then.
     let agent = "http://127.0.0.1:1/token?api-version=2.0";
     aws.sandbox.set("ACTIONS_ID_TOKEN_REQUEST_URL", agent);
     aws.sandbox.set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "x");
@@ -451,7 +451,7 @@ fn a_role_opens_its_connections_while_the_token_is_exchanged() {
             .count(),
         2
     );
-    // They say nothing about anybody.
+    // They identify no caller.
     let warm = calls.iter().filter(|call| call.service == "warm");
     let (headers, requests) = (aws.s3.headers(), aws.s3.requests());
     let of_s3 = requests.iter().zip(&headers);

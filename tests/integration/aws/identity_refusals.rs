@@ -8,8 +8,8 @@ use s3lo_test_servers::aws::{AUDIENCE, GITHUB, Key, Subject, Trust, sts_error};
 
 const ASSUME: &str = "AssumeRoleWithWebIdentity";
 
-/// Signs with the role. The text of the error for a snapshot, in which no token is: whatever is told
-/// with `--verbose` is searched as well.
+/// Signs with the role. Returns the text of the error for a snapshot, which contains no token; nor does
+/// the output of `--verbose`.
 #[track_caller]
 fn refused(aws: &AwsFixture, flags: &str) -> String {
     let line = format!("{SIGN} --role-arn {ROLE_ARN} --verbose {flags}");
@@ -24,7 +24,7 @@ fn refused(aws: &AwsFixture, flags: &str) -> String {
         .iter()
         .filter_map(|call| call.body["WebIdentityToken"].as_str());
     for token in shown {
-        // Its claims are told in words, and not the part that signs them.
+        // The error names its claims, and not its signature.
         let signature = token.rsplit('.').next().unwrap();
         for run in &runs {
             let all = format!("{}{}", run.out, run.err);
@@ -41,7 +41,7 @@ fn refused(aws: &AwsFixture, flags: &str) -> String {
 }
 
 /// Takes a snapshot without what differs from run to run.
-macro_rules! assert_told {
+macro_rules! assert_reported {
     ($text:expr) => {
         insta::with_settings!({filters => vec![
             (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
@@ -66,7 +66,7 @@ fn a_missing_token_is_explained_in_the_yaml_of_the_ci_system() {
         texts.push(format!("# {variable}={value}\n{}", refused(&aws, "")));
         assert!(aws.server.calls().is_empty() && aws.s3.requests().is_empty());
     }
-    assert_told!(texts.join("\n"));
+    assert_reported!(texts.join("\n"));
 }
 
 #[test]
@@ -92,14 +92,14 @@ fn a_file_or_variable_without_a_token_is_named() {
     ] {
         texts.push(format!("# {flags}\n{}", refused(&aws, flags)));
     }
-    // Whatever it is, STS does not get it.
+    // STS gets none of these.
     assert_eq!(aws.count(ASSUME), 0);
     let no_role = aws.s3lo(&format!("{SIGN} --web-identity-token-env DOTS"));
     texts.push(format!(
         "# a token, and no role\n{}",
         no_role.ends_with(2).err
     ));
-    assert_told!(texts.join("\n"));
+    assert_reported!(texts.join("\n"));
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn an_agent_that_gives_no_token_is_reported() {
         aws.sandbox.write_program("bin/buildkite-agent", &script);
         texts.push(format!("# {what}\n{}", refused(&aws, "")));
     }
-    assert_told!(texts.join("\n"));
+    assert_reported!(texts.join("\n"));
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn a_github_job_without_a_token_is_reported() {
         texts.push(format!("# {what}\n{}", refused(&aws, "")));
         assert_eq!(aws.count(ASSUME), 0, "{what}");
     }
-    assert_told!(texts.join("\n"));
+    assert_reported!(texts.join("\n"));
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn the_request_for_a_token_never_goes_elsewhere_in_the_clear() {
         texts.push(format!("# {url}\n{}", refused(&aws, "")));
         assert!(aws.server.calls().is_empty());
     }
-    assert_told!(texts.join("\n"));
+    assert_reported!(texts.join("\n"));
 }
 
 /// The trust that a statement grants, if it is one of those that are understood here.
@@ -216,15 +216,15 @@ fn a_role_that_trusts_others_comes_with_the_statement_that_it_lacks() {
     let granted = granted(&statements(&text)[0]);
     assert_eq!(granted.issuer, GITHUB);
     assert_eq!(granted.audience, AUDIENCE);
-    assert!(matches!(&granted.subject, Subject::Equals(said) if said == subject));
+    assert!(matches!(&granted.subject, Subject::Equals(named) if named == subject));
     // And with that it works.
     aws.server.role(ROLE, &granted, EVERYTHING);
     aws.s3lo(&format!("{SIGN} --role-arn {ROLE_ARN}"))
         .ends_with(0);
-    assert_told!(text);
+    assert_reported!(text);
 }
 
-/// What anybody may have written must not be given the role by a tired person.
+/// A tired person must not give the role to a subject that any user can choose.
 #[test]
 fn a_pull_request_is_given_no_statement() {
     let aws = AwsFixture::in_github(EVERYTHING);
@@ -317,7 +317,7 @@ fn a_refusal_of_sts_comes_with_its_remedy() {
         .iter()
         .map(|(what, text)| format!("# {what}\n{text}"))
         .collect();
-    assert_told!(texts.join("\n"));
+    assert_reported!(texts.join("\n"));
 }
 
 #[test]
@@ -347,9 +347,9 @@ fn a_role_of_an_account_that_is_not_allowed_signs_nothing() {
     let line = format!("{SIGN} --role-arn {ROLE_ARN}");
     let run = aws.s3lo(&format!("{line} --allowed-account {OTHER} -o json"));
     assert_eq!(error_code(run), "account_not_allowed");
-    // Its ARN tells the account, and nobody else needs to hear of the job.
+    // Its ARN contains the account, and no service needs a request.
     assert_eq!(aws.actions(), Vec::<String>::new());
-    assert_told!(refused(&aws, &format!("--allowed-account {OTHER}")));
+    assert_reported!(refused(&aws, &format!("--allowed-account {OTHER}")));
     // Where it is allowed, STS is asked nothing more.
     let asked = aws.actions().len();
     let allowed = "--allowed-account 111122223333";
@@ -375,7 +375,7 @@ fn a_key_of_an_account_that_is_not_allowed_is_not_asked_to_sign() {
             .replace("--key", &format!("{own} --key")),
     );
     run.ends_with(2);
-    assert_told!(
+    assert_reported!(
         aws.s3lo(&format!("{line} {own}"))
             .ends_with(2)
             .err
@@ -422,6 +422,6 @@ fn a_role_that_trusts_the_job_needs_nothing_else() {
         r#"{"Version": "2012-10-17", "Statement": []}"#,
     );
     let run = aws.s3lo(&format!("{SIGN} --role-arn {ROLE_ARN} -o json"));
-    // The role is there; what it may not do is another matter, told by another code.
+    // The role is there; its missing permission is another error, with another code.
     assert_eq!(error_code(run), "access_denied");
 }

@@ -90,7 +90,7 @@ fn a_kms_signature_verifies_by_arn_by_public_key_and_by_openssl() {
     }
 }
 
-/// Whether openssl takes `signature` for one of `release.pub` over `payload`, all in `folder`.
+/// Whether openssl accepts `signature` as one of `release.pub` over `payload`, all in `folder`.
 pub(crate) fn openssl_accepts(folder: &Path, hash: &str) -> bool {
     let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
     let (key, signature, payload) = (path("release.pub"), path("signature"), path("payload"));
@@ -190,7 +190,7 @@ fn an_image_in_a_directory_is_signed_by_kms_as_well() {
 }
 
 /// The message of a run that could not, with what differs from run to run taken out.
-fn told(aws: &AwsFixture, line: &str) -> String {
+fn reported(aws: &AwsFixture, line: &str) -> String {
     let run = aws.s3lo(line).ends_with(2);
     assert_eq!(run.out, "");
     let ids: Vec<_> = aws
@@ -232,8 +232,8 @@ fn a_key_that_cannot_sign_is_refused_by_name() {
     let mut page = String::new();
     for (name, key) in keys {
         let aws = AwsFixture::with_key(key);
-        page.push_str(&format!("{name}\n{}\n", told(&aws, SIGN)));
-        assert_eq!(told(&aws, VERIFY), told(&aws, SIGN), "{name}");
+        page.push_str(&format!("{name}\n{}\n", reported(&aws, SIGN)));
+        assert_eq!(reported(&aws, VERIFY), reported(&aws, SIGN), "{name}");
         assert_eq!(aws.count("Sign"), 0);
         assert!(aws.records().is_empty());
     }
@@ -243,8 +243,8 @@ fn a_key_that_cannot_sign_is_refused_by_name() {
 #[test]
 fn an_error_of_kms_comes_with_its_remedy() {
     let mut page = String::new();
-    let mut tell = |name: &str, aws: &AwsFixture, line: &str| {
-        page.push_str(&format!("{name}\n{}\n", told(aws, line)));
+    let mut report = |name: &str, aws: &AwsFixture, line: &str| {
+        page.push_str(&format!("{name}\n{}\n", reported(aws, line)));
     };
     let nothing = r#"{"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}"#;
@@ -254,29 +254,29 @@ fn an_error_of_kms_comes_with_its_remedy() {
         {"Effect": "Allow", "Action": ["s3:*", "kms:*"], "Resource": "*"},
         {"Effect": "Deny", "Action": "kms:Sign", "Resource": "*"}]}"#;
     let key = || Key::of_vector("p256-pkcs8");
-    tell(
+    report(
         "may nothing",
         &AwsFixture::with_policy(key(), nothing),
         SIGN,
     );
-    tell(
+    report(
         "may not sign",
         &AwsFixture::with_policy(key(), public_only),
         SIGN,
     );
-    tell("is denied", &AwsFixture::with_policy(key(), denied), SIGN);
+    report("is denied", &AwsFixture::with_policy(key(), denied), SIGN);
     let aws = AwsFixture::new();
-    tell("no such alias", &aws, &SIGN.replace("release", "realese"));
+    report("no such alias", &aws, &SIGN.replace("release", "realese"));
     let mut nowhere = AwsFixture::new();
     nowhere.sandbox.unset("AWS_REGION");
-    tell("no region", &nowhere, SIGN);
+    report("no region", &nowhere, SIGN);
     let fault = |reply: fn() -> Reply| {
         let aws = AwsFixture::new();
         aws.server
             .fault(move |call| (call.action == "Sign").then(reply));
         aws
     };
-    tell(
+    report(
         "an expired session",
         &fault(|| {
             kms_error(
@@ -287,7 +287,7 @@ fn an_error_of_kms_comes_with_its_remedy() {
         }),
         SIGN,
     );
-    tell(
+    report(
         "a clock that is off",
         &fault(|| {
             kms_error(
@@ -307,9 +307,9 @@ fn an_error_of_kms_comes_with_its_remedy() {
              calls.",
         )
     });
-    tell("throttled", &throttled, &format!("{SIGN} --timeout 2s"));
+    report("throttled", &throttled, &format!("{SIGN} --timeout 2s"));
     let failing = fault(|| kms_error(500, "KMSInternalException", "An internal error occurred"));
-    tell("an internal error", &failing, SIGN);
+    report("an internal error", &failing, SIGN);
     let other = fault(|| {
         kms_error(
             400,
@@ -317,11 +317,11 @@ fn an_error_of_kms_comes_with_its_remedy() {
             "Something was not as it should be",
         )
     });
-    tell("an error of no meaning here", &other, SIGN);
+    report("an error of no meaning here", &other, SIGN);
     let away = AwsFixture::new();
     away.server
         .fault(|call| (call.service == "kms").then_some(Reply::HangUp));
-    tell("no answer", &away, SIGN);
+    report("no answer", &away, SIGN);
     insta::with_settings!({filters => vec![(r"\b\d+ times", "N times")]}, {
         insta::assert_snapshot!(page);
     });
@@ -342,7 +342,7 @@ fn an_alias_that_is_repointed_between_the_calls_stores_nothing() {
     let run = aws.s3lo(&format!("{SIGN} -o json")).ends_with(2);
     assert_eq!(run.json()["error"]["code"], "alias_repointed");
     assert!(aws.records().is_empty());
-    // And it is signed by the key that the alias leads to now.
+    // And it is signed with the key that the alias leads to now.
     aws.s3lo(SIGN).ends_with(0);
     aws.s3lo(VERIFY).ends_with(0);
 }

@@ -1,5 +1,5 @@
-//! The policies of the README are enough, and none of their actions is one too many; whoever starts
-//! from nothing gets there by what the errors print.
+//! The policies of the README are enough, and none of their actions is superfluous; a user that
+//! starts without permissions gets there with what the errors print.
 
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ fn policies() -> Vec<Value> {
     let readme = std::fs::read_to_string(path).unwrap();
     let blocks = readme.split("```json\n").skip(1);
     let texts = blocks.map(|block| block.split("```").next().unwrap());
-    // Trust policies are about somebody else.
+    // Trust policies are about other principals.
     texts
         .filter(|text| text.contains("Statement") && !text.contains("Principal"))
         .map(|text| serde_json::from_str(text).unwrap())
@@ -99,7 +99,7 @@ fn document(statements: &[Value]) -> String {
     json!({"Version": "2012-10-17", "Statement": statements}).to_string()
 }
 
-/// The account, and somebody who may do what these statements say.
+/// The account, and a user with these statements.
 fn aws(statements: &[Value]) -> AwsFixture {
     let key = Key::of_vector("p256-pkcs8").with_id(KEY_ID);
     let mut aws = AwsFixture::without_credentials(AwsServer::start(), key);
@@ -107,7 +107,7 @@ fn aws(statements: &[Value]) -> AwsFixture {
     aws
 }
 
-/// From now on whoever runs the program may do this, and nothing else.
+/// From now on the caller may do this, and nothing else.
 fn may(aws: &mut AwsFixture, statements: &[Value]) {
     let user = aws.server.user("ci", &document(statements));
     aws.set(&user.environment());
@@ -115,7 +115,7 @@ fn may(aws: &mut AwsFixture, statements: &[Value]) {
 
 /// Adds what the errors print until the run ends as it should; how many runs that took.
 #[track_caller]
-fn grant_what_is_told(
+fn grant_what_is_printed(
     aws: &mut AwsFixture,
     mut statements: Vec<Value>,
     line: &str,
@@ -130,12 +130,12 @@ fn grant_what_is_told(
         let new = program::statements(&run.ends_with(2).err);
         assert!(
             !new.is_empty(),
-            "nothing more is told: {}",
+            "nothing more is reported: {}",
             aws.s3lo(line).err
         );
         let known = new.iter().all(|one| statements.contains(one));
         let err = aws.s3lo(line).err;
-        assert!(!known, "told once more, with {statements:?}:\n{err}");
+        assert!(!known, "reported again, with {statements:?}:\n{err}");
         statements.extend(new);
     }
     panic!("{statements:?} is not enough");
@@ -193,7 +193,7 @@ fn no_action_of_the_policy_to_sign_is_one_too_many() {
         let mut aws = aws(&rest);
         assert_eq!(code_of(&aws, &sign()), "access_denied", "{action}");
         assert!(aws.records().is_empty());
-        let granted = grant_what_is_told(&mut aws, rest.clone(), &sign(), 0);
+        let granted = grant_what_is_printed(&mut aws, rest.clone(), &sign(), 0);
         assert_eq!(actions(&granted[rest.len()..]), [action]);
         assert_eq!(aws.records().len(), 1);
     }
@@ -214,9 +214,9 @@ fn the_policy_to_sign_allows_nothing_else() {
     let line = sign().replace("my-bucket", "other-bucket");
     assert_eq!(code_of(&aws, &line), "access_denied");
     assert!(aws.records().is_empty());
-    // What is printed widens it to that key, and no further.
+    // The printed statement widens it to that key, and no further.
     let line = format!("sign {IMAGE} --key awskms:///{other}");
-    let granted = grant_what_is_told(&mut aws, to_sign(), &line, 0);
+    let granted = grant_what_is_printed(&mut aws, to_sign(), &line, 0);
     let added = &granted[to_sign().len()..];
     assert_eq!(actions(added), ["kms:GetPublicKey", "kms:Sign"]);
     assert!(
@@ -253,7 +253,7 @@ fn the_policy_to_verify_distinguishes_absence_from_refusal() {
     }));
     may(&mut aws, &denied);
     assert_eq!(code_of(&aws, &verify()), "access_denied");
-    // And where there is none, nobody can tell either.
+    // And without any record the answer is the same.
     let nothing = aws
         .s3
         .paths()
@@ -268,7 +268,7 @@ fn without_list_permission_an_absent_signature_is_a_refusal() {
     let rest = without(&statements, "s3:ListBucket");
     let mut aws = aws(&rest);
     assert_eq!(code_of(&aws, &verify()), "access_denied");
-    let granted = grant_what_is_told(&mut aws, rest.clone(), &verify(), 1);
+    let granted = grant_what_is_printed(&mut aws, rest.clone(), &verify(), 1);
     assert_eq!(actions(&granted[rest.len()..]), ["s3:ListBucket"]);
     // One that is there is read without.
     may(&mut aws, &to_sign());
@@ -279,7 +279,7 @@ fn without_list_permission_an_absent_signature_is_a_refusal() {
         let rest = without(&rest, action);
         may(&mut aws, &rest);
         assert_eq!(code_of(&aws, &verify()), "access_denied", "{action}");
-        let granted = grant_what_is_told(&mut aws, rest.clone(), &verify(), 0);
+        let granted = grant_what_is_printed(&mut aws, rest.clone(), &verify(), 0);
         assert_eq!(actions(&granted[rest.len()..]), [action]);
     }
 }
@@ -295,9 +295,9 @@ fn a_missing_image_is_reported_as_missing_with_list_permission() {
         may(&mut aws, &without(&statements, "s3:ListBucket"));
         let line = sign().replace("myapp", "nothing");
         assert_eq!(code_of(&aws, &line), "access_denied");
-        // What it lacks is told, and not what it has.
-        let told = program::statements(&aws.s3lo(&line).ends_with(2).err);
-        assert_eq!(actions(&told), ["s3:ListBucket"]);
+        // The error names the missing permissions, and not the present ones.
+        let reported = program::statements(&aws.s3lo(&line).ends_with(2).err);
+        assert_eq!(actions(&reported), ["s3:ListBucket"]);
     }
 }
 
@@ -307,7 +307,7 @@ fn the_policies_that_errors_print_are_enough() {
     aws.server.alias("alias/release-signer", KEY_ARN);
     for key in [KEY_ARN, KEY_ID, "alias/release-signer"] {
         let line = format!("sign {IMAGE} --key awskms:///{key} --if-signed replace");
-        let granted = grant_what_is_told(&mut aws, Vec::new(), &line, 0);
+        let granted = grant_what_is_printed(&mut aws, Vec::new(), &line, 0);
         let mut all = actions(&granted);
         all.sort();
         all.dedup();
@@ -322,17 +322,17 @@ fn the_policies_that_errors_print_are_enough() {
             "{key}"
         );
         let line = format!("verify {IMAGE} --key awskms:///{key}");
-        let granted = grant_what_is_told(&mut aws, Vec::new(), &line, 0);
+        let granted = grant_what_is_printed(&mut aws, Vec::new(), &line, 0);
         let mut all = actions(&granted);
         all.sort();
         all.dedup();
         assert_eq!(all, ["kms:GetPublicKey", "s3:GetObject"], "{key}");
     }
-    // Nowhere is more told than is needed: no wildcard in an action, no key but the one.
+    // No error asks for more than is needed: no wildcard in an action, no key but the one.
     let image = "/my-bucket/manifests/unsigned/v1/manifest.json";
     aws.s3.put(image, crate::support::MANIFEST.as_bytes());
     let line = format!("verify s3://my-bucket/unsigned:v1 --key awskms:///{KEY_ARN}");
-    let granted = grant_what_is_told(&mut aws, Vec::new(), &line, 1);
+    let granted = grant_what_is_printed(&mut aws, Vec::new(), &line, 1);
     assert!(actions(&granted).iter().all(|action| !action.contains('*')));
     assert!(granted.iter().all(|statement| statement["Resource"] != "*"));
 }

@@ -1,5 +1,5 @@
-//! The exchange of an identity token with somebody else's STS: moto's. It asks little of a token, and so
-//! says nothing of refusals; but nobody here had a hand in what it writes.
+//! The exchange of an identity token with an independent STS: moto's. It asks little of a token, and so
+//! shows no refusals; but its answers come from outside this project.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -25,17 +25,17 @@ impl Moto {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        // It takes a free port, and tells of it when it listens there.
+        // It takes a free port, and prints it once it listens there.
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
-        let said = lines.find_map(|line| {
+        let endpoint = lines.find_map(|line| {
             let line = line.unwrap();
             let (_, url) = line.split_once("Running on ")?;
             Some(url.trim().to_owned())
         });
-        // What it says later must not fill the pipe.
+        // Its later output must not fill the pipe.
         std::thread::spawn(move || lines.for_each(drop));
         Self {
-            endpoint: said.expect("moto did not start"),
+            endpoint: endpoint.expect("moto did not start"),
             process,
         }
     }
@@ -62,7 +62,7 @@ fn a_role_is_assumed_at_motos_sts() {
         .with("GITLAB_OIDC_TOKEN", TOKEN);
     sandbox.write("plain.key", plain_key());
     let line = format!("sign s3://my-bucket/myapp:v1.0 --key plain.key --role-arn {ROLE_ARN}");
-    // The account is that of the session's ARN, as moto tells it.
+    // The account is that of the session's ARN, as moto reports it.
     sandbox
         .s3lo(&format!("{line} --allowed-account 444455556666"))
         .ends_with(2);

@@ -37,7 +37,7 @@ fn kms_and_sts_on_another_machine_are_asked_over_tls_alone() {
         aws.s3lo(&format!("{SIGN} --aws-plain-http")).ends_with(0);
         aws.s3lo(&format!("{VERIFY} --aws-plain-http")).ends_with(0);
     }
-    // Whoever is on the way could name the allowed account.
+    // An attacker on the network could name the allowed account.
     let mut aws = AwsFixture::new();
     let sts = elsewhere(&aws.server.endpoint);
     aws.sandbox.set("AWS_ENDPOINT_URL_STS", &sts);

@@ -59,7 +59,7 @@ fn a_proxy_that_cannot_be_parsed_is_not_bypassed() {
             }
         }
     }
-    // What no library takes for a reason to bypass a proxy: a variable of a CGI script.
+    // A variable of a CGI script makes no library bypass a proxy.
     let proxy = proxy(407);
     let cgi = sandbox()
         .with("REQUEST_METHOD", "GET")

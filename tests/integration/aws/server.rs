@@ -87,7 +87,7 @@ fn the_first_algorithm_of_a_list_is_never_the_one_to_take() {
     let answer = client.public_key(&rsa).unwrap();
     let first = &answer.signing_algorithms()[0];
     assert_eq!(first, &SigningAlgorithmSpec::RsassaPssSha256);
-    // And it signs as it says.
+    // And it signs with the algorithms that it lists.
     let public = PublicKey::from_spki(answer.public_key().unwrap().as_ref()).unwrap();
     let pss: [(&str, &'static RsaParameters, Vec<u8>); 3] = [
         (
@@ -350,13 +350,13 @@ fn only_the_owner_of_the_secret_is_let_in() {
         client.identity().unwrap(),
         "arn:aws:iam::111122223333:user/alice"
     );
-    let nobody = Client::new(&server, &stranger());
+    let unknown = Client::new(&server, &stranger());
     let message = "The security token included in the request is invalid.";
     assert_eq!(
-        refused(nobody.sign_raw(&arn), "UnrecognizedClientException"),
+        refused(unknown.sign_raw(&arn), "UnrecognizedClientException"),
         message
     );
-    assert_eq!(refused(nobody.identity(), "InvalidClientTokenId"), message);
+    assert_eq!(refused(unknown.identity(), "InvalidClientTokenId"), message);
     let mut credentials = server.user("bob", ALL);
     Client::new(&server, &credentials).sign_raw(&arn).unwrap();
     credentials.session_token = Some("made up".to_owned());
@@ -404,7 +404,7 @@ fn a_policy_decides_who_may_use_which_key_how() {
     refused(digest, "AccessDeniedException");
     let message = refused(client.public_key(&other), "AccessDeniedException");
     assert!(message.ends_with("with an explicit deny in an identity-based policy"));
-    // Who may not use a key does not learn whether there is one.
+    // A caller that may not use a key does not learn whether there is one.
     let message = refused(client.public_key("alias/none"), "AccessDeniedException");
     assert!(message.contains("on this resource because the resource does not exist"));
 }

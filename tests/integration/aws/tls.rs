@@ -1,4 +1,4 @@
-//! Failures of TLS are told in words, with what to do, the same for every service.
+//! Failures of TLS are reported in words and with a remedy, the same for every service.
 
 use std::sync::Arc;
 
@@ -166,7 +166,7 @@ fn what_is_no_certificate_is_passed_over_in_a_bundle() {
     ] {
         let bundle = format!("{}{}", block(label), authority.pem());
         for (message, _) in errors(&server, &bundle) {
-            // What answers is not AWS, but it is trusted.
+            // The server is not AWS, but it is trusted.
             assert!(!message.contains("certificate"), "{label}: {message}");
         }
     }

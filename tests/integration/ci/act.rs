@@ -1,4 +1,4 @@
-//! What a runner makes of what the action leaves: outputs, commands, the outcome of a step and of a job. `act` is another
+//! The action's results as a runner reads them: outputs, commands, the outcome of a step and of a job. `act` is another
 //! implementation of GitHub's runner, with a parser of its own. It runs a job's scripts on this machine, and no containers:
 //! where a job uses the action, the program is run as the action's container would run it.
 
@@ -65,7 +65,7 @@ fn an_image_that_is_not_verified_is_not_deployed() {
 fn every_command_is_one_that_a_runner_carries_out() {
     let mut carried_out = 0;
     for line in LOG.out.lines() {
-        // What is printed as text is no command.
+        // A line that is printed as text is no command.
         if let Some((_, text)) = line.split_once("]   | ") {
             assert!(!text.starts_with("::"), "{line}");
         }

@@ -1,5 +1,5 @@
-//! What adopters copy runs: each workflow, component and plugin of the README, and each example of docs/ci-systems.md,
-//! as its own system would run it.
+//! The examples that adopters copy run: each workflow, component and plugin of the README, and each example of
+//! docs/ci-systems.md, as its own system would run it.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -38,9 +38,9 @@ fn digest() -> String {
         .to_owned()
 }
 
-/// What an expression of the README stands for.
+/// The value of the README's expressions.
 fn evaluated(value: &Value, gate: &BTreeMap<String, String>) -> String {
-    let mut said = match value {
+    let mut text = match value {
         Value::String(text) => text.clone(),
         other => yaml_serde::to_string(other).unwrap().trim().to_owned(),
     };
@@ -52,13 +52,13 @@ fn evaluated(value: &Value, gate: &BTreeMap<String, String>) -> String {
         ("secrets.COSIGN_PASSWORD", "secret"),
         ("secrets.COSIGN_PRIVATE_KEY", &key),
     ] {
-        said = said.replace(&format!("${{{{ {expression} }}}}"), stands_for);
+        text = text.replace(&format!("${{{{ {expression} }}}}"), stands_for);
     }
     for (name, value) in gate {
-        said = said.replace(&format!("${{{{ steps.gate.outputs.{name} }}}}"), value);
+        text = text.replace(&format!("${{{{ steps.gate.outputs.{name} }}}}"), value);
     }
-    assert!(!said.contains("${{"), "{said}");
-    said
+    assert!(!text.contains("${{"), "{text}");
+    text
 }
 
 fn ran(step: &Value, aws: &AwsFixture, vault: &str) -> Option<Step> {
@@ -158,13 +158,13 @@ fn every_workflow_of_the_readme_is_sound() {
             .current_dir(folder.path())
             .output()
             .unwrap();
-        let told = String::from_utf8_lossy(&output.stdout).into_owned()
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned()
             + &String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{program}: {told}");
+        assert!(output.status.success(), "{program}: {printed}");
     }
 }
 
-/// Every variable of the program that a document sets, wherever in it, and every setting of a plugin.
+/// Every variable of the program that a document sets, at any depth, and every setting of a plugin.
 fn variables(value: &Value, found: &mut BTreeMap<String, String>) {
     let text = |value: &Value| match value {
         Value::String(text) => text.clone(),

@@ -32,7 +32,7 @@ pub(crate) fn step_in((aws, token): &(AwsFixture, String)) -> Step {
     step
 }
 
-/// What signs the account's image.
+/// The configuration that signs the account's image.
 pub(crate) fn signs() -> Value {
     json!({
         "reference": "s3://my-bucket/myapp:v1.0",
@@ -42,7 +42,7 @@ pub(crate) fn signs() -> Value {
     })
 }
 
-/// What verifies it.
+/// The configuration that verifies it.
 pub(crate) fn verifies() -> Value {
     json!({
         "command": "verify",
@@ -227,7 +227,7 @@ fn lists_of_references_and_keys_are_all_signed() {
             .count(),
         4
     );
-    // There is no one digest then: only the build page tells.
+    // There is no single digest then: only the build page shows the results.
     assert!(step.meta_data().is_empty(), "{:?}", step.meta_data());
     assert_eq!(step.agent_calls_of(&["annotate"]).len(), 1);
 }

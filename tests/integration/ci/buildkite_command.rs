@@ -152,7 +152,7 @@ fn a_command_finds_its_environment_as_it_was() {
 
 #[test]
 fn a_command_that_is_cancelled_ends_in_its_own_way() {
-    // It waits for what nobody writes.
+    // It waits for input that never comes.
     let command =
         "trap 'echo cleaned up; exit 9' TERM; mkfifo wait; touch started; read -r line <>wait";
     let step = guarded(command);
@@ -216,7 +216,7 @@ fn a_command_that_another_plugin_takes_is_left_to_it() {
             ended.log
         );
         assert!(!ended.log.contains("Running commands"), "{}", ended.log);
-        // The gate was before it, wherever it stands in the list.
+        // The gate ran before it, at any place in the list.
         let order = ["Verified", "in docker"].map(|text| ended.log.find(text).unwrap());
         assert!(order.is_sorted(), "{}", ended.log);
     }
@@ -301,7 +301,7 @@ fn the_command_runs_once_however_often_the_plugin_is_listed() {
     assert!(!log.contains("Running commands"), "{log}");
 }
 
-/// A step whose other plugin lies where nobody would look for it.
+/// A step whose other plugin lies in an unexpected place.
 fn beside_an_unseen(step: Step) -> Step {
     let step = step.with_other(
         DOCKER,
@@ -334,7 +334,7 @@ fn a_step_must_declare_who_runs_the_command_if_the_hook_cannot_see_it() {
     );
     let left = succeeds(&beside_an_unseen(chosen("leave")));
     assert!(!left.log.contains("\nran"), "{}", left.log);
-    // Without a command nobody has to know.
+    // Without a command the choice does not matter.
     succeeds(&beside_an_unseen(guarded("")));
     // A plugin that is there for something else, though it has the hook.
     assert!(
@@ -342,7 +342,7 @@ fn a_step_must_declare_who_runs_the_command_if_the_hook_cannot_see_it() {
             .log
             .contains("\nran\n")
     );
-    // And nobody leaves it to nobody.
+    // And without another plugin there is none to leave it to.
     let error = refused(&chosen("leave"));
     assert!(error.contains("no other plugin"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! What the plugin hands to the program: the variables and files that it needs, and nothing else.
+//! The plugin gives the program the variables and files that it needs, and nothing else.
 
 use serde_json::{Value, json};
 
@@ -24,7 +24,7 @@ fn the_program_is_given_what_it_needs_and_nothing_else() {
     let step = step_in(&account)
         .with("COSIGN_PASSWORD", "secret")
         .with("DATABASE_PASSWORD", "of something else")
-        .with("GITHUB_TOKEN", "of somebody else")
+        .with("GITHUB_TOKEN", "of another")
         .with("VAULT_TOKEN", "hvs.of-something-else")
         .with("S3LO_ENDPOINT", "http://127.0.0.1:1")
         .with("HTTPS_PROXY", "")
@@ -78,7 +78,7 @@ fn variables_that_the_configuration_names_are_given() {
     let step = Step::new()
         .with("MY_KEY", &plain_key())
         .with("MORE", "two\nlines = $(touch made) \"quoted\" 'twice'\\")
-        .with("UNTOLD", "x")
+        .with("UNLISTED", "x")
         .with_plugin(and(local("env://MY_KEY"), json!({"environment": ["MORE"]})));
     step.run();
     let given = step.given();
@@ -87,9 +87,9 @@ fn variables_that_the_configuration_names_are_given() {
         given["MORE"],
         "two\nlines = $(touch made) \"quoted\" 'twice'\\"
     );
-    assert!(!given.contains_key("UNTOLD"));
+    assert!(!given.contains_key("UNLISTED"));
 
-    // A digest that the step's command learned, and set by `buildkite-agent env set`.
+    // A digest that the step's command learned, and set with `buildkite-agent env set`.
     let account = account();
     let pinned = and(signs(), json!({"environment": "S3LO_DIGEST"}));
     let step = step_in(&account)
@@ -107,9 +107,9 @@ fn variables_that_the_configuration_names_are_given() {
     assert!(step.audiences().is_empty());
 }
 
-/// One of them may be the pin: without it, whatever the tag holds would be signed.
+/// One of them may be the pin: without it, any image at the tag would be signed.
 #[test]
-fn a_variable_that_the_configuration_names_and_nobody_set_ends_the_step() {
+fn an_unset_variable_that_the_configuration_names_ends_the_step() {
     let account = account();
     for (names, missing) in [
         (json!("S3LO_DIGEST"), "S3LO_DIGEST, which is not set"),

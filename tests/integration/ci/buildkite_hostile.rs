@@ -191,7 +191,7 @@ fn a_job_that_is_cancelled_ends_in_order() {
     let (done, waits) = mpsc::channel::<()>();
     let of_the_group = Arc::clone(&leader);
     account.0.s3.fault(move |_| {
-        // The agent tells all processes of the hook, and no answer comes before these have ended.
+        // The agent signals all processes of the hook, and no answer comes before these have ended.
         if let Some(leader) = of_the_group.lock().unwrap().take() {
             let group = Pid::from_raw(i32::try_from(leader).unwrap()).unwrap();
             kill_process_group(group, Signal::TERM).unwrap();

@@ -1,4 +1,4 @@
-//! What plugin.yml says of the plugin: complete enough for Buildkite's directory, and true of hooks and program.
+//! plugin.yml is complete enough for Buildkite's directory, and agrees with hooks and program.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::support::buildkite::{Ended, Step, faults};
 use crate::support::program::Sandbox;
 use s3lo_test_servers::aws::{AUDIENCE, Subject, Trust};
 
-/// What the hooks read, and the program leaves to them.
+/// The settings that the hooks read, and the program leaves to them.
 const OF_THE_HOOKS: [&str; 6] = [
     "annotate",
     "environment",
@@ -21,8 +21,8 @@ const OF_THE_HOOKS: [&str; 6] = [
     "step-command",
 ];
 
-/// What has no place in a step: secrets, which a pipeline shows to all who see it, and files in a checkout that is not
-/// written.
+/// The options that have no place in a step: secrets, which a pipeline shows to all its readers, and files
+/// in a checkout that is not written.
 const OF_OTHERS: [&str; 6] = [
     "dotenv-file",
     "output-file",
@@ -142,7 +142,7 @@ fn what_it_allows_is_what_makes_sense() {
     }
 }
 
-/// A pipeline as somebody writes it.
+/// A pipeline as a user writes it.
 const PIPELINE: &str = r#"
 env:
   COSIGN_PASSWORD: secret
@@ -189,7 +189,7 @@ fn a_pipeline_is_read_as_buildkite_reads_it() {
     assert!(ended.log.contains("\ndeployed\n"), "{}", ended.log);
 }
 
-/// Somebody who has the account, and does what the documentation says.
+/// A user of the account, who follows the documentation.
 pub(crate) struct Reader {
     account: (AwsFixture, String),
     public: String,
@@ -276,7 +276,7 @@ fn a_pipeline_signs_what_it_built_and_deploys_what_is_verified() {
     assert_eq!(deployed.code, 0, "{}", deployed.log);
     let wanted = format!("\ndeployed {}\n", sha256_of(MANIFEST));
     assert!(deployed.log.ends_with(&wanted), "{}", deployed.log);
-    // What was not built is not signed, and then not deployed.
+    // An image that was not built is not signed, and then not deployed.
     let other = RELEASE.replace("$$(cat digest)", &format!("sha256:{}", "0".repeat(64)));
     let reader = Reader::new();
     let codes: Vec<_> = reader

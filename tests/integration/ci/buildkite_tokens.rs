@@ -51,7 +51,7 @@ fn what_the_agent_hands_out_is_hidden_from_the_log_by_older_agents_too() {
         step.agent_calls_of(&["redactor", "add"])[0].stdin,
         account.1
     );
-    // One that cannot do that yet is no hindrance: nobody prints the token.
+    // An agent that cannot do that yet works too: nothing prints the token.
     let step = step_in(&account).with_plugin(and(signs(), json!({"if-signed": "replace"})));
     step.agent_lacks("redactor");
     let ended = step.run();

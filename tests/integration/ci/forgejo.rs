@@ -54,22 +54,22 @@ fn an_identity_is_asked_for_in_the_words_of_the_forge() {
     }
 }
 
-/// Nobody may add permissions to a pull request from a fork.
+/// A pull request from a fork cannot get permissions.
 #[test]
 fn a_pull_request_is_to_verify_alone() {
-    for (event, is_told) in [("pull_request", true), ("push", false), ("", false)] {
+    for (event, advises) in [("pull_request", true), ("push", false), ("", false)] {
         for forge in ["FORGEJO_ACTIONS", "NO_FORGE"] {
             let variables = [(forge, "true"), ("GITHUB_EVENT_NAME", event)];
             let run = job(&variables).s3lo("ci verify").ends_with(2);
             assert_eq!(
                 run.out.contains("sign after the merge"),
-                is_told,
+                advises,
                 "{}",
                 run.out
             );
             assert_eq!(
                 run.out.contains("verify by a `.pub` file"),
-                is_told,
+                advises,
                 "{}",
                 run.out
             );
@@ -112,7 +112,7 @@ fn a_token_endpoint_in_the_clear_is_explained() {
             "{}",
             run.out
         );
-        let told = run.out.replace("::add-mask::canary\n", "");
-        assert!(!told.contains("canary"), "{told}");
+        let shown = run.out.replace("::add-mask::canary\n", "");
+        assert!(!shown.contains("canary"), "{shown}");
     }
 }

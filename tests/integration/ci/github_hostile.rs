@@ -15,10 +15,10 @@ use self::cases::{CASES, HARMLESS};
 use self::markdown::shape;
 use crate::support::github_runner::Step;
 
-/// What came of a step: its exit code, and of each result the status or the code of its error.
+/// The outcome of a step: its exit code, and the status or the error code of each result.
 type Outcome = (Option<i32>, Vec<String>);
 
-/// How a step told of it.
+/// The way in which a step reported it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Manner {
     commands: Vec<String>,
@@ -28,14 +28,14 @@ struct Manner {
 }
 
 /// Tries every case where a text can come from. `run` is given the text, and gives nothing where such a text
-/// cannot come from there. What a hostile text comes to has to be told as it is told of a harmless one.
+/// cannot come from there. The outcome of a hostile text has to be reported like that of a harmless one.
 #[track_caller]
 fn is_shown_and_never_obeyed(place: &str, mut run: impl FnMut(&str) -> Option<Step>) {
-    let mut told: BTreeMap<Outcome, Manner> = BTreeMap::new();
+    let mut manners: BTreeMap<Outcome, Manner> = BTreeMap::new();
     for text in HARMLESS {
         if let Some(step) = run(text) {
             let (outcome, manner) = observed(step, place, text);
-            told.insert(outcome, manner);
+            manners.insert(outcome, manner);
         }
     }
     let mut tried = 0;
@@ -46,13 +46,13 @@ fn is_shown_and_never_obeyed(place: &str, mut run: impl FnMut(&str) -> Option<St
         };
         tried += 1;
         let (outcome, manner) = observed(step, place, name);
-        if !told.contains_key(&outcome)
+        if !manners.contains_key(&outcome)
             && let Some(step) = run(&tamed(&text))
         {
             let (outcome, manner) = observed(step, place, "harmless lines");
-            told.insert(outcome, manner);
+            manners.insert(outcome, manner);
         }
-        let harmless = told.get(&outcome);
+        let harmless = manners.get(&outcome);
         let harmless = harmless
             .unwrap_or_else(|| panic!("{place}, {name}: nothing harmless ends in {outcome:?}"));
         assert_eq!(&manner, harmless, "{place}, {name}");
@@ -76,7 +76,7 @@ fn tamed(text: &str) -> String {
     harmless.collect::<Vec<_>>().join("\n")
 }
 
-/// What came of a step, and how it told of it; which holds nothing that is not ours.
+/// The outcome of a step, and the way in which it was reported, which contains nothing but the program's own markup.
 #[track_caller]
 fn observed(step: Step, place: &str, name: &str) -> (Outcome, Manner) {
     println!("{place}, {name}");

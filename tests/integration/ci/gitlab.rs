@@ -27,7 +27,7 @@ fn including(includes: &[(&str, &str)], rest: &str) -> String {
         + rest
 }
 
-/// To sign by the role and the key in KMS.
+/// To sign with the role and the key in KMS.
 fn to_sign() -> String {
     format!(
         "stage: sign\nreference: s3://my-bucket/myapp:v1.0\nkey: awskms:///alias/release-signer\n\
@@ -35,7 +35,7 @@ fn to_sign() -> String {
     )
 }
 
-/// To verify by the public key in the repository.
+/// To verify with the public key in the repository.
 fn to_verify() -> String {
     format!(
         "stage: verify\nreference: s3://my-bucket/myapp:v1.0\nkey: release-signer.pub\nmin-schema: 2\n\
@@ -63,7 +63,7 @@ fn what_is_deployed_is_the_digest_that_was_signed_and_verified() {
     let token = project.value("GITLAB_OIDC_TOKEN");
     assert_eq!(assumed["WebIdentityToken"], token);
     assert_eq!(assumed["RoleSessionName"], "s3lo-acme-app-1000");
-    // What later jobs find.
+    // The variables of later jobs.
     let signed = pipeline.variables("s3lo-sign");
     assert_eq!(signed["S3LO_SIGN_SIGNED"], "true");
     assert_eq!(signed["S3LO_SIGN_DIGEST"], DIGEST);
@@ -71,7 +71,7 @@ fn what_is_deployed_is_the_digest_that_was_signed_and_verified() {
     assert_eq!(verified["S3LO_VERIFY_VERIFIED"], "true");
     assert_eq!(verified["S3LO_VERIFY_DIGEST"], DIGEST);
     assert_eq!(verified["S3LO_VERIFY_KEY_ID"], signed["S3LO_SIGN_KEY_ID"]);
-    // What can be downloaded.
+    // The artifacts.
     let json = |job: &str| -> Value {
         serde_json::from_slice(&pipeline.artifact(job, &format!("{job}.json"))).unwrap()
     };
@@ -81,11 +81,11 @@ fn what_is_deployed_is_the_digest_that_was_signed_and_verified() {
         signed["S3LO_SIGN_STORED_PATH"]
     );
     assert_eq!(json("s3lo-verify")["verified"], true);
-    // What is seen.
+    // The log.
     for (job, section) in [("s3lo-sign", "s3lo_sign"), ("s3lo-verify", "s3lo_verify")] {
         let lines = log::read(&pipeline.log(job)).unwrap();
-        let told = log::section(&lines, section).join("\n");
-        assert!(told.contains(DIGEST), "{job}: {lines:?}");
+        let reported = log::section(&lines, section).join("\n");
+        assert!(reported.contains(DIGEST), "{job}: {lines:?}");
     }
 }
 
@@ -93,7 +93,7 @@ fn what_is_deployed_is_the_digest_that_was_signed_and_verified() {
 fn a_failed_verification_fails_the_pipeline_and_nothing_is_deployed() {
     let (aws, project) = team();
     let yaml = including(&[("verify", &to_verify())], "");
-    // Nobody signed it.
+    // It is not signed.
     let pipeline = project.run(&yaml).fails();
     assert!(!pipeline.ran("deploy"));
     assert_eq!(
@@ -103,7 +103,7 @@ fn a_failed_verification_fails_the_pipeline_and_nothing_is_deployed() {
     let json = pipeline.artifact("s3lo-verify", "s3lo-verify.json");
     let json: Value = serde_json::from_slice(&json).unwrap();
     assert_eq!(json["verified"], false);
-    // Nobody can tell.
+    // There is no verdict.
     aws.s3
         .fault(|_| Some(s3lo_test_servers::http::Reply::HangUp));
     let pipeline = project.run(&yaml).fails();
@@ -165,9 +165,12 @@ fn several_images_are_signed_by_several_keys_in_one_job() {
     log::read(&log).unwrap();
     assert!(log.contains("GetPublicKey"), "{log}");
     assert!(!log.contains(&project.value("GITLAB_OIDC_TOKEN")));
-    // There is no one digest to tell.
-    let told = pipeline.variables("s3lo-sign");
-    assert_eq!(told.into_keys().collect::<Vec<_>>(), ["S3LO_SIGN_SIGNED"]);
+    // There is no single digest to report.
+    let reported = pipeline.variables("s3lo-sign");
+    assert_eq!(
+        reported.into_keys().collect::<Vec<_>>(),
+        ["S3LO_SIGN_SIGNED"]
+    );
 }
 
 #[test]
@@ -222,7 +225,7 @@ s3lo-verify:
     assert_eq!(assumed["RoleSessionName"], "chosen");
     let record: Value = serde_json::from_slice(&aws.records()[0]).unwrap();
     assert_eq!(record["schemaVersion"], 1);
-    // What the team set for its own jobs would not run in the image, but for which runner takes them.
+    // The team's own defaults would not run in the image, except for the choice of a runner.
     let job = pipeline.job("s3lo-sign");
     assert_eq!(job["tags"][0], "of-the-team");
     let image = job["image"]["name"].as_str().unwrap();
@@ -235,7 +238,7 @@ s3lo-verify:
 #[test]
 fn what_is_missing_or_wrong_is_refused_before_anything_runs() {
     let (_, project) = team();
-    for (component, inputs, told) in [
+    for (component, inputs, expected) in [
         (
             "sign",
             to_sign().replace("key:", "image:"),
@@ -286,14 +289,14 @@ fn what_is_missing_or_wrong_is_refused_before_anything_runs() {
     ] {
         let yaml = including(&[(component, &inputs)], "");
         let refused = project.preview(&yaml).fails();
-        assert!(refused.says(told), "{told}");
+        assert!(refused.prints(expected), "{expected}");
     }
 }
 
 #[test]
 fn an_earlier_job_changes_nothing_of_what_is_signed_or_verified() {
     let (aws, project) = team();
-    // A build that somebody else has taken over: it leaves another key in the place of ours, and variables, which
+    // A build that an attacker has taken over: it leaves another key in the place of ours, and variables, which
     // go before those of a job.
     let evil = std::fs::read_to_string(project.file("keys/cosign.pub")).unwrap();
     project.write("evil.pub", &evil);
@@ -316,7 +319,7 @@ build:
         DIGEST
     );
     assert_eq!(aws.records().len(), 1);
-    // Whoever names the job trusts it with all of that.
+    // A `dependencies` entry trusts the job with all of that.
     let trusting = to_verify() + "\ndependencies: [build]";
     let yaml = including(&[("verify", &trusting)], build);
     let pipeline = project.run(&yaml).fails();
@@ -340,7 +343,7 @@ fn the_digest_of_an_earlier_job_pins_what_is_signed() {
         "{}",
         refused.log("s3lo-sign")
     );
-    // A variable that says nothing is no pin, and is not passed over.
+    // An empty variable is no pin, and is not ignored.
     run(&pinned, "").fails();
     run(&pinned.replace("\ndependencies: [build]", ""), DIGEST).fails();
     assert!(aws.records().is_empty());

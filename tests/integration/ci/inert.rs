@@ -1,4 +1,4 @@
-//! Text that others wrote is a command to no CI system, wherever the program prints it and whichever host it knows of:
+//! Text that others wrote is a command to no CI system, in every place where the program prints it and for every host:
 //! an agent of Azure takes `##vso[` anywhere in a line, GitHub's runner `##[`, and `::` at its beginning.
 
 use s3lo_test_servers::s3::{S3Server, s3_error};
@@ -283,7 +283,7 @@ fn a_variable_and_its_name() {
     }
 }
 
-/// What a reader pastes stays as it is.
+/// Text for pasting stays as it is.
 #[test]
 fn an_arn_stays_as_it_is() {
     let arn = "awskms:///arn:aws:kms:us-east-1::key/x";

@@ -75,7 +75,7 @@ fn a_run_that_is_not_understood_spares_the_files_of_others() {
             sandbox.write("place", of_others);
             sandbox.s3lo("ci sign").ends_with(2);
             assert_eq!(read(), of_others, "{option} {name}");
-            // What an earlier run found must not pass for what this one did.
+            // The result of an earlier run must not pass for that of this one.
             sandbox.write("place", of_a_run);
             sandbox.s3lo("ci sign").ends_with(2);
             assert_ne!(read(), of_a_run, "{option} {name}");
@@ -94,7 +94,7 @@ fn a_run_that_is_not_understood_spares_the_files_of_others() {
 
 type Make = fn(&Path);
 
-/// What is not a regular file.
+/// Everything but a regular file.
 const OTHERS: [(&str, Make); 7] = [
     ("a directory", |path| fs::create_dir(path).unwrap()),
     ("a link to a device", |path| {

@@ -1,4 +1,4 @@
-//! Summaries as a person reads them: what each one says, and that the pictures of the documentation show just that.
+//! Summaries as a person reads them: the text of each one, and that the pictures of the documentation show just that.
 
 use std::path::Path;
 use std::process::Command;
@@ -60,7 +60,7 @@ fn references(names: &[&str]) -> String {
     references.collect::<Vec<_>>().join(" ")
 }
 
-/// Runs what the summary says to paste, as a user of the account, and returns the number of commands.
+/// Runs the commands that the summary shows, as a user of the account, and returns their number.
 #[track_caller]
 fn run_each_command_of(summary: &str, mut aws: AwsFixture) -> usize {
     let user = aws.server.user("reader", EVERYTHING);

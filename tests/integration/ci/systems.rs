@@ -222,13 +222,13 @@ fn unwritable_results_are_reported_and_hide_no_failure() {
     assert!(run.err.contains("missing/s3lo.json"), "{}", run.err);
 }
 
-/// A job's name, what else it says, and how it is started.
+/// A job's name, its other variables, and its command.
 type Wrong<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
 
 /// Every message that a job meets before any work is done.
 #[test]
 fn a_wrong_option_is_reported_by_the_name_of_its_variable() {
-    let mut told = String::new();
+    let mut page = String::new();
     let plain: [Wrong<'_>; 13] = [
         ("an empty key", &[("S3LO_KEY", "")], "ci"),
         ("an empty reference", &[("S3LO_REFERENCE", " \n ")], "ci"),
@@ -324,7 +324,7 @@ fn a_wrong_option_is_reported_by_the_name_of_its_variable() {
                 sandbox.set(name, value);
             }
             let run = sandbox.s3lo(line).ends_with(2);
-            told.push_str(&format!("# {system}: {name}\n{}{}\n", run.out, run.err));
+            page.push_str(&format!("# {system}: {name}\n{}{}\n", run.out, run.err));
         }
     }
     let filters = vec![
@@ -335,7 +335,7 @@ fn a_wrong_option_is_reported_by_the_name_of_its_variable() {
         ),
     ];
     with_settings!({filters => filters}, {
-        assert_snapshot!(told);
+        assert_snapshot!(page);
     });
 }
 
@@ -438,13 +438,13 @@ fn its_help_is_that_of_the_command_line() {
 }
 
 #[test]
-fn more_keys_than_anybody_has_are_refused_before_one_is_read() {
+fn too_many_keys_are_refused_before_one_is_read() {
     let keys = "keys/missing.key\n".repeat(101);
     let run = job().with("S3LO_KEY", &keys).s3lo("ci").ends_with(2);
     assert!(run.err.contains("101 keys"), "{}", run.err);
 }
 
-/// Whoever can set a variable of a later step cannot change what that step says.
+/// An attacker that can set a variable of a later step cannot change that step's own inputs.
 #[test]
 fn no_second_spelling_of_an_input_changes_the_gate() {
     let gate = || {
@@ -480,7 +480,7 @@ fn no_second_spelling_of_an_input_changes_the_gate() {
     }
 }
 
-/// A composite action shows its inputs to its steps as INPUT_…, on act and Gitea always, on GitHub where its author says so.
+/// A composite action shows its inputs to its steps as INPUT_…: on act and Gitea always, on GitHub where its author does.
 #[test]
 fn a_step_within_a_composite_action_reads_its_own_variables() {
     let step = || job().with("GITHUB_ACTIONS", "true");
@@ -498,7 +498,7 @@ fn a_step_within_a_composite_action_reads_its_own_variables() {
         assert!(run.out.contains("Signed myapp:v1.0\n"), "{}", run.out);
         assert!(!run.out.contains("warning"), "{}", run.out);
     }
-    // Where the inputs have the names of ours, the flag says whose they are.
+    // Where another action's inputs have the same names, the flag decides.
     let step = step()
         .with("INPUT_KEY", "keys/p384.key")
         .with("INPUT_REFERENCE", "x");
@@ -589,7 +589,7 @@ fn credentials_that_are_an_undefined_macro_are_named() {
             format!("{name} holds `$({name})`, a variable that the CI system does not know");
         assert!(run.out.contains(&sentence), "{}", run.out);
     }
-    // What the run does not use does not end it.
+    // A variable that the run does not use does not end it.
     let sandbox = azure()
         .with("AWS_ACCESS_KEY_ID", "$(AWS_ACCESS_KEY_ID)")
         .with("VAULT_TOKEN", "$(VAULT_TOKEN)");
@@ -686,7 +686,7 @@ fn a_flag_in_front_of_the_command_does_not_hide_it() {
         let all = format!("{}{}", run.out, run.err);
         assert!(all.contains("no signature found"), "{words}: {all}");
     }
-    // Nothing was signed, and a value that looks like a command is none.
+    // Nothing was signed, and a value that looks like a command is not run.
     assert!(
         !sandbox
             .file("store/manifests/myapp/v1.0/signatures")

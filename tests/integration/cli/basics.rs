@@ -1,4 +1,4 @@
-//! What fingers know: help, version, quiet, colors, and the commands of the other s3lo.
+//! Common habits: help, version, quiet, colors, and the commands of the other s3lo.
 
 use crate::support::program::Sandbox;
 

@@ -1,4 +1,4 @@
-//! What hostile input may cost.
+//! The bounds on the cost of hostile input.
 
 use crate::support::program::Sandbox;
 use crate::support::{MANIFEST, files, minio};

@@ -461,12 +461,12 @@ fn a_result_that_cannot_be_written_is_an_error() {
     let mut command = sandbox.command(&["public-key", "--key", "keys/cosign.pub"]);
     let output = command.stdout(full).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
-    let told = String::from_utf8_lossy(&output.stderr);
+    let reported = String::from_utf8_lossy(&output.stderr);
     assert!(
-        told.starts_with("error[io]: cannot write the result: "),
-        "{told}"
+        reported.starts_with("error[io]: cannot write the result: "),
+        "{reported}"
     );
-    assert!(told.contains("\n  help: "), "{told}");
+    assert!(reported.contains("\n  help: "), "{reported}");
 }
 
 #[test]

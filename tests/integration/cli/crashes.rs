@@ -1,4 +1,4 @@
-//! A panic, wherever it comes from, is one error in the form asked for, and exit code 2.
+//! A panic, from any place, is one error in the form asked for, and exit code 2.
 //!
 //! No input is known to make the program panic, so [`child`] runs it in a process of this test, with a log that panics
 //! at a line: on the main thread, on one of the runtime, or on one for files.

@@ -77,10 +77,10 @@ fn a_second_run_changes_nothing() {
 #[test]
 fn files_of_others_are_left_as_they_are() {
     let sandbox = folder();
-    sandbox.write("cosign.key", "a key of somebody's");
+    sandbox.write("cosign.key", "the key of another user");
     sandbox.s3lo("demo").ends_with(0);
     let key = std::fs::read(sandbox.file("cosign.key")).unwrap();
-    assert_eq!(key, b"a key of somebody's");
+    assert_eq!(key, b"the key of another user");
     assert!(!sandbox.file("cosign.pub").exists());
 
     let manifest = "demo/manifests/hello/v1/manifest.json";

@@ -85,7 +85,7 @@ fn nothing_was_done(aws: &AwsFixture) {
     assert!(aws.records().is_empty());
 }
 
-/// What differs from run to run.
+/// The values that differ from run to run.
 fn filters() -> Vec<(&'static str, &'static str)> {
     vec![
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME"),
@@ -126,7 +126,7 @@ fn a_job_that_can_sign_is_ready() {
         text(check(&report, "record"), "detail"),
         "there is a valid one of schema 1, which is kept"
     );
-    // What `sign` refuses, it does not call ready.
+    // An image that `sign` refuses is not reported as ready.
     let path = aws.s3.paths();
     let path = path.iter().find(|path| path.contains("/signatures/"));
     aws.s3.put(path.unwrap(), br#"{"schemaVersion":3}"#);
@@ -403,7 +403,7 @@ fn a_proxy_that_is_away_is_named_unless_nothing_needs_it() {
     assert_eq!(in_state(&report, "unknown"), ["key", "signing"]);
     assert_eq!(states(&report)["manifest"], "ok");
     snapshot("proxy", &aws.s3lo(LINE).ends_with(1).out);
-    // A setting that cannot be read is one fault, wherever it is met.
+    // A setting that cannot be read is one fault, in every check.
     aws.sandbox.set("HTTPS_PROXY", "socks5://127.0.0.1:1");
     let report = examined(&aws.sandbox, LINE, 1);
     assert_eq!(in_state(&report, "missing"), ["proxy"]);
@@ -598,7 +598,7 @@ fn a_login_to_vault_shows_its_claims_and_ends_its_token() {
 }
 
 #[test_matrix([Product::Vault, Product::OpenBao])]
-fn a_real_vault_tells_whether_a_token_may_sign(product: Product) {
+fn a_real_vault_reports_whether_a_token_may_sign(product: Product) {
     let vault = vault(product);
     vault.key("of-the-doctor", "ecdsa-p256");
     vault.signer_policy("of-the-doctor");

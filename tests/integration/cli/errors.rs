@@ -1,4 +1,4 @@
-//! Each error is a sentence that names the thing and a line that says what to do.
+//! Each error is a sentence that names the thing and a line with the remedy.
 
 use crate::support::program::{Run, Sandbox};
 use crate::support::{MANIFEST, minio};
@@ -8,7 +8,7 @@ use s3lo_test_servers::s3::{S3Server, s3_error};
 const REF: &str = "local://./store/myapp:v1.0";
 const RECORD: &str = "store/manifests/myapp/v1.0/signatures/d78a77d897aeffc7.json";
 
-fn told(run: Run) -> String {
+fn reported(run: Run) -> String {
     let run_text = format!("exit {}\n{}{}", run.code.unwrap(), run.out, run.err);
     // The server's address differs from run to run.
     let mut parts = run_text.split("http://127.0.0.1:");
@@ -23,7 +23,7 @@ fn told(run: Run) -> String {
 fn all(sandbox: &Sandbox, lines: &[String]) -> String {
     let each = lines
         .iter()
-        .map(|line| format!("$ s3lo {line}\n{}", told(sandbox.s3lo(line))));
+        .map(|line| format!("$ s3lo {line}\n{}", reported(sandbox.s3lo(line))));
     each.collect::<Vec<_>>().join("\n")
 }
 
@@ -253,13 +253,13 @@ fn records() {
         sandbox.write(RECORD, contents);
         texts.push(format!(
             "# a record {name}\n{}",
-            told(sandbox.s3lo(&format!("verify {REF} --key keys/cosign.pub")))
+            reported(sandbox.s3lo(&format!("verify {REF} --key keys/cosign.pub")))
         ));
     }
     sandbox.write(RECORD, &record);
     texts.push(format!(
         "# a record below the least schema\n{}",
-        told(sandbox.s3lo(&format!(
+        reported(sandbox.s3lo(&format!(
             "verify {REF} --key keys/cosign.pub --min-schema 2"
         )))
     ));
@@ -353,7 +353,7 @@ fn s3() {
             "sign s3://my-bucket/myapp:v1.0 --key keys/cosign.key --timeout 3s --endpoint {}",
             server.endpoint
         );
-        texts.push(format!("# {name}\n{}", told(sandbox.s3lo(&line))));
+        texts.push(format!("# {name}\n{}", reported(sandbox.s3lo(&line))));
     }
     // The image is there, and the record may not be written.
     let server = S3Server::start();
@@ -370,14 +370,14 @@ fn s3() {
     );
     texts.push(format!(
         "# AccessDenied on writing\n{}",
-        told(sandbox.s3lo(&line))
+        reported(sandbox.s3lo(&line))
     ));
     // The image is not there, and the store may or may not be listed.
     let line = line
         .replace("sign", "verify")
         .replace("myapp:v1.0", "myapp:v2.0")
         .replace(".key ", ".pub ");
-    texts.push(format!("# no image\n{}", told(sandbox.s3lo(&line))));
+    texts.push(format!("# no image\n{}", reported(sandbox.s3lo(&line))));
     server.fault(|request| {
         request
             .query
@@ -386,13 +386,13 @@ fn s3() {
     });
     texts.push(format!(
         "# no image, and no listing\n{}",
-        told(sandbox.s3lo(&line))
+        reported(sandbox.s3lo(&line))
     ));
     let line =
         "verify s3://my-bucket/myapp:v1.0 --key keys/cosign.pub --endpoint http://127.0.0.1:1";
-    texts.push(format!("# nobody there\n{}", told(sandbox.s3lo(line))));
+    texts.push(format!("# nobody there\n{}", reported(sandbox.s3lo(line))));
     let bare = Sandbox::new().with("AWS_EC2_METADATA_DISABLED", "true");
-    texts.push(format!("# no credentials\n{}", told(bare.s3lo(line))));
+    texts.push(format!("# no credentials\n{}", reported(bare.s3lo(line))));
     insta::with_settings!({filters => vec![(r"\b\d+ times", "N times")]}, {
         insta::assert_snapshot!(texts.join("\n"));
     });

@@ -15,7 +15,7 @@ fn code(json: &Value) -> &str {
     json["error"]["code"].as_str().unwrap()
 }
 
-/// What a shell makes of the words that are printed to be pasted: they are shown, not run.
+/// Runs the printed words in a shell, as if pasted: they are shown, not run.
 #[track_caller]
 fn words(line: &str) -> Vec<String> {
     let script = format!("for word in {line}; do printf '%s\\n' \"$word\"; done");
@@ -141,7 +141,7 @@ echo '{{"Version": 1, "AccessKeyId": "'$id'", "SecretAccessKey": "{secret}", "Ex
     let given = std::fs::read_to_string(&log).unwrap().lines().count();
     assert!(given > 1, "they were fetched once");
     assert_eq!(asked, given, "each credentials are asked about");
-    // And what belongs to nobody is not used.
+    // And invalid credentials are not used.
     for call in aws.calls() {
         let authorization = call
             .headers
@@ -184,7 +184,7 @@ fn role_and_token_of_kubernetes_belong_together() {
     // The job could ask GitHub as well, for a token that this role does not trust.
     aws.s3lo(SIGN).ends_with(0);
     assert_eq!(aws.count("token"), 0);
-    // Who names a profile does not get the role.
+    // A user that names a profile does not get the role.
     aws.sandbox.set("AWS_PROFILE", "missing");
     let json = aws.s3lo(&format!("{SIGN} -o json")).ends_with(2).json();
     assert_eq!(code(&json), "no_credentials");
@@ -196,14 +196,14 @@ fn eavesdropper() -> (String, std::sync::Arc<std::sync::Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let heard = std::sync::Arc::<std::sync::Mutex<Vec<String>>>::default();
-    let told = std::sync::Arc::clone(&heard);
+    let requests = std::sync::Arc::clone(&heard);
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             let mut bytes = [0; 4096];
             let length = stream.read(&mut bytes).unwrap_or_default();
             let text = String::from_utf8_lossy(&bytes[..length]).into_owned();
-            told.lock().unwrap().push(text);
+            requests.lock().unwrap().push(text);
             let _ = stream.write_all(b"HTTP/1.1 502 No\r\ncontent-length: 0\r\n\r\n");
         }
     });
@@ -217,7 +217,7 @@ fn credentials_of_this_host_pass_no_proxy() {
     aws.sandbox.set("HTTP_PROXY", &proxy);
     aws.s3lo(&format!("{SIGN} --role-arn {ROLE_ARN}"))
         .ends_with(0);
-    // A container's credentials: nobody answers there, and no proxy is asked in its place.
+    // A container's credentials: there is no answer, and no proxy is asked in its place.
     let mut aws = AwsFixture::without_credentials(
         s3lo_test_servers::aws::AwsServer::start(),
         Key::of_vector("p256-pkcs8"),

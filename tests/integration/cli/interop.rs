@@ -1,4 +1,4 @@
-//! What is signed here is accepted elsewhere: by openssl, and by the real cosign.
+//! Other tools accept the program's signatures: openssl, and the real cosign.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -166,7 +166,7 @@ fn cosign_reads_our_keys_and_accepts_our_signatures() {
         sandbox.write("payload", "another payload");
         assert!(
             !verify("signature.b64").status.success(),
-            "cosign must be able to say no"
+            "cosign must be able to reject"
         );
     }
 }

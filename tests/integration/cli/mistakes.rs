@@ -19,7 +19,7 @@ const REF: &str = "local://./store/myapp:v1.0";
 struct Page {
     text: String,
     count: usize,
-    /// What an answer lacks.
+    /// The text that an answer lacks.
     missing: String,
 }
 

@@ -1,4 +1,4 @@
-//! What a failed verification says beside its verdict.
+//! The advice of a failed verification beside its verdict.
 
 use crate::support::MANIFEST;
 use crate::support::program::Sandbox;
@@ -32,7 +32,7 @@ fn the_records_beside_it_are_named_and_change_no_verdict() {
             .starts_with("./store/manifests/")
     );
     assert!(json["help"].as_str().unwrap().contains("right key"));
-    // Nor do names that anybody can write there.
+    // Nor do names that any writer can create there.
     for name in [
         "evil\n.json",
         "0123456789ABCDEF.json",
@@ -59,7 +59,7 @@ fn at_most_ten_records_are_named() {
 }
 
 #[test]
-fn an_image_that_nobody_signed_says_so() {
+fn an_unsigned_image_is_reported_as_such() {
     let sandbox = signed_by(&[]);
     let json = rejected(&sandbox, "--key keys/cosign.pub");
     assert_eq!(json["recordsBeside"], serde_json::json!([]));

@@ -112,7 +112,7 @@ fn times_out(sandbox: &Sandbox, line: &str) -> Run {
 }
 
 #[test]
-fn a_file_system_that_does_not_answer_holds_nobody_up() {
+fn a_file_system_that_does_not_answer_delays_no_run() {
     let mount = Mount::rclone("writes");
     std::fs::create_dir(mount.path().join(".aws")).unwrap();
     std::fs::write(mount.path().join(".aws/config"), "[default]\n").unwrap();

@@ -196,16 +196,16 @@ fn canary_secrets_appear_nowhere() {
     );
 }
 
-/// Everything that came out of some runs.
+/// The whole output of some runs.
 #[derive(Default)]
-pub(crate) struct Said {
+pub(crate) struct Outputs {
     pub(crate) texts: Vec<(String, String)>,
     pub(crate) succeeded: usize,
 }
 
-impl Said {
-    /// Runs these lines in every format, as talkative as can be.
-    pub(crate) fn hear(&mut self, aws: &AwsFixture, lines: &[String]) {
+impl Outputs {
+    /// Runs these lines in every format, as verbosely as possible.
+    pub(crate) fn run(&mut self, aws: &AwsFixture, lines: &[String]) {
         for line in lines {
             for format in ["text", "json"] {
                 let run = aws.s3lo(&format!("{line} -v -o {format}"));
@@ -225,7 +225,7 @@ impl Said {
     }
 
     #[track_caller]
-    pub(crate) fn tells_none_of(&self, secrets: &BTreeSet<String>) {
+    pub(crate) fn contain_none_of(&self, secrets: &BTreeSet<String>) {
         let canaries = Canaries::of(secrets);
         for (what, text) in &self.texts {
             canaries.absent_from(what, text);
@@ -247,12 +247,12 @@ pub(crate) fn talkative(mut aws: AwsFixture) -> AwsFixture {
     aws
 }
 
-/// What the servers of a fixture have seen or given of secrets.
+/// The secrets that the servers of a fixture have received or issued.
 fn secrets_of(aws: &AwsFixture) -> BTreeSet<String> {
     let mut secrets: BTreeSet<_> = aws.server.secrets().into_iter().collect();
     for call in aws.calls() {
         if let Some(token) = call.body["WebIdentityToken"].as_str() {
-            // The claims are told in words, where a role is refused.
+            // The error names the claims where a role is refused.
             secrets.extend(token.splitn(2, '.').skip(1).map(str::to_owned));
             secrets.extend(token.rsplit('.').take(1).map(str::to_owned));
         }
@@ -262,7 +262,7 @@ fn secrets_of(aws: &AwsFixture) -> BTreeSet<String> {
 
 #[test]
 fn the_secrets_of_a_session_appear_nowhere() {
-    let (mut said, mut secrets) = (Said::default(), BTreeSet::new());
+    let (mut outputs, mut secrets) = (Outputs::default(), BTreeSet::new());
     secrets.insert(GITHUB_REQUEST_TOKEN.to_owned());
     let with_role = |flags: &str| {
         let lines = [SIGN, VERIFY, PUBLIC_KEY];
@@ -278,23 +278,23 @@ fn the_secrets_of_a_session_appear_nowhere() {
         "--web-identity-token-env ACTIONS_ID_TOKEN_REQUEST_TOKEN",
         "--timeout 1ms",
     ] {
-        said.hear(&aws, &with_role(flags));
+        outputs.run(&aws, &with_role(flags));
     }
     let nothing = with_role("").map(|line| line.replace("myapp:v1.0", "nothing:v1"));
-    said.hear(&aws, &nothing);
+    outputs.run(&aws, &nothing);
     for action in ["token", "AssumeRoleWithWebIdentity", "GetPublicKey", "Sign"] {
         for (status, code) in [(403, "AccessDenied"), (400, "ExpiredTokenException")] {
             let error = move || kms_error(status, code, "no");
             aws.server
                 .fault(move |call| (call.action == action).then(error));
-            said.hear(&aws, &with_role("--if-signed replace")[..1]);
+            outputs.run(&aws, &with_role("--if-signed replace")[..1]);
         }
     }
     aws.server.fault(|_| Some(Reply::HangUp));
-    said.hear(&aws, &with_role("")[..1]);
+    outputs.run(&aws, &with_role("")[..1]);
     aws.sandbox
         .set("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:1");
-    said.hear(&aws, &with_role("")[..1]);
+    outputs.run(&aws, &with_role("")[..1]);
     secrets.extend(secrets_of(&aws));
     // Credentials of a session in the environment, and a proxy with a password.
     let aws = AwsFixture::bare();
@@ -306,23 +306,23 @@ fn the_secrets_of_a_session_appear_nowhere() {
     secrets.insert("canary-of-the-proxy".to_owned());
     let elsewhere = SIGN.replace("awskms:///", "awskms://kms.example/");
     let lines = [SIGN, VERIFY, PUBLIC_KEY, &elsewhere].map(str::to_owned);
-    said.hear(&aws, &lines);
+    outputs.run(&aws, &lines);
     let denied = || s3_error(403, "AccessDenied", "Access Denied");
     aws.s3.fault(move |_| Some(denied()));
-    said.hear(&aws, &lines);
+    outputs.run(&aws, &lines);
     aws.sandbox
         .set("AWS_SESSION_TOKEN", "canary-of-another-session");
     secrets.insert("canary-of-another-session".to_owned());
-    said.hear(&aws, &lines);
-    // A token of another CI system, which is none.
+    outputs.run(&aws, &lines);
+    // A token of another CI system, which is invalid.
     aws.sandbox.set("GITLAB_CI", "true");
     aws.sandbox.set("GITLAB_OIDC_TOKEN", "canary-of-gitlab");
     secrets.insert("canary-of-gitlab".to_owned());
-    said.hear(&aws, &with_role(""));
+    outputs.run(&aws, &with_role(""));
     secrets.extend(secrets_of(&aws));
-    assert!(said.succeeded >= 10, "{}", said.succeeded);
+    assert!(outputs.succeeded >= 10, "{}", outputs.succeeded);
     assert!(secrets.len() > 20, "{secrets:?}");
-    said.tells_none_of(&secrets);
+    outputs.contain_none_of(&secrets);
 }
 
 /// A text with every secret of a request, as they are and as a URL encodes them.
@@ -339,7 +339,7 @@ fn echo(headers: &HashMap<String, String>, body: &str) -> String {
 /// Servers that quote in their refusals what was sent to them, also where a message is cut.
 #[test]
 fn what_a_server_echoes_appears_nowhere() {
-    let mut said = Said::default();
+    let mut outputs = Outputs::default();
     let mut secrets: BTreeSet<_> = [GITHUB_REQUEST_TOKEN.to_owned()].into();
     let aws = talkative(AwsFixture::in_github(EVERYTHING));
     let lines = [SIGN, VERIFY].map(|line| format!("{line} --role-arn {ROLE_ARN}"));
@@ -364,26 +364,26 @@ fn what_a_server_echoes_appears_nowhere() {
                     answer.header("x-amz-request-id", &echo)
                 })
             });
-            said.hear(&aws, &lines);
+            outputs.run(&aws, &lines);
         }
     }
-    // KMS answers, and names a key that is none.
+    // KMS answers, and names an invalid key.
     aws.server.fault(|call| {
         let answer = serde_json::json!({ "KeyId": echo(&call.headers, ""), "KeySpec": echo(&call.headers, "") });
         (call.action == "GetPublicKey").then(|| kms_answer(&answer))
     });
-    said.hear(&aws, &lines);
+    outputs.run(&aws, &lines);
     aws.server.fault(|_| None);
     aws.s3.fault(|request| {
         let echo = echo(&request.headers, "");
         Some(s3_error(403, "AccessDenied", &echo).header("x-amz-request-id", &echo))
     });
-    said.hear(&aws, &lines);
+    outputs.run(&aws, &lines);
     secrets.extend(secrets_of(&aws));
     assert!(secrets.len() > 20, "{secrets:?}");
     let echoed = |(_, text): &(String, String)| text.contains("no: ") && text.contains('…');
-    assert!(said.texts.iter().filter(|text| echoed(text)).count() > 20);
-    said.tells_none_of(&secrets);
+    assert!(outputs.texts.iter().filter(|text| echoed(text)).count() > 20);
+    outputs.contain_none_of(&secrets);
 }
 
 #[test]

@@ -12,8 +12,8 @@ enum End {
     Timeout,
 }
 
-/// Runs a command line at a terminal until it asks for a password, ends the prompt, and returns the exit code and what
-/// `stty` then says.
+/// Runs a command line at a terminal until it asks for a password, ends the prompt, and returns the exit code and the
+/// output of `stty` afterwards.
 fn at_a_prompt(line: &str, end: &End) -> (String, String) {
     let sandbox = Sandbox::with_image().without("COSIGN_PASSWORD");
     // An interrupt that is typed arrives at the shell as well.
@@ -51,9 +51,9 @@ fn at_a_prompt(line: &str, end: &End) -> (String, String) {
     out.read_to_end(&mut rest).unwrap();
     child.wait().unwrap();
     let rest = String::from_utf8_lossy(&rest);
-    let (told, settings) = rest.split_once("code=").unwrap();
+    let (output, settings) = rest.split_once("code=").unwrap();
     let (code, settings) = settings.split_once("\r\n").unwrap();
-    println!("{told}");
+    println!("{output}");
     (code.to_owned(), settings.to_owned())
 }
 

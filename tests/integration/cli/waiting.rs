@@ -53,7 +53,7 @@ fn verify(server: &S3Server, images: &str) -> String {
     )
 }
 
-/// What a run that has no time left prints, with names in place of what differs from run to run.
+/// The output of a run that has no time left, with names in place of the values that differ from run to run.
 #[track_caller]
 fn given_up(page: &mut String, title: &str, run: Run) {
     let run = run.ends_with(2);

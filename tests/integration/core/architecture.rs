@@ -30,7 +30,7 @@ fn files_with(text: &str) -> Vec<String> {
     found.into_iter().map(|(name, _)| name).collect()
 }
 
-/// What breaks the order in a checkout: one line each; whether the script accepts it.
+/// The violations of the order in a checkout, one line each; and whether the script accepts it.
 fn broken(checkout: &Path) -> (String, bool) {
     let output = Command::new("python3")
         .args([root("scripts/codebase").as_os_str(), checkout.as_os_str()])

@@ -1,4 +1,4 @@
-//! What the program makes of vectors, and the order of the modules.
+//! The program's results for vectors, and the order of the modules.
 
 pub(crate) mod architecture;
 pub(crate) mod vectors;

@@ -1,4 +1,4 @@
-//! What cosign and s3lo wrote is read here: every key signs, every record verifies.
+//! The program reads the files of cosign and s3lo: every key signs, every record verifies.
 
 use crate::support::program::Sandbox;
 use crate::support::{IMAGES, KEYS, copy, password, vectors};

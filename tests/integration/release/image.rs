@@ -31,19 +31,19 @@ fn the_image_is_the_program_and_the_certificates_and_nothing_else() {
     };
     let mut files = layer.entries();
     files.retain(|entry| !entry.is_folder());
-    let told: Vec<_> = files
+    let listed: Vec<_> = files
         .iter()
         .map(|file| (file.name.as_str(), file.mode.as_str(), file.owner.as_str()))
         .collect();
     assert_eq!(
-        told,
+        listed,
         [
             (CERTIFICATES, "-rw-r--r--", "0/0"),
             (PROGRAM, "-rwxr-xr-x", "0/0")
         ]
     );
     assert_eq!(layer.file(PROGRAM), std::fs::read(program()).unwrap());
-    // Whoever runs it as somebody else gets at both.
+    // Any user can read both.
     let mut folders = layer.entries();
     folders.retain(|entry| entry.is_folder());
     assert!(
@@ -122,7 +122,7 @@ fn the_image_with_a_shell_carries_the_same_program_and_certificates() {
     for file in [PROGRAM, CERTIFICATES] {
         assert_eq!(only.file(file), last.file(file), "{file}");
     }
-    // Who pulls both fetches them once.
+    // A pull of both fetches them once.
     assert_eq!(only.digest, last.digest);
 }
 
@@ -175,7 +175,7 @@ fn the_certificates_are_mozillas_and_each_can_be_trusted() {
     }
     println!("{} roots", subjects.len());
     assert!(subjects.len() > 100, "{}", subjects.len());
-    // Those of the distribution, and none that somebody added to this machine.
+    // Those of the distribution, and none that were added to this machine.
     let mut known = BTreeSet::new();
     for entry in std::fs::read_dir("/usr/share/ca-certificates/mozilla").unwrap() {
         let text = std::fs::read(entry.unwrap().path()).unwrap();

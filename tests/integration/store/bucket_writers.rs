@@ -1,4 +1,4 @@
-//! What whoever can write the bucket can put there: it changes no verdict, and never leads `verify` to exit 2.
+//! Objects by other writers of the bucket: they change no verdict, and never lead `verify` to exit 2.
 
 use super::quirks::{
     MANIFEST_PATH, RECORD_PATH, RECORDS_PATH, error_of, sandbox, server, sign, verify,
@@ -7,7 +7,7 @@ use s3lo_test_servers::http::{Reply, Request};
 use s3lo_test_servers::s3::{Quirk, S3Server, s3_error};
 
 #[test]
-fn a_missing_object_is_missing_however_the_server_says_so() {
+fn a_missing_object_is_missing_however_the_server_reports_it() {
     let answers: [fn() -> Reply; 5] = [
         || Reply::Answer(404, Vec::new(), b"<html>404 Not Found</html>".to_vec()),
         || Reply::Answer(404, Vec::new(), br#"{"code":"NoSuchKey"}"#.to_vec()),
@@ -73,7 +73,7 @@ fn a_checksum_that_lies_beside_an_object_decides_nothing() {
     }
 }
 
-/// Refuses what is absent, as S3 does to whoever may list a prefix alone.
+/// Refuses absent objects, as S3 does to callers that may list a prefix only.
 fn hide_absence(server: &S3Server) {
     let objects = server.clone();
     server.fault(move |request: &Request| {
@@ -185,7 +185,7 @@ fn metadata_that_are_no_text_change_no_verdict() {
         let header = String::from_utf8_lossy(line);
         assert_eq!(run.code, Some(0), "{header}: {}{}", run.out, run.err);
     }
-    // What is no HTTP is unreachable, and nothing is replaced.
+    // A server without HTTP is unreachable, and nothing is replaced.
     server.fault(|request| {
         let asked = request.method == "GET" && request.path == RECORD_PATH;
         asked.then(|| Reply::Raw(b"SSH-2.0-x\r\n\r\n".to_vec()))

@@ -1,4 +1,4 @@
-//! What every store does, in one suite that all of them pass.
+//! The behavior of every store, in one suite that all of them pass.
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
@@ -68,7 +68,7 @@ fn names(listing: &Listing) -> Vec<&str> {
 
 /// Runs the suite on an empty store.
 pub(crate) async fn conforms(store: &dyn Store) {
-    // What is not there.
+    // A missing object.
     let key = "manifests/app/v1/signatures/0123456789abcdef.json";
     assert!(matches!(
         store.read(key, 100).await,
@@ -77,7 +77,7 @@ pub(crate) async fn conforms(store: &dyn Store) {
     let nothing = store.list("manifests/app/v1/signatures/").await.unwrap();
     assert_eq!((names(&nothing).len(), nothing.complete), (0, true));
 
-    // What is created is read, whole and under a version.
+    // A created object is read, whole and under a version.
     store.create(key, b"first").await.unwrap();
     let first = store.read(key, 100).await.unwrap();
     assert_eq!(first.bytes, b"first");
@@ -101,7 +101,7 @@ pub(crate) async fn conforms(store: &dyn Store) {
     let again = store.read_unless(key, 100, &first.version).await.unwrap();
     assert_eq!(again, Some(second.clone()));
 
-    // What is gone cannot be replaced.
+    // A deleted object cannot be replaced.
     let absent = "manifests/app/v1/signatures/ffffffffffffffff.json";
     let gone = store.replace(absent, b"x", &first.version).await;
     assert!(

@@ -25,7 +25,7 @@ fn a_link_below_the_root_is_not_followed() {
         let outside = sandbox.file("outside");
         fs::rename(sandbox.file(link), &outside).unwrap();
         symlink(&outside, sandbox.file(link)).unwrap();
-        // What lies behind the link is no part of the store: nothing to sign, and no verdict but no.
+        // The link's target is no part of the store: it is not signed, and its verdict is always negative.
         let code = sandbox
             .s3lo(&format!("sign {REF} --key keys/cosign.key -o json"))
             .ends_with(2);
@@ -52,7 +52,7 @@ fn a_file_in_the_place_of_a_directory_is_named() {
     let error = run.ends_with(2).json()["error"].take();
     assert_eq!(error["code"], "not_a_directory", "{error}");
     assert!(error["message"].as_str().unwrap().contains(RECORD));
-    // It is whoever can write there who put it there.
+    // A writer of the directory put it there.
     sandbox
         .s3lo(&format!("verify {REF} --key keys/cosign.pub"))
         .ends_with(1);
@@ -129,7 +129,7 @@ impl Holder {
 
 type Make = fn(&Path) -> Option<Holder>;
 
-/// What is no regular file, or cannot be read as one.
+/// Everything but a regular file, or a file that cannot be read as one.
 const NO_FILES: [(&str, Make); 5] = [
     ("a directory", |path| {
         fs::create_dir(path).unwrap();
@@ -201,7 +201,7 @@ fn what_is_not_a_file_is_no_manifest() {
     }
 }
 
-/// What somebody who may read a directory can do to those who write it.
+/// A lock with which a reader of a directory can obstruct its writers.
 const READERS_LOCK: &str = "fd = os.open(f, os.O_RDONLY); fcntl.flock(fd, fcntl.LOCK_SH)";
 
 #[test]
@@ -286,8 +286,8 @@ fn a_record_that_may_not_be_read_is_not_taken_for_absent_in_a_crowd() {
         .env("S3LO", env!("CARGO_BIN_EXE_s3lo"))
         .output()
         .unwrap();
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{told}");
+    let printed = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{printed}");
 }
 
 #[test]
@@ -374,7 +374,7 @@ fn a_signer_killed_at_any_moment_leaves_no_record_or_a_valid_one() {
                 }
                 other => panic!("{mode}: {other:?}"),
             }
-            // A name that was left behind is in nobody's way.
+            // A leftover name is not in the way.
             sandbox
                 .s3lo(&format!("sign {REF} --key plain.key --if-signed replace"))
                 .ends_with(0);

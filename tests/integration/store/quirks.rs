@@ -1,4 +1,4 @@
-//! What servers do otherwise than S3, each with the outcome that it must have.
+//! Differences of servers from S3, each with the outcome that it must have.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -73,7 +73,7 @@ const HARMLESS: [(&[Quirk], bool); 19] = [
 ];
 
 #[test]
-fn an_image_is_signed_kept_replaced_and_verified_whatever_the_quirk() {
+fn an_image_is_signed_kept_replaced_and_verified_with_every_quirk() {
     for (quirks, warned) in HARMLESS {
         let (sandbox, server) = (sandbox(), server(quirks));
         let run = |flags: &str| {
@@ -161,7 +161,7 @@ fn a_guard_holds_on_a_server_that_ignores_conditions_and_hides_its_list() {
 
 #[test]
 fn what_is_read_back_as_another_record_is_reported_and_judged() {
-    // Somebody overwrites what was just written, on a server without conditions.
+    // Another writer overwrites the new object, on a server without conditions.
     let (sandbox, server) = (sandbox(), server(&[Quirk::RefusesConditions501]));
     let theirs = {
         let other = self::server(&[]);

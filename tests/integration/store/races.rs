@@ -1,4 +1,4 @@
-//! What happens when somebody else is at the same tag at the same moment: each race of the last step
+//! Two writers at the same tag at the same moment: each race of the last step
 //! of a signature, played.
 
 use std::sync::Arc;
@@ -101,7 +101,7 @@ impl Scene {
         reference_().record_key(&self.key.public().id())
     }
 
-    /// Somebody else stores `record` right before ours is created.
+    /// Another writer stores `record` right before ours is created.
     fn overtaken_by(&self, record: Vec<u8>) {
         let key = self.record_key();
         let put = move |store: &MemoryStore| store.put(&key, &record);
@@ -478,7 +478,7 @@ fn a_store_that_may_not_be_listed_is_signed_in_all_the_same() {
 }
 
 #[test]
-fn guards_look_at_the_record_where_the_list_does_not_tell() {
+fn guards_read_the_record_where_the_list_does_not_decide() {
     for (schema, mode) in [
         (Schema::V2, IfSigned::Keep),
         (Schema::V2, IfSigned::Fail),
@@ -520,7 +520,7 @@ fn a_record_of_a_later_schema_gives_way_only_to_replace() {
         );
         scene.record_is_valid();
     }
-    // What was never a schema is no later one.
+    // An invalid schema version is no later one.
     for version in ["0", "-1", "3.5", "\"3\"", "99999999999999999999999"] {
         let scene = Scene::new();
         let torn = format!(r#"{{"schemaVersion":{version}}}"#);

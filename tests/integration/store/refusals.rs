@@ -1,4 +1,4 @@
-//! What a server refuses, and the advice on it.
+//! Refusals by a server, and the advice on them.
 
 use super::quirks::{MANIFEST_PATH, REF, error_of, sandbox, server, sign, verify};
 use crate::support::MANIFEST;
@@ -187,7 +187,7 @@ fn a_directory_bucket_is_asked_for_lists_of_folders_alone() {
     assert_eq!(sandbox.s3lo(&sign).ends_with(0).json()["status"], "signed");
     assert_eq!(sandbox.s3lo(&sign).ends_with(0).json()["status"], "kept");
     sandbox.s3lo(&verify).ends_with(0);
-    // Who has a session may read everything: a refusal hides no absence, and no list is asked for.
+    // A caller with a session may read everything: a refusal hides no absence, and no list is asked for.
     server.fault(move |request| {
         let denied = || s3_error(403, "AccessDenied", "Access Denied");
         answer(request).or_else(|| request.path.contains("/signatures/83a").then(denied))

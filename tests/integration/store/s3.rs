@@ -128,7 +128,7 @@ fn a_write_whose_answer_is_lost_is_recognised_as_done() {
     server.fault(move |request| {
         let lose = request.method == "PUT" && !lost;
         lost |= lose;
-        // The record is stored, by another thread since this one holds the server, and nobody is told.
+        // The record is stored, by another thread since this one holds the server, and the client gets no answer.
         lose.then(|| {
             let (stored, request) = (stored.clone(), request.clone());
             std::thread::spawn(move || stored.put(&request.path, &request.body));
@@ -281,7 +281,7 @@ fn a_region_that_is_no_region_never_becomes_part_of_a_host() {
 
 #[test]
 fn absence_of_a_record_is_a_failure_and_refusal_is_not() {
-    // Who may not list gets 403 for what is not there; who may list can find out.
+    // A caller that may not list gets 403 for a missing object; one that may list can find out.
     let (sandbox, server) = (sandbox(), server());
     server.fault(|request| {
         request
@@ -369,7 +369,7 @@ fn a_page_of_a_proxy_is_not_the_absence_of_a_record() {
             .contains(wanted)
             .then(|| Reply::Answer(404, Vec::new(), page))
     };
-    // The list is the server's, and shows that there is none.
+    // The list is the server's, and shows that there is no record.
     server.fault(move |request| page(request, "/signatures/d78"));
     sandbox.s3lo(&verify(&server)).ends_with(1);
     server.fault(move |request| {

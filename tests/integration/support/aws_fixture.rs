@@ -20,10 +20,10 @@ pub(crate) const MANIFEST_PATH: &str = "/my-bucket/manifests/myapp/v1.0/manifest
 /// Where its records lie.
 pub(crate) const RECORDS_PATH: &str = "/my-bucket/manifests/myapp/v1.0/signatures/";
 
-/// What signs the image.
+/// The command line that signs the image.
 pub(crate) const SIGN: &str = "sign s3://my-bucket/myapp:v1.0 --key awskms:///alias/release-signer";
 
-/// What verifies it.
+/// The command line that verifies it.
 pub(crate) const VERIFY: &str =
     "verify s3://my-bucket/myapp:v1.0 --key awskms:///alias/release-signer";
 
@@ -42,7 +42,7 @@ impl AwsFixture {
         Self::with_policy(key, EVERYTHING)
     }
 
-    /// Credentials in the environment that may do what `policy` says.
+    /// Credentials in the environment with the permissions of `policy`.
     pub(crate) fn with_policy(key: Key, policy: &str) -> Self {
         let mut aws = Self::without_credentials(AwsServer::start(), key);
         let user = aws.server.user("dev", policy);
@@ -50,7 +50,7 @@ impl AwsFixture {
         aws
     }
 
-    /// A job of GitHub Actions that may assume the role `signer`, which may do what `policy` says.
+    /// A job of GitHub Actions that may assume the role `signer`, which has the permissions of `policy`.
     pub(crate) fn in_github(policy: &str) -> Self {
         let mut aws = Self::bare();
         aws.server.role(ROLE, &trust(), policy);
@@ -144,7 +144,7 @@ pub(crate) const ROLE: &str = "signer";
 /// The role, as `--role-arn` takes it.
 pub(crate) const ROLE_ARN: &str = "arn:aws:iam::111122223333:role/signer";
 
-/// Whom the role trusts: the main branch of `acme/app`.
+/// The subject that the role trusts: the main branch of `acme/app`.
 pub(crate) fn trust() -> Trust {
     Trust {
         issuer: GITHUB.to_owned(),

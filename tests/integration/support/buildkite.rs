@@ -1,8 +1,8 @@
 //! A step of a Buildkite pipeline, on an agent of its own: the plugin's hooks in the agent's order, each in the
 //! environment that the agent's own code makes of the step's `plugins`, with a `docker` that runs the program and
-//! a `buildkite-agent` that notes what it is told.
+//! a `buildkite-agent` that records its calls.
 //!
-//! What the agent does around hooks was read in its source, `runCommand`, `executePluginHook` and `CommandPhase` of
+//! The agent's steps around hooks come from its source, `runCommand`, `executePluginHook` and `CommandPhase` of
 //! <https://github.com/buildkite/agent/blob/v3.137.0/internal/job/executor.go>, and hook/wrapper.go beside it.
 
 mod code;
@@ -28,7 +28,7 @@ pub(crate) const PLUGIN: &str = "s3lo/s3lo-sign#v1.0.0";
 /// The image of this version, as the plugin has it.
 pub(crate) const IMAGE: &str = "ghcr.io/s3lo/sign-action:1.0.0";
 
-/// What the agent authenticates itself with.
+/// The token with which the agent authenticates itself.
 pub(crate) const ACCESS_TOKEN: &str = "access-token-of-the-agent";
 
 /// A step, before it runs.
@@ -151,7 +151,7 @@ impl Step {
         self
     }
 
-    /// With a plugin of somebody else's, of these hooks.
+    /// With another plugin, of these hooks.
     pub(crate) fn with_other(
         mut self,
         location: &str,
@@ -165,7 +165,7 @@ impl Step {
         self
     }
 
-    /// Lets the agent have checked out a plugin of somebody else's.
+    /// Lets the agent have checked out another plugin.
     pub(crate) fn install(&mut self, location: &str, hooks: &[(&str, &str)]) {
         let listed = listed(&json!([location]).to_string()).pop().unwrap();
         let folder = self.folder_of(&listed).join("hooks");
@@ -197,7 +197,7 @@ impl Step {
         &self.environment[name]
     }
 
-    /// What the agent hands out when it is asked for a token of this audience.
+    /// The token that the agent issues for this audience.
     pub(crate) fn with_token(self, audience: &str, token: &str) -> Self {
         let name = audience.replace('/', "%");
         write(&self.file("bin/tokens").join(name), token.as_bytes());

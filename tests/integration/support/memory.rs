@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use s3lo::store::in_flight::Reservation;
 use s3lo::store::{Error, Listed, Listing, Object, Store, Version};
 
-/// What a test does before a call: it is told the call's name and the object key.
+/// A test's step before a call: it gets the call's name and the object key.
 type Step = Box<dyn FnMut(&MemoryStore, &str, &str) -> Result<(), Error> + Send>;
 
 /// Bytes and version, by key.

@@ -1,4 +1,4 @@
-//! What the tests share: the program in a scrubbed environment, stores, servers.
+//! The shared parts of the tests: the program in a scrubbed environment, stores, servers.
 
 pub(crate) mod aws_fixture;
 pub(crate) mod buildkite;

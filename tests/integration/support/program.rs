@@ -1,5 +1,5 @@
 //! The program, run as a user would: in a folder of its own, in an environment that holds nothing but
-//! what the test puts there.
+//! the test's own variables.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -17,7 +17,7 @@ pub(crate) struct Sandbox {
     environment: Vec<(String, String)>,
 }
 
-/// What a run left behind.
+/// The result of a run.
 pub(crate) struct Run {
     pub(crate) code: Option<i32>,
     pub(crate) out: String,

@@ -113,7 +113,7 @@ impl Services for VaultFixture {
 }
 
 impl Broken {
-    /// What is called besides the call that is struck.
+    /// Checks the calls besides the one that fails.
     fn unless_calls_follow(
         &mut self,
         fixture: &VaultFixture,
@@ -140,7 +140,7 @@ impl Broken {
             exactly(Kind::Login, usize::from(command == Command::SignLoggedIn));
         }
         if kind != Kind::Revoke {
-            // A token that never came cannot be ended by whoever asked for it.
+            // The caller cannot revoke a token that never came.
             let calls = fixture.vault.calls();
             let mut in_hand = fixture.vault.issued();
             in_hand.retain(|token| calls.iter().any(|call| call.token() == Some(token)));
@@ -173,14 +173,14 @@ impl Broken {
         let mut secrets = fixture.vault.issued();
         secrets.extend([TOKEN, JWT, SECRET_ID].map(str::to_owned));
         secrets.extend(JWT.rsplit('.').take(1).map(str::to_owned));
-        // What Vault must not have shown is not shown on.
+        // A secret in Vault's answer is not printed either.
         secrets.extend(plain_key().lines().skip(1).take(2).map(str::to_owned));
         for secret in secrets {
             let bytes = format!("{:?}", secret.as_bytes());
             let forms = [secret.clone(), bytes, fixture::encoded(&secret)];
-            let tells = |text: &&&str| forms.iter().any(|form| text.contains(form.as_str()));
-            let told = texts.iter().find(tells);
-            self.unless(told.is_none(), || format!("it tells {secret}"));
+            let has_secret = |text: &&&str| forms.iter().any(|form| text.contains(form.as_str()));
+            let leaked = texts.iter().find(has_secret);
+            self.unless(leaked.is_none(), || format!("it prints {secret}"));
         }
     }
 }

@@ -7,7 +7,7 @@ use test_case::test_matrix;
 use crate::support::program::Sandbox;
 use crate::support::tools::openssl;
 use crate::support::vault::{ROOT, Service, Vault};
-use crate::vault::refusals::{Page, assert_told, on};
+use crate::vault::refusals::{Page, assert_reported, on};
 use s3lo_test_servers::authority::Authority;
 use s3lo_test_servers::aws::Key;
 use s3lo_test_servers::http::Reply;
@@ -60,18 +60,18 @@ fn a_missing_key_comes_with_commands_to_list_and_create_keys(product: Product) {
         ("the system", format!("hashivault://{host}/v1/sys/keys/k")),
         ("a login", format!("hashivault://{host}/v1/auth/jwt/keys/k")),
     ] {
-        page.tell(what, &sandbox, &sign(&key));
+        page.report(what, &sandbox, &sign(&key));
     }
-    page.tell("to verify", &sandbox, &verify("hashivault://ci-singer"));
+    page.report("to verify", &sandbox, &verify("hashivault://ci-singer"));
     sandbox.set("TRANSIT_SECRET_ENGINE_PATH", "team/a/transit");
-    page.tell(
+    page.report(
         "at another mount",
         &sandbox,
         &sign("hashivault://ci-singer"),
     );
     sandbox.set("TRANSIT_SECRET_ENGINE_PATH", "nowhere");
-    page.tell("at no mount", &sandbox, &sign("hashivault://ci-singer"));
-    assert_told!(page);
+    page.report("at no mount", &sandbox, &sign("hashivault://ci-singer"));
+    assert_reported!(page);
 }
 
 #[test_matrix([Product::Vault, Product::OpenBao])]
@@ -94,15 +94,15 @@ fn a_forbidden_token_is_shown_the_missing_policy(product: Product) {
         page.keep_secret(token);
     }
     let key = "hashivault://ci-signer";
-    page.tell("may nothing", &sandbox(&nothing), &sign(key));
-    page.tell("may nothing, to verify", &sandbox(&nothing), &verify(key));
-    page.tell(
+    page.report("may nothing", &sandbox(&nothing), &sign(key));
+    page.report("may nothing, to verify", &sandbox(&nothing), &verify(key));
+    page.report(
         "may nothing, for a public key",
         &sandbox(&nothing),
         &format!("public-key --key {key}"),
     );
-    page.tell("may not sign", &sandbox(&reads), &sign(key));
-    page.tell(
+    page.report("may not sign", &sandbox(&reads), &sign(key));
+    page.report(
         "may create a signature and not update one",
         &sandbox(&creates),
         &sign(key),
@@ -111,10 +111,10 @@ fn a_forbidden_token_is_shown_the_missing_policy(product: Product) {
         "openbao://{}/v1/team/a/transit/keys/ci-signer",
         vault.host()
     );
-    page.tell("at another mount", &sandbox(&nothing), &sign(&deep));
+    page.report("at another mount", &sandbox(&nothing), &sign(&deep));
     let nowhere = format!("hashivault://{}/v1/nowhere/keys/ci-signer", vault.host());
-    page.tell("at no mount", &sandbox(&nothing), &sign(&nowhere));
-    assert_told!(page);
+    page.report("at no mount", &sandbox(&nothing), &sign(&nowhere));
+    assert_reported!(page);
 }
 
 #[test_matrix([Product::Vault, Product::OpenBao])]
@@ -159,34 +159,34 @@ fn an_invalid_token_is_reported_with_its_origin(product: Product) {
         page.keep_secret(token);
         let mut sandbox = sandbox(&vault).with("VAULT_TOKEN", token);
         sandbox.set("VAULT_MAX_RETRIES", "0");
-        page.tell(what, &sandbox, &sign(key));
+        page.report(what, &sandbox, &sign(key));
     }
     let mut sandbox = sandbox(&vault).without("VAULT_TOKEN");
     sandbox.set("BAO_TOKEN", "hvs.canary-of-the-token");
-    page.tell(
+    page.report(
         "in BAO_TOKEN, beside VAULT_ADDR",
         &sandbox,
         &sign("openbao://ci-signer"),
     );
     sandbox.set("BAO_ADDR", &vault.address);
-    page.tell("in BAO_TOKEN", &sandbox, &sign("openbao://ci-signer"));
+    page.report("in BAO_TOKEN", &sandbox, &sign("openbao://ci-signer"));
     sandbox.unset("BAO_ADDR");
     sandbox.unset("BAO_TOKEN");
     sandbox.write("token", "hvs.canary-of-the-token");
     sandbox.set("VAULT_TOKEN_FILE", "token");
-    page.tell("in a file", &sandbox, &sign(key));
+    page.report("in a file", &sandbox, &sign(key));
     sandbox.unset("VAULT_TOKEN_FILE");
     sandbox.write(".vault-token", "hvs.canary-of-the-token");
     let home = sandbox.path().to_str().unwrap().to_owned();
     sandbox.set("HOME", &home);
-    page.tell("at home", &sandbox, &verify(key));
+    page.report("at home", &sandbox, &verify(key));
     let settings = json!({"token_policies": ["ci-signer"], "token_num_uses": 1});
     let (role_id, secret_id) = vault.approle_of("ci", &settings);
     sandbox.set("VAULT_ROLE_ID", &role_id);
     sandbox.set("VAULT_SECRET_ID", &secret_id);
-    page.tell("of a login, for one use", &sandbox, &sign(key));
-    // OpenBao has namespaces, and says less of a token of one.
-    assert_told!(page, on(product));
+    page.report("of a login, for one use", &sandbox, &sign(key));
+    // OpenBao has namespaces, and its errors give less detail on a token of one.
+    assert_reported!(page, on(product));
 }
 
 #[test_matrix([Product::Vault, Product::OpenBao])]
@@ -201,10 +201,10 @@ fn a_key_that_cannot_sign_is_reported_with_the_types_that_can(product: Product) 
     vault.public_key("imported", "ecdsa-p256", &pem);
     for name in ["derived", "aes256-gcm96", "chacha20-poly1305", "hmac"] {
         let key = format!("hashivault://{name}");
-        page.tell(name, &sandbox, &sign(&key));
-        page.tell(&format!("{name}, to verify"), &sandbox, &verify(&key));
+        page.report(name, &sandbox, &sign(&key));
+        page.report(&format!("{name}, to verify"), &sandbox, &verify(&key));
     }
-    page.tell("imported", &sandbox, &sign("hashivault://imported"));
+    page.report("imported", &sandbox, &sign("hashivault://imported"));
     let deep = format!(
         "hashivault://{}/v1/team/a/transit/keys/secret",
         vault.host()
@@ -213,11 +213,11 @@ fn a_key_that_cannot_sign_is_reported_with_the_types_that_can(product: Product) 
         "team/a/transit/keys/secret",
         &json!({"type": "aes256-gcm96"}),
     );
-    page.tell("at another mount", &sandbox, &sign(&deep));
-    // What is signed by the private half elsewhere is verified all the same.
+    page.report("at another mount", &sandbox, &sign(&deep));
+    // A signature by the private half from elsewhere is verified all the same.
     sandbox.s3lo(&sign("keys/cosign.key")).ends_with(0);
     sandbox.s3lo(&verify("hashivault://imported")).ends_with(0);
-    assert_told!(page);
+    assert_reported!(page);
 }
 
 #[test_matrix([Product::Vault, Product::OpenBao])]
@@ -226,7 +226,7 @@ fn an_unavailable_version_is_reported_with_the_available_ones(product: Product) 
     let sandbox = sandbox(&vault);
     let deep = self::sandbox(&vault).with("TRANSIT_SECRET_ENGINE_PATH", "team/a/transit");
     vault.post("team/a/transit/keys/once", &json!({"type": "ecdsa-p256"}));
-    page.tell(
+    page.report(
         "at another mount",
         &deep,
         &sign("hashivault://once?version=2"),
@@ -236,25 +236,25 @@ fn an_unavailable_version_is_reported_with_the_available_ones(product: Product) 
     for _ in 2..=4 {
         vault.rotate("rotated");
     }
-    let tell = |page: &mut Page, what: &str, version: &str| {
-        page.tell(what, &sandbox, &sign(&format!("{key}?version={version}")));
+    let report = |page: &mut Page, what: &str, version: &str| {
+        page.report(what, &sandbox, &sign(&format!("{key}?version={version}")));
     };
-    tell(&mut page, "above the latest", "5");
-    tell(&mut page, "far above it", "18446744073709551615");
+    report(&mut page, "above the latest", "5");
+    report(&mut page, "far above it", "18446744073709551615");
     vault.configure("rotated", &json!({"min_encryption_version": 3}));
-    tell(&mut page, "below min_encryption_version", "2");
+    report(&mut page, "below min_encryption_version", "2");
     vault.configure("rotated", &json!({"min_decryption_version": 2}));
-    tell(&mut page, "below min_decryption_version", "1");
+    report(&mut page, "below min_decryption_version", "1");
     let old = verify(&format!("{key}?version=1"));
-    page.tell("below min_decryption_version, to verify", &sandbox, &old);
+    page.report("below min_decryption_version, to verify", &sandbox, &old);
     vault.configure("rotated", &json!({"min_decryption_version": 3}));
     vault.trim("rotated", 3);
-    tell(&mut page, "trimmed", "2");
-    assert_told!(page);
+    report(&mut page, "trimmed", "2");
+    assert_reported!(page);
 }
 
-/// The one thing that is told here and is no error: the program cannot know who signed by what it is not
-/// given.
+/// The only message here that is no error: without the version's public key the program cannot know who
+/// signed.
 #[test_matrix([Product::Vault, Product::OpenBao])]
 fn a_signature_by_a_withheld_version_comes_with_a_note(product: Product) {
     let vault = Vault::start(product);
@@ -308,20 +308,20 @@ fn an_unavailable_vault_is_reported(product: Product) {
     let hasty = |sandbox: Sandbox| sandbox.with("VAULT_MAX_RETRIES", "0");
     let mut at = hasty(sandbox(&vault));
     vault.seal();
-    page.tell("sealed", &at, &sign(key));
+    page.report("sealed", &at, &sign(key));
     at.unset("VAULT_TOKEN");
     at.set("VAULT_ROLE_ID", "ci");
     at.set("VAULT_SECRET_ID", "of-the-secret-id");
-    page.tell("sealed, and to log in", &at, &verify(key));
+    page.report("sealed, and to log in", &at, &verify(key));
     vault.unseal();
     let quota = json!({"rate": 1, "interval": "1h", "path": "transit/sign/ci-signer"});
     vault.post("sys/quotas/rate-limit/ci", &quota);
     let at = hasty(sandbox(&vault));
     at.s3lo(&sign(key)).ends_with(0);
-    page.tell("throttled", &at, &format!("{} --timeout 2s", sign(key)));
-    let nobody = at.with("VAULT_ADDR", "http://127.0.0.1:1");
-    page.tell("not there", &nobody, &sign(key));
-    assert_told!(page);
+    page.report("throttled", &at, &format!("{} --timeout 2s", sign(key)));
+    let absent = at.with("VAULT_ADDR", "http://127.0.0.1:1");
+    page.report("not there", &absent, &sign(key));
+    assert_reported!(page);
 }
 
 #[test_matrix([Product::Vault, Product::OpenBao])]
@@ -359,31 +359,31 @@ fn an_untrusted_connection_is_reported_with_the_setting_that_trusts_it(product: 
     ]);
     assert!(made.status.success());
     sandbox.set("VAULT_CACERT", "others.pem");
-    page.tell("an authority that is not trusted", &sandbox, &line);
+    page.report("an authority that is not trusted", &sandbox, &line);
     sandbox.set("VAULT_CACERT", "clients.pem");
-    page.tell("another authority of the same name", &sandbox, &line);
+    page.report("another authority of the same name", &sandbox, &line);
     sandbox.set("VAULT_CACERT", "ours.pem");
-    page.tell("a client certificate is demanded", &sandbox, &line);
+    page.report("a client certificate is demanded", &sandbox, &line);
     let (certificate, key) = ours.certificate("client.example");
     sandbox.write("client.pem", certificate);
     sandbox.write("client.key", key);
     sandbox.set("VAULT_CLIENT_CERT", "client.pem");
     sandbox.set("VAULT_CLIENT_KEY", "client.key");
-    page.tell("one of another authority", &sandbox, &line);
+    page.report("one of another authority", &sandbox, &line);
     let (certificate, key) = clients.certificate("client.example");
     sandbox.write("client.pem", certificate);
     sandbox.write("client.key", key);
     sandbox.s3lo(&line).ends_with(0);
     let named = vault.address.replace("127.0.0.1", "localhost");
     sandbox.set("VAULT_ADDR", &named);
-    page.tell("another name", &sandbox, &line);
+    page.report("another name", &sandbox, &line);
     let plain = vault.address.replace("https", "http");
     sandbox.set("VAULT_ADDR", &plain);
-    page.tell("TLS is served, and none is spoken", &sandbox, &line);
+    page.report("TLS is served, and none is spoken", &sandbox, &line);
     let other = Vault::start(product);
     sandbox.set("VAULT_ADDR", &other.address.replace("http", "https"));
-    page.tell("TLS is spoken, and none is served", &sandbox, &line);
-    assert_told!(page);
+    page.report("TLS is spoken, and none is served", &sandbox, &line);
+    assert_reported!(page);
 }
 
 #[test]
@@ -431,15 +431,15 @@ fn an_answer_that_is_not_vaults_is_reported() {
             length: None,
         }),
     ];
-    tell_each(&mut page, &cases, "VAULT_MAX_RETRIES", "0");
-    assert_told!(page);
+    report_each(&mut page, &cases, "VAULT_MAX_RETRIES", "0");
+    assert_reported!(page);
 }
 
 /// A case: its name, the call that is answered, and what makes the answer.
 type Case = (&'static str, Kind, fn() -> Reply);
 
 /// Signs by a server that gives the answer of each case, with one variable more.
-fn tell_each(page: &mut Page, cases: &[Case], name: &str, value: &str) {
+fn report_each(page: &mut Page, cases: &[Case], name: &str, value: &str) {
     for (what, kind, answer) in cases.iter().copied() {
         let vault = VaultServer::start(Key::of_vector("p256-pkcs8"));
         vault.fault(move |call| (call.kind == kind).then(answer));
@@ -447,7 +447,7 @@ fn tell_each(page: &mut Page, cases: &[Case], name: &str, value: &str) {
             .with("VAULT_ADDR", &vault.endpoint)
             .with("VAULT_TOKEN", TOKEN)
             .with(name, value);
-        page.tell(what, &sandbox, &sign("hashivault://ci-signer"));
+        page.report(what, &sandbox, &sign("hashivault://ci-signer"));
     }
 }
 
@@ -492,6 +492,6 @@ fn an_answer_that_names_its_cause_is_explained() {
             json_answer(&json!({"data": {"type": "managed_key", "latest_version": 1}}))
         }),
     ];
-    tell_each(&mut page, &cases, "VAULT_NAMESPACE", "admin/team");
-    assert_told!(page);
+    report_each(&mut page, &cases, "VAULT_NAMESPACE", "admin/team");
+    assert_reported!(page);
 }

@@ -170,8 +170,8 @@ fn a_mount_may_have_any_name_that_the_server_takes(product: Product) {
         assert_eq!(key_id(&again), id, "{mount}");
         // The policy that is printed for it is the one that it takes.
         let allowed = at(vault).with("VAULT_TOKEN", &vault.token(&["default"], "5m"));
-        let told = verify(&allowed, &key).ends_with(2).err;
-        let policy = told
+        let reported = verify(&allowed, &key).ends_with(2).err;
+        let policy = reported
             .lines()
             .map(str::trim)
             .find(|line| line.starts_with("path "))
@@ -206,7 +206,7 @@ fn the_variable_supplies_what_the_reference_leaves_out(product: Product) {
         vault.address
     );
     elsewhere.s3lo(&line).ends_with(0);
-    // Without either, the server is asked by HTTPS, which this one does not speak.
+    // Without either, the program uses HTTPS, which this server does not speak.
     let unset = sandbox(product)
         .without("VAULT_ADDR")
         .with("VAULT_MAX_RETRIES", "0");
@@ -232,7 +232,7 @@ fn after_a_rotation_old_signatures_verify_and_new_ones_are_the_new_versions(prod
         let mut both = vec![first.clone(), second.clone()];
         both.sort();
         assert_eq!(records(&sandbox), both);
-        // The newest decides which one is told of.
+        // The report names the newest one.
         let json = sandbox.s3lo(&format!("verify {IMAGE} --key {key} -o json"));
         assert_eq!(json.ends_with(0).json()["keyID"], second.as_str());
         // Either will do.
@@ -278,7 +278,7 @@ fn a_forged_record_of_a_new_version_hides_no_valid_one_of_an_old(product: Produc
     ] {
         sandbox.write(&format!("{RECORDS}/{second}.json"), forged);
         verify(&sandbox, "hashivault://hidden").ends_with(0);
-        // Where it is the only one, the reason is told.
+        // If it is the only one, the reason is reported.
         let run = verify(&sandbox, "hashivault://hidden?version=2").ends_with(1);
         assert!(run.err.contains("✗ Verification FAILED"), "{}", run.err);
     }
@@ -309,10 +309,10 @@ fn withheld_versions_do_not_verify_and_are_reported(product: Product) {
         "verify {IMAGE} --key hashivault://held-back?version=1 -o json"
     ));
     assert_eq!(json.ends_with(2).json()["error"]["code"], "key_version");
-    // What the note says to do does it.
+    // The remedy in the note works.
     vault(product).configure("held-back", &json!({"min_decryption_version": 1}));
     verify(&sandbox, "hashivault://held-back").ends_with(0);
-    // What was trimmed is gone for good.
+    // A trimmed version is gone for good.
     sign(&sandbox, "hashivault://held-back");
     vault(product).configure(
         "held-back",
@@ -438,13 +438,13 @@ fn a_kept_public_key_of_a_version_is_the_same_signer(product: Product) {
         verify(&sandbox, &format!("{keys} --require 2")).ends_with(1);
         verify(&sandbox, keys).ends_with(0);
     }
-    // Two of different holders are two, and a key that nobody names connects nothing.
+    // Two of different holders are two, and a key that is not named connects nothing.
     vault(product).key("kept-beside", "ed25519");
     sign(&sandbox, "hashivault://kept-beside");
     let two = "v1.pub --key hashivault://kept-version --key hashivault://kept-beside";
     verify(&sandbox, &format!("{two} --require 2")).ends_with(0);
     verify(&sandbox, &format!("{two} --require 3")).ends_with(1);
-    // Vault could say that both are versions of the third.
+    // Vault could reveal that both are versions of the third.
     let sandbox = sandbox.with("VAULT_TOKEN", "wrong");
     let three = "v1.pub --key v2.pub --key hashivault://kept-version --require 2";
     verify(&sandbox, three).ends_with(2);

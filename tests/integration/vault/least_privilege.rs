@@ -26,7 +26,7 @@ fn documented() -> Vec<String> {
         .collect()
 }
 
-/// What a path and its capabilities are, however they are written.
+/// A path and its capabilities, in any spelling.
 fn words(path: &str) -> Vec<String> {
     let words = path.split(|c: char| c.is_whitespace() || "{}=".contains(c));
     words
@@ -35,8 +35,8 @@ fn words(path: &str) -> Vec<String> {
         .collect()
 }
 
-/// The paths that an output tells to add.
-fn told(text: &str) -> Vec<String> {
+/// The paths that an output asks to add.
+fn paths_to_add(text: &str) -> Vec<String> {
     let lines = text.lines().map(str::trim);
     let paths = lines.filter(|line| line.starts_with("path "));
     paths.map(str::to_owned).collect()
@@ -56,7 +56,7 @@ fn may(job: &mut Job<'_>, paths: &[String]) {
 
 /// Adds what the errors print until the run ends as it should; all that it takes.
 #[track_caller]
-fn grant_what_is_told(job: &mut Job<'_>, command: &str, mut paths: Vec<String>) -> Vec<String> {
+fn grant_what_is_printed(job: &mut Job<'_>, command: &str, mut paths: Vec<String>) -> Vec<String> {
     for _ in 0..4 {
         may(job, &paths);
         let anew = if command == "sign" {
@@ -68,9 +68,9 @@ fn grant_what_is_told(job: &mut Job<'_>, command: &str, mut paths: Vec<String>) 
         if run.code == Some(0) {
             return paths;
         }
-        let new = told(&run.ends_with(2).err);
+        let new = paths_to_add(&run.ends_with(2).err);
         assert_eq!(new.len(), 1, "{new:?}");
-        assert!(!paths.contains(&new[0]), "told once more: {new:?}");
+        assert!(!paths.contains(&new[0]), "reported again: {new:?}");
         paths.extend(new);
     }
     panic!("{paths:?} is not enough");
@@ -103,7 +103,7 @@ fn neither_path_of_the_policy_is_one_too_many(product: Product) {
         rest.retain(|path| path != missing);
         may(&mut job, &rest);
         assert_eq!(job.refused(""), "access_denied", "{missing}");
-        let granted = grant_what_is_told(&mut job, "sign", rest.clone());
+        let granted = grant_what_is_printed(&mut job, "sign", rest.clone());
         assert_eq!(granted.len(), 2);
         assert_eq!(words(&granted[1]), words(missing));
     }
@@ -124,13 +124,13 @@ fn the_policy_for_one_key_does_not_allow_another(product: Product) {
 fn what_the_errors_print_is_enough_and_no_more(product: Product) {
     let vault = Vault::start(product);
     let mut job = Job::new(&vault, "ci-signer");
-    let to_sign = grant_what_is_told(&mut job, "sign", Vec::new());
+    let to_sign = grant_what_is_printed(&mut job, "sign", Vec::new());
     let documented: Vec<_> = documented().iter().map(|path| words(path)).collect();
     let granted: Vec<_> = to_sign.iter().map(|path| words(path)).collect();
     assert_eq!(granted, documented);
     // To verify takes the first of them alone.
     for command in ["verify", "public-key"] {
-        let granted = grant_what_is_told(&mut job, command, Vec::new());
+        let granted = grant_what_is_printed(&mut job, command, Vec::new());
         assert_eq!(granted, to_sign[..1]);
     }
     may(&mut job, &to_sign[1..]);
@@ -147,7 +147,7 @@ fn what_the_errors_print_names_the_engine_s_mount(product: Product) {
     vault.post("team/a/transit/keys/deep", &json!({"type": "ecdsa-p256"}));
     job.sandbox
         .set("TRANSIT_SECRET_ENGINE_PATH", "team/a/transit");
-    let granted = grant_what_is_told(&mut job, "sign", Vec::new());
+    let granted = grant_what_is_printed(&mut job, "sign", Vec::new());
     let paths: Vec<_> = granted.iter().map(|path| words(path)[1].clone()).collect();
     assert_eq!(
         paths,
@@ -167,7 +167,7 @@ fn what_the_errors_print_mends_the_policy_of_a_role(product: Product) {
     for _ in 0..2 {
         grant(&vault, "ci-signer", &paths);
         let run = job.run("sign", "--vault-role ci-signer").ends_with(2);
-        paths.extend(told(&run.err));
+        paths.extend(paths_to_add(&run.err));
     }
     grant(&vault, "ci-signer", &paths);
     job.signs("--vault-role ci-signer");

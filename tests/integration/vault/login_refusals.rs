@@ -1,4 +1,4 @@
-//! A refused login to Vault gets the change to make, complete enough to paste; the token is sent to nobody else.
+//! A refused login to Vault gets the change to make, complete enough to paste; the token is sent nowhere else.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,14 +9,14 @@ use test_case::test_matrix;
 
 use crate::support::program::Sandbox;
 use crate::support::vault::{Cluster, Vault};
-use crate::vault::refusals::{Page, assert_told, on};
+use crate::vault::refusals::{Page, assert_reported, on};
 use s3lo_test_servers::aws::{AUDIENCE, AwsServer, Issuer, TokenAlgorithm, now};
 use s3lo_test_servers::http::{self, Reply, Wire};
 
 const SIGN: &str = "sign local://./store/myapp:v1.0 --key hashivault://ci-signer";
 const SUBJECT: &str = "repo:acme/app:ref:refs/heads/main";
 
-/// Nothing that is asked here is answered by anybody.
+/// No request from here gets an answer.
 fn bare() -> Sandbox {
     Sandbox::with_image().with("VAULT_ADDR", "https://vault.example")
 }
@@ -33,21 +33,21 @@ fn a_missing_token_is_explained_in_the_yaml_of_the_ci_system() {
         ("NOTHING", "special"),
     ] {
         let sandbox = bare().with(variable, value);
-        page.tell(
+        page.report(
             &format!("{variable}={value}"),
             &sandbox,
             &format!("{SIGN} --vault-role ci"),
         );
     }
     let sandbox = bare().with("VAULT_AUTH_ROLE", "ci");
-    page.tell("VAULT_AUTH_ROLE=ci", &sandbox, SIGN);
+    page.report("VAULT_AUTH_ROLE=ci", &sandbox, SIGN);
     let bao = SIGN.replace("hashivault", "openbao");
-    page.tell(
+    page.report(
         "OpenBao",
         &bare().with("GITLAB_CI", "true"),
         &format!("{bao} --vault-role ci"),
     );
-    assert_told!(page);
+    assert_reported!(page);
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn an_agent_that_gives_no_token_is_reported() {
         .with("BUILDKITE", "true")
         .with("PATH", "/usr/bin:/bin");
     let line = format!("{SIGN} --vault-role ci");
-    page.tell("not in PATH", &sandbox, &line);
+    page.report("not in PATH", &sandbox, &line);
     let path = format!("{}:/usr/bin:/bin", sandbox.file("bin").display());
     sandbox.set("PATH", &path);
     sandbox.set("VAULT_MAX_RETRIES", "0");
@@ -66,9 +66,9 @@ fn an_agent_that_gives_no_token_is_reported() {
         ("it answers nonsense", "echo hello"),
     ] {
         sandbox.write_program("bin/buildkite-agent", &format!("#!/bin/sh\n{script}\n"));
-        page.tell(what, &sandbox, &line);
+        page.report(what, &sandbox, &line);
     }
-    assert_told!(page);
+    assert_reported!(page);
 }
 
 #[test]
@@ -85,9 +85,9 @@ fn a_github_job_without_a_token_is_reported() {
         for (name, value) in ci.github_environment() {
             sandbox.set(&name, &value);
         }
-        page.tell(what, &sandbox, &format!("{SIGN} --vault-role ci"));
+        page.report(what, &sandbox, &format!("{SIGN} --vault-role ci"));
     }
-    assert_told!(page);
+    assert_reported!(page);
 }
 
 #[test]
@@ -96,34 +96,34 @@ fn a_missing_login_setting_is_named() {
     page.keep_secret("canary-of-the-secret-id");
     let mut sandbox = bare();
     let kubernetes = "--vault-auth kubernetes";
-    page.tell(
+    page.report(
         "Kubernetes without a role",
         &sandbox,
         &format!("{SIGN} {kubernetes}"),
     );
-    page.tell(
+    page.report(
         "Kubernetes outside of a pod",
         &sandbox,
         &format!("{SIGN} {kubernetes} --vault-role ci"),
     );
-    page.tell(
+    page.report(
         "AppRole and nothing",
         &sandbox,
         &format!("{SIGN} --vault-auth approle"),
     );
     sandbox.set("VAULT_SECRET_ID", "canary-of-the-secret-id");
-    page.tell(
+    page.report(
         "a secret ID alone, by AppRole",
         &sandbox,
         &format!("{SIGN} --vault-auth approle"),
     );
-    page.tell("a secret ID alone", &sandbox, SIGN);
+    page.report("a secret ID alone", &sandbox, SIGN);
     sandbox.unset("VAULT_SECRET_ID");
     sandbox.set("VAULT_ROLE_ID", "675a50e7-cfe0-be76-e35f-49ec009731ea");
-    page.tell("a role ID alone", &sandbox, SIGN);
+    page.report("a role ID alone", &sandbox, SIGN);
     let bao = SIGN.replace("hashivault", "openbao");
-    page.tell("a role ID alone, for OpenBao", &sandbox, &bao);
-    assert_told!(page);
+    page.report("a role ID alone, for OpenBao", &sandbox, &bao);
+    assert_reported!(page);
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn a_file_or_variable_without_an_identity_token_is_named() {
         "--vault-jwt-env GARBAGE",
         "--vault-auth kubernetes --vault-jwt-file token",
     ] {
-        page.tell(flags, &sandbox, &format!("{SIGN} --vault-role ci {flags}"));
+        page.report(flags, &sandbox, &format!("{SIGN} --vault-role ci {flags}"));
     }
     // Each of these asks for a login, without a role that is named.
     for flags in [
@@ -151,13 +151,13 @@ fn a_file_or_variable_without_an_identity_token_is_named() {
         "--vault-audience other",
         "--vault-auth-mount jwt",
     ] {
-        page.tell(
+        page.report(
             &format!("{flags} alone"),
             &sandbox,
             &format!("{SIGN} {flags}"),
         );
     }
-    assert_told!(page);
+    assert_reported!(page);
 }
 
 /// A Vault that believes an issuer, at a mount with a role for its main branch.
@@ -183,13 +183,13 @@ impl Believing {
 
     /// Logs in with `token`, in vain.
     #[track_caller]
-    fn tell(&mut self, what: &str, token: &str, flags: &str) {
+    fn report(&mut self, what: &str, token: &str, flags: &str) {
         let sandbox = Sandbox::with_image()
             .with("VAULT_ADDR", &self.vault.address)
             .with("TOKEN", token);
         self.page.keep_secret(token);
         let line = format!("{SIGN} --vault-jwt-env TOKEN {flags}");
-        self.page.tell(what, &sandbox, &line);
+        self.page.report(what, &sandbox, &line);
     }
 }
 
@@ -218,12 +218,12 @@ fn a_refused_identity_token_comes_with_its_remedy(product: Product) {
     let issuer = to.issuer.clone();
     let token = issuer.identity_token(SUBJECT, &address, 300);
     let other = issuer.identity_token(SUBJECT, "https://other.example", 300);
-    to.tell("a token for others", &other, role);
-    to.tell("a role of no audience", &token, "--vault-role no-audience");
-    to.tell("no such role", &token, "--vault-role nobody");
-    to.tell("no role at all", &token, "--vault-auth jwt");
+    to.report("a token for others", &other, role);
+    to.report("a role of no audience", &token, "--vault-role no-audience");
+    to.report("no such role", &token, "--vault-role nobody");
+    to.report("no role at all", &token, "--vault-auth jwt");
     let branch = issuer.identity_token("repo:acme/app:ref:refs/heads/x", &address, 300);
-    to.tell("another branch", &branch, role);
+    to.report("another branch", &branch, role);
     let protected = json!({"sub": SUBJECT, "ref_protected": "true", "/project/id": [7]});
     to.vault
         .jwt_role("jwt", "protected", &address, &protected, &["signer"]);
@@ -231,61 +231,61 @@ fn a_refused_identity_token_comes_with_its_remedy(product: Product) {
         "iss": issuer.url(), "sub": SUBJECT, "aud": address, "nbf": now(), "exp": now() + 300,
         "ref_protected": "false", "project": {"id": 7},
     });
-    to.tell(
+    to.report(
         "a branch that is not protected",
         &issuer.token(&claims),
         "--vault-role protected",
     );
     claims["ref_protected"] = "true".into();
     claims["project"]["id"] = 8.into();
-    to.tell(
+    to.report(
         "another project",
         &issuer.token(&claims),
         "--vault-role protected",
     );
-    to.tell("a claim that is not there", &token, "--vault-role project");
-    to.tell("another subject", &token, "--vault-role subject");
+    to.report("a claim that is not there", &token, "--vault-role project");
+    to.report("another subject", &token, "--vault-role subject");
     let expired = issuer.identity_token(SUBJECT, &address, -400);
-    to.tell("one that has expired", &expired, role);
+    to.report("one that has expired", &expired, role);
     let early = issuer.token(&json!({
         "iss": issuer.url(), "sub": SUBJECT, "aud": address, "nbf": now() + 600, "exp": now() + 900,
     }));
-    to.tell("one that is not valid yet", &early, role);
+    to.report("one that is not valid yet", &early, role);
     let (body, signature) = token.rsplit_once('.').unwrap();
     let forged = format!("{body}.{}", signature.chars().rev().collect::<String>());
-    to.tell("one with another signature", &forged, role);
+    to.report("one with another signature", &forged, role);
     let stranger = Issuer::new("https://gitlab.com", TokenAlgorithm::Es256);
     let strange = stranger.identity_token(SUBJECT, &address, 300);
-    to.tell("one of another key", &strange, role);
+    to.report("one of another key", &strange, role);
     let elsewhere = issuer.token(&json!({
         "iss": "https://gitlab.example", "sub": SUBJECT, "aud": address, "exp": now() + 300,
     }));
-    to.tell("one of another issuer", &elsewhere, role);
-    to.tell(
+    to.report("one of another issuer", &elsewhere, role);
+    to.report(
         "nothing is mounted there",
         &token,
         &format!("{role} --vault-auth-mount gitlab"),
     );
-    to.tell(
+    to.report(
         "an engine is mounted there",
         &token,
         &format!("{role} --vault-auth-mount transit"),
     );
-    to.tell(
+    to.report(
         "another login is mounted there",
         &token,
         &format!("{role} --vault-auth-mount approle"),
     );
     to.vault.mount_login("bare", "jwt");
-    to.tell(
+    to.report(
         "nobody configured it",
         &token,
         &format!("{role} --vault-auth-mount bare"),
     );
     let hostile = issuer.identity_token("a`; rm -rf / #\u{1b}[31m\n::error::", "$(id)", 300);
-    to.tell("a subject that wants to be pasted", &hostile, role);
-    // Of a login by a token where AppRole is mounted OpenBao says what is missing.
-    assert_told!(to.page, on(product));
+    to.report("a subject that wants to be pasted", &hostile, role);
+    // For a login with a token where AppRole is mounted, OpenBao names the missing field.
+    assert_reported!(to.page, on(product));
 }
 
 #[test_matrix([Product::Vault, Product::OpenBao])]
@@ -295,18 +295,18 @@ fn a_token_for_another_audience_is_reported_before_it_is_sent(product: Product) 
     let issuer = to.issuer.clone();
     let for_aws = issuer.identity_token(SUBJECT, AUDIENCE, 300);
     let for_us = issuer.identity_token(SUBJECT, &address, 300);
-    to.tell("it is for AWS", &for_aws, "--vault-role ci");
-    to.tell(
+    to.report("it is for AWS", &for_aws, "--vault-role ci");
+    to.report(
         "it is for AWS, in a pod",
         &for_aws,
         "--vault-auth kubernetes --vault-role ci",
     );
-    to.tell(
+    to.report(
         "another is wished",
         &for_us,
         "--vault-role ci --vault-audience other",
     );
-    assert_told!(to.page);
+    assert_reported!(to.page);
 }
 
 #[test_matrix([Product::Vault, Product::OpenBao])]
@@ -324,20 +324,20 @@ fn a_refused_approle_comes_with_the_credential_to_renew(product: Product) {
     ] {
         sandbox.set("VAULT_ROLE_ID", role_id);
         sandbox.set("VAULT_SECRET_ID", secret_id);
-        page.tell(what, &sandbox, SIGN);
+        page.report(what, &sandbox, SIGN);
     }
     sandbox.set("VAULT_ROLE_ID", &other_role);
     sandbox.set("VAULT_SECRET_ID", &used_up);
     // It opens, and what is behind is not there.
     sandbox.s3lo(SIGN).ends_with(2);
-    page.tell("a secret ID that is used up", &sandbox, SIGN);
+    page.report("a secret ID that is used up", &sandbox, SIGN);
     sandbox.set("VAULT_SECRET_ID", &secret_id);
-    page.tell(
+    page.report(
         "no such mount",
         &sandbox,
         &format!("{SIGN} --vault-auth-mount nowhere"),
     );
-    assert_told!(page);
+    assert_reported!(page);
 }
 
 #[test_matrix([Product::Vault, Product::OpenBao])]
@@ -346,27 +346,27 @@ fn a_refused_service_account_comes_with_the_settings_to_check(product: Product) 
     let sandbox = Sandbox::with_image().with("VAULT_ADDR", &vault.address);
     let line = format!("{SIGN} --vault-auth kubernetes --vault-jwt-file token");
     let token = cluster.service_account_token("ci", "builder");
-    let mut tell = |what: &str, token: &str, flags: &str| {
+    let mut report = |what: &str, token: &str, flags: &str| {
         page.keep_secret(token);
         sandbox.write("token", token);
-        page.tell(what, &sandbox, &format!("{line} {flags}"));
+        page.report(what, &sandbox, &format!("{line} {flags}"));
     };
-    tell("nobody made a role", &token, "--vault-role ci");
+    report("nobody made a role", &token, "--vault-role ci");
     vault.kubernetes_config("kubernetes", &cluster);
     vault.kubernetes_role("kubernetes", "ci", ("ci", "builder"), &["signer"]);
-    tell("no such role", &token, "--vault-role nobody");
+    report("no such role", &token, "--vault-role nobody");
     let other = cluster.service_account_token("ci", "default");
-    tell("another account", &other, "--vault-role ci");
+    report("another account", &other, "--vault-role ci");
     let other = cluster.service_account_token("dev", "builder");
-    tell("another namespace", &other, "--vault-role ci");
+    report("another namespace", &other, "--vault-role ci");
     cluster.forget(&token);
-    tell("the pod is gone", &token, "--vault-role ci");
-    tell(
+    report("the pod is gone", &token, "--vault-role ci");
+    report(
         "no such mount",
         &token,
         "--vault-role ci --vault-auth-mount k8s",
     );
-    assert_told!(page);
+    assert_reported!(page);
 }
 
 #[test_matrix([Product::Vault, Product::OpenBao])]
@@ -379,8 +379,8 @@ fn a_login_that_asks_for_a_second_factor_is_explained(product: Product) {
         .with("VAULT_ADDR", &vault.address)
         .with("VAULT_ROLE_ID", &role_id)
         .with("VAULT_SECRET_ID", &secret_id);
-    page.tell("AppRole", &sandbox, SIGN);
-    assert_told!(page);
+    page.report("AppRole", &sandbox, SIGN);
+    assert_reported!(page);
 }
 
 /// The keys of an issuer, until they are gone.
@@ -417,8 +417,8 @@ fn an_issuer_out_of_the_server_s_reach_is_named(product: Product) {
     );
     let token = to.issuer.identity_token(SUBJECT, &address, 300);
     let flags = "--vault-role ci --vault-auth-mount gitlab";
-    to.tell("its keys", &token, flags);
-    assert_told!(to.page);
+    to.report("its keys", &token, flags);
+    assert_reported!(to.page);
 }
 
 #[test_matrix([Product::Vault, Product::OpenBao])]
@@ -431,6 +431,6 @@ fn an_address_that_the_role_does_not_allow_is_explained(product: Product) {
         .with("VAULT_ADDR", &vault.address)
         .with("VAULT_ROLE_ID", &role_id)
         .with("VAULT_SECRET_ID", &secret_id);
-    page.tell("AppRole", &sandbox, SIGN);
-    assert_told!(page);
+    page.report("AppRole", &sandbox, SIGN);
+    assert_reported!(page);
 }

@@ -15,8 +15,8 @@ use s3lo_test_servers::aws::{AUDIENCE, AwsServer, Issuer, TokenAlgorithm};
 const IMAGE: &str = "local://./store/myapp:v1.0";
 const SUBJECT: &str = "repo:acme/app:ref:refs/heads/main";
 
-/// Somebody who has an image to sign, and a key in a Vault. The key's name is that of the policy, too, which
-/// allows to sign by it, and of the role whose tokens have that policy.
+/// A job with an image to sign, and a key in a Vault. The key's name is also that of the policy, which
+/// allows signing with it, and of the role whose tokens have that policy.
 pub(crate) struct Job<'a> {
     pub(crate) vault: &'a Vault,
     pub(crate) name: &'a str,
@@ -106,7 +106,7 @@ fn a_github_job_signs_and_verifies_by_a_role(product: Product) {
     job.run("verify", role).ends_with(0);
     let public = job.run("public-key", role).ends_with(0);
     job.sandbox.write("release.pub", public.out);
-    // Nobody needs a login to verify by that.
+    // Verifying with that needs no login.
     let line = format!("verify {IMAGE} --key release.pub");
     job.sandbox.s3lo(&line).ends_with(0);
     assert_eq!(audiences(&ci).len(), 3);
@@ -126,7 +126,7 @@ fn the_role_the_method_and_its_mount_may_be_in_variables(product: Product) {
     job.sandbox.set("VAULT_AUTH_PATH", "github-by-variables");
     job.signs("");
     assert_eq!(audiences(&ci).len(), 3);
-    // What is typed comes before each of them.
+    // The command line comes before each of them.
     job.sandbox.set("VAULT_AUTH_ROLE", "nobody");
     job.sandbox.set("VAULT_AUTH_METHOD", "approle");
     job.sandbox.set("VAULT_AUTH_PATH", "nowhere");
@@ -213,7 +213,7 @@ fn every_ci_system_that_gives_tokens_by_a_variable_logs_in(product: Product) {
     let bitbucket = "https://api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc";
     let of_bitbucket = "ari:cloud:bitbucket::workspace/00000000-1111-2222-3333-444444444444";
     for (issuer, audience, variables) in [
-        // That of another audience, which GitLab makes as well, is not taken.
+        // GitLab's token for another audience is not taken.
         (
             "https://gitlab.com",
             vault.address.as_str(),
@@ -248,7 +248,7 @@ fn in_buildkite_the_agent_is_asked_for_a_token_for_vault(product: Product) {
     let (mut job, token) = token_of(&vault, "https://agent.buildkite.com", &vault.address);
     buildkite(&mut job.sandbox, "cat token");
     job.sandbox.write("token", format!("{token}\n"));
-    // What is for AWS by convention is not for Vault.
+    // A token that is for AWS by convention is not for Vault.
     job.sandbox.set("BUILDKITE_OIDC_TOKEN", "not.the.one");
     job.signs("--vault-role signer");
     let noted = std::fs::read_to_string(job.sandbox.file("agent.arguments")).unwrap();
@@ -265,14 +265,14 @@ fn a_token_may_be_in_any_file_or_any_variable(product: Product) {
     let (mut job, token) = token_of(&vault, "https://ci.example", &vault.address);
     job.sandbox.write("run/token", format!("{token}\n"));
     job.sandbox.set("MY_TOKEN", &token);
-    // What the CI system offers does not matter then.
+    // The CI system's own token does not matter then.
     for (name, value) in AwsServer::start().github_environment() {
         job.sandbox.set(&name, &value);
     }
     for flags in ["--vault-jwt-file run/token", "--vault-jwt-env MY_TOKEN"] {
         job.signs(&format!("--vault-role signer {flags}"));
     }
-    // It says by itself for whom it is, and whoever names that is taken at their word.
+    // It states its own audience, and the program trusts an audience that the user names.
     for (audience, code) in [
         (vault.address.as_str(), None),
         ("other", Some("no_identity_token")),
@@ -331,7 +331,7 @@ fn a_token_for_another_server_is_sent_only_on_request(product: Product) {
     let flags = "--vault-role signer --vault-jwt-env TOKEN";
     assert_eq!(job.refused(flags), "no_identity_token");
     job.signs(&format!("{flags} --vault-audience https://vault.example"));
-    // A name that is no URL says nothing of servers.
+    // A name that is no URL implies no server.
     let (mut job, token) = token_of(&vault, "https://gitlab.com", "vault");
     job.sandbox.set("TOKEN", &token);
     job.signs(flags);

@@ -73,7 +73,7 @@ fn the_root_is_a_slash_and_has_keys_of_its_own() {
     assert_eq!(sign(&sandbox, ""), "key_not_found");
     spaces.server.key("signer", "ed25519");
     assert_eq!(sign(&sandbox, ""), "signed");
-    // What is typed comes before the variable.
+    // The command line comes before the variable.
     let sandbox = spaces.sandbox("org/a").with("BAO_TOKEN", ROOT);
     let line = "public-key --key openbao://signer";
     let of_org = sandbox.s3lo(line).ends_with(0).out;
@@ -126,8 +126,8 @@ fn a_namespace_that_is_not_there_is_named() {
         let sandbox = spaces.sandbox(namespace).with("BAO_TOKEN", ROOT);
         assert_eq!(sign(&sandbox, ""), "namespace_not_found", "{namespace}");
         let line = format!("sign {IMAGE} --key openbao://signer");
-        let told = sandbox.s3lo(&line).ends_with(2).err;
-        assert!(told.contains(&format!("`{namespace}`")), "{told}");
+        let reported = sandbox.s3lo(&line).ends_with(2).err;
+        assert!(reported.contains(&format!("`{namespace}`")), "{reported}");
         let approle = spaces
             .sandbox(namespace)
             .with("BAO_ROLE_ID", "a")
@@ -150,10 +150,10 @@ fn a_token_of_another_namespace_is_refused_by_name() {
         ["access_denied", "credentials_refused"].contains(&code.as_str()),
         "{code}"
     );
-    let told = sandbox.s3lo(&format!("sign {IMAGE} --key openbao://signer"));
-    let told = told.ends_with(2).err;
-    assert!(told.contains("namespace"), "{told}");
-    assert!(!told.contains(token));
+    let reported = sandbox.s3lo(&format!("sign {IMAGE} --key openbao://signer"));
+    let reported = reported.ends_with(2).err;
+    assert!(reported.contains("namespace"), "{reported}");
+    assert!(!reported.contains(token));
 }
 
 #[test]
@@ -168,6 +168,6 @@ fn a_namespace_that_is_locked_is_explained() {
         .post("sys/namespaces/api-lock/lock/org", &json!({}));
     assert_eq!(sign(&sandbox, ""), "namespace_locked");
     let run = sandbox.s3lo(&format!("sign {IMAGE} --key openbao://signer"));
-    let told = run.ends_with(2).err;
-    assert!(told.contains("`bao namespace unlock`"), "{told}");
+    let reported = run.ends_with(2).err;
+    assert!(reported.contains("`bao namespace unlock`"), "{reported}");
 }

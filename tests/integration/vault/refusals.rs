@@ -9,10 +9,10 @@ use s3lo_test_servers::authority::Authority;
 const SIGN: &str = "sign local://./store/myapp:v1.0 --key";
 const HOST: &str = "hashivault://vault.example/v1/transit/keys/ci-signer";
 
-/// What several runs are told, for a snapshot.
+/// The errors of several runs, for a snapshot.
 pub(crate) struct Page {
     text: String,
-    /// What is never told.
+    /// The texts that are never printed.
     secrets: Vec<String>,
 }
 
@@ -24,7 +24,7 @@ impl Page {
         }
     }
 
-    /// A token or the like, of which nothing may be told: of an identity token the part that signs it.
+    /// A token or the like, which may never be printed; nor may the signature of an identity token.
     pub(crate) fn keep_secret(&mut self, secret: &str) {
         self.secrets.push(secret.to_owned());
         if let [_, _, signature] = secret.split('.').collect::<Vec<_>>()[..] {
@@ -32,15 +32,15 @@ impl Page {
         }
     }
 
-    /// Runs a line that could not, and adds what it is told: the same in text and in JSON.
+    /// Runs a line that has to fail, and adds its error: the same in text and in JSON.
     #[track_caller]
-    pub(crate) fn tell(&mut self, what: &str, sandbox: &Sandbox, line: &str) {
+    pub(crate) fn report(&mut self, what: &str, sandbox: &Sandbox, line: &str) {
         let words = |format| line.split_whitespace().chain(["-v", "-o", format]);
-        self.tell_of(what, sandbox, words);
+        self.report_of(what, sandbox, words);
     }
 
     #[track_caller]
-    pub(crate) fn tell_of<'a, W>(
+    pub(crate) fn report_of<'a, W>(
         &mut self,
         what: &str,
         sandbox: &Sandbox,
@@ -56,14 +56,14 @@ impl Page {
                 assert!(silent, "{secret} in {}{}", run.out, run.err);
             }
         }
-        // Before it stands what is told with `--verbose`.
+        // The output of `--verbose` stands before it.
         let at = text.err.find("error[").unwrap();
-        let told = &text.err[at..];
+        let reported = &text.err[at..];
         let error = &json.json()["error"];
         let field = |name: &str| error[name].as_str().unwrap();
-        let (first, details) = told.split_once('\n').unwrap();
+        let (first, details) = reported.split_once('\n').unwrap();
         let again = format!("error[{}]: {}", field("code"), field("message"));
-        // How often a call is tried in the time differs.
+        // The number of tries in the time differs.
         let without_count = |line: &str| match line.rsplit_once(", ") {
             Some((start, count)) if count.ends_with(" times") => start.to_owned(),
             _ => line.to_owned(),
@@ -76,12 +76,18 @@ impl Page {
             .chain([field("docs")])
             .collect();
         for line in &expected {
-            let ends = |told: &str| told.trim_end().ends_with(line.trim_end());
-            assert!(details.lines().any(ends), "{what}: {line} in {told}");
+            let ends = |reported: &str| reported.trim_end().ends_with(line.trim_end());
+            assert!(details.lines().any(ends), "{what}: {line} in {reported}");
         }
-        assert_eq!(details.lines().count(), expected.len(), "{what}: {told}");
-        self.text
-            .push_str(&format!("# {what}\n{}, exit 2\n{told}\n", field("code")));
+        assert_eq!(
+            details.lines().count(),
+            expected.len(),
+            "{what}: {reported}"
+        );
+        self.text.push_str(&format!(
+            "# {what}\n{}, exit 2\n{reported}\n",
+            field("code")
+        ));
     }
 
     pub(crate) fn text(self) -> String {
@@ -91,9 +97,9 @@ impl Page {
 
 /// Takes a snapshot without what differs from run to run. The servers of both products have the same one, unless the
 /// product is named.
-macro_rules! assert_told {
+macro_rules! assert_reported {
     ($page:expr) => {
-        crate::vault::refusals::assert_told!($page, "")
+        crate::vault::refusals::assert_reported!($page, "")
     };
     ($page:expr, $suffix:expr) => {{
         fn here() {}
@@ -106,7 +112,7 @@ macro_rules! assert_told {
         ]}, { insta::assert_snapshot!(format!("{name}{}", $suffix), $page.text()) })
     }};
 }
-pub(crate) use assert_told;
+pub(crate) use assert_reported;
 
 /// The end of the name of a snapshot that is another one for OpenBao.
 pub(crate) fn on(product: Product) -> &'static str {
@@ -116,7 +122,7 @@ pub(crate) fn on(product: Product) -> &'static str {
     }
 }
 
-/// With a token that nobody asks for: what is wrong here is told before anything is asked.
+/// With a token that is not needed: the program reports these errors before any request.
 fn sandbox() -> Sandbox {
     Sandbox::with_image().with("VAULT_TOKEN", "hvs.canary-of-the-token")
 }
@@ -169,24 +175,24 @@ fn a_reference_that_names_no_key_comes_with_how_to_write_it() {
         "hashivault://hvs.canary-of-the-token@vault.example/v1/transit/keys/ci-signer",
     ] {
         page.keep_secret("canary-of-a-password");
-        page.tell(
+        page.report(
             &key.replace("canary", "…"),
             &sandbox,
             &format!("{SIGN} {key}"),
         );
     }
-    assert_told!(page);
+    assert_reported!(page);
 }
 
 #[test]
 fn a_missing_address_comes_with_how_to_set_it() {
     let mut page = page();
-    page.tell(
+    page.report(
         "nothing says",
         &sandbox(),
         &format!("{SIGN} hashivault://ci-signer"),
     );
-    page.tell(
+    page.report(
         "nor for OpenBao",
         &sandbox(),
         &format!("{SIGN} openbao://ci-signer"),
@@ -204,28 +210,28 @@ fn a_missing_address_comes_with_how_to_set_it() {
     ] {
         let sandbox = sandbox().with("VAULT_ADDR", address);
         let what = format!("VAULT_ADDR={address}").replace("canary", "…");
-        page.tell(&what, &sandbox, &format!("{SIGN} hashivault://ci-signer"));
+        page.report(&what, &sandbox, &format!("{SIGN} hashivault://ci-signer"));
     }
     let agent = sandbox().with("VAULT_AGENT_ADDR", "unix:///run/vault/agent.sock");
-    page.tell(
+    page.report(
         "a socket, and another host in the key",
         &agent,
         &format!("{SIGN} {HOST}"),
     );
     let gitlab = sandbox().with("VAULT_SERVER_URL", "vault.example");
-    page.tell(
+    page.report(
         "VAULT_SERVER_URL=vault.example",
         &gitlab,
         &format!("{SIGN} hashivault://ci-signer"),
     );
     let flag = "--vault-address vault.example";
-    page.tell(
+    page.report(
         flag,
         &sandbox(),
         &format!("{SIGN} hashivault://ci-signer {flag}"),
     );
     let bao = sandbox().with("BAO_ADDR", "bao.example");
-    page.tell(
+    page.report(
         "BAO_ADDR=bao.example",
         &bao,
         &format!("{SIGN} openbao://ci-signer"),
@@ -243,21 +249,21 @@ fn a_missing_address_comes_with_how_to_set_it() {
         ),
     ] {
         let sandbox = sandbox().with("VAULT_ADDR", address);
-        page.tell(
+        page.report(
             &format!("VAULT_ADDR={address} {key}"),
             &sandbox,
             &format!("{SIGN} {key}"),
         );
     }
     let flag = "--vault-address https://other.example";
-    page.tell(
+    page.report(
         &format!("{key} {flag}", key = HOST),
         &sandbox(),
         &format!("{SIGN} {HOST} {flag}"),
     );
     let plain = sandbox().with("VAULT_ADDR", "http://vault.example:8200");
     for key in ["hashivault://ci-signer", HOST] {
-        page.tell(
+        page.report(
             &format!("VAULT_ADDR=http://vault.example:8200 {key}"),
             &plain,
             &format!("{SIGN} {key}"),
@@ -265,12 +271,12 @@ fn a_missing_address_comes_with_how_to_set_it() {
     }
     let plain = "http://127.0.0.1.example";
     let sandbox = sandbox().with("BAO_ADDR", plain);
-    page.tell(
+    page.report(
         &format!("BAO_ADDR={plain}"),
         &sandbox,
         &format!("{SIGN} openbao://ci-signer"),
     );
-    assert_told!(page);
+    assert_reported!(page);
 }
 
 #[test]
@@ -278,25 +284,25 @@ fn a_missing_token_comes_with_where_to_put_it() {
     let mut page = page();
     let line = format!("{SIGN} {HOST}");
     let bare = || sandbox().without("VAULT_TOKEN");
-    page.tell("nothing", &bare(), &line);
-    page.tell(
+    page.report("nothing", &bare(), &line);
+    page.report(
         "nothing for OpenBao",
         &bare(),
         &line.replace("hashivault", "openbao"),
     );
     let verify = line.replace("sign ", "verify ");
-    page.tell("nothing, to verify", &bare(), &verify);
-    page.tell(
+    page.report("nothing, to verify", &bare(), &verify);
+    page.report(
         "nothing, for a public key",
         &bare(),
         &format!("public-key --key {HOST}"),
     );
     let spaces = sandbox().with("VAULT_TOKEN", "Bearer hvs.canary-of-the-token");
-    page.tell("VAULT_TOKEN of two words", &spaces, &line);
+    page.report("VAULT_TOKEN of two words", &spaces, &line);
     let blank = sandbox().with("VAULT_TOKEN", "  ");
-    page.tell("VAULT_TOKEN of blanks", &blank, &line);
+    page.report("VAULT_TOKEN of blanks", &blank, &line);
     let bao = bare().with("BAO_TOKEN", "hvs.canary-of-the-token\nand more");
-    page.tell("BAO_TOKEN of two lines", &bao, &line);
+    page.report("BAO_TOKEN of two lines", &bao, &line);
     let file = |contents: Option<&str>| {
         let sandbox = bare().with("VAULT_TOKEN_FILE", "run/token");
         if let Some(contents) = contents {
@@ -304,30 +310,30 @@ fn a_missing_token_comes_with_where_to_put_it() {
         }
         sandbox
     };
-    page.tell("VAULT_TOKEN_FILE is not there", &file(None), &line);
-    page.tell("VAULT_TOKEN_FILE is empty", &file(Some("\n")), &line);
-    page.tell(
+    page.report("VAULT_TOKEN_FILE is not there", &file(None), &line);
+    page.report("VAULT_TOKEN_FILE is empty", &file(Some("\n")), &line);
+    page.report(
         "VAULT_TOKEN_FILE has two words",
         &file(Some("token: hvs.canary-of-the-token\n")),
         &line,
     );
-    page.tell(
+    page.report(
         "VAULT_TOKEN_FILE is huge",
         &file(Some(&"a".repeat(20_000))),
         &line,
     );
     let folder = bare().with("VAULT_TOKEN_FILE", "keys");
-    page.tell("VAULT_TOKEN_FILE is a folder", &folder, &line);
+    page.report("VAULT_TOKEN_FILE is a folder", &folder, &line);
     for path in [
         "/builds/acme/app.tmp/VAULT_TOKEN",
         "./token",
         "~/.vault-token",
     ] {
         let what = format!("VAULT_TOKEN is the path {path}");
-        page.tell(&what, &sandbox().with("VAULT_TOKEN", path), &line);
+        page.report(&what, &sandbox().with("VAULT_TOKEN", path), &line);
     }
     let bao = bare().with("BAO_TOKEN", "/builds/acme/app.tmp/BAO_TOKEN");
-    page.tell(
+    page.report(
         "BAO_TOKEN is a path",
         &bao,
         &line.replace("hashivault", "openbao"),
@@ -343,14 +349,14 @@ fn a_missing_token_comes_with_where_to_put_it() {
         ),
     ] {
         let approle = bare().with("VAULT_ROLE_ID", "675a50e7-cfe0-be76-e35f-49ec009731ea");
-        page.tell(what, &approle.with("VAULT_SECRET_ID", secret_id), &line);
+        page.report(what, &approle.with("VAULT_SECRET_ID", secret_id), &line);
     }
     let home = bare();
     home.write("home/.vault-token", "hvs.canary-of-the-token and more");
     let path = home.file("home");
     let home = home.with("HOME", path.to_str().unwrap());
-    page.tell("~/.vault-token has three words", &home, &line);
-    assert_told!(page);
+    page.report("~/.vault-token has three words", &home, &line);
+    assert_reported!(page);
 }
 
 #[test]
@@ -406,11 +412,11 @@ fn an_invalid_variable_is_named() {
             sandbox.set("VAULT_AUTH_ROLE", "ci");
         }
         let what = format!("{name}={value}").replace("canary", "…");
-        page.tell(&what, &sandbox, line);
+        page.report(&what, &sandbox, line);
     }
     let mut sandbox = sandbox().with("VAULT_ADDR", "https://vault.example");
     sandbox.set("TRANSIT_SECRET_ENGINE_PATH", "tran sit");
-    page.tell(
+    page.report(
         "TRANSIT_SECRET_ENGINE_PATH=tran sit",
         &sandbox,
         &format!("{SIGN} hashivault://ci-signer"),
@@ -423,12 +429,12 @@ fn an_invalid_variable_is_named() {
     sandbox.set("VAULT_CLIENT_CERT", "client.pem");
     for key in ["nowhere.key", "empty.key", "client.pem"] {
         sandbox.set("VAULT_CLIENT_KEY", key);
-        page.tell(&format!("VAULT_CLIENT_KEY={key}"), &sandbox, &line);
+        page.report(&format!("VAULT_CLIENT_KEY={key}"), &sandbox, &line);
     }
     sandbox.set("VAULT_CLIENT_CERT", "keys/cosign.pub");
     sandbox.set("VAULT_CLIENT_KEY", "client.key");
-    page.tell("VAULT_CLIENT_CERT=keys/cosign.pub", &sandbox, &line);
-    assert_told!(page);
+    page.report("VAULT_CLIENT_CERT=keys/cosign.pub", &sandbox, &line);
+    assert_reported!(page);
 }
 
 #[test]
@@ -446,7 +452,7 @@ fn a_flag_without_effect_is_named() {
         "--vault-role ci --vault-jwt-file a --vault-jwt-env B",
         "--vault-token x",
     ] {
-        page.tell(flags, &sandbox, &format!("{line} {flags}"));
+        page.report(flags, &sandbox, &format!("{line} {flags}"));
     }
     for flag in [
         "--vault-address",
@@ -459,17 +465,17 @@ fn a_flag_without_effect_is_named() {
     ] {
         let role = ["--vault-auth", "jwt", flag, ""];
         let words = |format| line.split(' ').chain(role).chain(["-v", "-o", format]);
-        page.tell_of(&format!("{flag} ''"), &sandbox, words);
+        page.report_of(&format!("{flag} ''"), &sandbox, words);
     }
     for flag in ["--vault-jwt-file", "--vault-jwt-env", "--vault-role"] {
         let what = format!("{flag} TOKEN");
-        page.tell(
+        page.report(
             &what,
             &sandbox,
             &format!("{line} --vault-auth jwt {flag} {token}"),
         );
     }
-    assert_told!(page);
+    assert_reported!(page);
 }
 
 #[test]
@@ -488,7 +494,7 @@ fn a_flag_for_vault_needs_a_key_in_vault() {
         "--vault-jwt-env TOKEN",
         "--vault-plain-http",
     ] {
-        page.tell(flags, &sandbox, &format!("{line} {flags}"));
+        page.report(flags, &sandbox, &format!("{line} {flags}"));
     }
     let text = page.text();
     let (first, rest) = text.split_once("\n\n").unwrap();

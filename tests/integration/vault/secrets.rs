@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::cli::secrets::{PUBLIC_KEY, Said, talkative};
+use crate::cli::secrets::{Outputs, PUBLIC_KEY, talkative};
 use crate::support::aws_fixture::{AwsFixture, SIGN, VERIFY};
 use crate::support::plain_key;
 use s3lo_test_servers::authority::Authority;
@@ -20,7 +20,7 @@ fn in_vault(flags: &str) -> Vec<String> {
 
 #[test]
 fn the_secrets_of_a_vault_appear_nowhere() {
-    let (mut said, mut secrets) = (Said::default(), BTreeSet::new());
+    let (mut outputs, mut secrets) = (Outputs::default(), BTreeSet::new());
     secrets.extend([TOKEN, SECRET_ID, GITHUB_REQUEST_TOKEN].map(str::to_owned));
     let vault = VaultServer::start(Key::of_vector("p256-pkcs8"));
     let at_vault = || {
@@ -29,7 +29,7 @@ fn the_secrets_of_a_vault_appear_nowhere() {
         aws.sandbox.set("VAULT_MAX_RETRIES", "1");
         aws
     };
-    // Somebody with a token, well and not so well.
+    // A user with a token, with and without faults.
     let mut aws = at_vault();
     aws.sandbox.set("VAULT_TOKEN", TOKEN);
     for flags in [
@@ -42,23 +42,23 @@ fn the_secrets_of_a_vault_appear_nowhere() {
         "--key hashivault://nobody",
         "--key hashivault://ci-signer?version=7",
     ] {
-        said.hear(&aws, &in_vault(flags));
+        outputs.run(&aws, &in_vault(flags));
     }
     for kind in [Kind::Key, Kind::Sign] {
         for status in [400, 403, 404, 500, 503] {
             vault.fault(move |call| (call.kind == kind).then(|| vault_errors(status, &["no"])));
-            said.hear(&aws, &in_vault("--if-signed replace")[..1]);
+            outputs.run(&aws, &in_vault("--if-signed replace")[..1]);
         }
     }
     vault.fault(|_| Some(Reply::HangUp));
-    said.hear(&aws, &in_vault(""));
+    outputs.run(&aws, &in_vault(""));
     vault.fault(|_| None);
     aws.sandbox
         .set("HTTPS_PROXY", "http://user:canary-of-the-proxy@127.0.0.1:1");
     secrets.insert("canary-of-the-proxy".to_owned());
     aws.sandbox.set("VAULT_ADDR", "https://vault.example");
-    said.hear(&aws, &in_vault(""));
-    // A job that logs in by the token of its CI system, and that of a pod.
+    outputs.run(&aws, &in_vault(""));
+    // A job that logs in with the token of its CI system, and one with that of a pod.
     let mut aws = at_vault();
     aws.set(&aws.server.github_environment());
     for flags in [
@@ -73,17 +73,17 @@ fn the_secrets_of_a_vault_appear_nowhere() {
             .identity_token("system:serviceaccount:ci:x", "k8s", 300);
         aws.sandbox.write("pod.jwt", &pod);
         for role in ["release", "batch", "nobody"] {
-            said.hear(&aws, &in_vault(&format!("--vault-role {role} {flags}")));
+            outputs.run(&aws, &in_vault(&format!("--vault-role {role} {flags}")));
         }
         aws.sandbox.write("pod.jwt", "");
     }
-    let mut said_by_login = |fault: fn() -> Reply| {
+    let mut run_with_login = |fault: fn() -> Reply| {
         vault.fault(move |call| (call.kind == Kind::Login).then(fault));
-        said.hear(&aws, &in_vault("--vault-role release")[..1]);
+        outputs.run(&aws, &in_vault("--vault-role release")[..1]);
     };
-    said_by_login(|| vault_errors(403, &["permission denied"]));
-    said_by_login(|| vault_errors(500, &["internal error"]));
-    said_by_login(|| Reply::Half);
+    run_with_login(|| vault_errors(403, &["permission denied"]));
+    run_with_login(|| vault_errors(500, &["internal error"]));
+    run_with_login(|| Reply::Half);
     vault.fault(|_| None);
     // AppRole.
     let mut aws = at_vault();
@@ -91,10 +91,10 @@ fn the_secrets_of_a_vault_appear_nowhere() {
     for secret_id in [SECRET_ID, "canary-of-a-wrong-secret-id"] {
         aws.sandbox.set("VAULT_SECRET_ID", secret_id);
         secrets.insert(secret_id.to_owned());
-        said.hear(&aws, &in_vault("--if-signed replace"));
+        outputs.run(&aws, &in_vault("--if-signed replace"));
     }
     // The test's own.
-    said.texts.retain(|(name, _)| name != "pod.jwt");
+    outputs.texts.retain(|(name, _)| name != "pod.jwt");
     secrets.extend(vault.issued());
     for call in vault.calls_of(Kind::Login) {
         if let Some((_, token)) = call.body["jwt"]
@@ -104,27 +104,27 @@ fn the_secrets_of_a_vault_appear_nowhere() {
             secrets.extend([token, token.rsplit('.').next().unwrap()].map(str::to_owned));
         }
     }
-    assert!(said.succeeded >= 30, "{}", said.succeeded);
+    assert!(outputs.succeeded >= 30, "{}", outputs.succeeded);
     assert!(secrets.len() > 40, "{}", secrets.len());
-    said.tells_none_of(&secrets);
+    outputs.contain_none_of(&secrets);
 }
 
-/// What the program tells where a secret stands in the place of its place, which happens to everybody once.
+/// The program's output when a secret stands where its place should be named, a common mistake.
 #[track_caller]
-fn is_not_repeated(secret: &str, said: &Said) {
-    assert_eq!(said.succeeded, 0);
-    said.tells_none_of(&BTreeSet::from([secret.to_owned()]));
+fn is_not_repeated(secret: &str, outputs: &Outputs) {
+    assert_eq!(outputs.succeeded, 0);
+    outputs.contain_none_of(&BTreeSet::from([secret.to_owned()]));
 }
 
 const MISPLACED: &str = "hvs.CAESIB-canary-of-a-token-in-the-wrong-place";
 
 #[test]
 fn a_token_in_the_place_of_a_file_s_name_is_not_repeated() {
-    let (mut said, mut aws) = (Said::default(), talkative(AwsFixture::new()));
+    let (mut outputs, mut aws) = (Outputs::default(), talkative(AwsFixture::new()));
     aws.sandbox.set("VAULT_ADDR", "https://vault.invalid");
     aws.sandbox.set("VAULT_TOKEN_FILE", MISPLACED);
-    said.hear(&aws, &in_vault(""));
-    is_not_repeated(MISPLACED, &said);
+    outputs.run(&aws, &in_vault(""));
+    is_not_repeated(MISPLACED, &outputs);
 }
 
 #[test]
@@ -139,12 +139,12 @@ fn a_token_in_an_address_or_beside_other_words_is_not_repeated() {
         ("VAULT_ADDR", MISPLACED.to_owned()),
         ("VAULT_PROXY_ADDR", format!("http://{MISPLACED}@not a host")),
     ] {
-        let (mut said, mut aws) = (Said::default(), talkative(AwsFixture::new()));
+        let (mut outputs, mut aws) = (Outputs::default(), talkative(AwsFixture::new()));
         aws.sandbox.set("VAULT_ADDR", "https://vault.invalid");
         aws.sandbox.set("VAULT_TOKEN", TOKEN);
         aws.sandbox.set(name, &value);
-        said.hear(&aws, &in_vault(""));
-        is_not_repeated(MISPLACED, &said);
+        outputs.run(&aws, &in_vault(""));
+        is_not_repeated(MISPLACED, &outputs);
     }
 }
 
@@ -158,17 +158,17 @@ fn a_token_on_the_command_line_is_not_repeated() {
         "--vault-token=@",
         "--vault-role ci --vault-jwt-env @",
     ] {
-        let (mut said, aws) = (Said::default(), talkative(AwsFixture::new()));
+        let (mut outputs, aws) = (Outputs::default(), talkative(AwsFixture::new()));
         let flags = flags.replacen('@', MISPLACED, 1);
         let address = match flags.contains("--vault-address") {
             true => "",
             false => "--vault-address http://127.0.0.1:1",
         };
-        said.hear(&aws, &in_vault(&format!("{flags} {address}")));
-        for (line, _) in &mut said.texts {
+        outputs.run(&aws, &in_vault(&format!("{flags} {address}")));
+        for (line, _) in &mut outputs.texts {
             line.truncate(4);
         }
-        is_not_repeated(MISPLACED, &said);
+        is_not_repeated(MISPLACED, &outputs);
     }
 }
 
@@ -177,7 +177,7 @@ fn a_private_key_in_the_place_of_a_file_s_name_is_not_repeated() {
     let key = plain_key();
     let (certificate, other) = Authority::generate().certificate("client.example");
     for name in ["VAULT_CLIENT_KEY", "VAULT_CLIENT_CERT"] {
-        let (mut said, mut aws) = (Said::default(), talkative(AwsFixture::new()));
+        let (mut outputs, mut aws) = (Outputs::default(), talkative(AwsFixture::new()));
         aws.sandbox.set("VAULT_ADDR", "https://vault.invalid");
         aws.sandbox.set("VAULT_TOKEN", TOKEN);
         aws.sandbox.write("client.pem", &certificate);
@@ -185,7 +185,7 @@ fn a_private_key_in_the_place_of_a_file_s_name_is_not_repeated() {
         aws.sandbox.set("VAULT_CLIENT_CERT", "client.pem");
         aws.sandbox.set("VAULT_CLIENT_KEY", "client.key");
         aws.sandbox.set(name, &format!("{certificate}{key}"));
-        said.hear(&aws, &in_vault(""));
-        is_not_repeated(key.lines().nth(1).unwrap(), &said);
+        outputs.run(&aws, &in_vault(""));
+        is_not_repeated(key.lines().nth(1).unwrap(), &outputs);
     }
 }

@@ -49,11 +49,11 @@ fn a_stored_token_is_for_its_configured_server(product: Product) {
     let home = job.sandbox.file("home");
     job.sandbox.set("HOME", home.to_str().unwrap());
     job.signs("");
-    // In CI it is that of whoever owns the machine.
+    // In CI it is that of the machine's owner.
     job.sandbox.set("CI", "true");
     assert_eq!(job.refused(""), "no_credentials");
     job.sandbox.unset("CI");
-    // A reference alone does not say that the server is ours.
+    // A reference alone does not prove that the server is ours.
     job.sandbox.unset("VAULT_ADDR");
     let line = format!(
         "sign local://./store/myapp:v1.0 --key hashivault://{}/v1/transit/keys/of-the-sandbox -o json",
@@ -186,7 +186,7 @@ fn an_empty_variable_is_an_unset_one(product: Product) {
     job.sandbox.set("VAULT_ADDR", "");
     assert_eq!(job.refused(""), "configuration");
     job.signs(&format!("--vault-address {}", vault(product).address));
-    // What is empty is of no one's; the other service's stands in.
+    // An empty variable does not count; the other service's stands in.
     job.sandbox.set("BAO_ADDR", &vault(product).address);
     job.signs("");
 }
@@ -251,7 +251,7 @@ impl<'a> Counted<'a> {
         Self { job, ci }
     }
 
-    /// How many tokens there are more after a run that logs in.
+    /// The number of additional tokens after a run that logs in.
     #[track_caller]
     fn left_by(&self, command: &str, flags: &str, code: i32) -> usize {
         let vault = self.job.vault;
@@ -302,7 +302,7 @@ fn a_login_ends_with_the_run_in_every_outcome(product: Product) {
     assert_eq!(counted.left_by("public-key", "", 2), 0);
 }
 
-/// Which shows, too, that a token which is left behind is noticed here.
+/// This also shows that these tests notice a token that is left behind.
 #[test_matrix([Product::Vault, Product::OpenBao])]
 fn a_token_that_may_not_be_revoked_is_left_and_takes_nothing_from_the_result(product: Product) {
     let vault = Vault::start(product);
@@ -315,9 +315,9 @@ fn a_token_that_may_not_be_revoked_is_left_and_takes_nothing_from_the_result(pro
     assert_eq!(counted.left_by("sign", "", 0), 1);
     assert_eq!(counted.left_by("verify", "", 0), 1);
     let run = counted.job.run("sign", "--vault-role signer");
-    let told = run.ends_with(0).err;
-    let warned = told.starts_with("warning: the token of this run's login to Vault at ");
-    assert!(warned && told.contains("is not revoked"), "{told}");
+    let reported = run.ends_with(0).err;
+    let warned = reported.starts_with("warning: the token of this run's login to Vault at ");
+    assert!(warned && reported.contains("is not revoked"), "{reported}");
 }
 
 #[test_matrix([Product::Vault, Product::OpenBao])]
@@ -343,9 +343,9 @@ fn a_batch_token_is_not_revoked_and_that_is_no_error(product: Product) {
     let tokens = vault.tokens();
     for flags in ["", "--vault-role batch"] {
         let run = job.run("sign", &format!("{flags} --if-signed replace --verbose"));
-        let told = run.ends_with(0).err;
-        assert!(told.contains("logged in by"), "{told}");
-        assert!(!told.contains("revoke"), "{told}");
+        let reported = run.ends_with(0).err;
+        assert!(reported.contains("logged in by"), "{reported}");
+        assert!(!reported.contains("revoke"), "{reported}");
     }
     assert_eq!(vault.tokens(), tokens);
 }
@@ -371,7 +371,7 @@ fn a_login_that_is_on_its_way_when_the_run_ends_is_ended_too() {
     let mut aws = AwsFixture::in_github(EVERYTHING);
     aws.sandbox.set("VAULT_ADDR", &vault.endpoint);
     vault.fault(|call| {
-        // Vault is slow, so that STS has said no by then.
+        // Vault is slow, so that STS has refused by then.
         let began = Instant::now();
         while call.kind == Kind::Login && began.elapsed() < Duration::from_secs(1) {
             std::thread::yield_now();

@@ -162,14 +162,14 @@ impl Key {
         &self.spec
     }
 
-    /// What it signs by this algorithm of KMS: a message if it is `raw`, or else a digest; `None` where
-    /// that cannot be.
+    /// Its signature with this algorithm of KMS: of a message if it is `raw`, or else of a digest;
+    /// `None` where that is impossible.
     pub fn sign(&self, algorithm: &str, raw: bool, message: &[u8]) -> Option<Vec<u8>> {
         self.signature(algorithm, raw, message).ok()
     }
 
-    /// Those of RSA begin with PSS and those of Ed25519 with Ed25519ph, as a trap for whoever takes the
-    /// first.
+    /// Those of RSA begin with PSS and those of Ed25519 with Ed25519ph, as a trap for code that takes
+    /// the first.
     pub(super) fn algorithms(&self) -> &'static [&'static str] {
         match self.spec.as_str() {
             "ECC_NIST_P256" | "ECC_SECG_P256K1" => &["ECDSA_SHA_256"],
@@ -239,7 +239,7 @@ impl Key {
     }
 }
 
-/// What is signed: the hash of a raw message, or the digest that was given.
+/// The digest to sign: the hash of a raw message, or the digest that was given.
 fn given_digest(
     algorithm: &str,
     hash: &'static digest::Algorithm,

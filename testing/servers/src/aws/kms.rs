@@ -21,7 +21,7 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// What `action` comes to.
+    /// The answer to `action`.
     pub(super) fn answer(
         &self,
         action: &str,
@@ -33,7 +33,7 @@ impl Keys {
             "Sign" => self.sign(body, caller),
             other => Err(Refusal::new(
                 "UnknownOperationException",
-                format!("{other} is not served: nobody needs it to sign"),
+                format!("{other} is not served: signing does not need it"),
             )),
         }
     }
@@ -133,7 +133,7 @@ impl Keys {
         let mut context = context.to_vec();
         context.extend(alias.as_deref().map(|alias| ("kms:RequestAlias", alias)));
         let Some(key) = target.and_then(|arn| self.keys.get(arn)) else {
-            // Who may not use the key is not told that there is none.
+            // A caller without permission does not learn that there is no key.
             if !caller.policy.allows(action, &arn, &context) {
                 return Err(Refusal::new(
                     "AccessDeniedException",

@@ -1,5 +1,5 @@
 //! The services around signing with AWS KMS, in process: KMS, STS and GitHub's identity tokens. They
-//! check what the real ones check, signatures and policies included, and can be told to misbehave.
+//! check what the real ones check, signatures and policies included, and can be made to misbehave.
 
 mod answers;
 mod keys;
@@ -29,7 +29,7 @@ use self::kms::Keys;
 use self::sigv4::{Caller, Issued};
 use self::sts::Roles;
 
-/// The account of everything here that is not told another.
+/// The account of everything here, unless a test sets another.
 pub const ACCOUNT: &str = "111122223333";
 /// The region of [`AwsServer::environment`]. The server itself is that of every region: the one of a
 /// request is the one that it is signed for.
@@ -38,7 +38,7 @@ pub const REGION: &str = "us-east-1";
 pub const GITHUB: &str = "https://token.actions.githubusercontent.com";
 /// The audience that is registered with it.
 pub const AUDIENCE: &str = "sts.amazonaws.com";
-/// What a job shows to be given an identity token.
+/// The credential with which a job requests an identity token.
 pub const GITHUB_REQUEST_TOKEN: &str =
     "eyJhbGciOiJSUzI1NiIsImtpZCI6ImU2MjIzOWI5In0.cmVxdWVzdC10b2tlbi1vZi10aGUtam9i.x";
 
@@ -127,7 +127,7 @@ impl AwsServer {
         server.listen(Wire::Tls(authority.server(&["localhost", "127.0.0.1"])))
     }
 
-    /// One whose KMS asks nobody for a signature or a policy, where only time counts.
+    /// One whose KMS checks no signatures and no policies, where only time counts.
     pub fn open() -> Self {
         let server = Self::new();
         server.state.lock().unwrap().open = true;
@@ -299,7 +299,7 @@ impl AwsServer {
         });
     }
 
-    /// Whose token GitHub gives: `repo:acme/app:ref:refs/heads/main` if nothing is said.
+    /// The subject of GitHub's tokens; by default `repo:acme/app:ref:refs/heads/main`.
     pub fn set_subject(&self, subject: &str) {
         self.state.lock().unwrap().subject = subject.to_owned();
     }
@@ -310,7 +310,7 @@ impl AwsServer {
         github.identity_token(sub, aud, lifetime)
     }
 
-    /// What leads the SDK here.
+    /// The variables that lead the SDK here.
     pub fn environment(&self) -> Vec<(String, String)> {
         [
             ("AWS_ENDPOINT_URL_KMS", self.endpoint.as_str()),
@@ -321,7 +321,7 @@ impl AwsServer {
         .to_vec()
     }
 
-    /// What a job of GitHub Actions finds that has `id-token: write`.
+    /// The environment of a GitHub Actions job with `id-token: write`.
     pub fn github_environment(&self) -> Vec<(String, String)> {
         let url = format!("{}/token?api-version=2.0", self.endpoint);
         [
@@ -409,7 +409,7 @@ fn with_id(body: Vec<u8>, id: &str) -> Vec<u8> {
     }
 }
 
-/// The service that the SDK says it asks, in its user agent.
+/// The service that the SDK names in its user agent.
 fn api(request: &Request) -> String {
     let agent = request.headers.get("user-agent");
     let words = agent.into_iter().flat_map(|agent| agent.split(' '));

@@ -36,7 +36,7 @@ impl Credentials {
     }
 }
 
-/// Whoever the credentials were given to.
+/// The holder of the credentials.
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
     pub(super) arn: String,
@@ -67,7 +67,7 @@ pub(super) struct Issued {
     pub(super) expires: Option<u64>,
 }
 
-/// Why a request is of nobody that is known.
+/// Why the caller of a request is unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Stranger {
     Unsigned,
@@ -108,13 +108,13 @@ impl<'a> Authorization<'a> {
     }
 }
 
-/// The region that a request says it is signed for.
+/// The region in a request's signature.
 pub(super) fn region(request: &Request) -> Option<String> {
     let authorization = request.headers.get("authorization")?;
     Authorization::parse(authorization).map(|parts| parts.region.to_owned())
 }
 
-/// The key ID that a request says it is signed by.
+/// The key ID in a request's signature.
 pub(super) fn access_key(request: &Request) -> Option<String> {
     let authorization = request.headers.get("authorization")?;
     Authorization::parse(authorization).map(|parts| parts.access_key.to_owned())

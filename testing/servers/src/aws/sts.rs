@@ -25,7 +25,7 @@ use crate::vectors;
 use super::sigv4::{Caller, Credentials, Issued};
 use super::{ACCOUNT, AwsServer, GITHUB, REQUEST_ID, Refusal, hex, now, random, uuid};
 
-/// Whoever issues identity tokens.
+/// An issuer of identity tokens.
 #[derive(Clone)]
 pub struct Issuer {
     url: String,
@@ -46,7 +46,7 @@ enum TokenKey {
     Es256(EcdsaKeyPair),
 }
 
-/// Whom a role trusts.
+/// The subjects that a role trusts.
 #[derive(Clone, Debug)]
 pub struct Trust {
     pub issuer: String,
@@ -96,7 +96,7 @@ impl Issuer {
         &self.url
     }
 
-    /// What its tokens are checked by, as PEM.
+    /// The public key of its tokens, as PEM.
     pub fn public_key(&self) -> String {
         let spki = match &*self.key {
             TokenKey::Rs256(pair) => pair.public_key().as_der(),

@@ -6,7 +6,7 @@ use crate::http::Reply;
 
 use super::{Call, Kind, ROLE, ROLE_ID, SECRET_ID, State};
 
-/// What Vault says of itself when it refuses: a status, and its errors.
+/// A refusal by Vault itself: a status, and its errors.
 pub(super) type Refusal = (u16, &'static str);
 
 /// A token that is missing or unknown.
@@ -101,7 +101,7 @@ impl State {
     }
 }
 
-/// What every token here may do: sign.
+/// The capabilities of every token here: to sign.
 fn capabilities(paths: &Value) -> Value {
     let mut data = serde_json::Map::new();
     for path in paths.as_array().into_iter().flatten() {
@@ -116,7 +116,7 @@ fn capabilities(paths: &Value) -> Value {
     enveloped(json!({"data": data, "mount_type": "system"}))
 }
 
-/// What stands around every answer.
+/// An answer in the envelope that all of them have.
 fn enveloped(given: Value) -> Value {
     let mut answer = json!({
         "request_id": "8b2e7d4c-0f7f-5d0c-e0a5-9d9d8b8a7c61",

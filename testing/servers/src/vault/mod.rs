@@ -24,7 +24,7 @@ pub const KEY: &str = "ci-signer";
 /// The token that is good from the start.
 pub const TOKEN: &str = "hvs.CAESIB-canary-of-the-token-in-the-environment";
 
-/// What a login shows that is let in.
+/// The role of a login that succeeds.
 pub const ROLE: &str = "release";
 pub const ROLE_ID: &str = "675a50e7-cfe0-be76-e35f-49ec009731ea";
 pub const SECRET_ID: &str = "canary-of-the-secret-id-ed0a642f";
@@ -34,7 +34,7 @@ pub const SECRET_ID: &str = "canary-of-the-secret-id-ed0a642f";
 pub struct Call {
     pub kind: Kind,
     pub method: String,
-    /// As it came: `/v1/transit/keys/ci-signer`, and before it what a proxy is told.
+    /// As it came: `/v1/transit/keys/ci-signer`, after the address that a proxy gets.
     pub path: String,
     /// Names in lower case.
     pub headers: HashMap<String, String>,
@@ -43,7 +43,7 @@ pub struct Call {
     pub connection: usize,
 }
 
-/// What a call is for.
+/// The purpose of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The public keys are read.
@@ -165,7 +165,7 @@ impl VaultServer {
         state.keys.get_mut(KEY).unwrap().rotate(key);
     }
 
-    /// What it answers to a call if nothing is wrong.
+    /// Its answer to a call if nothing is wrong.
     pub fn due(&self, call: &Call) -> Reply {
         self.state.lock().unwrap().answer(call)
     }

@@ -24,7 +24,7 @@ impl TransitKey {
         self.versions.push(next);
     }
 
-    /// What reading it shows.
+    /// The answer to a read of the key.
     pub(super) fn shown(&self, name: &str) -> Value {
         let (kind, label) = names(&self.versions[0]);
         let versions = self.versions.iter().zip(1..).map(|(key, number)| {
@@ -57,7 +57,7 @@ impl TransitKey {
         })
     }
 
-    /// What is not said is what Vault takes then: PSS, and a hash that it computes itself.
+    /// Defaults are Vault's: PSS, and a hash that it computes itself.
     pub(super) fn sign(&self, body: &Value) -> Result<Value, Refusal> {
         let latest = self.versions.len() as u64;
         let number = match body["key_version"].as_u64() {

@@ -17,7 +17,7 @@ use s3lo_test_servers::aws::{AwsServer, Key, KeyState, kms_answer, kms_error, st
 use s3lo_test_servers::http::{Reply, Request};
 use s3lo_test_servers::s3::{S3Server, s3_error};
 
-/// What strikes a call.
+/// The fault of a call.
 #[derive(Clone, Copy)]
 pub(super) enum Fault {
     /// An error of KMS: status, code, message.
@@ -26,11 +26,11 @@ pub(super) enum Fault {
     S3(u16, &'static str, &'static str),
     /// An error of STS.
     Sts(u16, &'static str, &'static str),
-    /// A status and a body, of whoever sits in between.
+    /// A status and a body, from a proxy in between.
     Page(u16, &'static str),
-    /// What S3 answers where an object holds this.
+    /// S3's answer for an object with this content.
     Object(&'static str),
-    /// What KMS answers instead.
+    /// KMS's answer instead.
     Answer(fn(&Scene) -> Value),
     /// The signature that KMS answers instead.
     Signature(fn() -> Vec<u8>),
@@ -85,7 +85,7 @@ impl Fault {
     }
 }
 
-/// What a fault can get at.
+/// The services that a fault can reach.
 #[derive(Clone)]
 pub(super) struct Scene {
     aws: AwsServer,
@@ -107,7 +107,7 @@ impl Scene {
         self.s3.put(&record_path(), &another_record(&reference()));
     }
 
-    /// Somebody stores what no signature is.
+    /// Another writer stores an invalid signature.
     pub(super) fn store_a_torn_record(&self) {
         self.s3
             .put(&record_path(), &another_record(&reference())[..100]);
@@ -135,7 +135,7 @@ impl Scene {
         self.aws.expire_sessions();
     }
 
-    /// What KMS answers to GetPublicKey, with these fields instead; those that are null it leaves out.
+    /// KMS's answer to GetPublicKey, with these fields instead; null fields are omitted.
     pub(super) fn public_key(&self, other: Value) -> Value {
         let spki = Key::of_vector("p256-pkcs8").spki().to_vec();
         with(
@@ -150,7 +150,7 @@ impl Scene {
         )
     }
 
-    /// What KMS answers to Sign, with these fields instead.
+    /// KMS's answer to Sign, with these fields instead.
     pub(super) fn signature(&self, other: Value) -> Value {
         with(
             json!({

@@ -10,7 +10,7 @@ use s3lo_test_servers::aws::kms_error;
 
 const IMAGES: usize = 64;
 
-/// What KMS lets through in a second; three at once.
+/// The requests that KMS lets through in a second; three at once.
 const RATE: f64 = 40.0;
 
 #[test]
@@ -23,7 +23,7 @@ fn beyond_the_rate_of_kms_everything_is_signed_all_the_same() {
         line.push_str(&format!(" s3://my-bucket/many:v{number}"));
     }
     let throttled = Arc::new(AtomicUsize::new(0));
-    let told = Arc::clone(&throttled);
+    let counter = Arc::clone(&throttled);
     let (mut tokens, mut last): (f64, _) = (3.0, Instant::now());
     aws.server.fault(move |call| {
         tokens = (tokens + last.elapsed().as_secs_f64() * RATE).min(3.0);
@@ -32,7 +32,7 @@ fn beyond_the_rate_of_kms_everything_is_signed_all_the_same() {
             tokens -= 1.0;
             return None;
         }
-        told.fetch_add(1, Ordering::SeqCst);
+        counter.fetch_add(1, Ordering::SeqCst);
         Some(kms_error(400, "ThrottlingException", "Rate exceeded"))
     });
     let run = aws.s3lo(&line).ends_with(0);

@@ -1,4 +1,4 @@
-//! What KMS can answer to either call, for the public key and for a signature.
+//! Faults of KMS in either call, for the public key and for a signature.
 
 use super::fault::Fault;
 use super::{Call, Command, Row};
@@ -37,8 +37,8 @@ const CREATING: Fault = Fault::Kms(
 /// A page of a proxy, which KMS never writes.
 const PAGE: &str = "<html><head><title>Bad Gateway</title></head><body>nginx</body></html>";
 
-/// Whatever call it is. What is throttled is tried for as long as the run may take, what fails six times,
-/// and what KMS may show late three times.
+/// Any call. The program retries a throttled call for as long as the run may take, a failed one six
+/// times, and one that KMS may answer late three times.
 pub(super) const ANY: &[Row] = &[
     row("throttled", ONCE, THROTTLED).made(2),
     row("throttled", THRICE, THROTTLED).made(4),
@@ -277,7 +277,7 @@ pub(super) const ANY: &[Row] = &[
         ),
     ),
     refused(
-        "somebody takes the signature out",
+        "the signature is removed",
         "credentials_refused",
         Fault::Kms(
             400,
@@ -286,7 +286,7 @@ pub(super) const ANY: &[Row] = &[
         ),
     ),
     refused(
-        "somebody takes part of the signature out",
+        "part of the signature is removed",
         "credentials_refused",
         Fault::Kms(
             400,
@@ -294,11 +294,7 @@ pub(super) const ANY: &[Row] = &[
             "Authorization header requires 'Signature' parameter.",
         ),
     ),
-    refused(
-        "credentials that nobody knows",
-        "credentials_refused",
-        UNKNOWN_TOKEN,
-    ),
+    refused("unknown credentials", "credentials_refused", UNKNOWN_TOKEN),
     refused(
         "not valid",
         "service_error",
@@ -322,8 +318,8 @@ pub(super) const ANY: &[Row] = &[
 
 /// A role's session is new, and IAM may show it late.
 const FRESH_SESSION: &[Row] = &[
-    row("a session that nobody knows yet", ONCE, UNKNOWN_TOKEN).made(2),
-    row("a session that nobody knows", EVER, UNKNOWN_TOKEN)
+    row("a session that is not known yet", ONCE, UNKNOWN_TOKEN).made(2),
+    row("an unknown session", EVER, UNKNOWN_TOKEN)
         .fails("credentials_refused")
         .made(3),
     refused("the session is over", "session_expired", EXPIRED),

@@ -1,4 +1,4 @@
-//! What KMS can answer to GetPublicKey.
+//! Faults of KMS in GetPublicKey.
 
 use serde_json::json;
 
@@ -14,7 +14,7 @@ macro_rules! public_key {
     };
 }
 
-/// The public key is of another key, or says something else of itself.
+/// The public key is of another key, or describes itself differently.
 const PUBLIC_KEY: &[Row] = &[
     nonsense(
         "for an alias",

@@ -1,4 +1,4 @@
-//! What GitHub can answer to a job that asks for its identity token, and STS to the token.
+//! Faults of GitHub in the request for an identity token, and of STS in the exchange of the token.
 
 use super::fault::Fault;
 use super::{Call, Command, Row};
@@ -208,7 +208,7 @@ const ASSUME: &[Row] = &[
     row("a gigabyte", ONCE, Fault::Flood).made(2),
 ];
 
-/// The session is over before the work is: S3 says so.
+/// The session expires before the work is done: S3 reports it.
 const SESSION_OVER: &[Row] = &[refused(
     "the session is over",
     "session_expired",

@@ -1,4 +1,4 @@
-//! What S3 can answer while an image is signed.
+//! Faults of S3 while an image is signed.
 
 use super::fault::Fault;
 use super::{Call, Command, Row};
@@ -29,7 +29,7 @@ pub(super) const PAGE: &str =
 pub(super) const EMPTY_LIST: &str =
     "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
 
-/// Whatever call it is. What fails is tried six times, and what is refused once.
+/// Any call. The program tries a failed call six times, and a refused one once.
 pub(super) const ANY: &[Row] = &[
     row("throttled", ONCE, SLOW_DOWN).made(2),
     row("throttled", THRICE, SLOW_DOWN).made(4),
@@ -114,7 +114,7 @@ pub(super) const ANY: &[Row] = &[
         ),
     ),
     refused(
-        "credentials that nobody knows",
+        "unknown credentials",
         "credentials_refused",
         Fault::S3(
             403,
@@ -180,7 +180,7 @@ const RECHECK: &[Row] = &[
         .made(4),
 ];
 
-/// Storing the record: one record lies there in the end, whoever wrote it, or none.
+/// Storing the record: in the end there is one record, from any writer, or none.
 const PUT: &[Row] = &[
     refused("not there", "not_found", ABSENT),
     row("carried out, and the answer lost", ONCE, Fault::AnswerLost).made(2),
@@ -312,7 +312,7 @@ const LIST: &[Row] = &[
 /// A record that the list names is judged before anything is signed.
 const RECORD: &[Row] = &[
     row("listed, and gone", ONCE, ABSENT).signed().keeps(),
-    // What is too large is replaced only if it is still there, and it was not.
+    // An object that is too large is replaced only if it is still there, and it was not.
     row("a gigabyte", ONCE, Fault::Flood)
         .signed()
         .keeps()

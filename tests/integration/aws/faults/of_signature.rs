@@ -1,4 +1,4 @@
-//! What KMS can answer to Sign, and what others do meanwhile.
+//! Faults of KMS in Sign, and changes by others meanwhile.
 
 use serde_json::json;
 
@@ -31,7 +31,7 @@ const SIGNATURE: &[Row] = &[
         Fault::Signature(|| vec![0x30; 100_000]),
     ),
     nonsense("missing", signature!({"Signature": null})),
-    nonsense("of nobody", signature!({"KeyId": null})),
+    nonsense("without a key ID", signature!({"KeyId": null})),
     nonsense("of an alias", signature!({"KeyId": "alias/release-signer"})),
     refused(
         "right, under another key's name",
@@ -46,7 +46,7 @@ const SIGNATURE: &[Row] = &[
     .by_arn(),
 ];
 
-/// What others do while KMS signs.
+/// Changes by others while KMS signs.
 const MEANWHILE: &[Row] = &[
     row(
         "the alias is repointed",
@@ -56,7 +56,7 @@ const MEANWHILE: &[Row] = &[
     .fails("alias_repointed")
     .made(1),
     row(
-        "the alias is repointed, and nobody asked for it",
+        "the alias is repointed, though not requested",
         ONCE,
         Fault::Meanwhile(|scene| {
             scene.repoint_the_alias();

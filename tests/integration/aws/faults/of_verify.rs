@@ -1,4 +1,4 @@
-//! What S3 can answer while an image is verified by a key in KMS. GetPublicKey is beside the signer's.
+//! Faults of S3 while an image is verified with a key in KMS. GetPublicKey is beside the signer's.
 
 use super::fault::Fault;
 use super::of_s3::{ABSENT, ANY, BODY, DENIED, EMPTY_LIST, PAGE};
@@ -33,8 +33,8 @@ const RECORD: &[Row] = &[
     row("a gigabyte", EVER, Fault::Flood).unverified().made(1),
 ];
 
-/// S3 refuses a record that is not there to whoever may not list. Only a whole list without its name
-/// proves that it is not.
+/// S3 refuses a missing record to callers that may not list. Only a complete list without its name
+/// proves that it is missing.
 const REFUSED_RECORD: &[Row] = &[
     row("not listed", EVER, Fault::Page(200, EMPTY_LIST))
         .unverified()

@@ -22,7 +22,7 @@ pub(super) struct Client {
     pub(super) sts: aws_sdk_sts::Client,
 }
 
-/// What came of a call: its answer, or the code, the message and the request's ID.
+/// The outcome of a call: its answer, or the code, the message and the request's ID.
 pub(super) type Outcome<T> = Result<T, (String, String, String)>;
 
 impl Client {

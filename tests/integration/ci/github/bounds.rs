@@ -73,7 +73,7 @@ fn a_thousand_images_are_all_shown() {
 
 #[test]
 fn of_six_thousand_signatures_those_that_fit_are_shown_and_the_rest_is_counted() {
-    // As many images as fit into a variable with names of this length; each is signed by six keys.
+    // As many images as fit into a variable with names of this length; each is signed with six keys.
     let images = images(1_000);
     let keys = [
         "p256-pkcs8",
@@ -104,12 +104,12 @@ fn of_six_thousand_signatures_those_that_fit_are_shown_and_the_rest_is_counted()
     let rows = rows(&step.summary);
     are_whole(&rows, &step.summary);
     let rest = 6_000 - rows.len();
-    let told = step
+    let reported = step
         .summary
         .lines()
         .find(|line| line.contains(&format!("{rest} more")));
     assert!(
-        told.is_some_and(|line| line.contains("results")),
+        reported.is_some_and(|line| line.contains("results")),
         "{rest} of 6,000 are not shown"
     );
     println!(

@@ -38,10 +38,13 @@ fn unwritable_outputs_are_reported_and_the_image_is_signed() {
         let signer = signer().with_locked_file(file);
         let step = signer.run().ends_with(2);
         assert_eq!(step.new_files.len(), 1, "it is signed");
-        let told = &step.annotation().message;
-        assert!(told.contains(&format!("file_commands/{file}")), "{told}");
+        let reported = &step.annotation().message;
+        assert!(
+            reported.contains(&format!("file_commands/{file}")),
+            "{reported}"
+        );
         // The usual reason: an image that does not run as root.
-        assert!(told.contains("root"), "{told}");
+        assert!(reported.contains("root"), "{reported}");
         assert!(
             step.console
                 .log
@@ -70,7 +73,7 @@ fn nothing_is_written_to_the_workspace_unless_it_is_asked_for() {
     assert_eq!(verifier.run().ends_with(0).new_files, ["out/s3lo.json"]);
 }
 
-/// What is in the file, as it was asked for.
+/// Checks the content of the file against the requested form.
 #[track_caller]
 fn document(step: &Step, text: &str) -> Value {
     assert!(text.ends_with("}\n") || text.ends_with("]\n"), "{text}");
@@ -79,8 +82,8 @@ fn document(step: &Step, text: &str) -> Value {
     match document.as_array() {
         Some(several) => {
             let found: Vec<_> = several.iter().map(|one| &one["digest"]).collect();
-            let told: Vec<_> = results.iter().map(|one| &one["digest"]).collect();
-            assert_eq!(found, told);
+            let reported: Vec<_> = results.iter().map(|one| &one["digest"]).collect();
+            assert_eq!(found, reported);
         }
         None => assert_eq!(document["digest"], results[0]["digest"]),
     }
@@ -130,7 +133,7 @@ fn the_file_belongs_to_whom_its_folder_belongs() {
     let signer = signer().with("output-file", "out/s3lo.json");
     signer.write("out/other", "");
     let folder = signer.file("out");
-    // The runner's user. Whoever is not root has no other user's folder to write to.
+    // The runner's user. Only root has another user's folder to write to.
     let foreign = std::os::unix::fs::chown(&folder, Some(1001), Some(121)).is_ok();
     signer.run().ends_with(0);
     let (folder, file) = (folder.metadata().unwrap(), signer.file("out/s3lo.json"));
@@ -148,8 +151,8 @@ fn a_missing_folder_is_reported() {
             .with("output-file", "nowhere/s3lo.json")
             .run()
             .ends_with(code);
-        let told = &step.annotation().message;
-        assert!(told.contains("nowhere/s3lo.json"), "{told}");
+        let reported = &step.annotation().message;
+        assert!(reported.contains("nowhere/s3lo.json"), "{reported}");
         // The runner's own file has all of it.
         assert_eq!(step.output("digest"), Some(DIGEST));
     }
@@ -168,8 +171,8 @@ fn a_link_in_the_place_of_the_file_is_refused() {
     signer.write("precious", "precious");
     std::os::unix::fs::symlink("precious", signer.file("s3lo.json")).unwrap();
     let step = signer.run().ends_with(2);
-    let told = &step.annotation().message;
-    assert!(told.contains("a symbolic link"), "{told}");
+    let reported = &step.annotation().message;
+    assert!(reported.contains("a symbolic link"), "{reported}");
     assert_eq!(
         std::fs::read_to_string(signer.file("precious")).unwrap(),
         "precious"

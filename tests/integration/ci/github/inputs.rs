@@ -7,11 +7,11 @@ use super::{DIGEST, IMAGE, SIGN, VERIFY, signer, verifier};
 use crate::support::github_runner::{RUNNER_TEMP, Runner, Step, WORKSPACE};
 use crate::support::plain_key;
 
-/// A step that is refused because of what it says; what whoever wrote it is told.
+/// The message to the author of a step whose inputs are refused.
 #[track_caller]
 fn refused(runner: &Runner) -> String {
     let step = runner.run().ends_with(2);
-    assert_eq!(code(&step), "usage", "{}", step.told());
+    assert_eq!(code(&step), "usage", "{}", step.shown());
     assert!(step.new_files.is_empty());
     step.annotation().message.clone()
 }
@@ -43,16 +43,16 @@ fn an_input_has_the_name_that_is_declared() {
             "{name}"
         );
     }
-    // A guard in another spelling is refused, and whatever else is so is passed over, since a job may have such a variable.
+    // A guard in another spelling is refused, and any other such name is ignored, since a job may have such a variable.
     for name in ["if_signed", "min_schema", "allowed_account"] {
         refused(&signer().with(name, "2"));
     }
     let role = signer().with("role_to_assume", "arn:aws:iam::111122223333:role/r");
     let step = role.run().ends_with(0);
     assert!(
-        step.told().contains("(write `role-to-assume`)"),
+        step.shown().contains("(write `role-to-assume`)"),
         "{}",
-        step.told()
+        step.shown()
     );
 }
 
@@ -101,11 +101,11 @@ fn a_name_with_a_mistake_in_it_is_refused_with_the_right_one() {
         ("passwrod", "password"),
     ] {
         // A guard that is misspelt must not be left out in silence.
-        let told = refused(&signer().with(wrong, "x"));
-        assert!(told.contains(right), "{told}");
+        let reported = refused(&signer().with(wrong, "x"));
+        assert!(reported.contains(right), "{reported}");
     }
-    let told = refused(&verifier().with("requier", "all"));
-    assert!(told.contains("`require`"), "{told}");
+    let reported = refused(&verifier().with("requier", "all"));
+    assert!(reported.contains("`require`"), "{reported}");
     // Even where it is empty: its value may come from a variable that is not set.
     refused(&signer().with("if-singed", ""));
 }
@@ -118,8 +118,11 @@ fn an_input_of_the_other_action_is_refused_by_name() {
         (verifier(), "if-signed", "sign"),
         (verifier(), "schema-version", "sign"),
     ] {
-        let told = refused(&runner.with(name, "2"));
-        assert!(told.contains(name) && told.contains(other), "{told}");
+        let reported = refused(&runner.with(name, "2"));
+        assert!(
+            reported.contains(name) && reported.contains(other),
+            "{reported}"
+        );
     }
 }
 
@@ -140,10 +143,16 @@ fn what_is_missing_is_named_as_the_step_writes_it() {
             let before = if input == "key" { "plain.key" } else { IMAGE };
             for empty in ["", "  ", "\n\n"] {
                 runner.set(input, empty);
-                let told = refused(&runner);
-                assert!(told.contains(&format!("`{input}`")), "{action}: {told}");
-                assert!(told.contains(&format!("{input}: ")), "{action}: {told}");
-                assert!(!told.contains("--"), "{action}: {told}");
+                let reported = refused(&runner);
+                assert!(
+                    reported.contains(&format!("`{input}`")),
+                    "{action}: {reported}"
+                );
+                assert!(
+                    reported.contains(&format!("{input}: ")),
+                    "{action}: {reported}"
+                );
+                assert!(!reported.contains("--"), "{action}: {reported}");
             }
             runner.set(input, before);
         }
@@ -173,8 +182,11 @@ fn a_boolean_is_true_or_false_and_nothing_else() {
         "true true",
     ] {
         for name in ["summary", "verbose", "vault-plain-http"] {
-            let told = refused(&signer().with(name, value));
-            assert!(told.contains(name) && told.contains("`true`"), "{told}");
+            let reported = refused(&signer().with(name, value));
+            assert!(
+                reported.contains(name) && reported.contains("`true`"),
+                "{reported}"
+            );
         }
     }
 }
@@ -189,8 +201,8 @@ fn one_value_is_one_line() {
         ("output-file", "a\nb"),
         ("summary", "true\nfalse"),
     ] {
-        let told = refused(&signer().with(name, value));
-        assert!(told.contains(name), "{told}");
+        let reported = refused(&signer().with(name, value));
+        assert!(reported.contains(name), "{reported}");
     }
     // The end of a block in YAML is no second line.
     let step = signer()
@@ -211,9 +223,12 @@ fn an_invalid_value_is_reported_by_the_name_of_the_input() {
         ("role-to-assume", "signer"),
         ("vault-auth", "password"),
     ] {
-        let told = refused(&signer().with(name, value));
-        assert!(told.contains(name), "{told}");
-        assert!(!told.contains("--") && !told.contains("role-arn"), "{told}");
+        let reported = refused(&signer().with(name, value));
+        assert!(reported.contains(name), "{reported}");
+        assert!(
+            !reported.contains("--") && !reported.contains("role-arn"),
+            "{reported}"
+        );
     }
 }
 
@@ -231,7 +246,7 @@ fn the_password_may_be_an_input_or_a_variable_and_the_input_goes_first() {
         .env("COSIGN_PASSWORD", "secret")
         .with("password", "wrong");
     assert_eq!(code(&wrong.run().ends_with(2)), "wrong_password");
-    // None at all is that of a key without one, and nobody is asked for another.
+    // No password at all is that of a key without one, and there is no prompt.
     let step = by_file()
         .with("key", "keys/empty-password.key")
         .env("COSIGN_PASSWORD", "")
@@ -268,7 +283,7 @@ fn options_in_variables_of_the_job_are_ignored_and_named() {
     runner.run().ends_with(0);
     let step = runner.run().ends_with(0);
     let warning = "warning: ignored: S3LO_IF_SIGNED, S3LO_REGION, since";
-    assert!(step.told().contains(warning), "{}", step.told());
+    assert!(step.shown().contains(warning), "{}", step.shown());
     runner.with("if-signed", "fail").run().ends_with(1);
 }
 
@@ -278,8 +293,8 @@ fn a_variable_of_ours_that_is_no_option_is_refused_in_an_action_as_well() {
         ("S3LO_IF_SINGED", "S3LO_IF_SIGNED"),
         ("S3LO_KMS_KEY", "S3LO_KEY"),
     ] {
-        let told = refused(&signer().env(name, ""));
-        assert!(told.contains(&format!("write `{right}`")), "{told}");
+        let reported = refused(&signer().env(name, ""));
+        assert!(reported.contains(&format!("write `{right}`")), "{reported}");
     }
 }
 
@@ -353,7 +368,7 @@ fn the_role_is_called_by_the_name_that_is_declared() {
     let role = "arn:aws:iam::111122223333:role/signer";
     let both = signer().with("role-to-assume", role).with("role-arn", role);
     let step = both.run().ends_with(2);
-    assert!(step.told().contains("`role-arn` (write `role-to-assume`)"));
+    assert!(step.shown().contains("`role-arn` (write `role-to-assume`)"));
     assert!(step.annotation().message.contains("role-to-assume"));
 }
 
@@ -364,7 +379,7 @@ fn a_key_in_the_place_of_its_name_is_not_repeated() {
     let encoded = STANDARD.encode(&key);
     let is_not_repeated = |input: &str, value: &str, secret: &str| {
         let step = signer().with(input, value).run().ends_with(2);
-        assert!(!step.told().contains(secret), "{input}: {}", step.told());
+        assert!(!step.shown().contains(secret), "{input}: {}", step.shown());
     };
     for input in ["key", "reference"] {
         is_not_repeated(input, line, line);

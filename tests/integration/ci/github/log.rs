@@ -1,4 +1,4 @@
-//! What a step shows in the log.
+//! The log of a step.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -131,13 +131,13 @@ fn steps_are_logged_only_with_debugging_on() {
         let quiet = runner.run().ends_with(0);
         assert_eq!(quiet.count("debug"), 0);
         let step = runner.debugging().run().ends_with(0);
-        let told: Vec<_> = step
+        let reported: Vec<_> = step
             .commands("debug")
             .map(|command| command.data.as_str())
             .collect();
         assert!(
-            told.iter().any(|line| line.contains("reference")),
-            "{told:?}"
+            reported.iter().any(|line| line.contains("reference")),
+            "{reported:?}"
         );
         // Nothing that the runner hides by itself stands in the way of the results.
         assert_eq!(step.outputs.len(), quiet.outputs.len());
@@ -177,8 +177,8 @@ fn a_cancelled_step_stops_and_reports_it() {
     let aws = AwsFixture::in_github(EVERYTHING);
     aws.s3.fault(|_| Some(Reply::Silence));
     let runner = by_kms(&aws).with("timeout", "1m");
-    // Who runs a container sends the signal to its first process, which may not die of it unasked: else the
-    // work would go on for as long as it may take, though nobody wants it any more.
+    // The container's runtime sends the signal to its first process, which ignores it by default: else the
+    // work would go on for as long as it may take, though its result is no longer needed.
     let started = runner.start_as_first_process();
     while aws.s3.requests().is_empty() {
         std::thread::yield_now();

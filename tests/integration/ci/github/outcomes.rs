@@ -122,7 +122,7 @@ fn one_image_that_could_not_be_signed_hides_nothing_of_the_others() {
     assert!(
         step.annotation().message.contains(NOTHING),
         "{}",
-        step.told()
+        step.shown()
     );
     assert!(step.new_files.len() == 1);
 }

@@ -14,7 +14,7 @@ use crate::support::{plain_key, vectors};
 use crate::vault::logins::Job;
 use s3lo_test_servers::aws::GITHUB_REQUEST_TOKEN;
 
-/// Every line of it is hidden, from before anything else is printed, and none is in what is told.
+/// Every line of it is masked before anything else is printed, and none appears in the output.
 #[track_caller]
 fn is_hidden_first(secret: &str, step: &Step) {
     let others = step
@@ -36,7 +36,7 @@ fn is_hidden(secret: &str, step: &Step) {
         .lines()
         .filter(|line| !line.starts_with("::add-mask::"))
         .collect();
-    let (others, told) = (others.join("\n"), step.told());
+    let (others, reported) = (others.join("\n"), step.shown());
     for line in secret
         .lines()
         .map(str::trim)
@@ -46,7 +46,7 @@ fn is_hidden(secret: &str, step: &Step) {
         let frame = line.starts_with("-----") && line.ends_with("-----");
         assert!(step.hides(line) != frame, "{line:?}: {}", step.out);
         assert!(!others.contains(line), "{line:?} is printed: {}", step.out);
-        assert!(!told.contains(line), "{line:?} is told: {told}");
+        assert!(!reported.contains(line), "{line:?} is shown: {reported}");
     }
 }
 
@@ -252,7 +252,7 @@ fn a_secret_id_and_the_token_that_it_gives_are_hidden(product: Product) {
     for step in both(runner) {
         let step = step.ends_with(0);
         is_hidden(&secret, &step);
-        // What is hidden beside that is the login's token.
+        // The only other masked value is the login's token.
         let tokens: Vec<_> = step
             .console
             .masker

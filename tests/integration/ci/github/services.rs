@@ -80,12 +80,12 @@ fn an_untrusted_job_is_shown_the_trust_statement_to_add() {
     let aws = AwsFixture::in_github(EVERYTHING);
     aws.server.set_subject("repo:acme/app:ref:refs/heads/other");
     let step = by_kms(&aws).run().ends_with(2);
-    for said in [&step.annotation().message, &step.console.log.join("\n")] {
+    for shown in [&step.annotation().message, &step.console.log.join("\n")] {
         assert!(
-            said.contains("repo:acme/app:ref:refs/heads/other"),
-            "{said}"
+            shown.contains("repo:acme/app:ref:refs/heads/other"),
+            "{shown}"
         );
-        assert!(said.contains("sts:AssumeRoleWithWebIdentity"), "{said}");
+        assert!(shown.contains("sts:AssumeRoleWithWebIdentity"), "{shown}");
     }
     assert!(aws.records().is_empty());
 }

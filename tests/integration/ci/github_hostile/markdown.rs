@@ -1,4 +1,4 @@
-//! What GitHub makes of a summary, by a port of its own parser.
+//! A summary as GitHub renders it, with a port of its own parser.
 
 use comrak::nodes::NodeValue;
 use comrak::{Arena, Options, parse_document};
@@ -15,7 +15,7 @@ const TAGS: [&str; 8] = [
     "</summary>",
 ];
 
-/// What a summary is built of, in its order: a heading, tables, rows, tags. Or what there is in it that no
+/// The elements of a summary, in order: a heading, tables, rows, tags. Or the element in it that no
 /// summary of ours has.
 pub(super) fn shape(summary: &str) -> Result<Vec<String>, String> {
     let mut options = Options::default();
@@ -135,7 +135,7 @@ fn is_inactive(words: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// What stands between the colons of `:tada:`.
+/// The name between the colons of `:tada:`.
 fn is_face(name: &str) -> bool {
     let letter =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_+-".contains(&byte);
@@ -167,7 +167,7 @@ fn what_no_summary_of_ours_has_is_found() {
         "![a](b)",
         "https://evil.example",
         "boo@evil.example",
-        // A reference to a character is text to whoever looks for addresses of mail.
+        // A character reference is plain text to a search for mail addresses.
         "<code>boo&#64;evil.example</code>",
         "<b>",
         "<code class=x>",

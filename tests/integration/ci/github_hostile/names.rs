@@ -1,4 +1,4 @@
-//! What names of images and keys can say.
+//! Hostile names of images and keys.
 
 use std::fs;
 
@@ -43,7 +43,7 @@ fn an_image_that_is_not_there_has_a_name_all_the_same() {
 
 #[test]
 fn the_names_of_the_tags_that_there_are_are_texts() {
-    // Whoever may push decides what an error lists.
+    // Every user that may push decides what an error lists.
     is_shown_and_never_obeyed("a tag beside the one that is asked for", |text| {
         let signer = signer();
         let tag = signer.file("store/manifests/myapp");
@@ -57,7 +57,7 @@ fn the_names_of_the_tags_that_there_are_are_texts() {
 
 #[test]
 fn a_reference_that_is_none_is_a_text() {
-    is_shown_and_never_obeyed("a reference that is none", |text| {
+    is_shown_and_never_obeyed("an invalid reference", |text| {
         let runner = signer().with("reference", &format!("{text}z")).debugging();
         fits_a_variable(text).then(|| runner.run())
     });
@@ -80,7 +80,7 @@ fn a_key_s_name_is_a_text() {
         fits_a_variable(text).then(|| runner.run())
     });
     is_shown_and_never_obeyed("the name of a key in Vault", |text| {
-        // It is not asked: nothing says where it is.
+        // There is no request: its address is unknown.
         let runner = signer().env("VAULT_TOKEN", "hvs.canary-of-a-token");
         let runner = runner.with("key", &format!("hashivault://a{text}z"));
         fits_a_variable(text).then(|| runner.debugging().run())

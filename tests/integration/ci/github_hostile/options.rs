@@ -1,4 +1,4 @@
-//! What inputs can say.
+//! Hostile inputs.
 
 use super::{fits_a_variable, is_shown_and_never_obeyed};
 use crate::ci::github::signer;

@@ -1,4 +1,4 @@
-//! Each text of a report, wherever it comes from, in its summary.
+//! Each text of a report, from any source, in its summary.
 
 use s3lo::ci::report::{Action, Invalid, Report, ReportRow, RowOutcome, Valid};
 use s3lo::ci::summary::markdown;

@@ -1,4 +1,4 @@
-//! What services can answer.
+//! Hostile answers of services.
 
 use super::{fits_a_variable, is_shown_and_never_obeyed};
 use crate::ci::github::{IMAGE, SIGN};
@@ -37,23 +37,25 @@ fn in_xml(text: &str) -> String {
 fn text_of_s3_is_never_a_command() {
     let aws = AwsFixture::new();
     is_shown_and_never_obeyed("a refusal of S3", |text| {
-        let said = in_xml(text);
-        aws.s3.fault(move |_| Some(s3_error(403, "Refused", &said)));
+        let message = in_xml(text);
+        aws.s3
+            .fault(move |_| Some(s3_error(403, "Refused", &message)));
         Some(by_kms(&aws).run())
     });
-    is_shown_and_never_obeyed("a refusal of S3, told in detail", |text| {
-        let said = in_xml(text);
-        aws.s3.fault(move |_| Some(s3_error(403, "Refused", &said)));
+    is_shown_and_never_obeyed("a refusal of S3, in the details", |text| {
+        let message = in_xml(text);
+        aws.s3
+            .fault(move |_| Some(s3_error(403, "Refused", &message)));
         Some(quiet(&aws).with("verbose", "true").run())
     });
     is_shown_and_never_obeyed("the code of an error of S3", |text| {
-        let said = in_xml(text);
-        aws.s3.fault(move |_| Some(s3_error(400, &said, "no")));
+        let message = in_xml(text);
+        aws.s3.fault(move |_| Some(s3_error(400, &message, "no")));
         Some(by_kms(&aws).run())
     });
     is_shown_and_never_obeyed("an answer of S3 that is no XML", |text| {
-        let said = text.as_bytes().to_vec();
-        let answer = move || Reply::Answer(400, Vec::new(), said.clone());
+        let message = text.as_bytes().to_vec();
+        let answer = move || Reply::Answer(400, Vec::new(), message.clone());
         aws.s3.fault(move |_| Some(answer()));
         Some(by_kms(&aws).run())
     });
@@ -89,14 +91,15 @@ fn the_tags_that_s3_lists_are_texts() {
 fn text_of_kms_is_never_a_command() {
     let aws = AwsFixture::new();
     is_shown_and_never_obeyed("an error of KMS", |text| {
-        let said = text.to_owned();
+        let message = text.to_owned();
         aws.server
-            .fault(move |_| Some(kms_error(400, "NotFoundException", &said)));
+            .fault(move |_| Some(kms_error(400, "NotFoundException", &message)));
         Some(by_kms(&aws).run())
     });
     is_shown_and_never_obeyed("the code of an error of KMS", |text| {
-        let said = text.to_owned();
-        aws.server.fault(move |_| Some(kms_error(400, &said, "no")));
+        let message = text.to_owned();
+        aws.server
+            .fault(move |_| Some(kms_error(400, &message, "no")));
         Some(by_kms(&aws).run())
     });
 }
@@ -106,12 +109,12 @@ fn text_of_sts_is_never_a_command() {
     let aws = AwsFixture::in_github(EVERYTHING);
     is_shown_and_never_obeyed("an error of STS", |text| {
         // Its server writes XML itself, which cannot hold the others.
-        let said: String = text
+        let message: String = text
             .chars()
             .filter(|c| !c.is_control() || *c == '\n')
             .collect();
         aws.server.fault(move |call| {
-            let error = || sts_error(400, "ValidationError", &said);
+            let error = || sts_error(400, "ValidationError", &message);
             (call.action == "AssumeRoleWithWebIdentity").then(error)
         });
         Some(by_role(&aws).run())
@@ -122,9 +125,9 @@ fn text_of_sts_is_never_a_command() {
 fn text_of_github_is_never_a_command() {
     let aws = AwsFixture::in_github(EVERYTHING);
     is_shown_and_never_obeyed("an answer of GitHub", |text| {
-        let said = text.as_bytes().to_vec();
+        let message = text.as_bytes().to_vec();
         aws.server.fault(move |call| {
-            let answer = || Reply::Answer(400, Vec::new(), said.clone());
+            let answer = || Reply::Answer(400, Vec::new(), message.clone());
             (call.service == "github").then(answer)
         });
         Some(by_role(&aws).run())
@@ -133,10 +136,10 @@ fn text_of_github_is_never_a_command() {
 
 #[test]
 fn the_name_of_a_branch_is_a_text() {
-    // It stands in the token's subject, which is told where a role is refused.
+    // It stands in the token's subject, which is printed where a role is refused.
     let aws = AwsFixture::in_github(EVERYTHING);
     is_shown_and_never_obeyed("the name of a branch", |text| {
-        // A token that is longer is none.
+        // A longer token is invalid.
         if text.len() > 4_000 {
             return None;
         }
@@ -154,8 +157,8 @@ fn text_of_vault_is_never_a_command() {
         ("a refusal of Vault", Kind::Login),
     ] {
         is_shown_and_never_obeyed(place, |text| {
-            let said = text.to_owned();
-            vault.fault(move |call| (call.kind == kind).then(|| vault_errors(400, &[&said])));
+            let message = text.to_owned();
+            vault.fault(move |call| (call.kind == kind).then(|| vault_errors(400, &[&message])));
             let runner = Runner::new(SIGN).with_image().debugging();
             let runner = runner
                 .with("reference", IMAGE)

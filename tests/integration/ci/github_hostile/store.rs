@@ -1,4 +1,4 @@
-//! What files can say: those of a store, and of a key.
+//! Hostile files of a store, and of a key.
 
 use std::fs;
 
@@ -51,7 +51,7 @@ fn alter(runner: &Runner, fields: &[&str], text: &str) {
 
 #[test]
 fn text_in_a_record_is_never_a_command() {
-    // Nobody signed these.
+    // These are not signed.
     let claims = ["keyRef", "algorithm", "signedAt"];
     is_shown_and_never_obeyed("claims of a record that is verified", |text| {
         let verifier = verifier();

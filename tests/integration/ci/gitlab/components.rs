@@ -1,4 +1,4 @@
-//! What GitLab asks of a component, beyond what a client that runs it can show.
+//! GitLab's demands on a component, beyond those that a client can show by running it.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::support::tools::tool;
 
 const COMPONENTS: [&str; 2] = ["sign", "verify"];
 
-/// A component's file: what it says of its inputs, and the one job that it is.
+/// A component's file: its inputs, and its one job.
 struct Component {
     name: &'static str,
     text: String,
@@ -153,7 +153,7 @@ fn every_input_is_explained_and_none_is_a_secret() {
             // https://gitlab.com/gitlab-org/gitlab/-/issues/477707
             let empty = input.get("default").is_some_and(|default| default == "");
             assert!(!(empty && input.get("regex").is_some()), "{name}");
-            // GitLab refuses a default that is none of the options, and wants the type of a boolean said.
+            // GitLab refuses a default that is not among the options, and requires the type of a boolean.
             if let Some(options) = input.get("options") {
                 let options = options.as_sequence().unwrap();
                 assert!(options.contains(&input["default"]), "{name}");
@@ -294,7 +294,7 @@ fn a_gate_has_a_token_for_each_audience_and_none_without() {
     }
 }
 
-/// What is left behind is what the program was told to write, whatever came of the job.
+/// The artifacts are the files that the program had to write, for any outcome of the job.
 #[test]
 fn the_artifacts_are_the_files_of_the_program() {
     for component in Component::all() {
@@ -343,7 +343,7 @@ fn the_patterns_of_inputs_are_what_re2_takes() {
     assert_eq!(patterns, 1);
 }
 
-/// What the mirror's own pipeline is: the components of its commit, run on a store of its own.
+/// The mirror's own pipeline: the components of its commit, run on a store of its own.
 #[test]
 fn the_mirror_tests_the_components_of_its_own_commit() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

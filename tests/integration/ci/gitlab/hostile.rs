@@ -5,7 +5,7 @@ use crate::support::gitlab::{dotenv, log};
 use crate::support::program::{Run, Sandbox};
 use s3lo_test_servers::s3::{S3Server, s3_error};
 
-/// Names that say something to a log, a shell, a dotenv file or GitLab.
+/// Names with a meaning to a log, a shell, a dotenv file or GitLab.
 const NAMES: [&str; 16] = [
     "plain",
     "two words",
@@ -76,12 +76,12 @@ fn any_image_name_keeps_log_and_report_well_formed() {
         let done = run.code == Some(0);
         assert_eq!(variables["S3LO_SIGN_SIGNED"], done.to_string(), "{name:?}");
         assert_eq!(variables.contains_key("S3LO_SIGN_DIGEST"), done, "{name:?}");
-        // A path that GitLab would take otherwise than it is written is not told, and the rest is.
-        let told = variables.contains_key("S3LO_SIGN_STORED_PATH");
+        // A path that GitLab would change is not reported, and the rest is.
+        let reported = variables.contains_key("S3LO_SIGN_STORED_PATH");
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._:/@+=,-".contains(&byte);
-        assert_eq!(told, done && name.bytes().all(plain), "{name:?}");
+        assert_eq!(reported, done && name.bytes().all(plain), "{name:?}");
         signed += usize::from(done);
-        kept_back += usize::from(done && !told);
+        kept_back += usize::from(done && !reported);
         let options = [
             ("S3LO_REFERENCE", reference.as_str()),
             ("S3LO_KEY", "plain.pub"),
@@ -94,7 +94,7 @@ fn any_image_name_keeps_log_and_report_well_formed() {
             "{name:?}"
         );
     }
-    println!("{signed} hostile names signed, {kept_back} paths not told");
+    println!("{signed} hostile names signed, {kept_back} paths not reported");
     assert!(signed > 8 && kept_back > 6);
 }
 

@@ -47,13 +47,13 @@ fn a_key_in_vault_signs_by_the_identity_of_the_job() {
     let yaml = including(&[("sign", &inputs("https://vault.example"))], "");
     let pipeline = team.run(&yaml).passes();
     assert_eq!(team.aws.records().len(), 1);
-    // Whom GitLab makes the token for is what the program is told.
+    // The audience of GitLab's token is the one that the program gets.
     let job = pipeline.job("s3lo-sign");
     let audience = &job["id_tokens"]["VAULT_ID_TOKEN"]["aud"];
     assert_eq!(audience, "$S3LO_VAULT_AUDIENCE");
-    let told = &job["variables"]["S3LO_VAULT_AUDIENCE"];
-    assert_eq!(told.as_str(), Some(team.vault.address.as_str()));
-    // Where nobody says one, it is for nobody, and Vault refuses it.
+    let given = &job["variables"]["S3LO_VAULT_AUDIENCE"];
+    assert_eq!(given.as_str(), Some(team.vault.address.as_str()));
+    // Without one, the token has no audience, and Vault refuses it.
     team.has_token_for("");
     let refused = team
         .run(&including(&[("sign", &inputs("\"\""))], ""))
@@ -62,7 +62,7 @@ fn a_key_in_vault_signs_by_the_identity_of_the_job() {
     assert!(log.contains("audience"), "{log}");
 }
 
-/// What is in a job's shell is what the inputs say, and never what they do.
+/// A job's shell gets the text of the inputs, and never runs it.
 #[test]
 fn the_value_of_an_input_is_never_a_command() {
     let mut project = Project::new("acme/app");

@@ -20,7 +20,7 @@ const BUILT: &str = r#"    runs-on: ubuntu-24.04
       - run: for arch in amd64 arm64; do install -D "$S3LO" "$ARTIFACTS/s3lo-linux-$arch/s3lo"; done
 "#;
 
-/// What is run in the place of each action, and of each program that asks somebody else.
+/// The stand-ins for each action, and for each program that uses the network.
 const PROGRAMS: [(&str, &str); 11] = [
     (
         "checkout",
@@ -62,7 +62,7 @@ echo "$(printenv INPUT_SUBJECT-DIGEST || true) $(printenv INPUT_SBOM-PATH || tru
     ("rustc", r#"exec "$TOOLCHAIN/rustc" "$@""#),
 ];
 
-/// Without Sigstore cosign signs by a key.
+/// Without Sigstore cosign signs with a key.
 const COSIGN: &str = r#"case $1 in
   sign) shift; exec "$COSIGN" sign --key "$KEYS/cosign.key" --use-signing-config=false --tlog-upload=false --allow-http-registry "$@" ;;
   verify) exec "$COSIGN" verify --key "$KEYS/cosign.pub" --insecure-ignore-tlog=true --allow-http-registry "$2" ;;
@@ -80,7 +80,7 @@ impl Release {
     fn new(bucket_name: &str) -> Self {
         let (mut project, registry, act) = (Project::new(), Registry::start(), Act::new());
         bucket(&mut project, bucket_name);
-        // What `cargo metadata` wants to see of the sources.
+        // The sources that `cargo metadata` requires.
         for name in ["src/main.rs", "src/lib.rs"] {
             fs::create_dir_all(project.file("src")).unwrap();
             fs::write(project.file(name), "fn main() {}\n").unwrap();

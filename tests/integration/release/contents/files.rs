@@ -1,4 +1,4 @@
-//! The files of a release: their checksums, the bill of materials, and the page on GitHub that nobody can change.
+//! The files of a release: their checksums, the bill of materials, and the page on GitHub that cannot be changed.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -42,8 +42,8 @@ fn bill() -> String {
         .env("CARGO_NET_OFFLINE", "true")
         .output();
     let output = output.unwrap();
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{told}");
+    let printed = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{printed}");
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -81,7 +81,7 @@ fn the_bill_of_materials_lists_what_is_linked_and_nothing_else() {
     for linked in ["aws-lc-sys", "aws-sdk-s3", "p256", "rustls", "vaultrs"] {
         assert!(names.contains(linked), "{linked}");
     }
-    // In the lock file all the same: of a feature that nobody asked for, and of the tests.
+    // In the lock file all the same: those of a feature that is off, and of the tests.
     for unused in ["ring", "proptest", "insta", "hyper-rustls-native-certs"] {
         assert!(!names.contains(unused), "{unused}");
     }

@@ -29,7 +29,7 @@ impl Registry {
             .unwrap();
         let mut lines = BufReader::new(server.stderr.take().unwrap()).lines();
         let line = lines.next().unwrap().unwrap();
-        // What it says of each request is of no use, but it must not be kept waiting for a reader.
+        // Its log of the requests is of no use, but it must not wait for a reader.
         std::thread::spawn(move || lines.count());
         let port = line.rsplit(' ').next().unwrap();
         let image = format!("127.0.0.1:{port}/s3lo/sign-action");

@@ -1,11 +1,11 @@
-//! What is released names its images by their digests.
+//! A release names its images by their digests.
 
 use std::process::Command;
 
 use super::project::{Project, VERSION, digest};
 use crate::support::tools::tool;
 
-/// What runs an image, and which one.
+/// The files that run an image, and which one.
 const RUNNING: [(&str, bool); 6] = [
     ("action.yml", false),
     ("verify/action.yml", false),
@@ -28,12 +28,12 @@ fn pinned(shell: bool) -> String {
 fn everything_that_runs_an_image_names_it_by_version_and_digest() {
     let project = Project::new();
     let pin = [VERSION, &digest('a'), &digest('b')];
-    let told = project.release("pin", &pin).ends_with(0).out;
+    let printed = project.release("pin", &pin).ends_with(0).out;
     let mut names: Vec<_> = RUNNING.iter().map(|(name, _)| *name).collect();
-    let mut said: Vec<_> = told.lines().collect();
+    let mut lines: Vec<_> = printed.lines().collect();
     names.sort_unstable();
-    said.sort_unstable();
-    assert_eq!(said, names);
+    lines.sort_unstable();
+    assert_eq!(lines, names);
     for (name, shell) in RUNNING {
         let (text, image) = (project.text(name), pinned(shell));
         let named = text.matches("ghcr.io/s3lo/sign-action").count();

@@ -13,7 +13,7 @@ use crate::support::{copy, files};
 /// The version that is released here.
 pub(crate) const VERSION: &str = "1.2.3";
 
-/// What the copy holds: all that a release reads or writes.
+/// The contents of the copy: all that a release reads or writes.
 const PARTS: [&str; 17] = [
     ".github",
     ".gitlab-ci.yml",
@@ -34,7 +34,7 @@ const PARTS: [&str; 17] = [
     "verify",
 ];
 
-/// The copy, a git repository with one commit on `main`; and the home of whoever releases it.
+/// The copy, a git repository with one commit on `main`; and the home of the maintainer that releases it.
 pub(crate) struct Project {
     folder: TempDir,
     home: TempDir,
@@ -159,7 +159,7 @@ impl Project {
         self.run("git", &words).ends_with(0).out.trim().to_owned()
     }
 
-    /// Writes the digests of two images that nobody has into the copy, as a release does.
+    /// Writes the digests of two images that do not exist into the copy, as a release does.
     #[track_caller]
     pub(crate) fn pin(&self) {
         self.release("pin", &[VERSION, &digest('a'), &digest('b')])

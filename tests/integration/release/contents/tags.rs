@@ -87,7 +87,7 @@ fn the_majors_tag_follows_the_highest_version_and_never_goes_back() {
     let (project, server, commit) = released();
     let moves = |version: &str| project.release("tags", &["move", &server, version]);
     let major = || at(&project, &server, "refs/tags/v1");
-    // What is not released is not followed.
+    // The tag does not follow an unreleased version.
     let run = moves(VERSION).ends_with(1);
     assert!(run.err.contains("v1.2.3 is not released"), "{}", run.err);
 

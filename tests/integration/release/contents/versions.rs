@@ -1,5 +1,5 @@
-//! A release is what its tag, its manifest, its changelog and its examples all say; and its commit is the same
-//! wherever it is made.
+//! A release has one version in its tag, its manifest, its changelog and its examples; and its commit is the same
+//! on every machine.
 
 use super::project::{Project, VERSION};
 
@@ -69,11 +69,11 @@ fn a_mismatched_version_stops_the_release() {
             "s3lo-sign#v1.2.2",
         ),
     ];
-    for (name, change, told) in cases {
+    for (name, change, expected) in cases {
         let project = Project::new();
         project.edit(name, change);
         let run = project.release("version", &[TAG]).ends_with(1);
-        assert!(run.err.contains(told), "{name}: {}", run.err);
+        assert!(run.err.contains(expected), "{name}: {}", run.err);
         assert_eq!(run.out, "");
     }
 }

@@ -1,4 +1,4 @@
-//! What holds of every workflow, beside what the linters know.
+//! Rules for every workflow, beyond those of the linters.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -134,7 +134,7 @@ fn every_job_ends_and_has_no_right_that_it_does_not_name() {
             );
             let rights = key(&lines, "permissions");
             assert!(matches!(rights, Some("" | "{}")), "{name}: {job}");
-            // Nobody's secrets but those of an environment, which has rules of its own.
+            // No secrets but those of an environment, which has rules of its own.
             let text = lines.join("\n");
             if text.contains("secrets.") {
                 assert!(key(&lines, "environment").is_some(), "{name}: {job}");
@@ -194,7 +194,7 @@ fn what_moves_is_moved_last_and_what_is_begun_is_finished() {
             .text
             .contains("tags: [\"release-[0-9]+.[0-9]+.[0-9]+\"]")
     );
-    // Nothing is published before all has passed, and somebody has said so.
+    // Nothing is published before all has passed, and a maintainer has approved it.
     let jobs = release.jobs();
     assert!(needs(&jobs["build"]).contains("ci"));
     assert!(needs(&jobs["push"]).contains("build"));

@@ -27,7 +27,7 @@ pub(super) fn program() -> PathBuf {
     })
 }
 
-/// What images call this machine.
+/// The name of this machine's architecture in images.
 pub(super) fn arch() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
@@ -58,8 +58,8 @@ pub(super) fn make(out: &Path, program: &Path, umask: &str) {
         .stdin(Stdio::null())
         .output()
         .unwrap();
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "packaging/image: {told}");
+    let printed = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "packaging/image: {printed}");
 }
 
 /// A folder with images, as the OCI lays them out.
@@ -81,7 +81,7 @@ pub(super) struct Layer {
     pub(super) tar: Vec<u8>,
 }
 
-/// A file or a folder in a layer, as `tar` tells it.
+/// A file or a folder in a layer, as `tar` lists it.
 pub(super) struct Entry {
     pub(super) name: String,
     pub(super) mode: String,
@@ -297,7 +297,7 @@ impl Container {
         run
     }
 
-    /// The same, of the program as the image starts it; without arguments as it does where nobody names any.
+    /// The same, of the program as the image starts it; without arguments if none are given.
     pub(super) fn started(
         &self,
         mounts: &[(&Path, &str)],

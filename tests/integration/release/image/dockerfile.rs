@@ -22,7 +22,7 @@ fn instructions() -> Vec<(String, String)> {
         .collect()
 }
 
-/// What a stage is made from, its name, and its instructions.
+/// The base of a stage, its name, and its instructions.
 struct Stage {
     base: String,
     name: Option<String>,

@@ -24,7 +24,7 @@ use s3lo_test_servers::http::Reply;
 /// An account whose sessions MinIO knows as well, with the image `s3://BUCKET/myapp:v1.0` there.
 struct Account {
     aws: AwsFixture,
-    /// What the jobs are told to be STS.
+    /// The server that the jobs use as STS.
     sts: AwsServer,
     bucket: &'static str,
 }
@@ -227,7 +227,7 @@ fn a_home_that_is_not_there_is_none_that_is_needed() {
     assert_eq!(account.records().len(), 1);
 }
 
-/// What a runner of GitLab does: it resets the entrypoint, and pipes the job's script into a shell.
+/// As a runner of GitLab: it resets the entrypoint, and pipes the job's script into a shell.
 #[test]
 fn a_script_of_gitlab_signs_in_the_image_with_a_shell() {
     let account = Account::new("signed-by-a-script");
@@ -280,7 +280,7 @@ fn a_script_of_gitlab_signs_in_the_image_with_a_shell() {
     );
 }
 
-/// Without a CI system, as in Tekton: the image is run as it is, and says what came of it.
+/// Without a CI system, as in Tekton: the image is run as it is, and reports the outcome.
 #[test]
 fn the_image_signs_without_a_command() {
     let account = Account::new("signed-by-the-image-alone");

@@ -43,7 +43,7 @@ fn a_server_of_an_unknown_authority_is_refused() {
             "{message}"
         );
     }
-    // Nobody was asked anything.
+    // No service was asked.
     assert_eq!(aws.count("GetPublicKey"), 0);
 }
 

@@ -36,7 +36,7 @@ pub(super) fn listed(plugins: &str) -> Vec<Listed> {
     serde_json::from_value(ask(&["plugins"], plugins)).unwrap()
 }
 
-/// What is wrong with a configuration of this plugin, by the agent's own check against plugin.yml.
+/// The errors in a configuration of this plugin, by the agent's own check against plugin.yml.
 pub(crate) fn faults(configuration: &Value) -> Vec<String> {
     let project = env!("CARGO_MANIFEST_DIR");
     serde_json::from_value(ask(&["validate", project], &configuration.to_string())).unwrap()
@@ -72,11 +72,11 @@ pub(super) fn ask_in(environment: &[(&str, &str)], arguments: &[&str], stdin: &s
         .spawn()
         .unwrap();
     let mut pipe = process.stdin.take().unwrap();
-    // One that ends before it has read all says why.
+    // A program that ends before it has read all prints the reason.
     let _ = pipe.write_all(stdin.as_bytes());
     drop(pipe);
     let output = process.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}: {stdin}");
+    let printed = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{printed}: {stdin}");
     serde_json::from_slice(&output.stdout).unwrap()
 }

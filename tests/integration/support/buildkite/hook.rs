@@ -120,16 +120,16 @@ impl Job<'_> {
             .spawn()
             .unwrap();
         meanwhile(&child);
-        let mut said = Vec::new();
-        reader.read_to_end(&mut said).unwrap();
-        self.log.push_str(&String::from_utf8(said).unwrap());
+        let mut printed = Vec::new();
+        reader.read_to_end(&mut printed).unwrap();
+        self.log.push_str(&String::from_utf8(printed).unwrap());
         let code = child.wait().unwrap().code().unwrap_or(-1);
         if code == 0 {
             self.apply(&variables(&before), &variables(&after));
         }
-        // And what somebody told the agent to set.
-        let told = variables(&self.step.file("bin/set"));
-        self.environment.extend(told);
+        // And the variables that a hook had the agent set.
+        let set = variables(&self.step.file("bin/set"));
+        self.environment.extend(set);
         Some(code)
     }
 

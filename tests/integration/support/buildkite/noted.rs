@@ -1,4 +1,4 @@
-//! What a step's hooks said to docker and to the agent, and what they left.
+//! The calls of a step's hooks to docker and to the agent, and the files that they left.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::Step;
 
-/// What a program was called with.
+/// A call of a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Call {
     pub(crate) arguments: Vec<String>,
@@ -74,7 +74,7 @@ impl Step {
         given
     }
 
-    /// What is left beside the checkout and among temporary files.
+    /// The files left beside the checkout and among temporary files.
     pub(crate) fn left(&self) -> Vec<PathBuf> {
         let folders = [
             self.checkout().parent().unwrap().to_owned(),

@@ -18,7 +18,7 @@ use crate::support::program::{Run, Sandbox};
 pub(crate) trait Services: Sized + 'static {
     /// A call that a run makes.
     type Call: Copy + Display + Sync;
-    /// What strikes it.
+    /// The fault.
     type Fault: Copy + Sync;
     /// The command that makes it.
     type Command: Copy + Display + Sync;
@@ -51,7 +51,7 @@ pub(crate) trait Services: Sized + 'static {
     /// The records of the image.
     fn records(&self) -> Vec<Vec<u8>>;
 
-    /// What has to hold of these services besides.
+    /// Further checks of these services.
     fn check(
         &self,
         broken: &mut Broken,
@@ -84,7 +84,7 @@ pub(crate) struct Row<S: Services> {
     signed: bool,
     /// The key is named by its ARN, and not by the alias.
     pub(crate) by_arn: bool,
-    /// What is added to the command line.
+    /// Additional flags of the command line.
     pub(crate) flags: &'static str,
     /// Signatures that are asked for, where that does not follow from the outcome.
     pub(crate) signs: Option<usize>,
@@ -247,7 +247,7 @@ fn check<S: Services>(
     // Only a run that is short of time may not come as far as the call.
     let struck = made > 0 || row.timeout < 60;
     broken.unless(struck, || "nothing struck".to_owned());
-    // A guard against a run that never ends; how long a time-out takes is told by its code.
+    // A guard against a run that never ends; the code of a time-out covers its duration.
     broken.unless(took < Duration::from_secs(row.timeout + 20), || {
         format!("it took {took:?}")
     });

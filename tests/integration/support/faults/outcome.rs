@@ -10,7 +10,7 @@ use crate::support::program::Run;
 /// How often the call is made.
 #[derive(Clone, Copy)]
 pub(crate) enum Made {
-    /// Whatever it takes.
+    /// Any number.
     Any,
     AtLeast(usize),
     Exactly(usize),
@@ -21,7 +21,7 @@ pub(crate) enum Made {
 pub(crate) enum End {
     /// 0: it is signed by this run (`signed`) or by another (`kept`), or verified.
     Done(&'static str),
-    /// 1, and what a guard says.
+    /// 1, and the reason of a guard.
     Guarded(&'static str),
     /// 1: there is no valid signature.
     Unverified,
@@ -39,11 +39,11 @@ impl Made {
     }
 }
 
-/// What does not hold of a row.
+/// The expectations that a row does not meet.
 #[derive(Default)]
 pub(crate) struct Broken(pub(crate) Vec<String>);
 
-/// How a value of the SDK, or any of Rust, looks when it is printed for its programmer.
+/// The debug form of a value of the SDK, or of any in Rust.
 const DUMPS: [&str; 14] = [
     "SdkError",
     "ServiceError",
@@ -61,8 +61,8 @@ const DUMPS: [&str; 14] = [
     "panicked",
 ];
 
-/// What in a text is printed for a programmer: a type of the SDK, a struct with its fields, or a variant with what it
-/// holds, as in `Other(OtherError(…))`.
+/// A debug dump in a text: a type of the SDK, a struct with its fields, or a variant with its
+/// contents, as in `Other(OtherError(…))`.
 pub(crate) fn dump_in(text: &str) -> Option<String> {
     if let Some(dump) = DUMPS.iter().find(|dump| text.contains(**dump)) {
         return Some((*dump).to_owned());
@@ -105,7 +105,7 @@ impl Broken {
         let Ok(json) = serde_json::from_str::<serde_json::Value>(&run.out) else {
             return self.0.push("it should print JSON".to_owned());
         };
-        let (told, wanted) = match end {
+        let (reported, wanted) = match end {
             End::Done(status) if !verifies => (&json["status"], status),
             End::Done(_) => return self.unless(json["verified"] == true, || "not verified".into()),
             End::Unverified => {
@@ -113,10 +113,10 @@ impl Broken {
             }
             End::Guarded(code) | End::Failed(code) => (&json["error"]["code"], code),
         };
-        let told = told.as_str().unwrap_or_default();
-        let right = wanted.split('|').any(|wanted| wanted == told);
+        let reported = reported.as_str().unwrap_or_default();
+        let right = wanted.split('|').any(|wanted| wanted == reported);
         self.unless(right, || {
-            format!("it should say {wanted}, and says `{told}`")
+            format!("it should report {wanted}, and reports `{reported}`")
         });
     }
 
@@ -136,8 +136,8 @@ impl Broken {
         }
     }
 
-    /// A run that is done leaves one record, and no run one that `key` did not sign. They are held against
-    /// what was signed: a tag that is moved meanwhile holds something else now.
+    /// A run that is done leaves one record, and no run one that `key` did not sign. They are compared with
+    /// the signed digests: a tag that is moved meanwhile holds something else now.
     pub(crate) fn unless_only_valid(
         &mut self,
         records: &[Vec<u8>],

@@ -1,4 +1,4 @@
-//! What an action.yml says, as the runner reads it.
+//! An action.yml, as the runner reads it.
 //! <https://docs.github.com/en/actions/reference/workflows-and-actions/metadata-syntax>
 
 use std::path::Path;
@@ -50,14 +50,14 @@ impl Action {
         }
     }
 
-    /// What a step is given that says `with`: that, whether it is declared or not, and the defaults of
-    /// whatever it does not say. Names count without regard to case.
+    /// The inputs of a step that has `with`: those, whether they are declared or not, and the defaults of
+    /// the others. Names count without regard to case.
     pub(crate) fn inputs(&self, with: &[(String, String)]) -> Vec<(String, String)> {
         let mut given = with.to_vec();
         for (name, default) in &self.inputs {
             if !given
                 .iter()
-                .any(|(said, _)| said.eq_ignore_ascii_case(name))
+                .any(|(given, _)| given.eq_ignore_ascii_case(name))
             {
                 given.push((name.clone(), default.clone()));
             }
@@ -70,7 +70,7 @@ impl Action {
         names.any(|(name, _)| name.eq_ignore_ascii_case(input))
     }
 
-    /// What the container's command is given. Where the file says it, `with: args` is an input as any other.
+    /// The arguments of the container's command. If the file declares it, `with: args` is an input as any other.
     pub(crate) fn arguments(&self, inputs: &[(String, String)]) -> Vec<String> {
         let args = self.args.iter();
         args.map(|argument| evaluated(argument, inputs)).collect()
@@ -114,7 +114,7 @@ fn evaluated(text: &str, inputs: &[(String, String)]) -> String {
         let name = expression.trim().strip_prefix("inputs.").unwrap();
         let value = inputs
             .iter()
-            .find(|(said, _)| said.eq_ignore_ascii_case(name));
+            .find(|(given, _)| given.eq_ignore_ascii_case(name));
         whole.push_str(value.map_or("", |(_, value)| value));
         whole.push_str(rest);
     }

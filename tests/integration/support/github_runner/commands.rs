@@ -95,7 +95,7 @@ fn unescaped(text: &str, escapes: &str) -> String {
     })
 }
 
-/// Where the first `::` begins, be there invisible characters in it.
+/// Where the first `::` begins, even with invisible characters in it.
 fn pair_of_colons(text: &str) -> Option<usize> {
     let mut colon = None;
     for (at, c) in text.char_indices() {
@@ -109,7 +109,7 @@ fn pair_of_colons(text: &str) -> Option<usize> {
     None
 }
 
-/// What stands behind the first two characters, which is where the runner takes the data to begin.
+/// The text after the first two characters, where the data begins for the runner.
 fn after_two(text: &str) -> &str {
     let mut characters = text.chars();
     characters.nth(1);
@@ -160,7 +160,7 @@ fn a_command_stands_at_the_start_of_a_line_or_in_the_old_form_anywhere() {
         parse(line, is_known)
             .map(|found| format!("{} {:?} {}", found.name, found.properties, found.data))
     };
-    for (line, told) in [
+    for (line, expected) in [
         ("::error::a%0Ab%250A%3A", Some("error [] a\nb%0A%3A")),
         (" \u{2003}\t::Error ::x", Some("error [] x")),
         (
@@ -183,7 +183,7 @@ fn a_command_stands_at_the_start_of_a_line_or_in_the_old_form_anywhere() {
         ("##[x]##[error]x", None),
         ("##[error", None),
     ] {
-        assert_eq!(read(line).as_deref(), told, "{line:?}");
+        assert_eq!(read(line).as_deref(), expected, "{line:?}");
     }
     assert_eq!(lines("a\rb\r\n\nc"), ["a", "b", "", "c"]);
 }

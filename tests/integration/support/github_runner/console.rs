@@ -1,4 +1,4 @@
-//! What the runner does with what a step prints, line by line.
+//! The runner's handling of a step's output, line by line.
 
 use super::commands::{self, Command, is_known, parse};
 use super::masker::Masker;
@@ -27,14 +27,14 @@ pub(crate) struct Console {
     pub(crate) masker: Masker,
     /// Those that were carried out, in their order.
     pub(crate) commands: Vec<Command>,
-    /// What users see.
+    /// The lines that users see.
     pub(crate) log: Vec<String>,
     pub(crate) annotations: Vec<Annotation>,
-    /// What the runner complains of.
+    /// The complaints of the runner.
     pub(crate) complaints: Vec<String>,
     /// Lines that the log shows as if they were of the runner, as `##[error]…`.
     pub(crate) pretended: Vec<String>,
-    /// What ends the pause.
+    /// The token that ends the pause.
     paused_until: Option<String>,
     groups: usize,
 }
@@ -185,7 +185,7 @@ impl Console {
 mod tests {
     use super::*;
 
-    fn told(printed: &str) -> Console {
+    fn console_of(printed: &str) -> Console {
         let mut console = Console::default();
         console.read(printed);
         console.end();
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn what_is_printed_while_commands_are_stopped_is_text() {
-        let console = told("::stop-commands::abc\n::error::x\n::ABC::\n::notice::y\n");
+        let console = console_of("::stop-commands::abc\n::error::x\n::ABC::\n::notice::y\n");
         assert_eq!(names(&console), ["stop-commands", "notice"]);
         let log = [
             "::stop-commands::abc",
@@ -213,32 +213,35 @@ mod tests {
         assert_eq!(console.log, log);
         assert!(console.complaints.is_empty());
         for token in ["", "Error", "pause-logging"] {
-            let console = told(&format!("::stop-commands::{token}\n::error::x\n"));
+            let console = console_of(&format!("::stop-commands::{token}\n::error::x\n"));
             assert_eq!(names(&console), ["stop-commands", "error"]);
             assert_eq!(console.complaints.len(), 1);
         }
         assert_eq!(
-            told("::stop-commands::abc\n::abcd::\n").complaints,
+            console_of("::stop-commands::abc\n::abcd::\n").complaints,
             ["commands are stopped"]
         );
     }
 
     #[test]
     fn a_long_token_is_a_secret_and_a_short_one_is_none() {
-        let console = told("::stop-commands::abcdefg\nabcdefg\n");
+        let console = console_of("::stop-commands::abcdefg\nabcdefg\n");
         assert_eq!(console.log, ["::stop-commands::***", "***"]);
-        assert_eq!(told("::stop-commands::abcdef\nabcdef\n").log[1], "abcdef");
+        assert_eq!(
+            console_of("::stop-commands::abcdef\nabcdef\n").log[1],
+            "abcdef"
+        );
     }
 
     #[test]
     fn a_secret_is_masked_from_its_registration_on() {
         let console =
-            told("one\n::add-mask:: one%0D%0Atwo%250A\none\ntwo%0A two\n::error::two%250A\n");
+            console_of("one\n::add-mask:: one%0D%0Atwo%250A\none\ntwo%0A two\n::error::two%250A\n");
         assert_eq!(console.log, ["one", "***", "*** two", "##[error]***"]);
         assert_eq!(console.masker.values, [" one\r\ntwo%0A", "one", "two%0A"]);
         assert_eq!(console.annotations[0].message, "***");
         for nothing in ["", " ", "%0A"] {
-            let console = told(&format!("::add-mask::{nothing}\n"));
+            let console = console_of(&format!("::add-mask::{nothing}\n"));
             assert_eq!(console.complaints.len(), 1);
             assert_eq!(console.annotations[0].kind, "warning");
         }
@@ -249,38 +252,41 @@ mod tests {
         let mut console = Console::new(true);
         console.read("::debug::a%0Ab\n");
         assert_eq!(console.log, ["##[debug]a", "##[debug]b"]);
-        assert!(told("::debug::a\n").log.is_empty());
+        assert!(console_of("::debug::a\n").log.is_empty());
     }
 
     #[test]
     fn too_many_and_too_long_annotations_are_not_shown() {
-        let console = told(&"::error title=t::x\n".repeat(11));
+        let console = console_of(&"::error title=t::x\n".repeat(11));
         assert_eq!(console.annotations.len(), 10);
         assert_eq!(console.annotations[0].title.as_deref(), Some("t"));
-        let console = told(&format!("::notice::{}\n", "é".repeat(4097)));
+        let console = console_of(&format!("::notice::{}\n", "é".repeat(4097)));
         assert_eq!(console.annotations[0].message, "é".repeat(4096));
         assert_eq!(console.complaints, ["the notice is cut"]);
-        let console = told(&format!("::notice title={}::x\n", "é".repeat(256)));
+        let console = console_of(&format!("::notice title={}::x\n", "é".repeat(256)));
         assert_eq!(console.complaints, ["the notice's title is too long"]);
     }
 
     #[test]
     fn groups_do_not_nest() {
-        let console = told("::group::a\nx\n::endgroup::\n");
+        let console = console_of("::group::a\nx\n::endgroup::\n");
         assert_eq!(console.log, ["##[group]a", "x", "##[endgroup]"]);
         assert!(console.complaints.is_empty());
         assert_eq!(
-            told("::group::a\n::group::b\n::endgroup::\n")
+            console_of("::group::a\n::group::b\n::endgroup::\n")
                 .complaints
                 .len(),
             2
         );
-        assert_eq!(told("::endgroup::\n").complaints, ["no group is open"]);
+        assert_eq!(
+            console_of("::endgroup::\n").complaints,
+            ["no group is open"]
+        );
     }
 
     #[test]
     fn what_looks_like_the_runner_s_own_line_is_noticed() {
-        let console = told("::stop-commands::abc\n ##[error]x\nS3: ##[error]y\n::abc::\n");
+        let console = console_of("::stop-commands::abc\n ##[error]x\nS3: ##[error]y\n::abc::\n");
         assert_eq!(console.pretended, [" ##[error]x"]);
     }
 }

@@ -14,8 +14,8 @@ const MOUNTS: [(&str, &str); 5] = [
     ("/home/runner/work/_temp", "runner_temp"),
 ];
 
-/// What the program reads of a job, a value of its own, and the paths that the container rewrites. `act` sets all of
-/// `github.*` and `runner.*`.
+/// The variables of a job that the program reads, a value of its own, and the paths that the container rewrites.
+/// `act` sets all of `github.*` and `runner.*`.
 const JOB: [(&str, &str); 10] = [
     (
         "GITHUB_EVENT_PATH",
@@ -39,7 +39,7 @@ const JOB: [(&str, &str); 10] = [
 /// The files of a step.
 pub(super) const FILES: [&str; 5] = ["OUTPUT", "ENV", "STATE", "PATH", "STEP_SUMMARY"];
 
-/// What a step's environment is made of.
+/// The parts of a step's environment.
 pub(super) struct Step<'a> {
     /// `env:` of step, job and workflow, and what earlier steps wrote to GITHUB_ENV.
     pub(super) env: &'a [(String, String)],
@@ -51,7 +51,7 @@ pub(super) struct Step<'a> {
     /// Where the job is given identity tokens, if it may.
     pub(super) identity: Option<&'a str>,
     pub(super) debug: bool,
-    /// What the names of the step's files end in.
+    /// The end of the names of the step's files.
     pub(super) suffix: &'a str,
 }
 
@@ -173,7 +173,7 @@ fn a_job_cannot_change_the_variables_of_the_runner() {
         assert!(named.next().is_none(), "{name} is there twice");
         value
     };
-    for (name, told) in [
+    for (name, expected) in [
         ("HOME", Some("/r/home")),
         (
             "GITHUB_SHA",
@@ -189,6 +189,6 @@ fn a_job_cannot_change_the_variables_of_the_runner() {
         ("RUNNER_DEBUG", None),
         ("ACTIONS_ID_TOKEN_REQUEST_URL", None),
     ] {
-        assert_eq!(value(name), told, "{name}");
+        assert_eq!(value(name), expected, "{name}");
     }
 }

@@ -77,7 +77,7 @@ fn what_is_no_pair_fails_the_step() {
             .join(" "),
         Err(error) => error,
     };
-    for (text, told) in [
+    for (text, expected) in [
         ("a=1\n\nb=<<2\nc=", r#"a:"1" b:"<<2" c:"""#),
         ("a<<E\nE\nb<<E\n1\n\n=2\nE\n", r#"a:"" b:"1\n\n=2""#),
         ("a<<E=\n1\nE=\n", r#"a:"1""#),
@@ -98,6 +98,6 @@ fn what_is_no_pair_fails_the_step() {
             "Invalid format 'a<<'. Name must not be empty and delimiter must not be empty",
         ),
     ] {
-        assert_eq!(read(text), told, "{text:?}");
+        assert_eq!(read(text), expected, "{text:?}");
     }
 }

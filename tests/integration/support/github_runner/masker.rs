@@ -1,4 +1,4 @@
-//! What the runner hides of a log. It knows each secret in the forms in which it tends to come out, too.
+//! The runner's masking of a log. It also knows each secret in the encoded forms in which it often appears.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,7 +12,7 @@ pub(crate) struct Masker {
     forms: Vec<String>,
 }
 
-/// What a URI leaves as it is.
+/// The characters that a URI leaves as they are.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')

@@ -1,4 +1,4 @@
-//! GitHub's runner, as far as an action that runs in a container can tell: the environment that it is
+//! GitHub's runner, as far as an action in a container can observe it: the environment that it is
 //! started in, and what becomes of all that it leaves behind. Learnt from the runner's source,
 //! <https://github.com/actions/runner/tree/main/src/Runner.Worker>.
 
@@ -29,23 +29,23 @@ use s3lo_test_servers::aws::GITHUB_REQUEST_TOKEN;
 /// Where the runner works.
 const HOST: &str = "/home/runner/work";
 
-/// What `${{ github.workspace }}` and `${{ runner.temp }}` stand for in a workflow.
+/// The values of `${{ github.workspace }}` and `${{ runner.temp }}` in a workflow.
 pub(crate) const WORKSPACE: &str = "/home/runner/work/app/app";
 pub(crate) const RUNNER_TEMP: &str = "/home/runner/work/_temp";
 
 /// A job with a step that uses an action.
 pub(crate) struct Runner {
     action: Action,
-    /// What the container has as `/github`.
+    /// The container's `/github`.
     folder: TempDir,
     with: Vec<(String, String)>,
     env: Vec<(String, String)>,
     secrets: Vec<String>,
     identity: Option<String>,
     debug: bool,
-    /// What is in the file of the summary before the step.
+    /// The content of the summary file before the step.
     summary: String,
-    /// Those of its files that the step is not told of.
+    /// The files whose paths are withheld from the step.
     withheld: Vec<&'static str>,
     /// Those that it cannot write.
     locked: Vec<&'static str>,
@@ -136,7 +136,7 @@ impl Runner {
         self
     }
 
-    /// Somebody set ACTIONS_STEP_DEBUG.
+    /// ACTIONS_STEP_DEBUG is set.
     pub(crate) fn debugging(mut self) -> Self {
         self.debug = true;
         self
@@ -148,7 +148,7 @@ impl Runner {
         self
     }
 
-    /// The step is not told of a file: `without_file("OUTPUT")`.
+    /// Withholds a file's path from the step: `without_file("OUTPUT")`.
     pub(crate) fn without_file(mut self, file: &'static str) -> Self {
         self.withheld.push(file);
         self
@@ -268,7 +268,7 @@ impl Runner {
         let files = folder.join("file_commands").display().to_string();
         let paths = FILES.map(|file| (file, format!("{files}/{file}_{suffix}")));
         for (file, path) in &paths {
-            // Nobody writes to a folder, not even root, who may write whatever file there is.
+            // Not even root, who may write every file, can write to a folder.
             match self.locked.contains(file) {
                 true => fs::create_dir(path).unwrap(),
                 false if *file == "STEP_SUMMARY" => fs::write(path, &self.summary).unwrap(),
@@ -307,7 +307,7 @@ pub(crate) struct Started<'a> {
     pub(crate) child: Child,
     /// Those of the step.
     paths: [(&'static str, String); 5],
-    /// What was there before.
+    /// The files that were there before.
     files: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What became of a step.
+//! The outcome of a step.
 
 use serde_json::Value;
 
@@ -21,7 +21,7 @@ pub(crate) struct Step {
     debug: bool,
 }
 
-/// What a step leaves behind beside what it prints, and what is known of it.
+/// The files that a step leaves beside its output, and its settings.
 pub(super) struct Left<'a> {
     pub(super) secrets: Vec<String>,
     pub(super) debug: bool,
@@ -34,7 +34,7 @@ pub(super) struct Left<'a> {
 }
 
 impl Step {
-    /// What the runner makes of a run.
+    /// The step that the runner makes of a run.
     pub(super) fn of(run: Run, left: Left<'_>) -> Self {
         let mut console = Console::new(left.debug);
         for secret in &left.secrets {
@@ -106,22 +106,22 @@ impl Step {
     }
 
     /// Ends with this exit code, and as every step has to end: the runner has nothing to complain of,
-    /// and one box tells what came of it.
+    /// and one annotation reports the outcome.
     #[track_caller]
     pub(crate) fn ends_with(self, code: i32) -> Self {
-        let told = || format!("exit {:?}\n{}{}", self.code, self.out, self.err);
-        assert_eq!(self.code, Some(code), "{}", told());
+        let shown = || format!("exit {:?}\n{}{}", self.code, self.out, self.err);
+        assert_eq!(self.code, Some(code), "{}", shown());
         let complaints = &self.console.complaints;
-        assert!(complaints.is_empty(), "{complaints:?}\n{}", told());
+        assert!(complaints.is_empty(), "{complaints:?}\n{}", shown());
         // Two streams race for the runner's eye.
-        assert_eq!(self.err, "", "{}", told());
-        assert!(self.console.pretended.is_empty(), "{}", told());
+        assert_eq!(self.err, "", "{}", shown());
+        assert!(self.console.pretended.is_empty(), "{}", shown());
         let one = self.annotation();
         let kind = if code == 0 { "notice" } else { "error" };
-        assert_eq!(one.kind, kind, "{}", told());
+        assert_eq!(one.kind, kind, "{}", shown());
         let title = one.title.as_deref().unwrap_or_default();
-        assert!(!title.is_empty() && !one.message.is_empty(), "{}", told());
-        assert!(self.debug || self.count("debug") == 0, "{}", told());
+        assert!(!title.is_empty() && !one.message.is_empty(), "{}", shown());
+        assert!(self.debug || self.count("debug") == 0, "{}", shown());
         self
     }
 
@@ -146,7 +146,7 @@ impl Step {
         names
     }
 
-    /// Those that reach other jobs: the runner keeps back whatever holds a secret.
+    /// Those that reach other jobs: the runner withholds every one that contains a secret.
     pub(crate) fn job_outputs(&self) -> Vec<&str> {
         let mut kept = self.output_names();
         kept.retain(|name| {
@@ -179,7 +179,7 @@ impl Step {
         all.map(|command| command.name.as_str()).collect()
     }
 
-    /// What the runner hides, from when it knew of it on.
+    /// Whether the runner masks this, from the moment that it knew the secret.
     pub(crate) fn hides(&self, secret: &str) -> bool {
         self.console
             .masker
@@ -188,8 +188,8 @@ impl Step {
             .any(|known| known == secret)
     }
 
-    /// Whatever people get to see of it, and programs.
-    pub(crate) fn told(&self) -> String {
+    /// Everything that people and programs see of it.
+    pub(crate) fn shown(&self) -> String {
         let Console {
             log, annotations, ..
         } = &self.console;

@@ -1,5 +1,5 @@
-//! What GitLab makes of a dotenv report. It refuses some, and some it takes otherwise than they are written, by
-//! expanding or trimming: here both is refused.
+//! A dotenv report as GitLab reads it. It refuses some, and it changes some by
+//! expanding or trimming: here both are refused.
 //! <https://docs.gitlab.com/ci/variables/dotenv_variables/#dotenv-file-requirements>, and GitLab's own reader,
 //! `app/services/ci/parse_dotenv_artifact_service.rb`.
 
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 /// GitLab takes less than this, in bytes.
 const SIZE: usize = 5120;
 
-/// The most variables where nobody allows more.
+/// The default limit on variables.
 const MOST: usize = 20;
 
 /// The variables of a report.
@@ -41,7 +41,7 @@ pub(crate) fn read(report: &[u8]) -> Result<BTreeMap<String, String>, String> {
             .insert(name.to_owned(), value.to_owned())
             .is_some()
         {
-            return refused("told twice");
+            return refused("set twice");
         }
     }
     match variables.len() {

@@ -1,6 +1,6 @@
-//! What GitLab makes of a job's log: lines, and sections that can be folded. Its own reader is
-//! `lib/gitlab/ci/ansi2json/converter.rb`. Whatever a job writes that is neither text nor a section's mark would
-//! change what is seen, and is refused here.
+//! A job's log as GitLab reads it: lines, and sections that can be folded. Its own reader is
+//! `lib/gitlab/ci/ansi2json/converter.rb`. Any output of a job that is neither text nor a section's mark would
+//! change the display, and is refused here.
 //! <https://docs.gitlab.com/ci/jobs/job_logs/#custom-collapsible-sections>
 
 /// A line, in the sections that it lies in.
@@ -8,7 +8,7 @@
 pub(crate) struct Line {
     pub(crate) sections: Vec<String>,
     pub(crate) text: String,
-    /// What a folded section still shows.
+    /// The line that a folded section still shows.
     pub(crate) header: bool,
 }
 

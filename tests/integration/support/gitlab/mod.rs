@@ -28,9 +28,9 @@ pub(crate) struct Project {
 /// A pipeline that has run.
 pub(crate) struct Pipeline {
     code: Option<i32>,
-    /// What the client told of it.
-    told: String,
-    /// What it left.
+    /// The client's output.
+    output: String,
+    /// The files that it left.
     state: PathBuf,
 }
 
@@ -123,7 +123,7 @@ impl Project {
         self.set(name, path.to_str().unwrap());
     }
 
-    /// What such a variable holds.
+    /// The value of such a variable.
     pub(crate) fn value(&self, name: &str) -> String {
         let value = &self.variables[name]["values"]["*"];
         value.as_str().unwrap().to_owned()
@@ -156,7 +156,7 @@ impl Project {
         self.client(yaml, &["--force-shell-executor", "--shell-isolation"])
     }
 
-    /// What a pipeline would be, with all that it includes; nothing runs.
+    /// The pipeline with all that it includes; nothing runs.
     pub(crate) fn preview(&self, yaml: &str) -> Pipeline {
         self.client(yaml, &["--list", "--json-schema-validation=false"])
     }
@@ -186,7 +186,7 @@ impl Project {
         let run = finish(client.spawn().unwrap());
         Pipeline {
             code: run.code,
-            told: run.out + &run.err,
+            output: run.out + &run.err,
             state,
         }
     }
@@ -198,8 +198,8 @@ impl Project {
         let output = git
             .output()
             .expect("git is missing: install it with your package manager");
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "git {arguments:?}: {told}");
+        let printed = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "git {arguments:?}: {printed}");
     }
 
     /// With nothing of the surroundings but where programs are.
@@ -220,30 +220,30 @@ impl Project {
 impl Pipeline {
     #[track_caller]
     pub(crate) fn passes(self) -> Self {
-        assert_eq!(self.code, Some(0), "{}", self.told);
+        assert_eq!(self.code, Some(0), "{}", self.output);
         self
     }
 
     #[track_caller]
     pub(crate) fn fails(self) -> Self {
-        assert_eq!(self.code, Some(1), "{}", self.told);
+        assert_eq!(self.code, Some(1), "{}", self.output);
         self
     }
 
-    /// Whether the client told this.
-    pub(crate) fn says(&self, text: &str) -> bool {
-        self.told.contains(text)
+    /// Whether the client printed this.
+    pub(crate) fn prints(&self, text: &str) -> bool {
+        self.output.contains(text)
     }
 
     pub(crate) fn ran(&self, job: &str) -> bool {
         self.state.join(format!("output/{job}.log")).exists()
     }
 
-    /// What a job wrote, line by line.
+    /// A job's log, line by line.
     #[track_caller]
     pub(crate) fn log(&self, job: &str) -> String {
         let path = self.state.join(format!("output/{job}.log"));
-        fs::read_to_string(path).unwrap_or_else(|error| panic!("{job}: {error}\n{}", self.told))
+        fs::read_to_string(path).unwrap_or_else(|error| panic!("{job}: {error}\n{}", self.output))
     }
 
     /// A job as it is with all that it includes.
@@ -257,7 +257,7 @@ impl Pipeline {
     #[track_caller]
     pub(crate) fn artifact(&self, job: &str, name: &str) -> Vec<u8> {
         let path = self.state.join("artifacts").join(job).join(name);
-        fs::read(path).unwrap_or_else(|error| panic!("{job}: {name}: {error}\n{}", self.told))
+        fs::read(path).unwrap_or_else(|error| panic!("{job}: {name}: {error}\n{}", self.output))
     }
 
     /// The variables that a job leaves to later ones, if GitLab takes them.
@@ -267,7 +267,7 @@ impl Pipeline {
         let reports = folder.join(".gitlab-ci-reports/dotenv");
         let names = super::files(&reports);
         let [name] = &names[..] else {
-            panic!("{job} reports {names:?}\n{}", self.told);
+            panic!("{job} reports {names:?}\n{}", self.output);
         };
         dotenv::read(&fs::read(reports.join(name)).unwrap()).unwrap()
     }

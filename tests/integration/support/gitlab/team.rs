@@ -64,7 +64,7 @@ impl Team {
         );
     }
 
-    /// The client makes no tokens: this is the one that GitLab makes for the audience that a job says.
+    /// The client makes no tokens: this is the one that GitLab makes for a job's audience.
     pub(crate) fn has_token_for(&mut self, audience: &str) {
         let token = self.issuer.identity_token(SUBJECT, audience, 300);
         self.project.set("VAULT_ID_TOKEN", &token);

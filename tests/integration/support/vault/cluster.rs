@@ -34,7 +34,7 @@ impl Cluster {
         cluster
     }
 
-    /// What a pod of this service account finds in its file.
+    /// The token in the file of a pod with this service account.
     pub(crate) fn service_account_token(&self, namespace: &str, account: &str) -> String {
         let user = format!("system:serviceaccount:{namespace}:{account}");
         let now = now();

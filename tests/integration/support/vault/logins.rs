@@ -12,8 +12,8 @@ impl Vault {
         self.post(&format!("sys/policies/acl/{name}"), &json!({"policy": hcl}));
     }
 
-    /// A policy, of the key's name, that lets its tokens sign by a key of `transit`: no more than the
-    /// documentation says to give.
+    /// A policy, of the key's name, that lets its tokens sign with a key of `transit`: no more than the
+    /// documentation grants.
     #[track_caller]
     pub(crate) fn signer_policy(&self, key: &str) {
         self.policy(
@@ -39,7 +39,7 @@ impl Vault {
         answer["auth"]["client_token"].as_str().unwrap().to_owned()
     }
 
-    /// What Vault knows of a token; nothing if it is not good, or no longer.
+    /// Vault's data on a token; nothing if it is not, or no longer, valid.
     pub(crate) fn lookup(&self, token: &str) -> Option<Value> {
         let (status, mut answer) = self.request("GET", "auth/token/lookup-self", Some(token), None);
         match status {

@@ -1,5 +1,5 @@
 //! A real Vault or OpenBao on loopback. Vault is HashiCorp's own code, in the program that `./test` builds of
-//! `tests/vault`; OpenBao is its own program. Both are set up over their API, as somebody who runs one would.
+//! `tests/vault`; OpenBao is its own program. Both are set up over their API, as an operator would.
 
 mod cluster;
 mod logins;
@@ -27,18 +27,18 @@ pub(crate) const ROOT: &str = "root-token-of-the-tests";
 pub(crate) struct Vault {
     /// Where the program finds it.
     pub(crate) address: String,
-    /// Host and port of the listener for whoever sets it up: plain HTTP, whatever the address is.
+    /// Host and port of the listener for the setup: always plain HTTP.
     admin: String,
     unseal_key: String,
     process: Child,
 }
 
-/// How a Vault serves that is not the shared one.
+/// The settings of a Vault that is not the shared one.
 #[derive(Default)]
 pub(crate) struct Service<'a> {
     /// TLS, by a certificate of this authority for 127.0.0.1.
     pub(crate) authority: Option<&'a Authority>,
-    /// Over TLS: whoever shows no certificate of this authority is turned away.
+    /// Over TLS: clients without a certificate of this authority are refused.
     pub(crate) clients: Option<&'a Authority>,
     /// It serves sealed.
     pub(crate) sealed: bool,
@@ -71,7 +71,7 @@ impl Vault {
     }
 
     fn start_vault(service: &Service<'_>) -> Self {
-        // The files are read before it says that it serves.
+        // The files are read before it reports that it serves.
         let folder = TempDir::new().unwrap();
         let written = |name: &str, contents: String| {
             let path = folder.path().join(name);
@@ -98,12 +98,12 @@ impl Vault {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut said = String::new();
+        let mut line = String::new();
         let mut stdout = BufReader::new(process.stdout.take().unwrap());
-        stdout.read_line(&mut said).unwrap();
-        let words: Vec<_> = said.split_whitespace().collect();
+        stdout.read_line(&mut line).unwrap();
+        let words: Vec<_> = line.split_whitespace().collect();
         let ["ready", address, admin, unseal_key] = words[..] else {
-            panic!("Vault did not start: {said:?}");
+            panic!("Vault did not start: {line:?}");
         };
         Self {
             address: address.to_owned(),
@@ -154,13 +154,13 @@ impl Vault {
         self.post(&format!("sys/auth/{path}"), &json!({"type": kind}));
     }
 
-    /// What root reads at a path below `/v1/`; the whole answer.
+    /// Root reads a path below `/v1/`; the whole answer.
     #[track_caller]
     pub(crate) fn get(&self, path: &str) -> Value {
         self.demand("GET", path, None)
     }
 
-    /// What root is answered at a path below `/v1/`; the whole answer.
+    /// Root calls a path below `/v1/`; the whole answer.
     #[track_caller]
     pub(crate) fn post(&self, path: &str, body: &Value) -> Value {
         self.demand("POST", path, Some(body))

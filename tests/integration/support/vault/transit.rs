@@ -1,4 +1,4 @@
-//! Keys of a Vault. They are those of `transit`; those of other mounts are made by `post`.
+//! Keys of a Vault. They are those of `transit`; `post` makes those of other mounts.
 
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ impl Vault {
         self.post(&format!("transit/keys/{name}"), &body);
     }
 
-    /// One of which Vault has only the public key: it looks as any other, but nothing is signed by it.
+    /// One of which Vault has only the public key: it looks like any other, but signs nothing.
     #[track_caller]
     pub(crate) fn public_key(&self, name: &str, kind: &str, pem: &str) {
         let body = json!({"type": kind, "public_key": pem});

@@ -129,7 +129,7 @@ fn a_socket_that_is_not_there_is_unreachable() {
     assert!(help.contains("agent runs"), "{help}");
 }
 
-/// A Vault whose certificate is for `vault.corp.example`, which it shows only to whoever asks for that name.
+/// A Vault whose certificate is for `vault.corp.example`, which it shows only to clients that ask for that name.
 fn under_another_name() -> VaultFixture {
     let authority = Authority::generate();
     let config = authority.server_by_name("vault.corp.example");

@@ -15,12 +15,12 @@ use s3lo_test_servers::aws::Key;
 use s3lo_test_servers::http::Reply;
 use s3lo_test_servers::vault::{Call, VaultServer, json_answer, vault_errors};
 
-/// What strikes a call.
+/// The fault of a call.
 #[derive(Clone, Copy)]
 pub(super) enum Fault {
     /// A refusal of Vault: a status, and its errors.
     Errors(u16, &'static [&'static str]),
-    /// A status and a body, of whoever sits in between.
+    /// A status and a body, from a proxy in between.
     Page(u16, &'static str),
     /// 429, and when to come back.
     ComeBack(&'static str),
@@ -44,7 +44,7 @@ pub(super) enum Fault {
     Unframed,
     /// Bytes without an end.
     Endless,
-    /// As many as it says, which is 100 MB.
+    /// As many as its length states, which is 100 MB.
     Huge,
     Half,
     HangUp,
@@ -114,7 +114,7 @@ fn redirect(status: u16, location: &str) -> Reply {
     Reply::Answer(status, Vec::new(), Vec::new()).header("location", location)
 }
 
-/// What a fault can get at.
+/// The services that a fault can reach.
 #[derive(Clone)]
 pub(super) struct Scene {
     vault: VaultServer,
@@ -131,7 +131,7 @@ impl Scene {
         }
     }
 
-    /// What is answered to a call if nothing is wrong.
+    /// The answer to a call if nothing is wrong.
     fn due(&self, call: &Call) -> Value {
         match self.vault.due(call) {
             Reply::Answer(200, _, body) => serde_json::from_slice(&body).unwrap(),
@@ -153,7 +153,7 @@ impl Scene {
         self.store(&another_record(&reference()));
     }
 
-    /// Somebody stores what no signature is.
+    /// Another writer stores an invalid signature.
     pub(super) fn store_a_torn_record(&self) {
         self.store(&another_record(&reference())[..100]);
     }
@@ -176,7 +176,7 @@ pub(super) fn of_version_1(signature: &[u8]) -> String {
     format!("vault:v1:{}", BASE64_STANDARD.encode(signature))
 }
 
-/// What a right signature holds.
+/// The bytes of a right signature.
 pub(super) fn bytes_of(right: &str) -> Vec<u8> {
     let (_, encoded) = right.rsplit_once(':').unwrap();
     BASE64_STANDARD.decode(encoded).unwrap()

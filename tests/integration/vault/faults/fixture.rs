@@ -22,7 +22,7 @@ pub(super) const JWT: &str = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9.\
 /// The key, as the commands name it.
 pub(super) const KEY: &str = "--key hashivault://ci-signer";
 
-/// What logs in by `./jwt`.
+/// The flags that log in with `./jwt`.
 pub(super) const LOGIN: &str =
     "--vault-role release --vault-jwt-file jwt --vault-audience http://vault.example";
 
@@ -67,7 +67,7 @@ impl VaultFixture {
         }
     }
 
-    /// What names the image and the key.
+    /// The arguments that name the image and the key.
     pub(super) fn image(&self) -> String {
         format!("{IMAGE} {KEY}")
     }
@@ -110,7 +110,7 @@ pub(super) fn encoded(text: &str) -> String {
     BASE64_STANDARD.encode(text)
 }
 
-/// A server that answers nobody, and knows whether anybody came.
+/// A server that answers no client, and knows whether one connected.
 pub(super) struct Elsewhere(TcpListener);
 
 impl Elsewhere {
@@ -124,14 +124,14 @@ impl Elsewhere {
         format!("http://{}", self.0.local_addr().unwrap())
     }
 
-    /// What those who came have said, once the program has ended: the connection is kept for as long as
-    /// nobody takes it.
+    /// The requests of those clients, once the program has ended: a connection waits until it is
+    /// accepted.
     pub(super) fn visits(&self) -> Vec<String> {
         let mut visits = Vec::new();
         while let Ok((mut stream, _)) = self.0.accept() {
-            let mut said = Vec::new();
-            let _ = stream.read_to_end(&mut said);
-            visits.push(String::from_utf8_lossy(&said).into_owned());
+            let mut sent = Vec::new();
+            let _ = stream.read_to_end(&mut sent);
+            visits.push(String::from_utf8_lossy(&sent).into_owned());
         }
         visits
     }

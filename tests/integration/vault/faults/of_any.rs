@@ -1,4 +1,4 @@
-//! What can be answered to any call, and what to those for which a token is shown.
+//! Faults of any call, and of those that carry a token.
 
 use super::fault::Fault;
 use super::{Command, Row};
@@ -19,7 +19,7 @@ const BEHIND: Fault = Fault::Errors(412, &["required index state not present"]);
 const COME_BACK_TOMORROW: Fault = Fault::ComeBack("86400");
 const FAR_TOO_MANY_ARRAYS: Fault = Fault::Text(|_| "[".repeat(100_000));
 
-/// Whatever call it is. What is throttled is tried for as long as the run may take, and what breaks or
+/// Any call. The program retries a throttled call for as long as the run may take, and one that breaks or
 /// fails six times.
 pub(super) const ANY: &[Row] = &[
     row("throttled", ONCE, TOO_MANY).made(2),
@@ -37,7 +37,7 @@ pub(super) const ANY: &[Row] = &[
     row("throttled, for no time", ONCE, Fault::ComeBack("0")).made(2),
     row("throttled, for a second", ONCE, Fault::ComeBack("1")).made(2),
     row(
-        "throttled, for a time that is none",
+        "throttled, for an invalid time",
         ONCE,
         Fault::ComeBack("soon"),
     )
@@ -243,16 +243,16 @@ pub(super) const ANY: &[Row] = &[
     ),
 ];
 
-/// Whatever call a token is shown for.
+/// Any call that carries a token.
 pub(super) const WITH_A_TOKEN: &[Row] = &[
     refused(
-        "with the token in what is said",
+        "with the token in the message",
         "service_error",
         Fault::Errors(400, &["bad token:", TOKEN]),
     ),
-    // What a policy forbids is told in a list; these two words alone are about the token.
+    // A denial by a policy comes in a list; these two words alone are about the token.
     refused(
-        "a token that nobody knows",
+        "an unknown token",
         "credentials_refused",
         Fault::Errors(403, &["permission denied"]),
     ),
@@ -262,7 +262,7 @@ pub(super) const WITH_A_TOKEN: &[Row] = &[
         Fault::Errors(403, &["1 error occurred:\n\t* permission denied\n\n"]),
     ),
     refused(
-        "a token that nobody knows, in newer words",
+        "an unknown token, in newer words",
         "credentials_refused",
         Fault::Errors(
             403,
@@ -270,7 +270,7 @@ pub(super) const WITH_A_TOKEN: &[Row] = &[
         ),
     ),
     refused(
-        "a token that is none",
+        "an invalid token",
         "credentials_refused",
         Fault::Errors(403, &["invalid token"]),
     ),
@@ -350,7 +350,7 @@ pub(super) const WITH_A_TOKEN: &[Row] = &[
 
 #[test]
 fn a_token_revoked_mid_run_is_reported_as_refused() {
-    // It is told as what Vault says, at either call of a session as of a token from outside.
+    // The error quotes Vault's message, in either call, for the token of a login as for one from outside.
     const ENDED: &[Row] = &[refused(
         "the session is over",
         "credentials_refused",

@@ -1,4 +1,4 @@
-//! What Vault can answer when the key is read.
+//! Faults of Vault when the key is read.
 
 use serde_json::{Value, json};
 
@@ -189,7 +189,7 @@ const KEY: &[Row] = &[
     ),
     nonsense("a public key that is null", public_key!(Value::Null)),
     nonsense("an empty public key", public_key!("".into())),
-    nonsense("a public key that is none", public_key!("hello".into())),
+    nonsense("an invalid public key", public_key!("hello".into())),
     nonsense(
         "a public key that is cut",
         public_key!(public_half("p256-pkcs8").as_str().unwrap()[..120].into()),
@@ -268,11 +268,15 @@ const TO_SIGN: &[Row] = &[
         .signed()
         .keeps()
         .made(2),
-    row("signed, and nobody may sign again", ONCE, Fault::HangUp)
-        .signed()
-        .flags("--if-signed fail")
-        .guarded("already_signed")
-        .made(2),
+    row(
+        "signed, and the program may not sign again",
+        ONCE,
+        Fault::HangUp,
+    )
+    .signed()
+    .flags("--if-signed fail")
+    .guarded("already_signed")
+    .made(2),
 ];
 
 const TO_VERIFY: &[Row] = &[

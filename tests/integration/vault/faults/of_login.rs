@@ -1,4 +1,4 @@
-//! What Vault can answer to a login, and when a token is to end.
+//! Faults of Vault in a login, and in the revocation of a token.
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ macro_rules! auth {
     };
 }
 
-/// Whoever shows an identity token is let in or not; what is given is a token that a header can hold.
+/// A login with an identity token succeeds or fails; the issued token must fit into a header.
 const LOGIN: &[Row] = &[
     refused(
         "no such role",
@@ -44,7 +44,7 @@ const LOGIN: &[Row] = &[
         ),
     ),
     refused(
-        "with the token in what is said",
+        "with the token in the message",
         "login_refused",
         Fault::Errors(400, &["error validating token:", JWT]),
     ),

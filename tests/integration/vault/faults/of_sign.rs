@@ -1,4 +1,4 @@
-//! What Vault can answer when it is asked for a signature, and what others do meanwhile.
+//! Faults of Vault in a request for a signature, and changes by others meanwhile.
 
 use super::fault::{
     Fault, as_jws_has_it, by_another_key, bytes_of, of_another_message, of_version_1, url_safe,
@@ -35,11 +35,11 @@ macro_rules! bytes {
 
 /// Nothing but the right signature by the version that was asked for is stored.
 const SIGNATURE: &[Row] = &[
-    nonsense("by version 2, as it says", prefix!("vault:v2:")),
-    nonsense("by version 0, as it says", prefix!("vault:v0:")),
-    nonsense("by version 01, as it says", prefix!("vault:v01:")),
-    nonsense("by version +1, as it says", prefix!("vault:v+1:")),
-    nonsense("by version -1, as it says", prefix!("vault:v-1:")),
+    nonsense("by version 2, as its prefix states", prefix!("vault:v2:")),
+    nonsense("by version 0, as its prefix states", prefix!("vault:v0:")),
+    nonsense("by version 01, as its prefix states", prefix!("vault:v01:")),
+    nonsense("by version +1, as its prefix states", prefix!("vault:v+1:")),
+    nonsense("by version -1, as its prefix states", prefix!("vault:v-1:")),
     nonsense("by no version", prefix!("vault:v:")),
     nonsense(
         "by a version beyond every number",
@@ -81,7 +81,7 @@ const SIGNATURE: &[Row] = &[
     nonsense(
         "in the alphabet of URLs",
         Fault::Signature(|_, right| {
-            // What this alphabet has of its own is in it, whatever was signed.
+            // It contains the characters peculiar to this alphabet, for any payload.
             format!("vault:v1:_-{}", url_safe(&bytes_of(right)))
         }),
     ),
@@ -136,9 +136,9 @@ const SIGNATURE: &[Row] = &[
             answer["data"] = serde_json::json!({"batch_results": [one]});
         }),
     ),
-    // What verifies by version 1 is by version 1, whatever is said beside it.
+    // A signature that verifies with version 1 is by version 1, despite the other fields.
     row(
-        "by version 2, as it says beside",
+        "by version 2, as another field states",
         EVER,
         Fault::Altered(|answer| answer["data"]["key_version"] = 2.into()),
     )
@@ -162,7 +162,7 @@ const SIGNATURE: &[Row] = &[
     .made(1),
 ];
 
-/// What Vault has against the version.
+/// Vault's objections to the version.
 const VERSION: &[Row] = &[
     refused(
         "the version may not sign any more",
@@ -184,7 +184,7 @@ const VERSION: &[Row] = &[
     ),
 ];
 
-/// What others do while Vault signs.
+/// Changes by others while Vault signs.
 const MEANWHILE: &[Row] = &[
     row(
         "the key is rotated",

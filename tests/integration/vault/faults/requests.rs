@@ -1,4 +1,4 @@
-//! What Vault is asked, to the letter.
+//! The requests to Vault, byte for byte.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -21,7 +21,7 @@ const TYPES: [(&str, &str, Option<Hash>); 7] = [
     ("ed25519-pkcs8", "sha2-256", None),
 ];
 
-/// Whatever is left out is what Vault takes then, and that is PSS and another version tomorrow.
+/// Vault chooses each omitted field, and that is PSS, and another version tomorrow.
 #[test]
 fn each_request_carries_all_six_parameters_for_every_type_of_key() {
     for (vector, name, hash) in TYPES {

@@ -5,7 +5,7 @@ use crate::support::faults::outcome::Broken;
 use crate::support::program::Run;
 use s3lo_test_servers::vault::{Kind, ROLE_ID, SECRET_ID, TOKEN, vault_errors};
 
-/// Signs by whatever the sandbox has, well and not so well; no secret comes out, and Vault saw `token`.
+/// Signs with the sandbox's credentials, with and without faults; no secret comes out, and Vault saw `token`.
 #[track_caller]
 fn is_silent(mut fixture: VaultFixture, flags: &str, token: Option<&str>) {
     fixture.sandbox.set("RUST_LOG", "trace");
@@ -21,9 +21,9 @@ fn is_silent(mut fixture: VaultFixture, flags: &str, token: Option<&str>) {
     ] {
         for status in [200, 400, 403, 500] {
             fixture.vault.fault(move |call| {
-                // Whatever was sent comes back in what is said.
-                let said = format!("{} {:?} {}", call.path, call.headers, call.body);
-                (Some(call.kind) == struck).then(|| vault_errors(status, &[&said]))
+                // The whole request comes back in the error message.
+                let request = format!("{} {:?} {}", call.path, call.headers, call.body);
+                (Some(call.kind) == struck).then(|| vault_errors(status, &[&request]))
             });
             for format in ["text", "json"] {
                 let flags = format!("{flags} --if-signed replace --verbose -o {format}");
@@ -98,7 +98,7 @@ fn a_secret_id_appears_nowhere() {
     is_silent(fixture, "", None);
 }
 
-/// It ends with 2 before anything is asked, and tells nothing that begins with `canary`.
+/// It ends with 2 before any request, and prints nothing that begins with `canary`.
 #[track_caller]
 fn is_refused_in_silence(fixture: &VaultFixture, flags: &str, what: &str) {
     let texts: Vec<Run> = ["text", "json"]

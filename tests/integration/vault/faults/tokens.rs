@@ -1,4 +1,4 @@
-//! Where tokens go, and where not; and what becomes of one that a login gave.
+//! Where tokens go, and where not; and the end of one from a login.
 
 use std::process::Command;
 use std::sync::mpsc;
@@ -96,7 +96,7 @@ fn a_session_ends_with_the_run_when_signing_fails() {
     ] {
         ends_its_session(&VaultFixture::logging_in(), "sign", flags, 2);
     }
-    // It stays unsaid whether it is the answer that is missing or the time.
+    // The error leaves open whether the answer is missing or the time.
     let fixture = VaultFixture::logging_in();
     fixture
         .vault
@@ -129,11 +129,11 @@ fn a_session_ends_with_the_run_when_a_guard_refuses() {
 fn a_session_ends_with_an_interrupted_run() {
     for signal in ["-INT", "-TERM"] {
         let fixture = VaultFixture::logging_in();
-        let (tell, told) = mpsc::channel::<u32>();
+        let (sender, receiver) = mpsc::channel::<u32>();
         fixture.vault.fault(move |call| {
             (call.kind == Kind::Sign).then(|| {
                 // Cancelled while Vault is about to sign.
-                let id = told.recv().unwrap().to_string();
+                let id = receiver.recv().unwrap().to_string();
                 Command::new("kill").args([signal, &id]).status().unwrap();
                 Reply::Silence
             })
@@ -141,7 +141,7 @@ fn a_session_ends_with_an_interrupted_run() {
         let line = format!("sign local://./store/myapp:v1.0 --key hashivault://ci-signer {LOGIN}");
         let words: Vec<_> = line.split_whitespace().chain(["-o", "json"]).collect();
         let child = fixture.sandbox.start(&words);
-        tell.send(child.id()).unwrap();
+        sender.send(child.id()).unwrap();
         let run = finish(child).ends_with(2);
         assert_eq!(run.json()["error"]["code"], "interrupted");
         assert_eq!(fixture.vault.kinds().last(), Some(&Kind::Revoke));
@@ -247,7 +247,7 @@ fn a_secret_id_used_up_by_a_lost_answer_is_reported_as_a_lost_answer() {
 
 #[test]
 fn a_refusal_after_no_lost_answer_is_a_refusal() {
-    // The proxy that answers itself may have passed the request on; Vault itself says that it failed.
+    // The proxy that answers itself may have passed the request on; Vault itself reports that it failed.
     for (status, body, code) in [
         (502, "<html></html>", "unreachable"),
         (500, r#"{"errors":["internal error"]}"#, "login_refused"),
@@ -279,7 +279,7 @@ fn a_login_whose_first_answer_is_lost_signs_and_warns_of_the_token_that_is_left(
     let [left, own] = &fixture.vault.issued()[..] else {
         panic!("{:?}", fixture.vault.kinds());
     };
-    // Nobody who could end it knows it.
+    // The program does not know it, and cannot revoke it.
     assert!(fixture.vault.knows(left));
     assert!(!fixture.vault.knows(own));
 }

@@ -1,4 +1,4 @@
-//! Which way a call takes: by which proxy, and over which wire.
+//! The way of a call: through which proxy, and over which protocol.
 
 use super::fixture::{JWT, LOGIN, VaultFixture};
 use s3lo_test_servers::authority::Authority;
@@ -55,7 +55,7 @@ fn a_vault_that_is_far_is_asked_by_the_proxy() {
         let kinds: Vec<_> = calls.iter().map(|call| call.kind).collect();
         assert_eq!(kinds, [Kind::Connect, Kind::Key, Kind::Sign], "{name}");
         assert_eq!(calls[0].path, "vault.example:8200", "{name}");
-        // It leads there, and is told nothing else.
+        // It leads there, and gets nothing else.
         assert_eq!(calls[0].token(), None, "{name}");
     }
 }
