@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the program in its container: what that is given, and what is left of it in the build. Sourced by s3lo-sign.bash.
+# Runs the program in its container: its input, and its results in the build. Sourced by s3lo-sign.bash.
 
 # - the image
 
@@ -105,7 +105,7 @@ address_of() { # KEY ADDRESS
 
 s3lo_arguments=() s3lo_handed=' ' s3lo_shown=$'\n'
 
-# Hands variables in, by name alone: what they hold is not among the arguments.
+# Passes variables by name only: their values are not among the arguments.
 hand() { # VARIABLE...
   local variable
   for variable; do
@@ -133,7 +133,7 @@ show() { # PATH
   s3lo_shown=$s3lo_shown$1$'\n'
 }
 
-# Hands in variables that name files, with these.
+# Passes variables that name files, with the files.
 hand_with_file() { # VARIABLE...
   local variable
   for variable; do
@@ -144,7 +144,7 @@ hand_with_file() { # VARIABLE...
 
 hand_environment() {
   local key variable family
-  # Where it runs, what it is to do, and what a role's session is called.
+  # The environment, the task, and the name of a role's session.
   hand BUILDKITE BUILDKITE_PIPELINE_SLUG BUILDKITE_BUILD_NUMBER BUILDKITE_PLUGIN_NAME BUILDKITE_PLUGIN_CONFIGURATION
   hand S3LO_RESULTS_DIRECTORY S3LO_SUMMARY_FILE
   # The variables that the configuration names.

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # The hooks of the Buildkite plugin: `s3lo-sign.bash HOOK`. The program itself runs in a container and reads the
-# plugin's configuration for itself, from BUILDKITE_PLUGIN_CONFIGURATION. Here is what only the agent's machine can do:
+# plugin's configuration itself, from BUILDKITE_PLUGIN_CONFIGURATION. This is the part for the agent's machine only:
 # run the step's command, ask the agent for identity tokens, annotate the build and set its meta-data.
 #
 # Written for the bash 3.2 of macOS too: under its `set -u`, `${array[@]}` of an empty array is an error.
-# Variables that live while another program runs are named s3lo_…: a variable of the job with the same name would reach
-# that program changed.
+# Variables that live while another program runs are named s3lo_…: a variable of the job with the same name would
+# reach that program changed.
 set -euo pipefail
 
 # The image of this version.
@@ -56,7 +56,7 @@ is_on() { # NAME DEFAULT
 check() {
   local name known
   [ -z "$(option COMMAND_0)" ] || fail "command is a list, where one word is expected"
-  # The program refuses what it does not know, by its right name; where it runs behind the step's command that is too late.
+  # The program refuses unknown settings and names the right ones; after the step's command that is too late.
   if [ -n "${BUILDKITE_COMMAND:-}" ]; then
     known=$(sed -n '/^  properties:/,/^  required:/s/^    \([a-z-]*\):$/\1/p' "$s3lo_home/plugin.yml" | tr 'a-z-' 'A-Z_')
     while read -r name; do

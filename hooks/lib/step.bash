@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sees to it that the step's command runs as it would without this plugin, whose command hook hides it. Sourced by
+# Runs the step's command as it would run without this plugin, whose command hook hides it. Sourced by
 # s3lo-sign.bash.
 
 # The step's plugins, as the agent locates them, one a line: strings in the list, or names in its objects.
@@ -130,14 +130,14 @@ run_step() {
   s3lo_choice=$(option STEP_COMMAND)
   s3lo_other=$(other_runner)
   if [ "${BUILDKITE_STRICT_SINGLE_HOOKS:-}" = true ] && [ "$s3lo_choice" != run ]; then
-    # That this hook runs means that no other does.
+    # If this hook runs, no other does.
     case $s3lo_choice$s3lo_other in
       '' | '? '*) ;;
       leave | 'leave? '*) fail "this agent runs the command hook of one plugin, and this is it: step-command has to be run" ;;
       *) fail "this agent runs the command hook of one plugin: list ${s3lo_other} before s3lo-sign" ;;
     esac
   fi
-  # In a step without a command there is nothing to run: what signs or verifies is in the other hooks.
+  # In a step without a command there is nothing to run: the other hooks sign or verify.
   [ -n "${BUILDKITE_COMMAND//[[:space:]]/}" ] || exit 0
   case $s3lo_choice/$s3lo_other in
     / | run/*) run_as_the_agent ;;

@@ -199,7 +199,7 @@ fn replaced(text: &str, file: &str, name: &str, block: &str) -> String {
     let (line, rest) = rest.split_once('\n').unwrap();
     let end = rest.find("options: end").unwrap();
     let end = rest[..end].rfind('\n').map_or(0, |newline| newline + 1);
-    // A table of Markdown is set apart from what stands before and behind it.
+    // A table of Markdown has a blank line before and after it.
     let blank = if file.ends_with(".md") { "\n" } else { "" };
     format!("{head}{begin}{line}\n{blank}{block}{blank}{}", &rest[end..])
 }

@@ -22,7 +22,7 @@ const JOBS: [&str; 3] = ["sign", "verify", "all"];
 pub(crate) enum Kind {
     Switch,
     Text,
-    /// One of these, each with what it means.
+    /// One of these, each with its meaning.
     Choice(Vec<(String, String)>),
     Account,
     Count,
@@ -31,7 +31,7 @@ pub(crate) enum Kind {
     Schema,
 }
 
-/// An option of one command or of several that mean the same by it.
+/// An option of one command, or of several in which it means the same.
 #[derive(Clone, Debug)]
 pub(crate) struct OptionSpec {
     /// As the front ends but the command line call it.

@@ -19,7 +19,7 @@ pub struct Request {
     pub body: Vec<u8>,
 }
 
-/// An answer, or what comes in its place.
+/// An answer, or its replacement.
 pub enum Reply {
     /// A status, headers and a body.
     Answer(u16, Vec<(String, String)>, Vec<u8>),

@@ -1,4 +1,4 @@
-//! An S3 server, for what a healthy one does not do: it lies about lengths, breaks off, refuses, redirects.
+//! An S3 server for faults that a healthy one does not have: it lies about lengths, breaks off, refuses, redirects.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ pub fn s3_error(status: u16, code: &str, message: &str) -> Reply {
     Reply::Answer(status, Vec::new(), body.into_bytes()).header("x-amz-request-id", "TESTREQUESTID")
 }
 
-/// The message of S3 for what it does not have.
+/// The message of S3 for a missing object.
 const NOT_IMPLEMENTED: &str =
     "A header you provided implies functionality that is not implemented.";
 

@@ -95,7 +95,7 @@ fn elsewhere_the_instance_is_asked_once_and_not_waited_for() {
             assert!(!message.contains(word), "{what}: {message}");
         }
         assert_eq!(metadata.requests(), ["PUT /latest/api/token"], "{what}");
-        // A second, and what a busy machine adds to it.
+        // A second, and a margin for a busy machine.
         assert!(took < Duration::from_secs(5), "{what}: {took:?}");
     }
 }
@@ -217,7 +217,7 @@ fn a_profile_may_run_a_program_for_its_keys() {
     aws.run_for_credentials(&format!("#!/bin/sh\necho '{json}'\n"));
     aws.sandbox.set("PATH", "/usr/bin:/bin");
     aws.s3lo(SIGN).ends_with(0);
-    // One that fails is the end of it: no other credentials are what was meant.
+    // If it fails, the run ends: the user meant no other credentials.
     aws.sandbox.write("helper", "#!/bin/sh\nexit 1\n");
     let asked = aws.calls().len();
     let run = aws.s3lo(&format!("{SIGN} -o json")).ends_with(2);

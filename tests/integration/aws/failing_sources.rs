@@ -6,7 +6,7 @@ use s3lo_test_servers::aws::sts_error;
 use s3lo_test_servers::http::Reply;
 use s3lo_test_servers::s3::S3Server;
 
-/// A name, and what makes the reply.
+/// A name, and a function that makes the reply.
 type Case = (&'static str, fn() -> Reply);
 
 /// The answers of a service that gives no credentials.

@@ -17,7 +17,7 @@ fn refused(aws: &AwsFixture, flags: &str) -> String {
         let words = line.split_whitespace().chain(["-o", format]);
         aws.sandbox.start(&words.collect::<Vec<_>>())
     };
-    // At the same time: what is tried again takes its time.
+    // At the same time, since retries take a while.
     let runs = [start("text"), start("json")].map(|child| finish(child).ends_with(2));
     let calls = aws.calls();
     let shown = calls
@@ -40,7 +40,7 @@ fn refused(aws: &AwsFixture, flags: &str) -> String {
     format!("{code}, exit 2\n{}", &text.err[at..])
 }
 
-/// Takes a snapshot without what differs from run to run.
+/// Takes a snapshot without the values that differ from run to run.
 macro_rules! assert_reported {
     ($text:expr) => {
         insta::with_settings!({filters => vec![
@@ -236,7 +236,7 @@ fn a_pull_request_is_given_no_statement() {
     );
 }
 
-/// Lets the job of a branch assume the role by nothing but what the refusal prints.
+/// Lets the job of a branch assume the role with nothing but the statement that the refusal prints.
 #[track_caller]
 fn trusted_as_printed(branch: &str) {
     let subject = format!("repo:acme/app:ref:refs/heads/{branch}");

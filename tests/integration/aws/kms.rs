@@ -15,7 +15,7 @@ use crate::support::{MANIFEST, minio};
 use s3lo_test_servers::aws::{AwsServer, Credentials, Key, KeyState, kms_error};
 use s3lo_test_servers::http::Reply;
 
-/// Every type that signs: its vector, what KMS is asked for, and how; and what openssl calls the hash.
+/// Every type that signs: its vector, the algorithm and message type in the request, and openssl's name of the hash.
 const TYPES: [(&str, &str, &str, &str); 7] = [
     ("p256-pkcs8", "ECDSA_SHA_256", "DIGEST", "-sha256"),
     ("p384-pkcs8", "ECDSA_SHA_384", "DIGEST", "-sha384"),
@@ -189,7 +189,7 @@ fn an_image_in_a_directory_is_signed_by_kms_as_well() {
     aws.s3lo(&format!("verify {line}")).ends_with(0);
 }
 
-/// The message of a run that could not, with what differs from run to run taken out.
+/// The message of a failed run, without the values that differ from run to run.
 fn reported(aws: &AwsFixture, line: &str) -> String {
     let run = aws.s3lo(line).ends_with(2);
     assert_eq!(run.out, "");

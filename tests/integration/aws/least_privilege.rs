@@ -113,7 +113,7 @@ fn may(aws: &mut AwsFixture, statements: &[Value]) {
     aws.set(&user.environment());
 }
 
-/// Adds what the errors print until the run ends as it should; how many runs that took.
+/// Adds the printed statements until the run ends as it should; returns all of them.
 #[track_caller]
 fn grant_what_is_printed(
     aws: &mut AwsFixture,

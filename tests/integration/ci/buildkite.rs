@@ -104,7 +104,7 @@ fn a_failed_build_signs_nothing() {
             .contains("nothing is signed: the step's command ended with status 3")
     );
     assert!(account.0.calls().is_empty() && account.0.s3.requests().is_empty());
-    // Not even a token is asked for, and what an earlier try left in the build stays.
+    // Not even a token is asked for, and the results of an earlier try stay in the build.
     assert!(step.agent_calls().is_empty());
 }
 

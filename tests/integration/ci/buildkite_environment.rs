@@ -8,7 +8,7 @@ use crate::support::buildkite::Step;
 use crate::support::{files, plain_key};
 use s3lo_test_servers::authority::Authority;
 
-/// Signs the image in the checkout's store, which cannot be: it is enough to see what the container is given.
+/// Signs the image in the checkout's store, which fails: it is enough to see the container's input.
 fn local(key: &str) -> Value {
     json!({"reference": "local://./store/myapp:v1.0", "key": key})
 }

@@ -1,5 +1,5 @@
-//! The GitLab components, run by the real client with the program that they call: what a pipeline is, what its jobs
-//! leave to each other, and what stops it.
+//! The GitLab components, run by the real client with the program that they call: a pipeline, the results that its
+//! jobs pass on, and the failures that stop it.
 
 mod components;
 mod hostile;
@@ -139,7 +139,7 @@ fn several_images_are_signed_by_several_keys_in_one_job() {
             "key: awskms:///alias/release-signer\n",
             "key: |\n  awskms:///alias/release-signer\n  keys/cosign.key\n",
         );
-    // A list of JSON is what GitLab makes of one of YAML.
+    // GitLab turns a list of YAML into one of JSON.
     let verify = to_verify()
         .replace(
             "reference: s3://my-bucket/myapp:v1.0\n",

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::support::program::{Run, Sandbox};
 
-/// The variables by which a host is known, and what begins the lines that are commands of ours to it.
+/// The variables that identify a host, and the start of the lines that are commands of ours to it.
 type Host<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
 
 const HOSTS: [Host<'_>; 5] = [
@@ -51,7 +51,7 @@ const COMMANDS: [&str; 6] = [
     " ::set-output name=x::y",
 ];
 
-/// For each of so many places some of the commands, so that each is tried in some place.
+/// Some of the commands for each of this number of places, so that each command is tried somewhere.
 fn tried(places: usize) -> impl Iterator<Item = (usize, &'static str)> {
     let all =
         (0..places).flat_map(|place| COMMANDS.iter().enumerate().map(move |one| (place, one)));

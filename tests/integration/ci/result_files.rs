@@ -81,7 +81,7 @@ fn a_run_that_is_not_understood_spares_the_files_of_others() {
             assert_ne!(read(), of_a_run, "{option} {name}");
             assert!(!read().is_empty());
         }
-        // One that is understood replaces what it was given.
+        // A job with valid options replaces the earlier content.
         let sandbox = job().with(option, "place");
         sandbox.write("place", of_others);
         sandbox.s3lo("ci sign").ends_with(0);

@@ -116,7 +116,7 @@ fn a_verified_image_is_shown_with_the_digest_to_deploy() {
 }
 
 #[test]
-fn a_failed_verification_is_shown_with_all_that_the_log_says() {
+fn a_failed_verification_is_shown_with_all_that_the_log_shows() {
     let aws = job();
     summary(&aws, &format!("sign {IMAGE} --key {KMS_KEY}"), 0);
     let failed = summary(&aws, &format!("verify {IMAGE} --key cosign.pub"), 1);

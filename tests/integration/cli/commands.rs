@@ -8,7 +8,7 @@ use crate::support::program::{Run, Sandbox};
 
 const REF: &str = "local://./store/myapp:v1.0";
 
-/// Snapshots without what differs from run to run.
+/// Snapshots without the values that differ from run to run.
 fn settled(text: &str) -> String {
     let mut text = text.to_owned();
     while let Some(at) = text
@@ -536,7 +536,7 @@ fn no_line_of_a_message_can_be_forged() {
     }
 }
 
-/// The names that the actions and tools beside this one use, and not what is like them by its letters.
+/// The names that the actions and tools beside this one use, and not similar spellings.
 #[test]
 fn an_option_of_another_tool_s_name_is_answered_with_ours() {
     let sandbox = Sandbox::with_image();

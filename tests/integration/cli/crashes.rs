@@ -89,7 +89,7 @@ fn sandbox() -> Sandbox {
 const ONE: &str = "local://./store/myapp:v1.0";
 const SEVERAL: &str = "local://./store/myapp:v1.0 local://./store/other:v1";
 
-/// The threads, by what each of them logs.
+/// The threads, by a line of each one's log.
 const EVENTS: [(&str, &str); 4] = [
     // A thread for files.
     ("plain.key: read", ONE),

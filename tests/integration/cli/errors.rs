@@ -19,7 +19,7 @@ fn reported(run: Run) -> String {
     })
 }
 
-/// One snapshot for all lines, each with what it gives.
+/// One snapshot for all lines, each with its output.
 fn all(sandbox: &Sandbox, lines: &[String]) -> String {
     let each = lines
         .iter()

@@ -32,7 +32,7 @@ fn words(line: &str) -> Vec<String> {
 /// The command behind `start` in a help line.
 fn printed(help: &str, start: &str) -> String {
     let (_, rest) = help.split_once(&format!("`{start}")).unwrap();
-    // Not the next backtick: what is quoted may hold one.
+    // Not the next backtick: the quoted text may contain one.
     let rest = rest.rsplit_once('`').unwrap().0;
     format!("{start}{rest}")
 }
@@ -191,7 +191,7 @@ fn role_and_token_of_kubernetes_belong_together() {
     assert_eq!(aws.count("AssumeRoleWithWebIdentity"), 1);
 }
 
-/// A proxy that writes down what it is asked, and answers nothing.
+/// A proxy that records its requests, and answers none.
 fn eavesdropper() -> (String, std::sync::Arc<std::sync::Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

@@ -1,4 +1,4 @@
-//! `s3lo inspect`: the manifest, and what lies beside it.
+//! `s3lo inspect`: the manifest, and the objects beside it.
 
 use s3lo_core::digest::Digest;
 

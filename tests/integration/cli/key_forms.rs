@@ -1,4 +1,4 @@
-//! Keys as shells, clouds and other tools hand them on: each is read, or named for what it is with a command that works.
+//! Keys as shells, clouds and other tools hand them on: each is read, or named by its form with a command that works.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -122,7 +122,7 @@ fn in_variable(path: &Path) -> Option<String> {
     Some(text.trim_end().replace('\n', r"\n"))
 }
 
-/// Every key that is named with a command, and the public key that verifies what it signs.
+/// Every key that is named with a command, and the public key that verifies its signatures.
 const PRIVATE: [(&str, &str); 15] = [
     ("ec-legacy.key", "ec.pub"),
     ("rsa-legacy.key", "rsa.pub"),

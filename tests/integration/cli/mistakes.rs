@@ -126,7 +126,7 @@ fn quoted(word: &str) -> String {
     format!("'{word}'")
 }
 
-/// The text without what differs from run to run: ports, the sandbox's path, times.
+/// The text without the values that differ from run to run: ports, the sandbox's path, times.
 fn normal(text: &str, sandbox: &Sandbox) -> String {
     let folder = sandbox.path().file_name().unwrap().to_str().unwrap();
     let text = text.replace(sandbox.path().to_str().unwrap(), "/home/me");

@@ -336,7 +336,7 @@ fn echo(headers: &HashMap<String, String>, body: &str) -> String {
     format!("no: {bearer} {body} {token} {encoded}, {long}{token}{body}")
 }
 
-/// Servers that quote in their refusals what was sent to them, also where a message is cut.
+/// Servers that quote the request in their refusals, also where a message is cut.
 #[test]
 fn what_a_server_echoes_appears_nowhere() {
     let mut outputs = Outputs::default();

@@ -1,4 +1,4 @@
-//! A run that waits shows for what, and one that gives up names it.
+//! A run that waits shows the reason, and one that gives up names it.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -235,7 +235,7 @@ fn verbose_logs_a_request_when_it_begins_and_each_try_with_its_number() {
     assert_eq!(tries, ["1)", "1): 503", "2)", "2): 200"], "{}", run.err);
 }
 
-/// Runs a command line at a terminal, and returns what it prints there.
+/// Runs a command line at a terminal, and returns its output.
 fn at_terminal(sandbox: &Sandbox, line: &str) -> String {
     let mut script = Command::new("script");
     let line = format!("{} {line}", env!("CARGO_BIN_EXE_s3lo"));

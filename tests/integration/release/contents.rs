@@ -1,5 +1,5 @@
 //! A release, made here as far as it can be: the scripts of `packaging/release` on a copy of the project, against a registry, a
-//! bucket and repositories of this machine; and what holds of every workflow.
+//! bucket and repositories of this machine; and the rules for every workflow.
 
 mod dry_run;
 mod files;

@@ -1,4 +1,4 @@
-//! The images of the release: what is in them, what is not, and that the program does its work there. They
+//! The images of the release: their contents, and that the program does its work there. They
 //! are made as a release makes them, by `packaging/image`, but on a busybox that is not pulled.
 
 mod built;

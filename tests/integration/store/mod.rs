@@ -1,4 +1,4 @@
-//! Stores: one suite for all, and what each does by itself.
+//! Stores: one suite for all, and the peculiarities of each.
 
 pub(crate) mod bucket_writers;
 pub(crate) mod conformance;

@@ -210,7 +210,7 @@ fn a_tag_that_moves_before_the_record_is_stored_is_noticed() {
     let error = scene.sign(IfSigned::Keep).unwrap_err();
     assert!(matches!(error, Error::Moved { .. }), "{error:?}");
     assert!(error.is_guard());
-    // The record stays, and proves nothing of what lies there now.
+    // The record stays, and proves nothing about the present image.
     let verdict = scene.verdict();
     assert!(matches!(
         verdict,
@@ -378,7 +378,7 @@ fn rounds_are_bounded() {
 
 #[test]
 fn a_repeated_request_recognises_its_own_record() {
-    // The first try was carried out and its answer lost: the second one finds what the first wrote.
+    // The first try succeeded and its answer was lost: the second one finds the first one's object.
     for mode in [IfSigned::Keep, IfSigned::Fail, IfSigned::Replace] {
         let mut scene = Scene::new();
         scene.store.loses_answers = true;

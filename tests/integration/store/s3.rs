@@ -1,4 +1,4 @@
-//! `s3://`: what a server may do wrong, and what we do then.
+//! `s3://`: the faults of a server, and the program's reactions.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

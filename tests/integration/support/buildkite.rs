@@ -105,7 +105,7 @@ impl Step {
     }
 
     /// The command steps of a pipeline in YAML, uploaded where these variables are set, each on an agent of its own.
-    /// Fails at what would not do in Buildkite: YAML that is no pipeline, and a configuration of the plugin that
+    /// Fails at anything that Buildkite would refuse: YAML that is no pipeline, and a configuration of the plugin that
     /// plugin.yml does not allow.
     #[track_caller]
     pub(crate) fn of_pipeline(yaml: &str, uploader: &[(&str, &str)]) -> Vec<Self> {

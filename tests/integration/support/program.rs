@@ -152,7 +152,7 @@ pub(crate) fn statements(text: &str) -> Vec<serde_json::Value> {
         .collect()
 }
 
-/// Waits for a run and collects what it left.
+/// Waits for a run and collects its results.
 pub(crate) fn finish(mut child: Child) -> Run {
     let err = child.stderr.take().map(read_aside);
     let out = child.stdout.take().map(read_aside);

@@ -435,7 +435,7 @@ fn an_answer_that_is_not_vaults_is_reported() {
     assert_reported!(page);
 }
 
-/// A case: its name, the call that is answered, and what makes the answer.
+/// A case: its name, the call that is answered, and the function that makes the answer.
 type Case = (&'static str, Kind, fn() -> Reply);
 
 /// Signs by a server that gives the answer of each case, with one variable more.

@@ -15,7 +15,7 @@ use crate::support::vault::{ROOT, Vault, vault};
 use crate::support::{MANIFEST, files, plain_key};
 use s3lo_test_servers::s3::S3Server;
 
-/// Every type that signs, and what openssl calls its hash.
+/// Every type that signs, and openssl's name of its hash.
 const TYPES: [(&str, &str); 7] = [
     ("ecdsa-p256", "-sha256"),
     ("ecdsa-p384", "-sha384"),

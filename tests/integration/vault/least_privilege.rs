@@ -54,7 +54,7 @@ fn may(job: &mut Job<'_>, paths: &[String]) {
     job.sandbox.set("VAULT_TOKEN", &token);
 }
 
-/// Adds what the errors print until the run ends as it should; all that it takes.
+/// Adds the printed paths until the run ends as it should; returns all of them.
 #[track_caller]
 fn grant_what_is_printed(job: &mut Job<'_>, command: &str, mut paths: Vec<String>) -> Vec<String> {
     for _ in 0..4 {
@@ -158,7 +158,7 @@ fn what_the_errors_print_names_the_engine_s_mount(product: Product) {
     );
 }
 
-/// The job's login gets a token that is refused, and its role's policy is what has to be mended.
+/// The job's login gets a token that is refused, and its role's policy has to be fixed.
 #[test_matrix([Product::Vault, Product::OpenBao])]
 fn what_the_errors_print_mends_the_policy_of_a_role(product: Product) {
     let vault = Vault::start(product);

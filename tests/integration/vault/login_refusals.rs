@@ -328,7 +328,7 @@ fn a_refused_approle_comes_with_the_credential_to_renew(product: Product) {
     }
     sandbox.set("VAULT_ROLE_ID", &other_role);
     sandbox.set("VAULT_SECRET_ID", &used_up);
-    // It opens, and what is behind is not there.
+    // The login succeeds, but there is no key behind it.
     sandbox.s3lo(SIGN).ends_with(2);
     page.report("a secret ID that is used up", &sandbox, SIGN);
     sandbox.set("VAULT_SECRET_ID", &secret_id);

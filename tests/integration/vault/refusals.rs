@@ -95,8 +95,8 @@ impl Page {
     }
 }
 
-/// Takes a snapshot without what differs from run to run. The servers of both products have the same one, unless the
-/// product is named.
+/// Takes a snapshot without the values that differ from run to run. The servers of both products have the same one,
+/// unless the product is named.
 macro_rules! assert_reported {
     ($page:expr) => {
         crate::vault::refusals::assert_reported!($page, "")

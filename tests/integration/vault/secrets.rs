@@ -1,4 +1,4 @@
-//! No secret of a Vault comes out: neither tokens nor what they are obtained by.
+//! No secret of a Vault is printed: neither tokens nor the credentials of a login.
 
 use std::collections::BTreeSet;
 

@@ -63,7 +63,7 @@ fn a_stored_token_is_for_its_configured_server(product: Product) {
     assert_eq!(json["error"]["code"], "no_credentials");
 }
 
-/// Fills a place with what Vault takes, or with what it does not.
+/// Fills a place with a value that Vault accepts, or with one that it refuses.
 fn fill(job: &mut Job<'_>, place: &str, good: bool) -> String {
     let pick = |right: &str, wrong: &str| if good { right } else { wrong }.to_owned();
     let token = pick(&job.vault.token(&["places-in-order"], "5m"), "hvs.nobody");

@@ -1,4 +1,4 @@
-//! The keys of KMS: what they are, and how they sign.
+//! The keys of KMS: their types, and their signatures.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Vault in process, for what a healthy one does not do: its transit engine, its logins, and any answer that a
+//! Vault in process, for faults that a healthy one does not have: its transit engine, its logins, and any answer that a
 //! test sets instead. Its own answers are those of Vault 1.16.
 //! <https://developer.hashicorp.com/vault/api-docs/secret/transit>
 

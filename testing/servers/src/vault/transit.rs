@@ -1,4 +1,4 @@
-//! The keys of the transit engine: what is shown of them, and how they sign.
+//! The keys of the transit engine: their public data, and their signatures.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -95,7 +95,7 @@ impl TransitKey {
     }
 }
 
-/// The type of a key, and what each of its versions is called.
+/// The type of a key, and the name of each of its versions.
 fn names(key: &Key) -> (&'static str, &'static str) {
     match key.spec() {
         "ECC_NIST_P256" => ("ecdsa-p256", "P-256"),

@@ -1,4 +1,4 @@
-//! The faults themselves: what is answered in place of an answer, and what happens meanwhile.
+//! The faults themselves: replacements of an answer, and changes meanwhile.
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};

@@ -73,7 +73,7 @@ const PUBLIC_KEY: &[Row] = &[
     ),
 ];
 
-/// Another key under this key's ARN: what that key signs is not what the ARN's key signs.
+/// Another key under this key's ARN: its signatures are not those of the ARN's key.
 const ANOTHER_KEY: Fault = public_key!({"PublicKey": public_half("p256-sec1")});
 
 const TO_SIGN: &[Row] = &[

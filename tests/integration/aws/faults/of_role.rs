@@ -24,7 +24,7 @@ macro_rules! user {
     };
 }
 
-/// GitHub's endpoint fails now and then; what it refuses it refuses for good.
+/// GitHub's endpoint fails now and then; its refusals are final.
 const TOKEN: &[Row] = &[
     row("500", ONCE, Fault::Page(500, "")).made(2),
     row("500", THRICE, Fault::Page(500, "")).made(4),

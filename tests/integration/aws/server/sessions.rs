@@ -107,7 +107,7 @@ fn other_issuers_are_trusted_once_the_account_knows_them() {
             .unwrap();
         let outcome = client.assume(&role, &issuer.identity_token("repo:acme", AUDIENCE, 300));
         refused(outcome, "AccessDenied");
-        // Registered with the provider, and not what the role trusts.
+        // Registered with the provider, but not trusted by the role.
         let outcome = client.assume(&role, &issuer.identity_token(SUBJECT, "other", 300));
         refused(outcome, "AccessDenied");
     }

@@ -1,4 +1,4 @@
-//! Many images: what is shown ends where GitHub's patience does, and nothing is lost.
+//! Many images: the display ends at GitHub's limits, and nothing is lost.
 
 use std::fs;
 

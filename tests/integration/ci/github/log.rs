@@ -12,7 +12,7 @@ use crate::support::github_runner::Step;
 use crate::support::program::Sandbox;
 use s3lo_test_servers::http::Reply;
 
-/// The lines between the runner's group and its end, without what stops commands there.
+/// The lines between the runner's group and its end, without those that stop commands there.
 #[track_caller]
 fn folded(step: &Step) -> Vec<String> {
     let lines = step.console.log.iter();

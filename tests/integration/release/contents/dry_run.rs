@@ -1,5 +1,5 @@
 //! The workflow of the release, run from its tag to its last job: its own scripts, outputs and order, a registry, a bucket
-//! and git servers of this machine, and a stand-in for what GitHub alone has.
+//! and git servers of this machine, and a stand-in for the services that only GitHub has.
 
 use std::fs;
 

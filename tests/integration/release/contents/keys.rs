@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use super::project::Project;
 
-/// An `ssh` that notes how it was called, and runs what it was to run on the server here.
+/// An `ssh` that records its arguments, and runs the server's command here.
 const SSH: &str = r#"#!/bin/sh
 printf '%s\n' "$@" >"$NOTES/arguments"
 env >"$NOTES/environment"

@@ -116,7 +116,7 @@ impl Project {
         fs::read_to_string(self.file(name)).unwrap()
     }
 
-    /// Changes a file; one that stays as it was was not what the test takes it for.
+    /// Changes a file, and fails if it stays the same.
     #[track_caller]
     pub(crate) fn edit(&self, name: &str, change: impl FnOnce(&str) -> String) {
         let before = self.text(name);
@@ -129,7 +129,7 @@ impl Project {
         fs::write(self.file(name), change(&self.text(name))).unwrap();
     }
 
-    /// Runs a program here, with nothing in its environment but a home, the tools of the tests, and what the test set.
+    /// Runs a program here. Its environment has only a home, the tools of the tests, and the test's own variables.
     pub(crate) fn run(&self, program: impl AsRef<Path>, arguments: &[&str]) -> Run {
         let tools = tool("crane");
         let path = format!("{}:/usr/bin:/bin", tools.parent().unwrap().display());
@@ -152,7 +152,7 @@ impl Project {
         self.run(self.file("packaging/release").join(script), arguments)
     }
 
-    /// Runs git with a command line without quotes; what it prints.
+    /// Runs git with a command line without quotes; its output.
     #[track_caller]
     pub(crate) fn git(&self, line: &str) -> String {
         let words: Vec<_> = line.split(' ').collect();

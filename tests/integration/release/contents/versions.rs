@@ -116,7 +116,7 @@ fn the_commit_of_a_release_is_reproducible() {
         project.set(name, value);
     }
     assert_eq!(project.commit(), commit);
-    // One commit on top of what was tagged, on no branch, and nothing of it is left behind in the checkout.
+    // One commit on top of the tagged one, on no branch, and nothing of it is left behind in the checkout.
     assert_eq!(project.git(&format!("rev-parse {commit}^")), source);
     assert_eq!(project.git("rev-parse HEAD"), source);
     assert_eq!(project.git("diff --cached --name-only"), "");

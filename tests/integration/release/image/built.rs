@@ -234,7 +234,7 @@ fn text(value: &Value) -> String {
 
 /// A container of one of the images: its files as the root of a process, on the network of this machine.
 ///
-/// Not one of buildah's: those that need no privilege lose what a process prints last, every now and then.
+/// Not one of buildah's: those that need no privilege occasionally lose the last output of a process.
 pub(super) struct Container {
     root: TempDir,
     config: Value,

@@ -29,7 +29,7 @@ struct Stage {
     instructions: Vec<(String, String)>,
 }
 
-/// The stages; what stands before the first is left out.
+/// The stages; the lines before the first are omitted.
 fn stages() -> Vec<Stage> {
     let mut stages = Vec::<Stage>::new();
     for (name, arguments) in instructions() {
@@ -201,7 +201,7 @@ fn the_builder_is_sent_what_the_program_is_built_from_and_nothing_else() {
     for name in &sent {
         assert!(root().join(name).exists(), "{name}");
     }
-    // And what a source takes in lies beside it.
+    // And the files that a source includes lie beside it.
     for name in crate::support::files(&root().join("src")) {
         let source = text(&format!("src/{name}"));
         for taken in source.split("include_").skip(1) {

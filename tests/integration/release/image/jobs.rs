@@ -298,7 +298,7 @@ fn the_image_signs_without_a_command() {
     let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let container = Container::of("scratch");
     let results = TempDir::new().unwrap();
-    // Tekton gives every step this folder, and takes of it what the task declares.
+    // Tekton gives every step this folder, and reads the results that the task declares.
     let mounts = [(results.path(), "/tekton/results")];
     let run = container
         .started(&mounts, &variables, "/", &[])

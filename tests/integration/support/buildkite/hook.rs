@@ -11,7 +11,7 @@ use super::{Ended, Step};
 
 type Environment = BTreeMap<String, String>;
 
-/// A job that is under way: what hooks changed stays changed for those that follow.
+/// A job in progress: changes by one hook remain for the next ones.
 struct Job<'a> {
     step: &'a Step,
     plugins: Vec<Listed>,
@@ -133,7 +133,7 @@ impl Job<'_> {
         Some(code)
     }
 
-    /// Takes over what a hook changed. One that ended by `exit` changes nothing.
+    /// Takes over a hook's changes. One that ended by `exit` changes nothing.
     fn apply(&mut self, before: &Environment, after: &Environment) {
         let Some(folder) = after.get("BUILDKITE_HOOK_WORKING_DIR") else {
             return;

@@ -101,7 +101,7 @@ pub(crate) const fn row<S: Services>(note: &'static str, times: Times, fault: S:
         end: End::Done("signed"),
         made: Made::Any,
         limit: None,
-        // Long enough for a busy machine: what must end by itself does so much earlier.
+        // Long enough for a busy machine: a run that must end by itself does so much earlier.
         timeout: 60,
         signed: false,
         by_arn: false,

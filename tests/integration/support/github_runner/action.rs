@@ -7,7 +7,7 @@ use yaml_serde::{Mapping, Value};
 
 /// An action that runs in a container.
 pub(crate) struct Action {
-    /// The names of its inputs, and their defaults. `required` is not among what the runner knows of them.
+    /// The names of its inputs, and their defaults. The runner ignores `required`.
     inputs: Vec<(String, String)>,
     pub(crate) outputs: Vec<String>,
     args: Vec<String>,

@@ -1,4 +1,4 @@
-//! How the runner finds commands in what a step prints.
+//! The runner's search for commands in a step's output.
 //! <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands>
 
 /// A command, as it was understood.
@@ -135,7 +135,7 @@ fn is_ignored(c: char) -> bool {
         )
 }
 
-/// The lines of what was printed. To the runner a carriage return ends one as well.
+/// The lines of an output. For the runner a carriage return also ends one.
 pub(crate) fn lines(text: &str) -> Vec<&str> {
     let mut lines = Vec::new();
     let mut rest = text;

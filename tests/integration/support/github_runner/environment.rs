@@ -2,7 +2,7 @@
 
 use super::HOST;
 
-/// Where the runner has its folders, and what the container calls them. The first that fits counts.
+/// The runner's folders, and their names in the container. The first that fits counts.
 const MOUNTS: [(&str, &str); 5] = [
     ("/home/runner/work/app/app", "workspace"),
     (
@@ -41,7 +41,7 @@ pub(super) const FILES: [&str; 5] = ["OUTPUT", "ENV", "STATE", "PATH", "STEP_SUM
 
 /// The parts of a step's environment.
 pub(super) struct Step<'a> {
-    /// `env:` of step, job and workflow, and what earlier steps wrote to GITHUB_ENV.
+    /// `env:` of step, job and workflow, and the variables that earlier steps wrote to GITHUB_ENV.
     pub(super) env: &'a [(String, String)],
     pub(super) inputs: &'a [(String, String)],
     /// `runs.env`.

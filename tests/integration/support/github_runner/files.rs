@@ -36,7 +36,7 @@ pub(crate) fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
     Ok(pairs)
 }
 
-/// The lines before a delimiter, and what stands behind it.
+/// The lines before a delimiter, and the text after it.
 fn heredoc_value<'a>(text: &'a str, delimiter: &str) -> Result<(&'a str, &'a str), String> {
     let (mut rest, mut end) = (text, 0);
     loop {
@@ -56,7 +56,7 @@ fn heredoc_value<'a>(text: &'a str, delimiter: &str) -> Result<(&'a str, &'a str
     }
 }
 
-/// The first line and what stands behind it, which is nothing if the line does not end.
+/// The first line and the text after it, which is nothing if the line does not end.
 fn first_line(text: &str) -> Option<(&str, Option<&str>)> {
     if text.is_empty() {
         return None;

@@ -117,7 +117,7 @@ impl Runner {
         self
     }
 
-    /// The job has what leads to a fixture's services; and `id-token: write`, if it is one in GitHub.
+    /// The job has the variables that lead to a fixture's services; and `id-token: write`, if it is one in GitHub.
     pub(crate) fn at(mut self, aws: &AwsFixture) -> Self {
         for (name, value) in aws.sandbox.environment() {
             match name.as_str() {
@@ -182,7 +182,7 @@ impl Runner {
         self
     }
 
-    /// A file of what `${{ runner.temp }}` names.
+    /// A file in the folder `${{ runner.temp }}`.
     pub(crate) fn write_temp(&self, name: &str, contents: impl AsRef<[u8]>) {
         fs::write(self.folder.path().join("runner_temp").join(name), contents).unwrap();
     }

@@ -12,7 +12,7 @@ pub(crate) struct Line {
     pub(crate) header: bool,
 }
 
-/// A section's mark, and what is behind it.
+/// A section's mark, and the text after it.
 struct Mark<'a> {
     starts: bool,
     time: u64,

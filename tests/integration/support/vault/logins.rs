@@ -1,4 +1,4 @@
-//! Who may do what in a Vault: policies, tokens and logins.
+//! Permissions in a Vault: policies, tokens and logins.
 
 use serde_json::{Value, json};
 
@@ -111,7 +111,7 @@ impl Vault {
         (id, field(secret, "secret_id"))
     }
 
-    /// A login of the kind `jwt` believes what this issuer signs. A mount believes one issuer: tests of
+    /// A login of the kind `jwt` trusts this issuer. A mount trusts one issuer: tests of
     /// the shared Vault that are not about the same one have mounts of their own.
     #[track_caller]
     pub(crate) fn jwt_config(&self, mount: &str, issuer: &Issuer) {

@@ -1,4 +1,4 @@
-//! OpenBao as a server: its configuration, and what is set up in it from the start.
+//! OpenBao as a server: its configuration, and its setup from the start.
 
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
@@ -66,7 +66,7 @@ impl Vault {
         server
     }
 
-    /// Initialises it, and mounts what Vault has from the start.
+    /// Initialises it, and mounts the engines that Vault has from the start.
     fn set_up(&mut self) {
         let shares = json!({"secret_shares": 1, "secret_threshold": 1});
         let init = eventually(

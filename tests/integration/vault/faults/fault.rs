@@ -1,4 +1,4 @@
-//! The faults themselves: what is answered in place of an answer, and what happens meanwhile.
+//! The faults themselves: replacements of an answer, and changes meanwhile.
 
 use std::path::PathBuf;
 

@@ -48,7 +48,7 @@ impl VaultFixture {
         Self::at(VaultServer::start(key))
     }
 
-    /// Without a token: `./jwt` is what a login takes for one.
+    /// Without a token: a login uses `./jwt`.
     pub(super) fn logging_in() -> Self {
         let mut fixture = Self::new();
         fixture.sandbox.unset("VAULT_TOKEN");

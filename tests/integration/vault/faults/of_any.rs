@@ -14,7 +14,7 @@ const TOO_MANY: Fault = Fault::Errors(
     429,
     &["request path \"transit/sign/ci-signer\": rate limit quota exceeded"],
 );
-/// A standby that has not seen yet what the client has.
+/// A standby that lags behind the client.
 const BEHIND: Fault = Fault::Errors(412, &["required index state not present"]);
 const COME_BACK_TOMORROW: Fault = Fault::ComeBack("86400");
 const FAR_TOO_MANY_ARRAYS: Fault = Fault::Text(|_| "[".repeat(100_000));

@@ -259,7 +259,7 @@ const KEY: &[Row] = &[
     ),
 ];
 
-/// Another key under this name: what signs is not what was shown.
+/// Another key under this name: the signing key is not the one that was read.
 const ANOTHER_KEY: Fault = public_key!(public_half("p256-sec1"));
 
 const TO_SIGN: &[Row] = &[
