@@ -443,7 +443,7 @@ impl Signing<'_> {
         }
     }
 
-    /// The facts of a record that nobody has made.
+    /// The facts of a record that was not made.
     fn unsigned(&self, object_key: &str) -> Signed {
         Signed {
             status: Status::WouldSign,

@@ -208,7 +208,7 @@ pub(crate) enum Error {
     TimedOut {
         /// The file.
         place: Place,
-        /// What was waited for.
+        /// The awaited file.
         reason: TimedOut,
     },
     /// A variable that is no text.

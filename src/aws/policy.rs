@@ -54,7 +54,7 @@ impl Statement {
     }
 }
 
-/// A name in a resource that stands for itself, whatever characters it has
+/// A name in a resource that stands for itself, with any characters
 /// ([wildcards](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#policy-vars-specialchars)).
 pub fn literal(name: &str) -> String {
     let mut text = String::with_capacity(name.len());

@@ -102,7 +102,7 @@ impl<'a> Columns<'a> {
         format!("| {} |\n", cells.join(" | "))
     }
 
-    /// What all images have in common.
+    /// The values that all images have in common.
     fn common(&self, report: &Report) -> String {
         let mut card = Card::default();
         card.known("Images in", self.root.shared().flatten());

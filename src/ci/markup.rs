@@ -24,7 +24,7 @@ pub fn code(text: &str) -> String {
     )
 }
 
-/// A sentence: `text` between backquotes is code, and so is each word that could mean something to whoever reads Markdown,
+/// A sentence: `text` between backquotes is code, and so is each word that could mean something in Markdown,
 /// such as a name, an address, a mention, an issue or a commit. Plain words are left.
 pub fn prose(text: &str) -> String {
     let text = clipped_to(&printable(text), MAX_TEXT_LEN);
@@ -74,7 +74,7 @@ fn push_words(sentence: &mut String, text: &str) {
 fn is_plain(word: &str) -> bool {
     let letters =
         |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphabetic());
-    // What could be a commit, or a part of one.
+    // A word that could be a commit, or a part of one.
     let is_hex = word.len() >= MIN_COMMIT_LEN && word.bytes().all(|byte| byte.is_ascii_hexdigit());
     let is_name = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
     !is_hex && (is_name || word.split(['-', '\'']).all(letters))

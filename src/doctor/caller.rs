@@ -126,7 +126,7 @@ fn role(aws: &Aws, assumed: Result<(), Diagnostic>) -> Vec<Check> {
     }
 }
 
-/// What may be shown of an identity token, and whether it is still valid.
+/// The claims of an identity token that may be shown, and whether it is still valid.
 pub(super) fn token(topic: Topic, claims: &Claims) -> Check {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let now = now.map_or(0, |since| since.as_secs());
@@ -161,7 +161,7 @@ async fn owner(aws: &Aws) -> (Check, Option<Arn>) {
     if check.state == State::Missing {
         return (check, None);
     }
-    // A network may be open to S3 and KMS alone, and signing asks nobody whose credentials they are.
+    // A network may be open to S3 and KMS alone, and signing does not need to know whose credentials they are.
     let detail = format!("there are some; STS does not say whose: {}", check.detail);
     (Check::unchecked(Topic::Credentials, detail), None)
 }

@@ -3,7 +3,7 @@
 use crate::aws::policy::Policy;
 use crate::diagnostic::{Diagnostic, Fact};
 
-/// What a check is about, in the order of the report.
+/// The subject of a check, in the order of the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Topic {
     /// This machine's clock.
@@ -92,13 +92,13 @@ impl State {
 /// A check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
-    /// What it is about.
+    /// The subject.
     pub topic: Topic,
-    /// What was found.
+    /// The finding.
     pub state: State,
     /// The finding, in a sentence or a name.
     pub detail: String,
-    /// What else is known.
+    /// Further facts.
     pub facts: Vec<Fact>,
     /// The error, with what to do about it.
     pub problem: Option<Diagnostic>,
@@ -127,7 +127,7 @@ impl Check {
         Self::new(topic, State::Unknown, detail)
     }
 
-    /// A check that failed: something is missing, unless the error is that nobody answered.
+    /// A check that failed: something is missing, unless there was no answer.
     pub(super) fn failed(topic: Topic, problem: Diagnostic) -> Self {
         let state = match COULD_NOT_LOOK.contains(&problem.code) {
             true => State::Unknown,

@@ -78,7 +78,7 @@ const OF_STORE: [&str; 6] = [
 ];
 
 impl Found {
-    /// An image in a store that does not answer, as `store` says.
+    /// An image in a store that does not answer, for the reason in `store`.
     pub(super) fn without_answer(image: &Image, store: Check) -> Self {
         let others = [Topic::Manifest, Topic::Records];
         let others = others.map(|topic| Check::unknown(topic, see(Topic::Store)));

@@ -24,7 +24,7 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// A key that cannot be opened, as `key` says.
+    /// A key that cannot be opened, for the reason in `key`.
     pub(super) fn unopened(key: Check) -> Self {
         Self {
             checks: vec![key, Check::unknown(Topic::Signing, see(Topic::Key))],

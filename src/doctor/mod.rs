@@ -1,4 +1,4 @@
-//! What a job lacks to sign: each thing that signing needs is looked at, and nothing is signed or written.
+//! Checks whether a job can sign: each thing that signing needs is looked at, and nothing is signed or written.
 //!
 //! A check that fails hides no other: each goes on with what it can still find out. The advice is that of the errors.
 
@@ -218,7 +218,7 @@ async fn opened(
     Ok(Image { reference, store })
 }
 
-/// What a signature reads and writes. Without the key's ID the record may have any name.
+/// The objects that a signature reads and writes. Without the key's ID the record may have any name.
 fn objects(reference: &Reference, key_id: Option<&str>) -> Objects {
     let record = match key_id {
         Some(id) => literal(&reference.record_key(&id)),

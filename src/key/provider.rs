@@ -110,7 +110,7 @@ pub trait ProviderKey: Send + Sync {
         false
     }
 
-    /// The IAM statement that lets `caller` sign with the key, as far as the reference alone tells.
+    /// The IAM statement that lets `caller` sign with the key, as far as the reference alone shows.
     fn statement(&self, _caller: Option<&Arn>) -> Option<Statement> {
         None
     }

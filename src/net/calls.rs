@@ -11,7 +11,7 @@ use tokio::task::futures::TaskLocalFuture;
 
 mod wording;
 
-/// What a run can wait for.
+/// A thing that a run can wait for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Awaited {
     /// The answer of a service to an action; without an action, its answer to anything.
@@ -333,7 +333,7 @@ impl Call {
         self.throttled
     }
 
-    /// What is waited for.
+    /// The awaited thing.
     pub fn awaited(&self) -> &Awaited {
         &self.awaited
     }

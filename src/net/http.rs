@@ -242,7 +242,7 @@ impl HttpConnector for BoundedConnector {
                 Err(error) => Err(unreachable::explain(error, plain, route)),
             };
             let answer = match answer {
-                // What is asked for may be a secret itself: a session's token begins as the one before, and an identity
+                // A response may be a secret itself: a session's token begins as the one before, and an identity
                 // token as the bearer that it is given for. Nor is an object an answer about the request.
                 Ok(mut answer) if answer.status().is_success() && !is_list => {
                     secrets.remove_from_headers(&mut answer);

@@ -48,7 +48,7 @@ pub async fn until<F: Future>(
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TimedOut {
     timeout: Option<Duration>,
-    /// What was waited for, and what became of it.
+    /// The awaited thing, and its outcome.
     awaited: Option<String>,
     facts: Vec<Fact>,
     is_throttled: bool,

@@ -27,7 +27,7 @@ pub enum Error {
     /// The clock is outside the years that a record can express.
     #[error("this machine's clock shows a year that a signature record cannot hold")]
     Clock,
-    /// The store says of one object that it exists and that it does not.
+    /// The store reports one object as existing and as missing.
     #[error(
         "the store refuses to create `{object}`, which exists, and to read it, since it does not"
     )]

@@ -1,4 +1,4 @@
-//! What a run waits for, as a person sees it: a spinner on a terminal, and in a log a line now and then.
+//! The notes about a run that waits: a spinner on a terminal, and in a log a line now and then.
 
 use std::convert::Infallible;
 use std::future::pending;

@@ -96,7 +96,7 @@ impl Kms {
         }
     }
 
-    /// The IAM statement that lets `caller` sign, as far as the URI alone tells: an alias may lead to any key of its
+    /// The IAM statement that lets `caller` sign, as far as the URI alone shows: an alias may lead to any key of its
     /// account, so it becomes a condition
     /// ([kms:RequestAlias](https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-request-alias)).
     pub(crate) fn statement(&self, caller: Option<&Arn>) -> Option<Statement> {

@@ -33,7 +33,7 @@ pub enum Error {
         /// The reference.
         key: KeyRef,
     },
-    /// The key is encrypted, and nobody typed a password.
+    /// The key is encrypted, and no password was typed.
     #[error("no password for the key `{key}` was typed: {reason}")]
     NotTyped {
         /// The reference.

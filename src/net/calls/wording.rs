@@ -71,7 +71,7 @@ impl Call {
         }
     }
 
-    /// What is waited for in one line, for a note: `S3 at https://… (30 s): no answer to GetObject`.
+    /// The awaited thing in one line, for a note: `S3 at https://… (30 s): no answer to GetObject`.
     pub fn note(&self) -> String {
         let (subject, seconds) = (self.subject(), self.age().as_secs());
         let (action, to) = match &self.awaited {

@@ -162,8 +162,8 @@ impl S3Store {
         self.read_back(key, bytes, lost).await
     }
 
-    /// S3 gives an object's ETag when it writes it. Some servers give none, and neither does a page of somebody in
-    /// between, whatever its status says: then the object itself tells.
+    /// S3 gives an object's ETag when it writes it. Some servers give none, and neither does the page
+    /// of a proxy, with any status: then the object itself decides.
     async fn confirm(
         &self,
         key: &str,

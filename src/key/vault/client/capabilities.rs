@@ -1,4 +1,4 @@
-//! What the policies of a token allow on a path
+//! The capabilities that a token's policies give on a path
 //! ([sys/capabilities-self](https://developer.hashicorp.com/vault/api-docs/system/capabilities-self)). The policy
 //! `default` allows every token to ask that.
 
