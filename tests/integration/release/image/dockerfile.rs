@@ -193,6 +193,7 @@ fn the_builder_is_sent_what_the_program_is_built_from_and_nothing_else() {
             ".cargo",
             "Cargo.lock",
             "Cargo.toml",
+            "build.rs",
             "core",
             "src",
             "testing/servers/Cargo.toml"
