@@ -93,7 +93,7 @@ impl Diagnostic {
 pub(crate) fn columns(pairs: impl IntoIterator<Item = (&'static str, String)>) -> Vec<String> {
     let pairs: Vec<_> = pairs.into_iter().collect();
     let longest = pairs.iter().map(|(name, _)| name.len()).max();
-    // A colon, and a blank.
+    // A colon and a space.
     let width = longest.unwrap_or_default().saturating_add(2);
     let mut lines = Vec::new();
     for (name, value) in pairs {

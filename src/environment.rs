@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-use crate::text::shown_value;
+use crate::text::{printable, shown_value};
 use s3lo_core::explain::Explain;
 
 /// The text of a variable; `None` where it is unset or empty.
@@ -89,7 +89,7 @@ fn is_read_by_others(name: &[u8]) -> bool {
 
 /// A variable or option with an invalid value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{variable} is `{}`, where {expected} is expected", value.escape_debug())]
+#[error("{variable} is `{}`, where {expected} is expected", printable(value))]
 pub struct Error {
     /// The variable.
     pub variable: String,

@@ -25,7 +25,7 @@ pub fn printable(text: &str) -> String {
 }
 
 /// Lines in which no CI system finds a command. Azure's agent looks for `##vso[` and GitHub's runner for `##[` anywhere in
-/// a line, TeamCity for `##teamcity[`; GitHub's looks for `::` behind white space at the beginning of a line
+/// a line, TeamCity for `##teamcity[`; GitHub's looks for `::` after white space at the beginning of a line
 /// ([agent](https://github.com/microsoft/azure-pipelines-agent/blob/master/src/Agent.Sdk/Command.cs),
 /// [runner](https://github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs)). A `::` within a line, as in
 /// an ARN, stays as it is.
@@ -106,7 +106,7 @@ pub(crate) fn os_reason(error: &io::Error) -> String {
     first.into_iter().chain(words).collect()
 }
 
-/// The name in backquotes, behind a blank; nothing if there is none.
+/// The name in backquotes, after a space; nothing if there is none.
 pub(crate) fn backquoted(name: Option<&str>) -> String {
     name.map_or_else(String::new, |name| format!(" `{name}`"))
 }

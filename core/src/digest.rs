@@ -72,7 +72,7 @@ pub enum Error {
     #[error("a digest holds only the digits 0-9 and a-f, in lower case")]
     Hex,
     /// It is not at the end of a reference.
-    #[error("a digest stands at the end of a reference, once")]
+    #[error("a reference has one digest at most, at its end")]
     NotLast,
     /// It has too few or too many digits.
     #[error("a sha256 digest has 64 hex digits")]

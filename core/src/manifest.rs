@@ -20,7 +20,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::digest::Digest;
 use crate::json;
-use crate::text::clipped;
+use crate::text::{clipped, one_line};
 
 /// The largest manifest that is read, in bytes.
 pub const MAX_BYTES: u64 = 4 * 1024 * 1024;
@@ -115,7 +115,10 @@ pub enum Error {
         reason: String,
     },
     /// It declares a media type that is not a manifest's.
-    #[error("its media type is `{}`, not that of an OCI or Docker manifest", name.escape_debug())]
+    #[error(
+        "its media type is `{}`, not that of an OCI or Docker manifest",
+        one_line(name)
+    )]
     MediaType {
         /// The declared type.
         name: String,

@@ -1,5 +1,6 @@
 //! The SDK configuration that all clients share: region, credentials, HTTP client, time limits.
 
+use crate::text::printable;
 use std::time::Duration;
 
 use aws_config::environment::EnvironmentVariableRegionProvider;
@@ -211,7 +212,7 @@ impl Aws {
         let profile = self.passed_over.as_ref()?;
         Some(format!(
             "the credentials of the profile `{}` are not used: AWS_ACCESS_KEY_ID is set, and comes before AWS_PROFILE; unset the one that is not meant",
-            profile.escape_debug()
+            printable(profile)
         ))
     }
 

@@ -68,9 +68,9 @@ impl Explain for Error {
             Self::Malformed {
                 problem: Problem::Newline,
                 ..
-            } => "set it anew, in one line: a secret that was pasted in two lines has a newline inside".to_owned(),
+            } => "set it again, on one line: a secret that was pasted on two lines has a newline inside".to_owned(),
             Self::Malformed { .. } => {
-                "set it anew, without that: it consists of letters, digits and `/+=` in one line".to_owned()
+                "set it again without that: it consists of letters, digits and `/+=`, on one line".to_owned()
             }
             Self::Variable(error) => error.help(),
         }
@@ -97,7 +97,7 @@ fn problem(field: Field, c: char) -> Option<Problem> {
         '\n' | '\r' => Some(Problem::Newline),
         c if c.is_control() => Some(Problem::Control),
         // The secret access key is never sent, and servers other than AWS let a user choose it. An authorization has a
-        // blank behind its scheme, as in `Basic …`.
+        // blank after its scheme, as in `Basic …`.
         _ if matches!(field, Field::SecretAccessKey | Field::Authorization) => None,
         ' ' => Some(Problem::Blank),
         c if !c.is_ascii() => Some(Problem::NotAscii),

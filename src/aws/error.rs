@@ -27,7 +27,7 @@ use crate::net::unreachable;
 use crate::net::unreachable::{AWS_CLIENT_CERTIFICATE, AWS_TRUST, Unreachable};
 use crate::option_name::option;
 use crate::similar::nearest;
-use crate::text::quoted;
+use crate::text::{printable, quoted};
 
 /// The reason why AWS cannot be called for any purpose.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -81,7 +81,10 @@ pub enum Error {
     #[error("the instance's metadata service gave no credentials")]
     InstanceMetadata { reason: String },
     /// A profile of `aws login`.
-    #[error("the profile `{}` was made by `aws login`, whose sessions only the AWS CLI can use", profile.escape_debug())]
+    #[error(
+        "the profile `{}` was made by `aws login`, whose sessions only the AWS CLI can use",
+        printable(profile)
+    )]
     LoginProfile { profile: String },
     #[error(transparent)]
     MalformedCredential(#[from] credential_text::Error),
@@ -94,7 +97,7 @@ pub enum Error {
         none: bool,
     },
     /// A profile that is named, and has no credentials or is not defined.
-    #[error("the profile `{}` has no credentials", profile.escape_debug())]
+    #[error("the profile `{}` has no credentials", printable(profile))]
     NoProfile { profile: String, known: Vec<String> },
     /// An identity token or an external ID without a role.
     #[error("an identity token or an external ID is named, and no role to assume with it")]
@@ -116,11 +119,14 @@ pub enum Error {
     NotATokenVariable,
     #[error("{service} would be asked without TLS, on another machine")]
     PlainHttp { service: &'static str },
-    #[error("`role_arn` of the profile `{}` is not the ARN of a role", profile.escape_debug())]
+    #[error(
+        "`role_arn` of the profile `{}` is not the ARN of a role",
+        printable(profile)
+    )]
     ProfileRole { profile: String },
     #[error(transparent)]
     Proxy(#[from] proxy::Error),
-    #[error("`{}` is not the name of a region", region.escape_debug())]
+    #[error("`{}` is not the name of a region", printable(region))]
     Region { region: String },
     #[error("AWS STS did not let this job assume {role}")]
     RoleRefused {
@@ -276,7 +282,7 @@ impl Explain for Error {
             Self::Region { .. } => {
                 format!("write a region such as `eu-central-1` in {region}, AWS_REGION or the profile", region = option("region"))
             }
-            Self::PlainHttp { .. } => format!("give it an `https://` URL\nto name another server for S3 alone, set AWS_ENDPOINT_URL_S3 in place of AWS_ENDPOINT_URL\nfor a server in a network that you trust, such as a LocalStack in a container, give {plain_http}", plain_http = option("aws-plain-http")),
+            Self::PlainHttp { .. } => format!("give it an `https://` URL\nto name another server only for S3, set AWS_ENDPOINT_URL_S3 in place of AWS_ENDPOINT_URL\nfor a server in a network that you trust, such as a LocalStack in a container, give {plain_http}", plain_http = option("aws-plain-http")),
             Self::ProfileRole { .. } => "write `role_arn = arn:aws:iam::ACCOUNT:role/NAME` there".to_owned(),
             Self::Proxy(error) => error.help(),
             Self::RoleRefusedCredentials { role, external_id, answer } => {
@@ -288,7 +294,7 @@ impl Explain for Error {
             Self::SessionEnded { .. } => SET_CLOCK.to_owned(),
             Self::Token(error) => error.help(),
             Self::TokenWithoutTls => {
-                "give STS an `https://` URL\nto name another server for S3 alone, set AWS_ENDPOINT_URL_S3 in place of AWS_ENDPOINT_URL".to_owned()
+                "give STS an `https://` URL\nto name another server only for S3, set AWS_ENDPOINT_URL_S3 in place of AWS_ENDPOINT_URL".to_owned()
             }
             Self::Unreachable { reason } => reason.help(&SETTINGS, || {
                 format!("check the network, HTTPS_PROXY, NO_PROXY and AWS_ENDPOINT_URL_STS; STS is asked in the region of {region}", region = option("region"))
@@ -316,7 +322,7 @@ fn expired_help() -> String {
     } else {
         "run `aws sso login`, and run it again".to_owned()
     };
-    format!("{first}\nimages that are signed already stay signed")
+    format!("{first}\nimages that are already signed stay signed")
 }
 
 fn no_credentials_help() -> String {

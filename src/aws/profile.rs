@@ -1,6 +1,7 @@
 //! The profile that counts in `~/.aws/config` and `~/.aws/credentials`, as far as it is looked at before the SDK reads
 //! it: for what the SDK would do without a check, or cannot do.
 
+use crate::text::printable;
 use aws_config::profile::{Profile, ProfileSet};
 use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_types::os_shim_internal::{Env, Fs};
@@ -114,5 +115,5 @@ impl Profiles {
 }
 
 fn of(profile: &Profile) -> String {
-    format!("the profile `{}`", profile.name().escape_debug())
+    format!("the profile `{}`", printable(profile.name()))
 }

@@ -1,5 +1,6 @@
 //! The role of a run: from options, from the pair of variables that Kubernetes sets, or from a profile.
 
+use crate::text::printable;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -158,7 +159,7 @@ fn of_profile(role: TokenRole) -> Result<Choice, Error> {
             path: role.token_file,
             place: format!(
                 "`web_identity_token_file` of the profile `{}`",
-                role.profile.escape_debug()
+                printable(&role.profile)
             ),
         }),
         session_name: valid,

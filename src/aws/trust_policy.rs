@@ -62,7 +62,7 @@ pub(crate) fn advice(
             role_duration = option("role-duration").with("15m")
         ),
         "AccessDenied" if subject.ends_with(":pull_request") => {
-            "sign from a branch or a tag, which the role can trust: anybody may have written the code of a pull request".to_owned()
+            "sign from a branch or a tag, which the role can trust: anyone could have written the code of a pull request".to_owned()
         }
         "AccessDenied" => not_trusted(role, provider, claims),
         _ => format!(

@@ -12,7 +12,7 @@ use crate::atomic_file;
 use crate::atomic_file::{check_replaceable, parent, temporary_file};
 use crate::bounded_file;
 use crate::diagnostic::Explain;
-use crate::text::shown_path;
+use crate::text::{printable, shown_path};
 
 /// A place for results that a job names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -186,7 +186,7 @@ fn give_to_owner(file: &File, folder: &Path) {
 
 /// A file that cannot be written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("cannot write the results to `{}`: {reason}", path.escape_debug())]
+#[error("cannot write the results to `{}`: {reason}", printable(path))]
 pub struct Error {
     /// The file.
     pub path: String,
@@ -227,6 +227,6 @@ impl Explain for Error {
             return "name a regular file, or one that does not exist yet; `-` is standard output"
                 .to_owned();
         }
-        "create the folder in an earlier step; a container must be able to write there (run it as root, without `--user`)\nthe log shows which images are signed or verified all the same".to_owned()
+        "create the folder in an earlier step; a container must be able to write there (run it as root, without `--user`)\nthe log still shows which images are signed or verified".to_owned()
     }
 }

@@ -39,7 +39,7 @@ pub fn prose(text: &str) -> String {
     sentence
 }
 
-/// The text between the first two backquotes, and what is before and behind it.
+/// The text between the first two backquotes, and what is before and after it.
 fn backquoted(text: &str) -> Option<(&str, &str, &str)> {
     let (before, rest) = text.split_once('`')?;
     let (inside, after) = rest.split_once('`')?;
@@ -152,7 +152,7 @@ impl Card {
         }
     }
 
-    /// The table, and a blank line behind it; nothing if it has no line.
+    /// The table, and a blank line after it; nothing if it has no line.
     pub(crate) fn text(self) -> String {
         match self.0.is_empty() {
             true => self.0,

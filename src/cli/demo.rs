@@ -62,7 +62,7 @@ pub(crate) fn run(output: Output, out: &mut dyn Write) -> Result<ExitStatus, Com
     let of_key = match password {
         KeyPassword::Demo => ", password `demo`",
         KeyPassword::Variable => ", password in COSIGN_PASSWORD",
-        KeyPassword::Unknown => ", which were there already",
+        KeyPassword::Unknown => ", which already exist",
     };
     writeln!(out, "Image:  {IMAGE}")?;
     writeln!(out, "Keys:   {private} and {public}{of_key}")?;

@@ -95,7 +95,7 @@ fn shown(out: &mut dyn Write, args: &DoctorArgs, report: &Report, colored: bool)
 /// The width of the names in front of the findings.
 const LABEL_WIDTH: usize = 16;
 
-/// The place of the lines below a finding: behind mark, blank and name.
+/// The place of the lines below a finding: after mark, blank and name.
 const INDENT: usize = LABEL_WIDTH + 2;
 
 fn label(topic: Topic) -> &'static str {

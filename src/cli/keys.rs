@@ -209,9 +209,9 @@ fn exists(path: &str) -> Diagnostic {
     Diagnostic {
         facts: Vec::new(),
         code: "file_exists",
-        message: format!("`{path}` exists already"),
+        message: format!("`{path}` already exists"),
         help: format!(
-            "choose another name by {}, or overwrite it, which loses the old key, with {}",
+            "choose another name with {}, or overwrite it, which loses the old key, with {}",
             option("output-key-prefix"),
             option("force")
         ),

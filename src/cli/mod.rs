@@ -91,7 +91,7 @@ pub fn run(arguments: Vec<OsString>, out: &mut dyn Write, err: &mut dyn Write) -
                 facts: Vec::new(),
                 code: "io",
                 message: format!("cannot write the result: {}", os_reason(&error)),
-                help: "free some space where the output goes, or send it elsewhere\nimages that are signed already stay signed"
+                help: "free some space where the output goes, or send it elsewhere\nimages that are already signed stay signed"
                     .to_owned(),
             };
             let _ = text::error(err, &diagnostic, &[]);
@@ -146,7 +146,7 @@ fn command_in(
         // Its arguments are parsed together with its environment.
         Command::Ci(_) => Err(CommandError::Diagnostic(Diagnostic::usage(
             "`ci` is not the first word",
-            "write it first: `s3lo ci sign`, with flags behind it",
+            "write it first: `s3lo ci sign`, with flags after it",
         ))),
         Command::Sign(args) => {
             let context = RunContext::command_line(output, style);

@@ -215,7 +215,7 @@ fn check_aws_is_used(options: &aws::Options, context: &Context) -> Result<(), Di
         Some(name) if context.configured_aws().is_none() => Err(Diagnostic::unused_option(
             option(name),
             "`s3://` references and keys in AWS KMS",
-            "omit it: nothing here asks AWS",
+            "omit it: nothing here uses AWS",
         )),
         _ => Ok(()),
     }

@@ -69,7 +69,7 @@ impl ShutdownSignals {
                 facts: Vec::new(),
                 code: "interrupted",
                 message: "a signal stopped the run".to_owned(),
-                help: "run it again; images that are signed already stay signed".to_owned(),
+                help: "run it again; images that are already signed stay signed".to_owned(),
             }),
         }
     }

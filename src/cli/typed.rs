@@ -1,7 +1,7 @@
 //! The options that were typed, in arguments that may hold mistakes.
 //!
 //! [`Cli`] refuses arguments at their first mistake. Where to report it, which options of a job are typed already, and
-//! whether a value is a secret has to be known all the same.
+//! whether a value is a secret still has to be known.
 
 use std::borrow::Cow;
 use std::ffi::OsString;
@@ -122,7 +122,7 @@ fn is_quoted_as_mistake(word: &str) -> bool {
     flag.starts_with('-') && is_key_material(value) && !every_option().iter().any(takes_value)
 }
 
-/// The text behind the first `=`.
+/// The text after the first `=`.
 pub(crate) fn value_of(word: &str) -> &str {
     word.split_once('=').map_or("", |(_, value)| value)
 }
@@ -169,7 +169,7 @@ fn all_options() -> Vec<Arg> {
                 )
                 .action(ArgAction::Append)
                 .value_parser(value_parser!(String));
-            // A flag that is given a value is a mistake behind which other options follow.
+            // A flag that is given a value is a mistake after which other options follow.
             options.push(if takes_value {
                 parsed
             } else {

@@ -147,7 +147,7 @@ impl Doctor {
             None => Caller {
                 checks: vec![Check::unchecked(
                     Topic::Credentials,
-                    "not needed: nothing here asks AWS",
+                    "not needed: nothing here uses AWS",
                 )],
                 has_credentials: false,
                 arn: None,

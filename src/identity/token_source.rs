@@ -378,7 +378,7 @@ pub enum Error {
     NotAToken { place: String },
     /// An endpoint in the clear.
     #[error(
-        "{} hands out identity tokens at `http://{host}` in the clear, where others can read them",
+        "{} serves identity tokens at `http://{host}` in the clear, where others can read them",
         CiSystem::github_name()
     )]
     PlainHttp { host: String },

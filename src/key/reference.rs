@@ -1,11 +1,12 @@
 //! References to keys: the text of `--key`, split into scheme and rest, and checked for secrets.
 
 use s3lo_core::explain::{Explain, Fact};
+
 use std::fmt;
 
 use crate::key::error::Error;
 use crate::option_name::option;
-use crate::text::{is_key_material, quoted};
+use crate::text::{is_key_material, printable, quoted};
 
 /// A checked `--key`. It is stored in records and printed, so it contains no secret.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -137,7 +138,7 @@ pub enum RefError {
     /// The text is empty.
     #[error("the key reference is empty")]
     Empty,
-    /// A control character behind it, as scripts with other line endings leave it.
+    /// A control character after it, as scripts with other line endings leave it.
     #[error("the key reference ends with {}", named(*.0))]
     Ending(char),
     /// The reference of an image.
@@ -172,7 +173,7 @@ pub enum RefError {
     #[error("the key reference is longer than {MAX_LEN} bytes")]
     TooLong,
     /// The scheme is unknown.
-    #[error("unsupported kind of key `{}`", scheme.escape_debug())]
+    #[error("unsupported kind of key `{}`", printable(scheme))]
     UnknownScheme {
         /// The scheme.
         scheme: String,
@@ -254,9 +255,9 @@ impl Explain for RefError {
                 key = option("key").with("cosign.key")
             ),
             Self::Ending('\r') => "convert the script or file that it comes from, which has Windows line endings: `dos2unix FILE`".to_owned(),
-            Self::Ending(_) => "remove the white space behind the key reference".to_owned(),
+            Self::Ending(_) => "remove the white space after the key reference".to_owned(),
             Self::Image { .. } => format!(
-                "swap the two: the image stands alone, and the key behind its option: {}",
+                "swap the two: the image stands alone, and the key after its option: {}",
                 option("key").with("cosign.key")
             ),
             Self::NoScheme => format!(

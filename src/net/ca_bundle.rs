@@ -10,7 +10,7 @@ use rustls_pki_types::CertificateDer;
 use crate::bounded_file;
 use crate::environment;
 use crate::environment::variable;
-use crate::text::shown_path;
+use crate::text::{printable, shown_path};
 use s3lo_core::explain::Explain;
 
 /// Trusted certificates, each of which parses.
@@ -57,7 +57,7 @@ impl Bundle {
         if certificates.is_empty() {
             return Err(unusable(format!(
                 "it holds no certificate, and a `{}` first",
-                first.escape_debug()
+                printable(&first)
             )));
         }
         Ok(Self(certificates))

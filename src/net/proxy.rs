@@ -322,7 +322,7 @@ pub enum Reason {
 
 fn named(c: char) -> String {
     match c {
-        ' ' => "a blank".to_owned(),
+        ' ' => "a space".to_owned(),
         c if c.is_whitespace() || c.is_control() => "white space or a control character".to_owned(),
         c => format!("`{c}`"),
     }
@@ -343,7 +343,7 @@ impl Explain for Error {
             ),
             Self::Unusable { variable, reason } => match reason {
                 Reason::Character(_) => format!(
-                    "in {variable}=http://USER:PASSWORD@HOST:PORT write special characters of user and password in their URL encoding: `%23` for `#`, `%2F` for `/`, `%3F` for `?`, `%40` for `@`, `%25` for `%`, `%20` for a blank"
+                    "in {variable}=http://USER:PASSWORD@HOST:PORT write special characters of user and password in their URL encoding: `%23` for `#`, `%2F` for `/`, `%3F` for `?`, `%40` for `@`, `%25` for `%`, `%20` for a space"
                 ),
                 Reason::NotAUrl => format!(
                     "write {variable}=http://HOST:PORT, or http://USER:PASSWORD@HOST:PORT, or unset it to connect without a proxy"

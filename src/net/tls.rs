@@ -191,7 +191,7 @@ fn of_webpki(error: &webpki::Error) -> (TlsFailure, String) {
     match error {
         webpki::Error::CaUsedAsEndEntity => (
             TlsFailure::CaCertificate,
-            "the server's certificate is that of an authority (CA:TRUE), which no server may show"
+            "the server's certificate is that of an authority (CA:TRUE), which a server may not present"
                 .to_owned(),
         ),
         webpki::Error::UnsupportedCertVersion => (
@@ -225,7 +225,7 @@ fn of_alert(alert: AlertDescription) -> (TlsFailure, String) {
         | AlertDescription::CertificateRequired
         | AlertDescription::UnknownCA => (
             TlsFailure::ClientCertificate,
-            "the server wants a client certificate of an authority that it trusts".to_owned(),
+            "the server requires a client certificate from an authority that it trusts".to_owned(),
         ),
         other => (
             TlsFailure::Handshake,
@@ -453,7 +453,7 @@ mod tests {
             "the server's certificate expired at 2023-11-14T22:13:20Z; it is 2027-01-15T08:00:00Z by this machine's clock",
             "the server's certificate is not valid before 2027-01-15T08:00:00Z; it is 2023-11-14T22:13:20Z by this machine's clock",
             "the server's certificate is for `*.a.example`, `192.0.2.1`, not for `kms.example`",
-            "the server's certificate is that of an authority (CA:TRUE), which no server may show",
+            "the server's certificate is that of an authority (CA:TRUE), which a server may not present",
         ] {
             assert!(
                 reasons.iter().any(|reason| reason == wanted),

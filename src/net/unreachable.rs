@@ -166,8 +166,9 @@ impl Unreachable {
             let Route { proxy, host, .. } = route;
             match tunnel {
                 Some(Tunnel::Authorization) => {
-                    let reason =
-                        format!("the proxy {proxy} wants a user and a password for {host} (407)");
+                    let reason = format!(
+                        "the proxy {proxy} requires a user and a password for {host} (407)"
+                    );
                     return with_route(reason, Cause::ProxyAuthorization, route);
                 }
                 Some(Tunnel::Refusal) => {
@@ -269,11 +270,10 @@ pub(crate) struct Settings<'a> {
 }
 
 /// The advice where a certificate for AWS, or for a server that is used in its place, is not trusted.
-pub(crate) const AWS_TRUST: &str = "trust its authority by AWS_CA_BUNDLE=FILE, a file that names all authorities that the run needs (behind a proxy that inspects TLS the proxy's; for AWS itself Amazon's too); where a container has no certificates at all, install ca-certificates or let SSL_CERT_FILE name them";
+pub(crate) const AWS_TRUST: &str = "trust its authority with AWS_CA_BUNDLE=FILE, a file that names all authorities that the run needs (behind a proxy that inspects TLS the proxy's; for AWS itself Amazon's too); where a container has no certificates at all, install ca-certificates or let SSL_CERT_FILE name them";
 
 /// The advice where a server in the place of AWS wants a client certificate.
-pub(crate) const AWS_CLIENT_CERTIFICATE: &str =
-    "let the server do without: this program shows a client certificate to Vault alone";
+pub(crate) const AWS_CLIENT_CERTIFICATE: &str = "configure the server not to ask for one: this program presents a client certificate only to Vault";
 
 fn tls_help(failure: &TlsFailure, settings: &Settings<'_>) -> String {
     let Settings {

@@ -16,8 +16,8 @@ use crate::{image, key, store};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// It is signed already, and `--if-signed` is `fail`.
-    #[error("`{}` is signed by the key `{key}` already", reference.name())]
+    /// It is already signed, and `--if-signed` is `fail`.
+    #[error("`{}` is already signed by the key `{key}`", reference.name())]
     AlreadySigned {
         /// The image.
         reference: Reference,
@@ -177,11 +177,11 @@ impl Explain for Error {
     fn help(&self) -> String {
         match self {
             Self::AlreadySigned { .. } => {
-                format!("nothing to do; to sign anew, give {}", option("if-signed").with("replace"))
+                format!("nothing to do; to sign again, give {}", option("if-signed").with("replace"))
             }
             Self::Clock => SET_CLOCK.to_owned(),
             Self::HigherSchema { there, .. } => format!(
-                "use {}, which keeps that signature\nto replace it by a weaker one, give {}",
+                "use {}, which keeps that signature\nto replace it with a weaker one, give {}",
                 option("schema-version").with(&there.version().to_string()),
                 option("if-signed").with("replace")
             ),

@@ -195,7 +195,7 @@ pub enum Error {
     #[error(transparent)]
     Denied(SharedError),
     /// There is an object already.
-    #[error("`{object}` exists already")]
+    #[error("`{object}` already exists")]
     Exists {
         /// The object.
         object: String,
@@ -304,7 +304,7 @@ impl Explain for Error {
                 "look at the object: it is not what s3lo or this program writes".to_owned()
             }
             Self::Symlink { .. } => {
-                "replace the link by the directory or file itself; a store may only be linked to at its root".to_owned()
+                "replace the link with the directory or file itself; a store may only be linked to at its root".to_owned()
             }
         }
     }

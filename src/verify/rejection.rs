@@ -85,13 +85,13 @@ fn help(reason: &Reason, reference: &Reference, beside: Option<&[String]>) -> St
             None => "check that the job that signs it has run, for exactly this reference and with this key".to_owned(),
         },
         Reason::ManifestChanged { signed, .. } => format!(
-            "the manifest of {name} changed after it was signed, by a push or by a change of the store: find out whose\nthen sign the new image, or deploy the signed one, {signed}"
+            "the manifest of {name} changed after it was signed, by a push or by a change of the store: find out which\nthen sign the new image, or deploy the signed one, {signed}"
         ),
         Reason::Pinned { pinned, .. } => format!(
-            "another push moved {name} since that digest was taken: find out whose\nthen verify the new digest, or push {pinned} again"
+            "another push moved {name} since that digest was taken: find out which\nthen verify the new digest, or push {pinned} again"
         ),
         Reason::InvalidSignature { .. } => {
-            "find out where the record comes from: it may be a copy of another tag's or bucket's, or the directory is spelt in another way (`./store` is not `store`), since schema 2 covers bucket or directory, image and tag as written\nthen sign the image under this reference".to_owned()
+            "find out where the record comes from: it may be a copy of another tag's or bucket's, or the directory is spelled differently (`./store` is not `store`), since schema 2 covers bucket or directory, image and tag as written\nthen sign the image under this reference".to_owned()
         }
         Reason::SchemaTooLow { .. } => format!(
             "sign the image again with {}",

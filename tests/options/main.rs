@@ -167,7 +167,7 @@ pub(crate) const NOTES: [(&str, &[Front], &str); 14] = [
     (
         "no-summary",
         &[Page],
-        " (a requested file is written all the same)",
+        " (a requested file is still written)",
     ),
 ];
 

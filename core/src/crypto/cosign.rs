@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::crypto::pem;
 use crate::json;
-use crate::text::clipped;
+use crate::text::{clipped, one_line};
 
 /// The PEM label that cosign writes since 2.0, and the one that it wrote before.
 pub(crate) const LABELS: [&str; 2] = [
@@ -206,13 +206,13 @@ pub enum Error {
         field: &'static str,
     },
     /// Another cipher than secretbox.
-    #[error("it is encrypted with `{}`, not with nacl/secretbox", name.escape_debug())]
+    #[error("it is encrypted with `{}`, not with nacl/secretbox", one_line(name))]
     Cipher {
         /// The name in the file.
         name: String,
     },
     /// An scrypt cost that cosign never writes.
-    #[error("it asks for an scrypt cost that cosign never uses (N={n}, r={r}, p={p})")]
+    #[error("it uses an scrypt cost that cosign never uses (N={n}, r={r}, p={p})")]
     Cost {
         /// scrypt's N.
         n: u64,
@@ -228,7 +228,7 @@ pub enum Error {
         reason: String,
     },
     /// Another key derivation than scrypt.
-    #[error("its key is derived with `{}`, not with scrypt", name.escape_debug())]
+    #[error("its key is derived with `{}`, not with scrypt", one_line(name))]
     Kdf {
         /// The name in the file.
         name: String,

@@ -60,7 +60,7 @@ pub enum Foreign {
         /// Whether it is an Ed25519 key, which ssh-keygen does not convert.
         ed25519: bool,
     },
-    /// The name of a variable or a secret, which should have been replaced by its value.
+    /// The name of a variable or a secret, which should have been replaced with its value.
     Template,
     /// PEM whose dashes an editor made into others.
     Typography,
@@ -254,8 +254,8 @@ impl fmt::Display for Foreign {
             Self::JsonWebKey => "a JSON Web Key",
             Self::KeyReference => "a reference to a key, not the key",
             Self::Minisign => "a key of minisign or signify",
-            Self::OpenSshPrivate { .. } => "a private key in OpenSSH's own form",
-            Self::OpenSshPublic { .. } => "a public key in OpenSSH's own form",
+            Self::OpenSshPrivate { .. } => "a private key in OpenSSH's own format",
+            Self::OpenSshPublic { .. } => "a public key in OpenSSH's own format",
             Self::Path => "the path of a file, not the key in it",
             Self::Pgp => "a key of OpenPGP",
             Self::Pkcs12(Form::Base64) => "the base64 of a PKCS #12 file",

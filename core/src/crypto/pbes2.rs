@@ -168,7 +168,7 @@ impl Derivation {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// An scrypt cost that is not supported.
-    #[error("it asks for an scrypt cost that is not supported (N={n}, r={r}, p={p})")]
+    #[error("it uses an scrypt cost that is not supported (N={n}, r={r}, p={p})")]
     Cost {
         /// scrypt's N.
         n: u64,
@@ -184,7 +184,7 @@ pub enum Error {
     #[error("the password does not open it")]
     Password,
     /// Too many rounds of PBKDF2.
-    #[error("it asks for {rounds} rounds of PBKDF2, where {MAX_ROUNDS} are the most")]
+    #[error("it uses {rounds} rounds of PBKDF2, and at most {MAX_ROUNDS} are supported")]
     Rounds {
         /// The number in the file.
         rounds: u32,

@@ -27,7 +27,7 @@ use crate::crypto::pem::Block;
 use crate::crypto::public::{EC_PUBLIC_KEY, ED25519, P256, P384, P521, PublicKey, RSA_ENCRYPTION};
 use crate::crypto::shape::Shape;
 use crate::crypto::{cosign, pbes2, pem, public};
-use crate::text::clipped;
+use crate::text::{clipped, one_line};
 
 /// A private key. Its `Debug` shows the public half alone.
 pub struct PrivateKey {
@@ -385,7 +385,7 @@ pub enum Error {
     #[error("it is not the DER encoding of a private key")]
     Encoding,
     /// A PEM block that is not a private key.
-    #[error("its PEM block is `{}`, not a private key", label.escape_debug())]
+    #[error("its PEM block is `{}`, not a private key", one_line(label))]
     Label {
         /// The block's label.
         label: String,

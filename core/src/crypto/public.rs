@@ -27,7 +27,7 @@ use crate::crypto::foreign::Foreign;
 use crate::crypto::pem;
 use crate::crypto::pem::Block;
 use crate::crypto::shape::Shape;
-use crate::text::clipped;
+use crate::text::{clipped, one_line};
 
 /// A public key.
 #[derive(Clone)]
@@ -326,7 +326,7 @@ pub enum Error {
     #[error("it is an RSA key with an exponent other than 65537")]
     Exponent,
     /// A PEM block that is not a public key.
-    #[error("its PEM block is `{}`, not a public key", label.escape_debug())]
+    #[error("its PEM block is `{}`, not a public key", one_line(label))]
     Label {
         /// The block's label.
         label: String,

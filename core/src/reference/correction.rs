@@ -21,7 +21,7 @@ pub(super) fn correction(text: &str, schemes: &[Scheme]) -> Option<String> {
     (parses && corrected != text).then_some(corrected)
 }
 
-/// Splits the scheme off, however many slashes are behind it: `s3:/bucket`, as a join of paths leaves it. A path is in a
+/// Splits the scheme off, however many slashes are after it: `s3:/bucket`, as a join of paths leaves it. A path is in a
 /// directory, and the path of an object without a scheme in a bucket.
 fn split<'a>(text: &'a str, schemes: &[Scheme]) -> Option<(Scheme, &'a str)> {
     let of_kind = |root: Root| schemes.iter().find(|scheme| scheme.root == root).copied();

@@ -87,7 +87,7 @@ pub enum Error {
     SlashInTag {
         /// As it was written.
         reference: String,
-        /// The text behind the last `:`.
+        /// The text after the last `:`.
         tag: String,
     },
     /// A slip of a shell, a script or a CI system.
@@ -102,7 +102,7 @@ pub enum Error {
     #[error("the reference is too long: its signature's object key would exceed 1024 bytes")]
     TooLong,
     /// The scheme of no store.
-    #[error("unsupported scheme `{}://`", scheme.escape_debug())]
+    #[error("unsupported scheme `{}://`", one_line(scheme))]
     UnknownScheme {
         /// The part before `://`.
         scheme: String,
@@ -121,7 +121,7 @@ fn with_slip(reference: &str, slip: &Slip) -> String {
 fn no_scheme(reference: &str) -> String {
     match reference.split_once(":/") {
         Some((scheme, _)) if ["s3", "local"].contains(&scheme) => {
-            format!("`{reference}` has one slash too few")
+            format!("`{reference}` is missing a slash")
         }
         _ => format!("`{reference}` has no scheme, such as `s3://`"),
     }
@@ -129,7 +129,7 @@ fn no_scheme(reference: &str) -> String {
 
 fn no_digest(pin: &str, reference: &str) -> String {
     if pin.is_empty() {
-        return format!("there is nothing behind the `@` of `{reference}`");
+        return format!("there is nothing after the `@` of `{reference}`");
     }
     format!("`{pin}` in `{reference}` is not a digest")
 }
@@ -147,7 +147,7 @@ fn unfit(segment: &str, why: &str) -> String {
     }
     format!(
         "`{}` cannot be part of a reference: {why}",
-        segment.escape_debug()
+        one_line(segment)
     )
 }
 
@@ -173,7 +173,7 @@ impl Explain for Error {
         }
         match self {
             Self::Bucket { bucket, .. } if bucket.is_empty() => {
-                "set the bucket: the variable behind `s3://` is empty".to_owned()
+                "set the bucket: the variable after `s3://` is empty".to_owned()
             }
             Self::Bucket { .. } => "write the bucket's name alone, as in `s3://my-bucket/myapp:v1.0`".to_owned(),
             Self::DigestOnly { scheme, rest, pin } => format!(
@@ -194,14 +194,14 @@ impl Explain for Error {
                 }
             }
             Self::NoTag { reference } if reference.ends_with(':') => {
-                format!("name the tag: `{}TAG`\nthe variable behind the `:` is empty", one_line(reference))
+                format!("name the tag: `{}TAG`\nthe variable after the `:` is empty", one_line(reference))
             }
             Self::NoTag { reference } => format!("name the tag: `{}:TAG`", one_line(reference)),
             Self::NotBuilt { schemes, .. } | Self::UnknownScheme { schemes, .. } => {
                 format!("use {}", forms(schemes, "IMAGE:TAG").unwrap_or_default())
             }
             Self::Pin { pin, .. } if pin.is_empty() => {
-                "set the digest: the variable behind the `@` is empty".to_owned()
+                "set the digest: the variable after the `@` is empty".to_owned()
             }
             Self::Pin { pin, reference, .. } if format!("sha256:{pin}").parse::<Digest>().is_ok() => {
                 let before = reference.strip_suffix(pin.as_str()).unwrap_or_default();

@@ -19,11 +19,11 @@ pub enum Slip {
     /// White space in front of it.
     #[error("begins with {}", named(*.0))]
     SpaceBefore(char),
-    /// White space behind it.
+    /// White space after it.
     #[error("ends with {}", named(*.0))]
     SpaceAfter(char),
-    /// A variable that was not replaced by its value.
-    #[error("contains `{0}`, which was not replaced by its value")]
+    /// A variable that was not replaced with its value.
+    #[error("contains `{0}`, which was not replaced with its value")]
     Unexpanded(String),
 }
 

@@ -186,9 +186,12 @@ impl Explain for Error {
         match self {
             Self::Boolean { origin } => format!("write `true` or `false` in {origin}"),
             Self::Configuration => {
-                "hand it over as the agent sets it: `docker run -e BUILDKITE_PLUGIN_CONFIGURATION …`".to_owned()
+                "pass it on as the agent sets it: `docker run -e BUILDKITE_PLUGIN_CONFIGURATION …`"
+                    .to_owned()
             }
-            Self::Lines { .. } => "give one value; references and keys alone may be several, one per line".to_owned(),
+            Self::Lines { .. } => {
+                "give one value; only references and keys may have several, one per line".to_owned()
+            }
             Self::DifferentValues { name } => format!("write `{name}`"),
             Self::Nested { .. } => "write a text, or a list of texts".to_owned(),
             Self::NotText { .. } => "write it in UTF-8".to_owned(),
@@ -196,11 +199,21 @@ impl Explain for Error {
             Self::Undefined { name, .. } => format!(
                 "define {name}: check its spelling, and link the variable group that it is in\nbuilds of forks get no secrets"
             ),
-            Self::Unknown { other: Some(other), command, .. } => {
+            Self::Unknown {
+                other: Some(other),
+                command,
+                ..
+            } => {
                 format!("remove it: it is for `{other}`, and this runs `{command}`")
             }
-            Self::Unknown { right: Some(Right::Option(right)), .. } => format!("write `{right}`"),
-            Self::Unknown { right: Some(Right::Variable(variable)), .. } => {
+            Self::Unknown {
+                right: Some(Right::Option(right)),
+                ..
+            } => format!("write `{right}`"),
+            Self::Unknown {
+                right: Some(Right::Variable(variable)),
+                ..
+            } => {
                 format!("set the variable {variable}")
             }
             Self::Unknown { known, .. } => {

@@ -140,7 +140,7 @@ impl Names<'_> {
                 _ => "the settings of the plugin",
             };
             warnings.push(format!(
-                "ignored: {}, since the options of this step are {place} alone",
+                "ignored: {}, since this step takes its options from {place} only",
                 ignored.join(", ")
             ));
         }

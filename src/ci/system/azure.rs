@@ -51,7 +51,7 @@ impl LogFormat for Azure {
     }
 }
 
-/// The longest output, in bytes: each becomes a variable of every step behind this one, and Windows starts no
+/// The longest output, in bytes: each becomes a variable of every step after this one, and Windows starts no
 /// program with a longer one.
 const MAX_OUTPUT_LEN: usize = 30_000;
 

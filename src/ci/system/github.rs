@@ -49,7 +49,7 @@ fn stopped(section: &LogSection<'_>) -> String {
     format!("::stop-commands::{token}\n{text}::{token}::\n")
 }
 
-/// The runner cuts a message behind 4,096 characters, and GitHub takes titles of 255. Both count as UTF-16 does.
+/// The runner cuts a message after 4,096 characters, and GitHub takes titles of 255. Both count as UTF-16 does.
 const MAX_MESSAGE_LEN: usize = 4000;
 const MAX_TITLE_LEN: usize = 200;
 

@@ -1,5 +1,6 @@
 //! A job's environment and arguments → a command with its options.
 
+use crate::text::printable;
 use std::ffi::OsString;
 use std::sync::OnceLock;
 
@@ -44,7 +45,7 @@ pub(crate) struct Job {
 /// The help for a mistake that clap has no advice for: a job has no terminal to call `--help` at.
 const OPTIONS_HELP: &str = "the options are listed at https://github.com/s3lo/sign-action#inputs";
 
-/// Reads the command from `arguments`, the words behind `ci`, and its options from there and the environment. Every
+/// Reads the command from `arguments`, the words after `ci`, and its options from there and the environment. Every
 /// secret that they name is masked before anything is printed.
 pub(crate) fn read(arguments: &[OsString], mask: &Mask) -> Result<Job, (Action, Diagnostic)> {
     let providers = Providers::default();
@@ -94,7 +95,7 @@ impl Parts {
         } = resolved.map_err(|error| Diagnostic::new(&error))?;
         let program = std::iter::once(OsString::from("s3lo"));
         let typed = Typed::new(&program.chain(arguments.iter().cloned()).collect::<Vec<_>>());
-        // Also behind a misspelt flag: an error may repeat what it names.
+        // Also after a misspelt flag: an error may repeat what it names.
         for word in arguments.iter().map(|word| word.to_string_lossy()) {
             for variable in [word.as_ref(), value_of(&word)]
                 .into_iter()
@@ -174,7 +175,7 @@ impl Parts {
 
     fn parse(self, action: Action, arguments: &[OsString]) -> Result<Job, Diagnostic> {
         let mut words = self.words;
-        // The arguments may end in `--`, behind which nothing is an option.
+        // The arguments may end in `--`, after which nothing is an option.
         words.extend(arguments.iter().cloned());
         if !self.references.is_empty() {
             words.push("--".into());
@@ -340,12 +341,12 @@ fn hide(name: &str, mask: &Mask) {
     }
 }
 
-/// The command, and the arguments behind it: the first argument names it, or the option `command`.
+/// The command, and the arguments after it: the first argument names it, or the option `command`.
 pub(crate) fn action(arguments: &[OsString]) -> Result<(Action, &[OsString]), Diagnostic> {
     let parse = |word: &str| {
         Action::from_name(word).ok_or_else(|| {
             Diagnostic::usage(
-                format!("`{}` is neither `sign` nor `verify`", word.escape_debug()),
+                format!("`{}` is neither `sign` nor `verify`", printable(word)),
                 "write `s3lo ci sign` or `s3lo ci verify`",
             )
         })

@@ -14,7 +14,7 @@ use crate::key::reference::KeyRef;
 use crate::net::unreachable;
 use crate::net::unreachable::{AWS_CLIENT_CERTIFICATE, AWS_TRUST, Unreachable};
 use crate::option_name::option;
-use crate::text::quoted;
+use crate::text::{printable, quoted};
 
 /// Why a key in KMS does not open, or does not sign.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -77,7 +77,7 @@ pub enum Error {
     #[error("no region is set for KMS")]
     NoRegion,
     /// The response is for another key.
-    #[error("KMS answered for another key, `{}`", key.escape_debug())]
+    #[error("KMS answered for another key, `{}`", printable(key))]
     OtherKey {
         /// The key that the response names.
         key: String,
@@ -113,7 +113,7 @@ pub enum Error {
         answer: ErrorResponse,
     },
     /// The key is disabled, pending deletion or import, or its key store is not connected.
-    #[error("KMS does not use the key now")]
+    #[error("KMS refuses the key in its current state")]
     State {
         /// The response.
         answer: ErrorResponse,
@@ -129,13 +129,13 @@ pub enum Error {
         reason: Unreachable,
     },
     /// The key type is not supported.
-    #[error("keys of the type {} are not supported", spec.escape_debug())]
+    #[error("keys of the type {} are not supported", printable(spec))]
     Unsupported {
         /// KMS's key spec.
         spec: String,
     },
     /// The key has another purpose.
-    #[error("the key is for {}, not for SIGN_VERIFY", usage.escape_debug())]
+    #[error("the key is for {}, not for SIGN_VERIFY", printable(usage))]
     Usage {
         /// KMS's key usage.
         usage: String,

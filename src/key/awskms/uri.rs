@@ -10,7 +10,7 @@ use s3lo_core::explain::Explain;
 
 use crate::aws::arn::Arn;
 use crate::net::url::Authority;
-use crate::text::quoted;
+use crate::text::{printable, quoted};
 
 /// The URI of a key in KMS.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -123,7 +123,7 @@ fn is_same_id(one: Option<&str>, other: Option<&str>) -> bool {
     matches!((one, other), (Some(one), Some(other)) if one.eq_ignore_ascii_case(other))
 }
 
-/// `[a-zA-Z0-9:/_-]+` behind `alias/`
+/// `[a-zA-Z0-9:/_-]+` after `alias/`
 /// ([CreateAlias](https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateAlias.html)).
 fn is_alias(text: &str) -> bool {
     let byte = |byte: u8| byte.is_ascii_alphanumeric() || b":/_-".contains(&byte);
@@ -136,24 +136,24 @@ fn is_alias(text: &str) -> bool {
 #[non_exhaustive]
 pub enum Error {
     /// A text that begins as an ARN is not that of a key or an alias.
-    #[error("`{}` is not the ARN of a KMS key or alias", arn.escape_debug())]
+    #[error("`{}` is not the ARN of a KMS key or alias", printable(arn))]
     Arn {
         /// The text.
         arn: String,
     },
     /// The host is none.
-    #[error("`{}` is not a host", host.escape_debug())]
+    #[error("`{}` is not a host", printable(host))]
     Host {
         /// The text.
         host: String,
     },
     /// The key is none.
-    #[error("`{}` is not the ID of a KMS key", id.escape_debug())]
+    #[error("`{}` is not the ID of a KMS key", printable(id))]
     Id {
         /// The text.
         id: String,
     },
-    /// There is no key behind the scheme.
+    /// There is no key after the scheme.
     #[error("`awskms://` is not followed by a key")]
     NoKey,
     /// Two slashes, where there must be three.
@@ -173,14 +173,14 @@ impl Explain for Error {
         match self {
             Self::Slashes { instead } => format!("write `{instead}`"),
             Self::Arn { .. } => "write it as KMS prints it: `awskms:///arn:aws:kms:REGION:ACCOUNT:key/KEY-ID` or `awskms:///arn:aws:kms:REGION:ACCOUNT:alias/NAME`".to_owned(),
-            Self::Host { .. } => "write `awskms:///alias/NAME`, or with a server for KMS alone `awskms://HOST:PORT/alias/NAME`".to_owned(),
+            Self::Host { .. } => "write `awskms:///alias/NAME`, or with a server only for KMS `awskms://HOST:PORT/alias/NAME`".to_owned(),
             Self::Id { id } => {
                 let name = id.trim_start_matches('/').trim_start_matches("alias/");
                 let name = name.split('?').next().unwrap_or(name);
                 let name = quoted(&format!("awskms:///alias/{name}"));
                 format!("write `{name}` if it is an alias, or the key's ID or ARN")
             }
-            Self::NoKey => "write `awskms:///alias/NAME`, or the key's ID or ARN behind the three slashes".to_owned(),
+            Self::NoKey => "write `awskms:///alias/NAME`, or the key's ID or ARN after the three slashes".to_owned(),
         }
     }
 }

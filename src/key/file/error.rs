@@ -13,7 +13,7 @@ use crate::key::file::location::Location;
 use crate::key::reference::KeyRef;
 use crate::option_name::{option, set_password};
 use crate::similar::nearest;
-use crate::text::quoted;
+use crate::text::{printable, quoted};
 
 /// Why a key file cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -166,7 +166,7 @@ fn missing(key: &KeyRef, location: &Location) -> String {
         }
         Location::File(path) if path.starts_with('$') => format!(
             "write the path without single quotes: a shell replaces `{}` only outside of them",
-            path.split('/').next().unwrap_or(path).escape_debug()
+            printable(path.split('/').next().unwrap_or(path))
         ),
         Location::File(path) => match key.suggestion() {
             Some(suggestion) => suggestion.to_owned(),

@@ -199,7 +199,7 @@ impl TransitSigner {
         let request = CapabilitiesRequest { path: &path };
         let body = match key.client.call(&request, "update").await {
             Ok(body) => body,
-            // A token without the policy `default` may sign all the same.
+            // A token without the policy `default` may still sign.
             Err(error @ error::Error::Denied { .. }) => {
                 return Ok(Rehearsal::Unknown(error.to_string()));
             }

@@ -6,6 +6,7 @@
     clippy::as_conversions
 )]
 
+use crate::text::printable;
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
@@ -283,7 +284,7 @@ pub enum Error {
         source: public::Error,
     },
     /// A key type that is not in the table.
-    #[error("keys of the type {} do not sign here", kind.escape_debug())]
+    #[error("keys of the type {} do not sign here", printable(kind))]
     Unsupported {
         /// The engine's name of it.
         kind: String,
@@ -308,7 +309,7 @@ pub enum Error {
 fn named(found: Option<&str>) -> String {
     found.map_or_else(
         || "one without a version".to_owned(),
-        |found| format!("`{}`", found.escape_debug()),
+        |found| format!("`{}`", printable(found)),
     )
 }
 

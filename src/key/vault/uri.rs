@@ -7,13 +7,14 @@
 )]
 
 use s3lo_core::explain::Explain;
+
 use std::num::NonZeroU64;
 
 use crate::key::vault::client::address::Product;
 use crate::key::vault::client::mount::Mount;
 use crate::key::vault::client::variables::Variables;
 use crate::net::url::Authority;
-use crate::text::is_vault_token;
+use crate::text::{is_vault_token, printable};
 
 /// The URI of a key in a transit engine.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -192,7 +193,7 @@ pub enum Error {
         below_path: bool,
     },
     /// The host is none.
-    #[error("`{}` is not a host", host.escape_debug())]
+    #[error("`{}` is not a host", printable(host))]
     Host {
         /// The scheme.
         scheme: &'static str,
@@ -200,21 +201,21 @@ pub enum Error {
         host: String,
     },
     /// The key is none.
-    #[error("`{}` is not the name of a transit key", key.escape_debug())]
+    #[error("`{}` is not the name of a transit key", printable(key))]
     Key {
         /// The scheme.
         scheme: &'static str,
         /// The text.
         key: String,
     },
-    /// There is no key behind the scheme.
+    /// There is no key after the scheme.
     #[error("`{scheme}://` is not followed by a key")]
     NoKey {
         /// The scheme.
         scheme: &'static str,
     },
-    /// The text behind the question mark is not a version.
-    #[error("`?{}` does not name a version of the key", query.escape_debug())]
+    /// The text after the question mark is not a version.
+    #[error("`?{}` does not name a version of the key", printable(query))]
     Version {
         /// The text.
         query: String,

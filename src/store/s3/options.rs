@@ -56,7 +56,7 @@ impl Backend for S3 {
             if !references.iter().all(in_s3) {
                 return Err(Diagnostic::unused_option(
                     option("endpoint"),
-                    "`s3://` references alone",
+                    "`s3://` references only",
                     name_a_bucket,
                 ));
             }
@@ -86,7 +86,7 @@ impl Backend for S3 {
         if is_directory_bucket(root) && aws.named_region.is_none() && self.endpoint.is_none() {
             return Err(Diagnostic::usage(
                 format!(
-                    "`{root}` is a directory bucket, which can be found in its own region alone"
+                    "`{root}` is a directory bucket, which can be reached only in its own region"
                 ),
                 format!(
                     "name the region that its zone is in: {}, or AWS_REGION",

@@ -33,7 +33,7 @@ impl S3Store {
         tracing::debug!(
             bucket = self.bucket,
             region,
-            "the bucket lies in another region"
+            "the bucket is in another region"
         );
         let config = client.config().to_builder().region(Region::new(region));
         let client = Client::from_conf(config.build());

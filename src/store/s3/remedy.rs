@@ -8,7 +8,7 @@ pub(super) fn of(action: &str, answer: &ErrorResponse) -> Option<String> {
     Some(match answer.code() {
         // In place of a name within the path, which AWS_ENDPOINT_URL_S3 leaves to the SDK.
         "SecondLevelDomainForbidden" | "VirtualHostDomainRequired" => format!(
-            "set AWS_ENDPOINT_URL_S3 to the URL of the server in place of {}: this one wants the bucket in the host's name",
+            "set AWS_ENDPOINT_URL_S3 to the URL of the server in place of {}: this one expects the bucket in the host name",
             option("endpoint")
         ),
         code if code.contains("Quota") || code == "XMinioStorageFull" || code == "InsufficientStorage" => {
@@ -33,7 +33,7 @@ pub(super) fn of(action: &str, answer: &ErrorResponse) -> Option<String> {
         "MethodNotAllowed" if answer.status == Some(405) => {
             "check the object's current version, which may be a delete marker, and that an S3 server answers there".to_owned()
         }
-        "InvalidBucketName" => "check the bucket's name: it has lower-case letters, digits, dots and dashes alone".to_owned(),
+        "InvalidBucketName" => "check the bucket's name: it may contain only lower-case letters, digits, dots and dashes".to_owned(),
         _ if is_console(answer) => format!(
             "name the port of the server's API in {}, such as 9000: this one is the port of its console",
             option("endpoint")

@@ -105,7 +105,7 @@ fn a_token_endpoint_in_the_clear_is_explained() {
         ]);
         let run = run.s3lo("ci sign").ends_with(2);
         let sentence =
-            format!("{name} hands out identity tokens at `http://gitea.example` in the clear");
+            format!("{name} serves identity tokens at `http://gitea.example` in the clear");
         assert!(run.out.contains(&sentence), "{}", run.out);
         assert!(
             run.out.contains(&format!("serve {name} over HTTPS")),

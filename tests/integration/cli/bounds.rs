@@ -67,7 +67,7 @@ fn a_gigabyte_of_listing_or_of_error_takes_no_memory() {
             "sign s3://bucket/myapp:v1.0 --key plain.key --endpoint {}",
             server.endpoint
         );
-        // The listing is a hint only: without it the image is signed all the same.
+        // The listing is a hint only: without it the image is still signed.
         sandbox
             .s3lo_within(MOST, &line)
             .ends_with(if status == 200 { 0 } else { 2 });

@@ -594,7 +594,7 @@ fn a_signature_that_does_not_cover_the_tag_is_made_with_a_note_unless_it_was_ask
 fn a_variable_that_is_empty_or_was_not_replaced_is_thought_of() {
     let sandbox = Sandbox::with_image();
     for (reference, help) in [
-        ("s3:///myapp:v1.0", "the variable behind `s3://` is empty"),
+        ("s3:///myapp:v1.0", "the variable after `s3://` is empty"),
         ("s3://bucket/:v1.0", "set the variable that is empty"),
         (
             "local://./store/${IMAGE}:$TAG",

@@ -29,7 +29,7 @@ fn words(line: &str) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-/// The command behind `start` in a help line.
+/// The command after `start` in a help line.
 fn printed(help: &str, start: &str) -> String {
     let (_, rest) = help.split_once(&format!("`{start}")).unwrap();
     // Not the next backtick: the quoted text may contain one.

@@ -217,9 +217,9 @@ fn references(page: &mut Page) {
     let digest = "25109184c71bdad752c8312a8623239686a9a2071e8825f20acb8f2198c3f659";
     for (did, reference, expected) in [
         (
-            "A slash too few",
+            "A missing slash",
             "s3:/my-bucket/myapp:v1.0",
-            &["one slash too few", "write `s3://my-bucket/myapp:v1.0`"][..],
+            &["is missing a slash", "write `s3://my-bucket/myapp:v1.0`"][..],
         ),
         (
             "A path in place of a reference",
@@ -250,7 +250,7 @@ fn references(page: &mut Page) {
             "A variable in single quotes",
             "s3://my-bucket/myapp:$VERSION",
             &[
-                "`$VERSION`, which was not replaced by its value",
+                "`$VERSION`, which was not replaced with its value",
                 "double quotes",
             ],
         ),
@@ -262,14 +262,14 @@ fn references(page: &mut Page) {
         (
             "A tag from an empty variable",
             "s3://my-bucket/myapp:",
-            &["the variable behind the `:` is empty"],
+            &["the variable after the `:` is empty"],
         ),
         (
             "A pin from an empty variable",
             "s3://my-bucket/myapp:v1.0@",
             &[
-                "nothing behind the `@`",
-                "the variable behind the `@` is empty",
+                "nothing after the `@`",
+                "the variable after the `@` is empty",
             ],
         ),
         (
@@ -291,7 +291,7 @@ fn references(page: &mut Page) {
             &["`feature/login` cannot be a tag", "github.sha"],
         ),
         (
-            "A blank behind the reference",
+            "A space after the reference",
             "s3://my-bucket/myapp:v1.0 ",
             &["ends with a space"],
         ),
@@ -365,7 +365,7 @@ fn keys(page: &mut Page) {
             &["a public key", "sign with the private key"],
         ),
         (
-            "A key of OpenSSH",
+            "An OpenSSH key",
             "id_rsa",
             &["OpenSSH", "`ssh-keygen -p -m PKCS8 -f id_rsa`"],
         ),
@@ -488,7 +488,7 @@ fn command_line(page: &mut Page) {
             &["minio:9000"],
         ),
         (
-            "Options of AWS where nothing asks AWS",
+            "AWS options where nothing uses AWS",
             "sign local://./store/myapp:v1.0 --key cosign.key --role-arn arn:aws:iam::111122223333:role/signer",
             &["omit it"],
         ),
@@ -585,7 +585,7 @@ fn verdicts(page: &mut Page) {
         &["invalid signature", "help:"],
     );
     page.line(
-        "The folder is spelt in another way",
+        "The folder is spelled differently",
         &sandbox,
         &verify.replace("./store", "store"),
         &["invalid signature", "./store"],
@@ -788,7 +788,10 @@ fn roles_and_kms(page: &mut Page) {
         "A key that is disabled",
         &aws.sandbox,
         SIGN,
-        &["KMS does not use the key now", "aws kms enable-key"],
+        &[
+            "KMS refuses the key in its current state",
+            "aws kms enable-key",
+        ],
     );
     let policy = EVERYTHING.replace(", \"kms:*\"", ", \"kms:GetPublicKey\"");
     let aws = AwsFixture::with_policy(Key::of_vector("p256-pkcs8"), &policy);

@@ -82,7 +82,7 @@ fn each_reason_has_its_remedy() {
 
     let pin = format!("sha256:{}", "0".repeat(64));
     let pinned = rejected(&sandbox, &format!("{key} --digest {pin}"));
-    assert!(pinned["help"].as_str().unwrap().contains("find out whose"));
+    assert!(pinned["help"].as_str().unwrap().contains("find out which"));
     assert_eq!(pinned["lookedAt"], serde_json::Value::Null);
 
     sandbox.push("myapp", "v1.0", &format!("{MANIFEST} "));

@@ -111,7 +111,7 @@ pub(super) struct Edit {
     set: BTreeMap<String, String>,
     #[serde(default)]
     remove: BTreeSet<String>,
-    /// Fields in front of all others, and behind them.
+    /// Fields in front of all others, and after them.
     #[serde(default)]
     first: Vec<String>,
     #[serde(default)]
@@ -153,7 +153,7 @@ pub(super) struct CosignEdit {
     set: BTreeMap<String, String>,
     #[serde(default)]
     remove: BTreeSet<String>,
-    /// Fields behind all others, of the file and of `params`.
+    /// Fields after all others, of the file and of `params`.
     #[serde(default)]
     last: Vec<String>,
     #[serde(default)]

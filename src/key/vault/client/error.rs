@@ -14,7 +14,7 @@ use crate::key::vault::client::variables::Variables;
 use crate::net::retry::Retry;
 use crate::net::unreachable::{Settings, Unreachable};
 use crate::option_name::option;
-use crate::text::backquoted;
+use crate::text::{backquoted, printable};
 
 /// An error of a call. No error holds a token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,7 +22,7 @@ use crate::text::backquoted;
 pub enum Error {
     /// The identity token is for another service too, and Vault could use it there.
     #[error(
-        "the identity token from {source_name} is for `{audience}`, and not for `{wanted}` alone"
+        "the identity token from {source_name} is for `{audience}`, and must be for `{wanted}` only"
     )]
     Audience {
         /// The wanted audience.
@@ -193,12 +193,12 @@ fn target(to: Option<&str>) -> String {
 
 fn of_role(role: Option<&str>) -> String {
     role.map_or_else(String::new, |role| {
-        format!(" as the role `{}`", role.escape_debug())
+        format!(" as the role `{}`", printable(role))
     })
 }
 
 impl Error {
-    /// Whether the server may have granted the request all the same: its answer was lost, or a proxy gave another.
+    /// Whether the server may still have granted the request: its answer was lost, or a proxy gave another.
     pub(crate) fn may_be_granted(&self) -> bool {
         match self {
             Self::Service { answer, .. } => !answer.is_from_vault() && answer.status >= 500,

@@ -164,12 +164,12 @@ impl Client {
         let server = &self.connection.server;
         revoked.map_err(|reason| {
             format!(
-                "the token of this run's login to {server} is not revoked, and ends by itself: {reason}"
+                "the token of this run's login to {server} is not revoked, and expires on its own: {reason}"
             )
         })?;
         match self.login.peek() {
             Some(Ok(token)) if token.left_another => Err(format!(
-                "the answer to a login to {server} was lost; if it brought a token, that ends by itself"
+                "the answer to a login to {server} was lost; if it brought a token, it expires on its own"
             )),
             _ => Ok(()),
         }

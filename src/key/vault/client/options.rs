@@ -195,7 +195,7 @@ pub enum Error {
         variable: String,
     },
     /// The variable holds the path of a file, as a GitLab variable of the type File does.
-    #[error("{variable} holds the path of a file, and not the secret itself")]
+    #[error("{variable} holds the path of a file, not the secret itself")]
     Path {
         /// The variable.
         variable: String,

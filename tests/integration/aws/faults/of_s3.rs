@@ -273,7 +273,7 @@ const PUT: &[Row] = &[
     ),
 ];
 
-/// The list is a hint: without it the image is signed all the same, and once.
+/// The list is a hint: without it the image is still signed, and once.
 const LIST: &[Row] = &[
     row("throttled", EVER, SLOW_DOWN).limit("2"),
     row("500", EVER, INTERNAL).limit("2"),

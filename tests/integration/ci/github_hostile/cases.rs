@@ -5,15 +5,11 @@ pub(super) const CASES: [(&str, &str, usize); 78] = [
     // Commands of the runner
     ("an error", "::error::boo", 1),
     ("an error on a line of its own", "\n::error::boo", 1),
-    ("an error behind a carriage return", "\r::error::boo", 1),
-    ("an error behind a vertical tab", "\u{b}::error::boo", 1),
-    ("an error behind a next line", "\u{85}::error::boo", 1),
-    (
-        "an error behind a line separator",
-        "\u{2028}::error::boo",
-        1,
-    ),
-    ("an error behind a wide space", "\n\u{2003}::error::boo", 1),
+    ("an error after a carriage return", "\r::error::boo", 1),
+    ("an error after a vertical tab", "\u{b}::error::boo", 1),
+    ("an error after a next line", "\u{85}::error::boo", 1),
+    ("an error after a line separator", "\u{2028}::error::boo", 1),
+    ("an error after a wide space", "\n\u{2003}::error::boo", 1),
     (
         "an error with an invisible separator",
         "\n::error:\u{200b}:boo",

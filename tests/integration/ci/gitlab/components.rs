@@ -18,7 +18,7 @@ struct Component {
     name: &'static str,
     text: String,
     inputs: Mapping,
-    /// Everything behind the header.
+    /// Everything after the header.
     content: Mapping,
 }
 

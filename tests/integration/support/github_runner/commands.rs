@@ -49,7 +49,7 @@ pub(crate) fn parse(line: &str, known: impl Fn(&str) -> bool) -> Option<Command>
     of_today(line, &known).or_else(|| of_old(line, &known))
 }
 
-/// `::NAME KEY=VALUE,KEY=VALUE::DATA`, behind white space of any kind.
+/// `::NAME KEY=VALUE,KEY=VALUE::DATA`, after white space of any kind.
 fn of_today(line: &str, known: impl Fn(&str) -> bool) -> Option<Command> {
     let rest = line.trim_start().strip_prefix("::")?;
     // The runner compares by its language, and there these characters count for nothing.

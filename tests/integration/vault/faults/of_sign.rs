@@ -8,7 +8,7 @@ use super::{Command, Row};
 use crate::support::faults::{EVER, ONCE, hold, nonsense, refused, row};
 use s3lo_test_servers::vault::Kind;
 
-/// The right signature behind another prefix.
+/// The right signature after another prefix.
 macro_rules! prefix {
     ($prefix:literal) => {
         Fault::Signature(|_, right| right.replace("vault:v1:", $prefix))
