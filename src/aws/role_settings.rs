@@ -25,6 +25,9 @@ const MIN_SESSION: Duration = Duration::from_secs(15 * 60);
 /// The longest session that a role allows unless its maximum is raised.
 const DEFAULT_MAX_SESSION: Duration = Duration::from_secs(60 * 60);
 
+/// The variable of the SDKs for the file of a token.
+const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
+
 /// STS, which exchanges identity tokens for sessions of a role.
 const STS: RelyingParty = RelyingParty {
     missing: "there is no identity token to assume the role with",
@@ -41,7 +44,7 @@ const STS: RelyingParty = RelyingParty {
             &["GITLAB_OIDC_TOKEN", "AWS_ID_TOKEN", "ID_TOKEN"],
         ),
     ],
-    file_variable: Some("AWS_WEB_IDENTITY_TOKEN_FILE"),
+    file_variable: Some(TOKEN_FILE),
     gitlab_help: "add to the job: `id_tokens: {GITLAB_OIDC_TOKEN: {aud: sts.amazonaws.com}}`",
     options: ["web-identity-token-file", "web-identity-token-env"],
 };
@@ -125,12 +128,12 @@ fn choose(options: &RoleOptions, profiles: &Profiles) -> Result<Option<Choice>, 
     }
     // The pair of the SDKs, as Kubernetes sets it: this role, and the token of this file.
     if variable("AWS_PROFILE")?.is_none()
-        && let (Some(arn), Some(path)) = (text, variable("AWS_WEB_IDENTITY_TOKEN_FILE")?)
+        && let (Some(arn), Some(path)) = (text, variable(TOKEN_FILE)?)
     {
         return Ok(Some(Choice {
             token_file: Some(TokenFile {
                 path,
-                place: "AWS_WEB_IDENTITY_TOKEN_FILE".to_owned(),
+                place: TOKEN_FILE.to_owned(),
             }),
             ..Choice::role(of_variable(arn)?)
         }));
@@ -177,7 +180,8 @@ fn proof(
 ) -> Result<Proof, Error> {
     let (chosen_file, place) = match chosen_file {
         Some(TokenFile { path, place }) => (Some(path), place),
-        None => (None, String::new()),
+        // A file that is detected is that of the variable.
+        None => (None, TOKEN_FILE.to_owned()),
     };
     let token_file = options.token_file.clone().or(chosen_file);
     let source = match (token_file, options.token_variable.clone()) {

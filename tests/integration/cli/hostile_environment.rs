@@ -329,6 +329,8 @@ fn a_token_in_the_place_of_its_file_is_not_repeated() {
     for role in [format!("--role-arn {ROLE_ARN}"), String::new()] {
         aws.sandbox.set("AWS_ROLE_ARN", ROLE_ARN);
         let run = aws.s3lo(&format!("{SIGN} {role} -v")).ends_with(2);
+        let named = ": AWS_WEB_IDENTITY_TOKEN_FILE does not name";
+        assert!(run.err.contains(named), "{}", run.err);
         assert!(
             !run.err.contains(token.rsplit('.').next().unwrap()),
             "{}",
