@@ -80,11 +80,20 @@ impl Diagnostic {
 
     /// A mistake on the command line.
     pub fn usage(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::plain("usage", shown(&message.into()), shown_lines(&help.into()))
+    }
+
+    /// An error without facts, whose texts can be printed as they are.
+    pub(crate) fn plain(
+        code: &'static str,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Self {
         Self {
-            code: "usage",
-            message: shown(&message.into()),
+            code,
+            message: message.into(),
             facts: Vec::new(),
-            help: shown_lines(&help.into()),
+            help: help.into(),
         }
     }
 }

@@ -116,6 +116,18 @@ pub enum Status {
     WouldSign,
 }
 
+impl Status {
+    /// Whether the record was there already.
+    pub fn is_kept(self) -> bool {
+        matches!(self, Self::Kept | Self::WouldKeep)
+    }
+
+    /// Whether nothing was done.
+    pub fn is_dry_run(self) -> bool {
+        matches!(self, Self::WouldKeep | Self::WouldSign)
+    }
+}
+
 /// Signs `image` with every key. The results are in the order of the keys.
 pub async fn sign(image: &Image, keys: &[Key], options: &Options) -> Vec<Result<Signed, Error>> {
     let prefix = image.reference.records_prefix();

@@ -1,5 +1,11 @@
 //! Names that were probably meant by a misspelt one.
 
+use std::fs;
+use std::fs::DirEntry;
+use std::path::Path;
+
+use crate::atomic_file;
+
 /// The name that is `text` but for a typing error, if there is one. Of a short name two letters are half.
 pub(crate) fn nearest<T: AsRef<str>>(text: &str, names: impl IntoIterator<Item = T>) -> Option<T> {
     let measured = names.into_iter().filter_map(|name| {
@@ -13,6 +19,20 @@ pub(crate) fn nearest<T: AsRef<str>>(text: &str, names: impl IntoIterator<Item =
     });
     let nearest = measured.min_by_key(|(errors, _)| *errors);
     nearest.map(|(_, name)| name)
+}
+
+/// The most entries of a folder that are looked at for a name.
+const MAX_LOOKED_AT: usize = 1000;
+
+/// The name in the folder of `path` that `path` has but for a typing error, among the entries that `is_wanted`.
+pub(crate) fn nearest_entry(path: &Path, is_wanted: impl Fn(&DirEntry) -> bool) -> Option<String> {
+    let name = path.file_name()?.to_str()?;
+    let entries = fs::read_dir(atomic_file::parent(path)).ok()?.flatten();
+    let wanted = entries.take(MAX_LOOKED_AT).filter(is_wanted);
+    nearest(
+        name,
+        wanted.filter_map(|entry| entry.file_name().into_string().ok()),
+    )
 }
 
 #[cfg(test)]

@@ -57,6 +57,26 @@ pub fn inert(text: &str) -> String {
     inert
 }
 
+/// JSON in which no CI system finds a command and no terminal a control sequence: a `##` is within a string, and
+/// so is every unprintable character but the line breaks between fields.
+pub(crate) fn inert_json(json: &str) -> String {
+    let json = json.replace("##", r"#\u0023");
+    if !json.chars().any(|c| c != '\n' && is_unprintable(c)) {
+        return json;
+    }
+    let mut escaped = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c == '\n' || !is_unprintable(c) {
+            escaped.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            escaped.push_str(&format!("\\u{unit:04x}"));
+        }
+    }
+    escaped
+}
+
 /// Quotes `text` as one word of a shell command line, since an attacker may have chosen what is printed
 /// to be pasted.
 pub(crate) fn quoted(text: &str) -> String {
@@ -68,13 +88,9 @@ pub(crate) fn quoted(text: &str) -> String {
         // Bash, zsh and ksh read the escapes. What is printed stays on its line.
         let escaped: String = text
             .chars()
-            .flat_map(|c| {
-                match c {
-                    c if is_unprintable(c) || c == '\'' || c == '\\' => ansi_escape(c),
-                    c => c.to_string(),
-                }
-                .chars()
-                .collect::<Vec<_>>()
+            .map(|c| match c {
+                c if is_unprintable(c) || matches!(c, '\'' | '\\') => ansi_escape(c),
+                c => c.to_string(),
             })
             .collect();
         return format!("$'{escaped}'");

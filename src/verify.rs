@@ -170,9 +170,21 @@ impl Outcome {
         self.first(|verdict| matches!(verdict, Verdict::Rejected(_)))
     }
 
+    /// The errors of keys.
+    pub fn errors(&self) -> impl Iterator<Item = &Error> {
+        self.keys.iter().filter_map(|key| key.as_ref().err())
+    }
+
     /// The first error of a key.
     pub fn first_error(&self) -> Option<&Error> {
-        self.keys.iter().find_map(|key| key.as_ref().err())
+        self.errors().next()
+    }
+
+    /// Remarks on keys of which only some versions were tried.
+    pub fn notes(&self) -> impl Iterator<Item = &str> {
+        let keys = self.keys.iter().flatten();
+        let withheld = keys.filter_map(|key| key.withheld.as_ref());
+        withheld.map(|versions| versions.note.as_str())
     }
 
     /// The reason why the image is not verified.
@@ -310,31 +322,27 @@ pub enum Error {
     TimedOut(#[from] TimedOut),
 }
 
+impl Error {
+    fn cause(&self) -> &dyn Explain {
+        match self {
+            Self::Image(error) => error,
+            Self::Key(error) => error,
+            Self::Store(error) => error,
+            Self::TimedOut(error) => error,
+        }
+    }
+}
+
 impl Explain for Error {
     fn code(&self) -> &'static str {
-        match self {
-            Self::Image(error) => error.code(),
-            Self::Key(error) => error.code(),
-            Self::Store(error) => error.code(),
-            Self::TimedOut(error) => error.code(),
-        }
+        self.cause().code()
     }
 
     fn facts(&self) -> Vec<Fact> {
-        match self {
-            Self::Image(error) => error.facts(),
-            Self::Key(error) => error.facts(),
-            Self::Store(error) => error.facts(),
-            Self::TimedOut(error) => error.facts(),
-        }
+        self.cause().facts()
     }
 
     fn help(&self) -> String {
-        match self {
-            Self::Image(error) => error.help(),
-            Self::Key(error) => error.help(),
-            Self::Store(error) => error.help(),
-            Self::TimedOut(error) => error.help(),
-        }
+        self.cause().help()
     }
 }

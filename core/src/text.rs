@@ -1,7 +1,5 @@
 //! Foreign text, cut to a bounded length, on one line.
 
-use alloc::borrow::ToOwned as _;
-use alloc::format;
 use alloc::string::String;
 
 /// The most characters of a foreign text in an error.
@@ -14,27 +12,14 @@ pub fn clipped(text: &str) -> String {
 
 /// The first `max` characters of `text`, on one line: a line break in it would begin a line of our own advice.
 pub fn clipped_to(text: &str, max: usize) -> String {
-    match text.char_indices().nth(max) {
-        None => cut(&one_line(text), max),
-        Some((end, _)) => cut(
-            &format!("{}…", one_line(text.get(..end).unwrap_or_default())),
-            max,
-        ),
+    // No escape is shorter than its character, so that more of the text is not needed.
+    let end = text.char_indices().nth(max.saturating_add(1));
+    let mut line = one_line(end.map_or(text, |(end, _)| text.get(..end).unwrap_or_default()));
+    if let Some((end, _)) = line.char_indices().nth(max) {
+        line.truncate(end);
+        line.push('…');
     }
-}
-
-/// The first `max` characters of a line, whose escapes may be longer than what they stand for.
-fn cut(line: &str, max: usize) -> String {
-    match line.char_indices().nth(max.saturating_add(1)) {
-        None => line.to_owned(),
-        Some(_) => {
-            let end = line.char_indices().nth(max).map(|(end, _)| end);
-            format!(
-                "{}…",
-                line.get(..end.unwrap_or_default()).unwrap_or_default()
-            )
-        }
-    }
+    line
 }
 
 /// The text with its control characters escaped.

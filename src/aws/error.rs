@@ -161,6 +161,20 @@ impl Error {
             WithoutTls::Request => Self::PlainHttp { service },
         }
     }
+
+    /// The error response, if there was one.
+    pub(crate) fn response(&self) -> Option<&ErrorResponse> {
+        match self {
+            Self::AssumeRole { answer, .. }
+            | Self::CallerIdentity { answer }
+            | Self::ClockSkewed { answer, .. }
+            | Self::Credentials { answer, .. }
+            | Self::Expired { answer, .. }
+            | Self::RoleRefused { answer, .. }
+            | Self::RoleRefusedCredentials { answer, .. } => Some(answer),
+            _ => None,
+        }
+    }
 }
 
 impl Explain for Error {
@@ -203,36 +217,26 @@ impl Explain for Error {
     }
 
     fn facts(&self) -> Vec<Fact> {
+        let answer = self.response().map(ErrorResponse::facts);
+        let mut facts = answer.unwrap_or_default();
         match self {
-            Self::AssumeRole { answer, .. }
-            | Self::CallerIdentity { answer }
-            | Self::Credentials { answer, .. }
-            | Self::Expired { answer, .. }
-            | Self::RoleRefusedCredentials { answer, .. } => answer.facts(),
-            Self::RoleRefused { claims, answer, .. } => {
-                let mut facts = answer.facts();
-                facts.extend(claims.facts());
-                facts
-            }
-            Self::ClockSkewed {
-                server_time,
-                answer,
-                ..
-            } => {
-                let mut facts = answer.facts();
+            Self::RoleRefused { claims, .. } => facts.extend(claims.facts()),
+            Self::ClockSkewed { server_time, .. } => {
                 facts.extend(server_time.as_ref().map(|time| Fact::new("clock", time)));
-                facts
             }
             Self::Configuration { reason, .. } | Self::InstanceMetadata { reason } => {
-                vec![Fact::new("reason", reason)]
+                facts.push(Fact::new("reason", reason));
             }
-            Self::NoCredentials { reason, .. } => vec![Fact::new("reason", &reason.reason)],
+            Self::NoCredentials { reason, .. } => {
+                facts.push(Fact::new("reason", &reason.reason));
+            }
             Self::NoProfile { known, .. } if !known.is_empty() => {
-                vec![Fact::new("profiles", known.join(", "))]
+                facts.push(Fact::new("profiles", known.join(", ")));
             }
-            Self::Token(error) => error.facts(),
-            _ => Vec::new(),
+            Self::Token(error) => facts.extend(error.facts()),
+            _ => {}
         }
+        facts
     }
 
     fn help(&self) -> String {

@@ -3,6 +3,8 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::text::inert_json;
+
 /// A statement that allows something.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -48,9 +50,7 @@ impl MissingStatement {
 
     /// The statement, a key a line.
     pub(crate) fn lines(&self) -> String {
-        // A structure of texts is always serialised. What is printed as text is made inert, which would change a name
-        // with `##` in it.
-        let lines = serde_json::to_string_pretty(self).unwrap_or_default();
-        lines.replace("##", r"#\u0023")
+        // A structure of texts is always serialised.
+        inert_json(&serde_json::to_string_pretty(self).unwrap_or_default())
     }
 }

@@ -323,13 +323,10 @@ impl Provider {
 
 impl TryError for Error {
     fn answer(&self) -> Answer {
-        match self {
-            Self::AssumeRole { answer, .. }
-            | Self::ClockSkewed { answer, .. }
-            | Self::Credentials { answer, .. }
-            | Self::RoleRefused { answer, .. } => Answer::Was(answer.in_short()),
-            Self::Unreachable { reason } => Answer::none(reason.to_string()),
-            error => Answer::none(error.to_string()),
+        match (self, self.response()) {
+            (_, Some(answer)) => Answer::Was(answer.in_short()),
+            (Self::Unreachable { reason }, None) => Answer::none(reason.to_string()),
+            (error, None) => Answer::none(error.to_string()),
         }
     }
 }

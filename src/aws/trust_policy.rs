@@ -9,6 +9,7 @@ use crate::aws::arn::Arn;
 use crate::aws::credential_text;
 use crate::aws::denial::{Denial, PolicyKind};
 use crate::aws::missing_statement::MissingStatement;
+use crate::aws::policy::literal;
 use crate::aws::response::ErrorResponse;
 use crate::identity::jwt::{Audience, Claims};
 use crate::option_name::option;
@@ -212,16 +213,6 @@ fn queue_pattern(subject: &str) -> Option<String> {
     let (start, _) = subject.rsplit_once("/pr-")?;
     let (_, branch) = start.split_once(":ref:refs/heads/gh-readonly-queue/")?;
     (!branch.is_empty()).then(|| format!("{}/pr-*", literal(start)))
-}
-
-/// `text` without wildcards, in the language of
-/// [policy variables](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html).
-fn literal(text: &str) -> String {
-    let escaped = |c: char| match c {
-        '$' | '*' | '?' => format!("${{{c}}}"),
-        other => other.to_string(),
-    };
-    text.chars().map(escaped).collect()
 }
 
 fn provider_arn(role: &Arn, provider: &str) -> String {

@@ -5,7 +5,7 @@
     clippy::as_conversions
 )]
 
-use crate::ci::report::{Report, RowOutcome};
+use crate::ci::report::Report;
 use crate::text::quoted;
 
 /// The commands that verify the images by the public keys, which the first of them export.
@@ -14,7 +14,7 @@ pub(crate) fn verifying(report: &Report) -> Vec<String> {
     let mut exported: Vec<&str> = Vec::new();
     let mut verified = 0_usize;
     for row in &report.rows {
-        let RowOutcome::Valid(valid) = &row.result else {
+        let Some(valid) = row.valid() else {
             continue;
         };
         if verified == MAX_COMMANDS {
@@ -24,7 +24,7 @@ pub(crate) fn verifying(report: &Report) -> Vec<String> {
         let public = quoted(&format!("{}.pub", valid.key_id));
         // An option that nothing uses is an error.
         let region = report.region.as_deref();
-        let region = region.filter(|_| row.key.starts_with("awskms:"));
+        let region = region.filter(|_| row.is_by_kms());
         let region = flag("--region", region);
         if !exported.contains(&row.key.as_str()) {
             exported.push(&row.key);

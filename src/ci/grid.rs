@@ -8,7 +8,7 @@
 use s3lo_core::text::clipped_to;
 
 use crate::ci::markup::{Card, code, mark, prose};
-use crate::ci::report::{Action, Report, ReportRow, RowOutcome, Valid, schema};
+use crate::ci::report::{Action, Report, ReportRow, RowOutcome, schema};
 
 /// Several images, a line for each, and below them what all of them have in common.
 pub(crate) fn grid(report: &Report, space: usize) -> String {
@@ -45,7 +45,7 @@ struct Columns<'a> {
 impl<'a> Columns<'a> {
     fn of(report: &'a Report) -> Self {
         let rows = || report.rows.iter();
-        let valid = || rows().filter_map(valid);
+        let valid = || rows().filter_map(ReportRow::valid);
         Self {
             root: Common::of(rows().map(ReportRow::root)),
             key: Common::of(rows().map(|row| row.key.as_str())),
@@ -73,7 +73,7 @@ impl<'a> Columns<'a> {
     }
 
     fn line(&self, report: &Report, row: &ReportRow) -> String {
-        let valid = valid(row);
+        let valid = row.valid();
         let shown = |text: Option<String>| text.map(|text| code(&text)).unwrap_or_default();
         let name = match self.root.shared().flatten() {
             Some(_) => &row.name,
@@ -150,13 +150,6 @@ impl<T: PartialEq + Copy> Common<T> {
 
     fn differs(self) -> bool {
         matches!(self, Self::Differs)
-    }
-}
-
-fn valid(row: &ReportRow) -> Option<&Valid> {
-    match &row.result {
-        RowOutcome::Valid(valid) => Some(valid),
-        RowOutcome::Invalid(_) | RowOutcome::Failed(_) => None,
     }
 }
 

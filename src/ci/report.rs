@@ -86,7 +86,20 @@ impl ReportRow {
 
     /// Whether the image is signed, or verified.
     pub fn is_valid(&self) -> bool {
-        matches!(self.result, RowOutcome::Valid(_))
+        self.valid().is_some()
+    }
+
+    /// The valid signature, if there is one.
+    pub fn valid(&self) -> Option<&Valid> {
+        match &self.result {
+            RowOutcome::Valid(valid) => Some(valid),
+            RowOutcome::Invalid(_) | RowOutcome::Failed(_) => None,
+        }
+    }
+
+    /// Whether the key is in AWS KMS.
+    pub(crate) fn is_by_kms(&self) -> bool {
+        self.key.starts_with("awskms:")
     }
 }
 
@@ -189,12 +202,7 @@ impl Report {
     /// The only result, if there is but one and it is good.
     pub fn only(&self) -> Option<&Valid> {
         match self.rows.as_slice() {
-            [
-                ReportRow {
-                    result: RowOutcome::Valid(valid),
-                    ..
-                },
-            ] if self.stopped.is_none() => Some(valid),
+            [row] if self.stopped.is_none() => row.valid(),
             _ => None,
         }
     }
@@ -230,7 +238,7 @@ impl Report {
             [] if self.is_interrupted() => ("Interrupted".to_owned(), None),
             [] => (not_done.to_owned(), None),
             [row] if valid == all => {
-                let kept = matches!(&row.result, RowOutcome::Valid(valid) if valid.kept);
+                let kept = row.valid().is_some_and(|valid| valid.kept);
                 let done = match self.action {
                     Action::Sign if kept && self.dry_run => "Would keep",
                     Action::Sign if kept => "Already signed",
@@ -293,7 +301,7 @@ impl Report {
         Some(problem.lines().next().unwrap_or_default().to_owned())
     }
 
-    pub(crate) fn has_several_keys(&self) -> bool {
+    fn has_several_keys(&self) -> bool {
         let mut keys = self.rows.iter().map(|row| &row.key);
         let first = keys.next();
         keys.any(|key| Some(key) != first)

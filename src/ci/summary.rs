@@ -159,8 +159,7 @@ fn of_valid(row: &ReportRow, valid: &Valid, role: Option<&str>) -> String {
     card.known("Signed at", valid.signed_at.as_deref());
     card.known("Stored at", valid.stored_path.as_deref());
     card.known("Role", role);
-    let of_kms = row.key.starts_with("awskms:");
-    let request = if of_kms {
+    let request = if row.is_by_kms() {
         "KMS request ID"
     } else {
         "Request ID"

@@ -80,16 +80,15 @@ fn diagnostic(panic: &PanicHookInfo<'_>) -> Diagnostic {
         panic.payload().downcast_ref().copied(),
         panic.payload_as_str(),
     );
-    Diagnostic {
-facts: Vec::new(),
-        code: "internal_error",
-        message: format!(
+    Diagnostic::plain(
+        "internal_error",
+        format!(
             "the program has a fault{}{}",
             place.unwrap_or_default(),
             cause.map(|cause| format!(": {cause}")).unwrap_or_default()
         ),
-        help: "run it again; if this happens again, report it with this message at https://github.com/s3lo/sign-action/issues".to_owned(),
-    }
+        "run it again; if this happens again, report it with this message at https://github.com/s3lo/sign-action/issues",
+    )
 }
 
 /// The beginning of the message of an `unwrap`, before a `Debug` dump of the error.

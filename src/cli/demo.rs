@@ -135,25 +135,21 @@ fn write_new(path: &str, bytes: &[u8]) -> Result<(), Diagnostic> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             match bounded_file::read(path, manifest::MAX_BYTES) {
                 Ok(there) if *there == bytes => Ok(()),
-                _ => Err(Diagnostic {
-                    facts: Vec::new(),
-                    code: "demo_changed",
-                    message: format!("`{path}` is there, and is not what `s3lo demo` writes"),
-                    help: format!(
-                        "remove the folder and run it again: `rm -r {FOLDER} && s3lo demo`"
-                    ),
-                }),
+                _ => Err(Diagnostic::plain(
+                    "demo_changed",
+                    format!("`{path}` is there, and is not what `s3lo demo` writes"),
+                    format!("remove the folder and run it again: `rm -r {FOLDER} && s3lo demo`"),
+                )),
             }
         }
-        Err(error) => Err(Diagnostic {
-            facts: Vec::new(),
-            code: "unwritable",
-            message: format!(
+        Err(error) => Err(Diagnostic::plain(
+            "unwritable",
+            format!(
                 "cannot write `{path}`: {}",
                 atomic_file::unwritable(Path::new(path), &error)
             ),
-            help: "run it in a folder that you may write to".to_owned(),
-        }),
+            "run it in a folder that you may write to",
+        )),
     }
 }
 

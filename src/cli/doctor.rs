@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 
 use clap::builder::styling::AnsiColor;
-use s3lo_core::reference;
 use serde::Serialize;
 
 use crate::aws::policy::Policy;
@@ -16,8 +15,7 @@ use crate::cli::{CommandError, ExitStatus, deadline, setup};
 use crate::diagnostic::{Diagnostic, Fact, columns};
 use crate::doctor::check::{Check, Outcome, Report, State, Topic};
 use crate::doctor::{Doctor, Subject};
-use crate::store::backend;
-use crate::text::printable;
+use crate::text::{inert_json, printable};
 
 /// Looks at everything that signing needs.
 pub(crate) async fn run(
@@ -27,8 +25,11 @@ pub(crate) async fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<ExitStatus, CommandError> {
-    let parsed = args.reference.as_deref().map(backend::parse).transpose();
-    let reference = parsed.map_err(|error| Diagnostic::new::<reference::Error>(&error))?;
+    let reference = args
+        .reference
+        .as_deref()
+        .map(setup::reference)
+        .transpose()?;
     for backend in args.stores.all() {
         backend.check_options(reference.as_slice())?;
     }
@@ -43,14 +44,11 @@ pub(crate) async fn run(
     let shared = context.shared(&args.aws, deadline(args.timeout));
     let doctor = Doctor::new(subject, shared).await;
     let signals = ShutdownSignals::listen();
+    let examined = context.waiting.during(None, doctor.examine());
     let (report, of_keys) = match doctor.keys() {
-        Some(keys) => {
-            signals
-                .during(keys, context.waiting.during(None, doctor.examine()))
-                .await?
-        }
+        Some(keys) => signals.during(keys, examined).await?,
         None => {
-            let examined = async { Ok(context.waiting.during(None, doctor.examine()).await) };
+            let examined = async { Ok(examined.await) };
             (signals.unless_received(examined).await?, Vec::new())
         }
     };
@@ -86,7 +84,7 @@ fn shown(out: &mut dyn Write, args: &DoctorArgs, report: &Report, colored: bool)
     }
     writeln!(out, "\n{}", verdict(args, report))?;
     if let Some(policy) = &report.policy {
-        let document = json::inert(&serde_json::to_string_pretty(policy)?);
+        let document = inert_json(&serde_json::to_string_pretty(policy)?);
         writeln!(out, "\nThe least IAM policy for this:\n{document}")?;
     }
     Ok(())
@@ -95,7 +93,7 @@ fn shown(out: &mut dyn Write, args: &DoctorArgs, report: &Report, colored: bool)
 /// The width of the names in front of the findings.
 const LABEL_WIDTH: usize = 16;
 
-/// The place of the lines below a finding: after mark, blank and name.
+/// The place of the lines below a finding: after mark, space and name.
 const INDENT: usize = LABEL_WIDTH + 2;
 
 fn label(topic: Topic) -> &'static str {

@@ -76,11 +76,12 @@ pub(crate) fn write_pair(
     force: bool,
 ) -> Result<KeyId, Diagnostic> {
     let (private, public) = (format!("{prefix}.key"), format!("{prefix}.pub"));
-    let broken = |error| Diagnostic {
-        facts: Vec::new(),
-        code: "key_generation",
-        message: format!("no key could be made: {error}"),
-        help: "run it again".to_owned(),
+    let broken = |error| {
+        Diagnostic::plain(
+            "key_generation",
+            format!("no key could be made: {error}"),
+            "run it again",
+        )
     };
     let key = PrivateKey::generate().map_err(broken)?;
     let sealed = key.seal(password).map_err(broken)?;
@@ -129,30 +130,29 @@ fn new_password() -> Result<SecretSlice<u8>, Diagnostic> {
         return Ok(password);
     }
     if !password::at_terminal() {
-        return Err(Diagnostic {
-            facts: Vec::new(),
-            code: "password_missing",
-            message: "a new key needs a password, and COSIGN_PASSWORD is not set".to_owned(),
-            help: "set it (it may be empty): `COSIGN_PASSWORD=… s3lo generate-key-pair`".to_owned(),
-        });
+        return Err(Diagnostic::plain(
+            "password_missing",
+            "a new key needs a password, and COSIGN_PASSWORD is not set",
+            "set it (it may be empty): `COSIGN_PASSWORD=… s3lo generate-key-pair`",
+        ));
     }
     let ask = |question| {
-        password::prompt(question).map_err(|error| Diagnostic {
-            facts: Vec::new(),
-            code: "password_missing",
-            message: format!("no password could be asked for: {error}"),
-            help: "set COSIGN_PASSWORD".to_owned(),
+        password::prompt(question).map_err(|error| {
+            Diagnostic::plain(
+                "password_missing",
+                format!("no password could be asked for: {error}"),
+                "set COSIGN_PASSWORD",
+            )
         })
     };
     let password = ask("Enter password for private key: ")?;
     let again = ask("Enter password for private key again: ")?;
     if password.expose_secret() != again.expose_secret() {
-        return Err(Diagnostic {
-            facts: Vec::new(),
-            code: "password_mismatch",
-            message: "the two passwords are not the same".to_owned(),
-            help: "run it again".to_owned(),
-        });
+        return Err(Diagnostic::plain(
+            "password_mismatch",
+            "the two passwords are not the same",
+            "run it again",
+        ));
     }
     Ok(password)
 }
@@ -182,38 +182,35 @@ fn persist(draft: NamedTempFile, path: &str, force: bool) -> Result<(), Diagnost
 }
 
 fn unwritten(path: &str, error: &io::Error) -> Diagnostic {
-    Diagnostic {
-        facts: Vec::new(),
-        code: "io",
-        message: format!(
+    Diagnostic::plain(
+        "io",
+        format!(
             "cannot write `{path}`: {}",
             atomic_file::unwritable(Path::new(path), error)
         ),
-        help: "write it to a folder that exists and that you may write".to_owned(),
-    }
+        "write it to a folder that exists and that you may write",
+    )
 }
 
 fn refused(path: &str, error: &io::Error) -> Diagnostic {
-    Diagnostic {
-        facts: Vec::new(),
-        code: "not_a_file",
-        message: format!("cannot write `{path}`: {}", os_reason(error)),
-        help: format!(
+    Diagnostic::plain(
+        "not_a_file",
+        format!("cannot write `{path}`: {}", os_reason(error)),
+        format!(
             "choose another name with {}: only a regular file is overwritten",
             option("output-key-prefix")
         ),
-    }
+    )
 }
 
 fn exists(path: &str) -> Diagnostic {
-    Diagnostic {
-        facts: Vec::new(),
-        code: "file_exists",
-        message: format!("`{path}` already exists"),
-        help: format!(
+    Diagnostic::plain(
+        "file_exists",
+        format!("`{path}` already exists"),
+        format!(
             "choose another name with {}, or overwrite it, which loses the old key, with {}",
             option("output-key-prefix"),
             option("force")
         ),
-    }
+    )
 }

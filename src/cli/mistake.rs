@@ -26,20 +26,24 @@ pub(crate) fn of_other_s3lo(error: &clap::Error) -> Option<&str> {
     }
 }
 
+/// The name that was typed as an option, and is none of this command's.
+fn unknown_option(error: &clap::Error) -> Option<&str> {
+    match (error.kind(), error.get(ContextKind::InvalidArg)) {
+        (ErrorKind::UnknownArgument, Some(ContextValue::String(argument))) => {
+            argument.strip_prefix("--")
+        }
+        _ => None,
+    }
+}
+
 /// The option that is meant by one of another tool's name. clap's own suggestions go by the letters alone.
 fn option_meant(error: &clap::Error) -> Option<String> {
-    let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else {
-        return None;
-    };
-    if error.kind() != ErrorKind::UnknownArgument {
-        return None;
-    }
-    let ours = peers::ours(argument.strip_prefix("--")?)?;
+    let ours = peers::ours(unknown_option(error)?)?;
     Some(match ours {
         "reference" => "write the reference alone: `s3://BUCKET/IMAGE:TAG`".to_owned(),
         "password" => "set COSIGN_PASSWORD".to_owned(),
         variable if peers::is_variable(variable) => format!("set {variable}"),
-        name => format!("write {}", option(&typed::long_name(name)?)),
+        name => format!("write {}", option(typed::long_name(name)?)),
     })
 }
 
@@ -96,15 +100,9 @@ pub(crate) fn mistake(error: &clap::Error, command: Option<&str>, otherwise: Str
 
 /// The option of this command that is this one but for a typing error.
 fn near_option(error: &clap::Error, command: Option<&str>) -> Option<String> {
-    let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else {
-        return None;
-    };
-    let name = argument.strip_prefix("--")?;
-    if error.kind() != ErrorKind::UnknownArgument {
-        return None;
-    }
+    let (name, command) = (unknown_option(error)?, command?);
     let cli = Cli::command();
-    let command = cli.find_subcommand(command?)?;
+    let command = cli.find_subcommand(command)?;
     let options = command.get_arguments().chain(cli.get_arguments());
     let near = nearest(name, options.filter_map(clap::Arg::get_long))?;
     Some(format!("write {}", option(near)))
@@ -134,12 +132,8 @@ fn missing(error: &clap::Error, command: Option<&str>) -> Option<Diagnostic> {
 
 /// An option that another command has.
 fn of_other_command(error: &clap::Error, command: Option<&str>) -> Option<Diagnostic> {
-    let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else {
-        return None;
-    };
-    let name = argument.strip_prefix("--")?;
+    let (name, command) = (unknown_option(error)?, command?);
     let commands = Cli::command();
-    let command = command?;
     let mut others = commands.get_subcommands().filter(|other| {
         let mut options = other.get_arguments();
         other.get_name() != "ci" && options.any(|option| option.get_long() == Some(name))

@@ -42,7 +42,7 @@ use crate::cli::setup::RunContext;
 use crate::cli::typed::Typed;
 use crate::diagnostic::Diagnostic;
 use crate::net::timed_out;
-use crate::text::{os_reason, printable};
+use crate::text::{inert_json, os_reason, printable};
 
 /// How a run ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,13 +87,11 @@ pub fn run(arguments: Vec<OsString>, out: &mut dyn Write, err: &mut dyn Write) -
         Ok(ExitStatus::Failed) => ExitCode::from(2),
         Err(error) => {
             // The exit code shows it even if this cannot be written.
-            let diagnostic = Diagnostic {
-                facts: Vec::new(),
-                code: "io",
-                message: format!("cannot write the result: {}", os_reason(&error)),
-                help: "free some space where the output goes, or send it elsewhere\nimages that are already signed stay signed"
-                    .to_owned(),
-            };
+            let diagnostic = Diagnostic::plain(
+                "io",
+                format!("cannot write the result: {}", os_reason(&error)),
+                "free some space where the output goes, or send it elsewhere\nimages that are already signed stay signed",
+            );
             let _ = text::error(err, &diagnostic, &[]);
             ExitCode::from(2)
         }
@@ -217,7 +215,7 @@ trait CommandResults {
     /// All results as a JSON array, on one line.
     fn results(&self) -> serde_json::Result<String> {
         let results = serde_json::to_string(&self.elements(true))?;
-        Ok(json::inert(&results))
+        Ok(inert_json(&results))
     }
 
     /// The rows of the report.

@@ -25,7 +25,7 @@ use crate::key::reference::{KeyRef, RefError};
 use crate::key::registry;
 use crate::key::registry::Providers;
 use crate::mask::Mask;
-use crate::net::timed_out::{TimedOut, until};
+use crate::net::timed_out::{TimedOut, explained};
 use crate::option_name::option;
 use crate::store::backend;
 use crate::store::backend::Stores;
@@ -58,7 +58,7 @@ impl RunContext {
             passwords: password::passwords(),
             mask: Mask::default(),
             style,
-            waiting: Waiting::on_stderr(output, style),
+            waiting: Waiting::on_stderr(output, style.quiet),
         }
     }
 
@@ -191,13 +191,17 @@ pub(crate) async fn public_key(
         return Err(Diagnostic::new(&TimedOut::default()));
     };
     let opened = pin!(key.opened());
-    let opened = waiting.during(None, until(deadline, opened));
+    let opened = waiting.during(None, explained(deadline, opened));
     let (opened, warnings) = signals.during(&keys, opened).await?;
     match opened {
-        Ok(Ok(keys)) => Ok((keys.newest().clone(), warnings)),
-        Ok(Err(error)) => Err(Diagnostic::new(&error).with(&warnings)),
-        Err(error) => Err(Diagnostic::new(&error).with(&warnings)),
+        Ok(keys) => Ok((keys.newest().clone(), warnings)),
+        Err(error) => Err(error.with(&warnings)),
     }
+}
+
+/// Parses a reference.
+pub(crate) fn reference(typed: &str) -> Result<Reference, Diagnostic> {
+    backend::parse(typed).map_err(|error| Diagnostic::new::<reference::Error>(&error))
 }
 
 /// Parses a key.
@@ -232,14 +236,10 @@ async fn ready(context: &Context, stores: &Stores, keys: &Keyring) -> Result<(),
     }
     // Other logins happen meanwhile. Nothing waits for them before the key is needed.
     let assume = pin!(aws.assume());
-    let assume = pin!(until(context.deadline(), assume));
-    let assumed = match select(assume, pin!(keys.log_in())).await {
+    let assume = pin!(explained(context.deadline(), assume));
+    match select(assume, pin!(keys.log_in())).await {
         Either::Left((assumed, _)) => assumed,
         Either::Right(((), assume)) => assume.await,
-    };
-    match assumed {
-        Ok(assumed) => assumed.map_err(|error| Diagnostic::new(&error)),
-        Err(error) => Err(Diagnostic::new(&error)),
     }
 }
 
@@ -255,13 +255,10 @@ pub(crate) fn store_warnings(images: &[Image]) -> Vec<String> {
 }
 
 fn references(args: &ImageArgs) -> Result<Vec<Reference>, Diagnostic> {
-    let parse = |text: &String| {
-        backend::parse(text).map_err(|error| Diagnostic::new::<reference::Error>(&error))
-    };
     let references: Vec<Reference> = args
         .references
         .iter()
-        .map(parse)
+        .map(|text| reference(text))
         .collect::<Result<_, _>>()?;
     let Some(digest) = args.digest else {
         return Ok(references);

@@ -65,12 +65,11 @@ impl ShutdownSignals {
     ) -> Result<T, Diagnostic> {
         match select(pin!(work), pin!(self.received())).await {
             Either::Left((done, _)) => done,
-            Either::Right(_) => Err(Diagnostic {
-                facts: Vec::new(),
-                code: "interrupted",
-                message: "a signal stopped the run".to_owned(),
-                help: "run it again; images that are already signed stay signed".to_owned(),
-            }),
+            Either::Right(_) => Err(Diagnostic::plain(
+                "interrupted",
+                "a signal stopped the run",
+                "run it again; images that are already signed stay signed",
+            )),
         }
     }
 

@@ -18,7 +18,7 @@ use crate::image::Image;
 use crate::key::reference::KeyRef;
 use crate::open_files;
 use crate::option_name::option;
-use crate::sign::{self, Error, FIRST_PAUSE, Options, Signed, Status, sign};
+use crate::sign::{self, Error, FIRST_PAUSE, Options, Signed, sign};
 
 type Signatures = Vec<Result<Signed, Error>>;
 
@@ -121,10 +121,7 @@ pub(crate) async fn run(
 
 /// Whether this run made a signature that does not cover the tag, or would have.
 fn any_of_schema_1(results: &[Signatures]) -> bool {
-    let is_new = |signed: &Signed| match signed.status {
-        Status::Signed | Status::WouldSign => signed.schema == Schema::V1,
-        Status::Kept | Status::WouldKeep => false,
-    };
+    let is_new = |signed: &Signed| !signed.status.is_kept() && signed.schema == Schema::V1;
     results.iter().flatten().flatten().any(is_new)
 }
 
@@ -165,7 +162,7 @@ impl CommandResults for SignResults {
         let row = |(image, key, result): (&Image, &KeyRef, &Result<Signed, Error>)| {
             let found = match result {
                 Ok(signed) => RowOutcome::Valid(Valid {
-                    kept: matches!(signed.status, Status::Kept | Status::WouldKeep),
+                    kept: signed.status.is_kept(),
                     digest: signed.digest.to_string(),
                     key_id: signed.key_id.to_string(),
                     signed_at: signed.signed_at.map(|time| time.to_string()),

@@ -128,10 +128,10 @@ pub(crate) fn value_of(word: &str) -> &str {
 }
 
 /// The long name of the option that has this name among its names.
-pub(crate) fn long_name(name: &str) -> Option<String> {
+pub(crate) fn long_name(name: &str) -> Option<&'static str> {
     let mut options = every_option().iter();
     let found = options.find(|option| is_called(option, name));
-    found.and_then(Arg::get_long).map(str::to_owned)
+    found.and_then(Arg::get_long)
 }
 
 /// Whether `name` is the option's long name or an alias.

@@ -188,7 +188,7 @@ impl VerifyResults {
                 looked_at: rejection.looked_at,
                 beside: rejection.beside.unwrap_or_default(),
                 verdicts: self.verdicts(outcome),
-                notes: notes(outcome),
+                notes: outcome.notes().map(str::to_owned).collect(),
                 help: rejection.help,
             })
         };
@@ -273,7 +273,13 @@ impl CommandResults for VerifyResults {
                 &self.keys_of(answer),
                 self.found(image, answer),
             )
-            .with_errors(errors(answer))
+            .with_errors(
+                answer
+                    .iter()
+                    .flat_map(Outcome::errors)
+                    .map(Diagnostic::new)
+                    .collect(),
+            )
         };
         each.map(row).collect()
     }
@@ -281,23 +287,6 @@ impl CommandResults for VerifyResults {
     fn role(&self) -> Option<&str> {
         self.role.as_deref()
     }
-}
-
-/// The errors of single keys.
-fn errors(answer: &Answer) -> Vec<Diagnostic> {
-    let keys = answer.iter().flat_map(|outcome| &outcome.keys);
-    let failed = keys.filter_map(|key| key.as_ref().err());
-    failed.map(Diagnostic::new).collect()
-}
-
-/// Remarks on keys of which only some versions were tried.
-fn notes(outcome: &Outcome) -> Vec<String> {
-    let withheld = outcome
-        .keys
-        .iter()
-        .flatten()
-        .filter_map(|key| key.withheld.as_ref());
-    withheld.map(|versions| versions.note.clone()).collect()
 }
 
 /// Where results go, and where errors.
@@ -329,7 +318,7 @@ fn print(
                 Decision::Undecided => {}
             }
             // A key that failed is reported even if the others decided.
-            for error in outcome.keys.iter().filter_map(|key| key.as_ref().err()) {
+            for error in outcome.errors() {
                 text::error(err, &Diagnostic::new(error), &names)?;
             }
             Ok(())

@@ -8,12 +8,12 @@ use s3lo_core::record::Timestamp;
 use crate::aws::arn::Arn;
 use crate::aws::config::Aws;
 use crate::diagnostic::{Diagnostic, Fact};
-use crate::doctor::check::{Check, State, Topic, see};
+use crate::doctor::check::{Check, State, Topic};
 use crate::doctor::error::Error;
 use crate::identity::ci_system::{self, CiSystem};
 use crate::identity::jwt::Claims;
 use crate::net::clock::MIN_SKEW;
-use crate::net::timed_out::until;
+use crate::net::timed_out::explained;
 
 /// The caller, as AWS sees it.
 pub(super) struct Caller {
@@ -23,6 +23,17 @@ pub(super) struct Caller {
     pub(super) has_credentials: bool,
     /// The session or user, or else the role that was not assumed.
     pub(super) arn: Option<Arn>,
+}
+
+impl Caller {
+    /// No caller, for the reason in `check`.
+    pub(super) fn without(check: Check) -> Self {
+        Self {
+            checks: vec![check],
+            has_credentials: false,
+            arn: None,
+        }
+    }
 }
 
 pub(super) fn ci_system() -> Check {
@@ -38,13 +49,10 @@ pub(super) fn ci_system() -> Check {
 /// Gets the credentials, by assuming the role if there is one. `asks` is whether STS knows them: those of another S3
 /// server are not sent there.
 pub(super) async fn check(aws: &Aws, asks: bool) -> Caller {
-    let assumed = match until(aws.deadline, pin!(aws.assume())).await {
-        Ok(assumed) => assumed.map_err(|error| Diagnostic::new(&error)),
-        Err(error) => Err(Diagnostic::new(&error)),
-    };
+    let assumed = explained(aws.deadline, pin!(aws.assume())).await;
     let has_credentials = assumed.is_ok();
     let mut checks = vec![region(aws)];
-    if aws.role().is_some() {
+    if aws.assumes_a_role() {
         checks.extend(role(aws, assumed));
     } else {
         checks.push(Check::unchecked(
@@ -88,41 +96,35 @@ fn role(aws: &Aws, assumed: Result<(), Diagnostic>) -> Vec<Check> {
     let token = aws
         .identity()
         .map(|claims| token(Topic::IdentityToken, &claims));
-    let expired = token
-        .as_ref()
-        .is_some_and(|token| token.state == State::Missing);
-    let after = |topic, first| Check::unknown(topic, see(first));
     let none = || Check::unchecked(Topic::IdentityToken, "none: credentials assume the role");
-    match assumed {
+    let error = match assumed {
         Ok(()) => {
             let role = aws.role().map(ToString::to_string).unwrap_or_default();
-            vec![token.unwrap_or_else(none), Check::ok(Topic::Role, role)]
+            return vec![token.unwrap_or_else(none), Check::ok(Topic::Role, role)];
         }
-        Err(error) => {
-            let credentials = after(Topic::Credentials, Topic::Role);
-            match (error.code, token) {
-                (_, Some(token)) if expired => vec![
-                    token,
-                    after(Topic::Role, Topic::IdentityToken),
-                    after(Topic::Credentials, Topic::IdentityToken),
-                ],
-                ("no_identity_token", _) => vec![
-                    Check::failed(Topic::IdentityToken, error),
-                    after(Topic::Role, Topic::IdentityToken),
-                    after(Topic::Credentials, Topic::IdentityToken),
-                ],
-                ("no_credentials", None) => vec![
-                    none(),
-                    after(Topic::Role, Topic::Credentials),
-                    Check::failed(Topic::Credentials, error),
-                ],
-                (_, token) => vec![
-                    token.unwrap_or_else(none),
-                    Check::failed(Topic::Role, error),
-                    credentials,
-                ],
-            }
-        }
+        Err(error) => error,
+    };
+    let without = |token| {
+        vec![
+            token,
+            Check::after(Topic::Role, Topic::IdentityToken),
+            Check::after(Topic::Credentials, Topic::IdentityToken),
+        ]
+    };
+    match (error.code, token) {
+        // It has expired.
+        (_, Some(token)) if token.state == State::Missing => without(token),
+        ("no_identity_token", _) => without(Check::failed(Topic::IdentityToken, error)),
+        ("no_credentials", None) => vec![
+            none(),
+            Check::after(Topic::Role, Topic::Credentials),
+            Check::failed(Topic::Credentials, error),
+        ],
+        (_, token) => vec![
+            token.unwrap_or_else(none),
+            Check::failed(Topic::Role, error),
+            Check::after(Topic::Credentials, Topic::Role),
+        ],
     }
 }
 
@@ -148,14 +150,13 @@ pub(super) fn token(topic: Topic, claims: &Claims) -> Check {
 
 /// Whose credentials these are.
 async fn owner(aws: &Aws) -> (Check, Option<Arn>) {
-    let error = match until(aws.deadline, pin!(aws.caller())).await {
-        Ok(Ok(arn)) => {
+    let error = match explained(aws.deadline, pin!(aws.caller())).await {
+        Ok(arn) => {
             let facts = vec![Fact::new("account", arn.account.as_str())];
             let check = Check::ok(Topic::Credentials, arn.as_str()).with(facts);
             return (check, Some(arn));
         }
-        Ok(Err(error)) => Diagnostic::new(&error),
-        Err(error) => Diagnostic::new(&error),
+        Err(error) => error,
     };
     let check = Check::failed(Topic::Credentials, error);
     if check.state == State::Missing {

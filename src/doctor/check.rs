@@ -127,6 +127,11 @@ impl Check {
         Self::new(topic, State::Unknown, detail)
     }
 
+    /// A check that another one made impossible.
+    pub(super) fn after(topic: Topic, first: Topic) -> Self {
+        Self::unknown(topic, see(first))
+    }
+
     /// A check that failed: something is missing, unless there was no answer.
     pub(super) fn failed(topic: Topic, problem: Diagnostic) -> Self {
         let state = match COULD_NOT_LOOK.contains(&problem.code) {
@@ -199,7 +204,7 @@ impl Report {
                 continue;
             };
             match first.iter().find(|(_, known)| known == problem) {
-                Some((topic, _)) => *check = Check::unknown(check.topic, see(*topic)),
+                Some((topic, _)) => *check = Check::after(check.topic, *topic),
                 None => first.push((check.topic, problem.clone())),
             }
         }
@@ -223,7 +228,7 @@ impl Report {
 }
 
 /// The detail of a check that another one made impossible.
-pub(super) fn see(topic: Topic) -> String {
+fn see(topic: Topic) -> String {
     format!(
         "not looked at: see {}",
         topic.name().replace('_', " ").replace("ci ", "CI ")

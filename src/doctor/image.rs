@@ -10,7 +10,7 @@ use s3lo_core::reference::Scheme;
 use tokio::time::Instant;
 
 use crate::diagnostic::Diagnostic;
-use crate::doctor::check::{Check, Topic, see};
+use crate::doctor::check::{Check, Topic};
 use crate::image::Image;
 use crate::key::keyring::Keyring;
 use crate::net::timed_out::until;
@@ -81,7 +81,7 @@ impl Found {
     /// An image in a store that does not answer, for the reason in `store`.
     pub(super) fn without_answer(image: &Image, store: Check) -> Self {
         let others = [Topic::Manifest, Topic::Records];
-        let others = others.map(|topic| Check::unknown(topic, see(Topic::Store)));
+        let others = others.map(|topic| Check::after(topic, Topic::Store));
         let mut checks = vec![store, writing(image)];
         checks.extend(others);
         tracing::debug!("{}: its store does not answer", image.reference);
@@ -100,7 +100,7 @@ impl Found {
         deadline: Instant,
     ) -> Option<Check> {
         if !self.answers {
-            return Some(Check::unknown(Topic::Record, see(Topic::Store)));
+            return Some(Check::after(Topic::Record, Topic::Store));
         }
         let Some(key_id) = key_id else {
             let reason = "its name is not known without the key";
@@ -157,7 +157,7 @@ pub(super) async fn judged(image: &Image, keys: &Keyring, deadline: Instant) -> 
             "there is one that is not valid for this image, and is replaced",
         ),
         Some(Err(error)) => Check::failed(Topic::Record, Diagnostic::new(&error)),
-        None => Check::unknown(Topic::Record, see(Topic::Key)),
+        None => Check::after(Topic::Record, Topic::Key),
     }
 }
 

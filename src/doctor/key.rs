@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::aws::policy::Statement;
 use crate::diagnostic::Diagnostic;
 use crate::doctor::caller::token;
-use crate::doctor::check::{Check, Topic, see};
+use crate::doctor::check::{Check, Topic};
 use crate::key::keyring::Keyring;
 use crate::key::signer::{Rehearsal, Signer};
 use crate::net::timed_out::until;
@@ -27,7 +27,7 @@ impl Found {
     /// A key that cannot be opened, for the reason in `key`.
     pub(super) fn unopened(key: Check) -> Self {
         Self {
-            checks: vec![key, Check::unknown(Topic::Signing, see(Topic::Key))],
+            checks: vec![key, Check::after(Topic::Signing, Topic::Key)],
             ..Self::default()
         }
     }

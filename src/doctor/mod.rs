@@ -20,7 +20,7 @@ use crate::aws::policy::{Policy, Statement, literal};
 use crate::context::Context;
 use crate::diagnostic::Diagnostic;
 use crate::doctor::caller::Caller;
-use crate::doctor::check::{Check, Report, Topic, see};
+use crate::doctor::check::{Check, Report, Topic};
 use crate::environment::variable;
 use crate::image::Image;
 use crate::key::keyring::Keyring;
@@ -100,7 +100,7 @@ impl Doctor {
 
     /// Warnings about settings.
     pub fn warnings(&self) -> Vec<String> {
-        let aws = self.aws.as_ref().and_then(|aws| aws.as_ref().ok());
+        let aws = self.context.configured_aws();
         aws.and_then(Aws::warning).into_iter().collect()
     }
 
@@ -117,7 +117,7 @@ impl Doctor {
             checks.push(match (record, self.keys()) {
                 (None, Some(keys)) => image::judged(opened, keys, deadline).await,
                 (Some(record), _) => record,
-                (None, None) => Check::unknown(Topic::Record, see(Topic::Key)),
+                (None, None) => Check::after(Topic::Record, Topic::Key),
             });
             let objects = objects(&opened.reference, key.id.as_deref());
             let arn = caller.arn.as_ref();
@@ -135,8 +135,7 @@ impl Doctor {
         }
         checks.extend(key.checks);
         checks.extend(caller.checks);
-        let aws = self.aws.as_ref().and_then(|aws| aws.as_ref().ok());
-        checks.push(caller::clock(aws));
+        checks.push(caller::clock(self.context.configured_aws()));
         let mut report = Report::new(checks, policy);
         network::forgive_unused_proxy(&mut report);
         report
@@ -144,22 +143,14 @@ impl Doctor {
 
     async fn caller(&self) -> Caller {
         match &self.aws {
-            None => Caller {
-                checks: vec![Check::unchecked(
-                    Topic::Credentials,
-                    "not needed: nothing here uses AWS",
-                )],
-                has_credentials: false,
-                arn: None,
-            },
-            Some(Err(error)) => Caller {
-                checks: vec![Check::failed(Topic::Credentials, error.clone())],
-                has_credentials: false,
-                arn: None,
-            },
+            None => Caller::without(Check::unchecked(
+                Topic::Credentials,
+                "not needed: nothing here uses AWS",
+            )),
+            Some(Err(error)) => Caller::without(Check::failed(Topic::Credentials, error.clone())),
             Some(Ok(aws)) => {
                 let by_key = self.first_key_takes_aws_credentials();
-                let asks = !self.names_server || by_key || aws.role().is_some();
+                let asks = !self.names_server || by_key || aws.assumes_a_role();
                 let mut caller = caller::check(aws, asks).await;
                 if self.aws_is_optional {
                     caller
@@ -180,7 +171,7 @@ impl Doctor {
     async fn image(&self, has_credentials: bool) -> Option<image::Found> {
         let image = self.image.as_ref()?.as_ref().ok()?;
         if image.reference.scheme() == Scheme::S3 && !has_credentials {
-            let store = Check::unknown(Topic::Store, see(Topic::Credentials));
+            let store = Check::after(Topic::Store, Topic::Credentials);
             return Some(image::Found::without_answer(image, store));
         }
         Some(image::check(image, self.context.deadline()).await)
@@ -194,7 +185,7 @@ impl Doctor {
             },
             Some(Err(error)) => key::Found::unopened(Check::failed(Topic::Key, error.clone())),
             Some(Ok(_)) if self.first_key_takes_aws_credentials() && !has_credentials => {
-                key::Found::unopened(Check::unknown(Topic::Key, see(Topic::Credentials)))
+                key::Found::unopened(Check::after(Topic::Key, Topic::Credentials))
             }
             Some(Ok(keys)) => key::check(keys, self.context.deadline()).await,
         }

@@ -344,7 +344,7 @@ impl Call {
             return None;
         };
         // Other services may have a secret in the path.
-        if !["S3", "KMS", "STS", "AWS STS", "Vault", "OpenBao"].contains(&name.as_ref()) {
+        if !["S3", "KMS", "STS", "Vault", "OpenBao"].contains(&name.as_ref()) {
             return None;
         }
         let url = self.url.as_deref()?;

@@ -58,7 +58,8 @@ impl Secrets {
             return Ok(response);
         }
         let forms = self.forms();
-        remove_from_headers(&parts(&forms), &mut response);
+        let secrets = parts(&forms);
+        remove_from_headers(&secrets, &mut response);
         let body = response.take_body().collect().await;
         let unreadable = |error: BoxError| {
             let reason = innermost(&*error);
@@ -66,7 +67,7 @@ impl Secrets {
         };
         let bytes = body.map_err(unreadable)?.to_bytes();
         let text = String::from_utf8_lossy(&bytes);
-        let clean = parts(&forms).removed_from(&text);
+        let clean = secrets.removed_from(&text);
         *response.body_mut() = if clean == text {
             SdkBody::from(bytes.clone())
         } else {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use humantime::format_duration;
 use tokio::time::{Instant, timeout_at};
 
-use crate::diagnostic::{Explain, Fact};
+use crate::diagnostic::{Diagnostic, Explain, Fact};
 use crate::net::calls;
 use crate::net::calls::{Awaited, Call};
 use crate::option_name::option;
@@ -44,6 +44,25 @@ pub async fn until<F: Future>(
     done.map_err(|_| TimedOut::at(deadline))
 }
 
+/// Runs `work` until `deadline`, with its error or the time-out explained.
+///
+/// # Errors
+///
+/// The error of the work, or [`TimedOut`].
+pub(crate) async fn explained<T, E, F>(
+    deadline: Instant,
+    work: Pin<&mut F>,
+) -> Result<T, Diagnostic>
+where
+    E: Explain + std::error::Error + 'static,
+    F: Future<Output = Result<T, E>>,
+{
+    match until(deadline, work).await {
+        Ok(done) => done.map_err(|error| Diagnostic::new(&error)),
+        Err(error) => Err(Diagnostic::new(&error)),
+    }
+}
+
 /// The time of a run was up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TimedOut {
@@ -51,10 +70,20 @@ pub struct TimedOut {
     /// The awaited thing, and its outcome.
     awaited: Option<String>,
     facts: Vec<Fact>,
-    is_throttled: bool,
-    is_file: bool,
-    is_silent: bool,
-    is_kms: bool,
+    kind: Kind,
+}
+
+/// The kind of wait that advice depends on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Kind {
+    File,
+    #[default]
+    Other,
+    /// A service that did not answer.
+    Silent,
+    Throttled {
+        by_kms: bool,
+    },
 }
 
 impl TimedOut {
@@ -84,7 +113,8 @@ impl TimedOut {
             facts.extend(value.map(|value| Fact::new(name, value)));
         };
         add("url", call.url().map(str::to_owned));
-        if call.is_silent() {
+        let is_silent = call.is_silent();
+        if is_silent {
             // Of the tries before the silent one.
             add("lastAnswer", call.last_answer().map(str::to_owned));
             add(
@@ -96,10 +126,14 @@ impl TimedOut {
             timeout,
             awaited: Some(format!("{} {}", call.subject(), call.outcome())),
             facts,
-            is_throttled: call.is_throttled() && !call.is_silent(),
-            is_silent: call.is_silent() && matches!(call.awaited(), Awaited::Service { .. }),
-            is_file: matches!(call.awaited(), Awaited::File { .. }),
-            is_kms: matches!(call.awaited(), Awaited::Service { name, .. } if name == "KMS"),
+            kind: match call.awaited() {
+                Awaited::File { .. } => Kind::File,
+                Awaited::Service { .. } if is_silent => Kind::Silent,
+                Awaited::Service { name, .. } if call.is_throttled() => Kind::Throttled {
+                    by_kms: name == "KMS",
+                },
+                _ => Kind::Other,
+            },
         }
     }
 
@@ -135,10 +169,9 @@ impl std::error::Error for TimedOut {}
 
 impl Explain for TimedOut {
     fn code(&self) -> &'static str {
-        if self.is_throttled {
-            "throttled"
-        } else {
-            "timed_out"
+        match self.kind {
+            Kind::Throttled { .. } => "throttled",
+            Kind::File | Kind::Other | Kind::Silent => "timed_out",
         }
     }
 
@@ -148,25 +181,26 @@ impl Explain for TimedOut {
 
     fn help(&self) -> String {
         let longer = self.longer();
-        if self.is_throttled {
-            let fewer = option("concurrency").with("4");
-            let or =
-                format!("the service is overloaded: run it later, with {fewer}, or with {longer}");
-            return match self.is_kms {
-                true => format!(
-                    "{or}; AWS raises the quota of cryptographic operations on asymmetric keys if asked"
-                ),
-                false => or,
-            };
-        }
-        if self.is_file {
-            return format!("check the file system that it is on, or run it again with {longer}");
-        }
-        if self.is_silent {
-            return format!(
+        match self.kind {
+            Kind::Throttled { by_kms } => {
+                let fewer = option("concurrency").with("4");
+                let quota = match by_kms {
+                    true => {
+                        "; AWS raises the quota of cryptographic operations on asymmetric keys if asked"
+                    }
+                    false => "",
+                };
+                format!(
+                    "the service is overloaded: run it later, with {fewer}, or with {longer}{quota}"
+                )
+            }
+            Kind::File => {
+                format!("check the file system that it is on, or run it again with {longer}")
+            }
+            Kind::Silent => format!(
                 "check that the server is the right one and healthy, and that no firewall or proxy drops packets\nif it is only slow, give it longer with {longer}"
-            );
+            ),
+            Kind::Other => format!("run it again, or give it longer with {longer}"),
         }
-        format!("run it again, or give it longer with {longer}")
     }
 }

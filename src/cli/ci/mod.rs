@@ -33,6 +33,7 @@ use crate::context::Passwords;
 use crate::diagnostic::Diagnostic;
 use crate::mask::Mask;
 use crate::option_name::set_spelling;
+use crate::text::inert_json;
 
 /// The arguments in the order `s3lo ci COMMAND OPTIONS`, if they are those of `ci` and do not ask for its help. Options
 /// may be typed in front of either word, and must not hide it: a gate that verifies would sign.
@@ -179,11 +180,7 @@ fn work_on(
         },
         mask,
         style: Style::new(global.quiet, global.color),
-        waiting: if global.quiet || global.output == Output::Json {
-            Waiting::Hidden
-        } else {
-            Waiting::in_log(format.is_one_stream())
-        },
+        waiting: Waiting::in_log(global.output, global.quiet, format.is_one_stream()),
     };
     let Command::Ci(args) = job.cli.command else {
         return Err(io::Error::other("these are not the arguments of `ci`"));
@@ -270,7 +267,7 @@ fn stopped(
             region: None,
             endpoint: None,
         },
-        results: json::inert(&serde_json::to_string(&[failure])?),
+        results: inert_json(&serde_json::to_string(&[failure])?),
         document,
         output_options,
         unwritten: Vec::new(),

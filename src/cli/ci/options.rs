@@ -1,6 +1,5 @@
 //! A job's environment and arguments → a command with its options.
 
-use crate::text::printable;
 use std::ffi::OsString;
 use std::sync::OnceLock;
 
@@ -27,6 +26,7 @@ use crate::key::provider::Provider;
 use crate::key::registry::Providers;
 use crate::mask::Mask;
 use crate::option_name::{OptionName, option};
+use crate::text::printable;
 
 /// The command of a job.
 pub(crate) struct Job {
@@ -76,25 +76,19 @@ impl Parts {
     /// Takes from the environment what is not among the typed `arguments`.
     fn of(action: Action, arguments: &[OsString], mask: &Mask) -> Result<Self, Diagnostic> {
         let all = options(action);
+        let typed = typed(arguments);
         let other = action.other();
         let policy = UnknownPolicy {
             command: action.name(),
             other: (other.name(), options(other)),
         };
-        let resolved = resolve(
-            all,
-            std::env::vars_os(),
-            family_typed(arguments),
-            Some(&policy),
-        );
+        let resolved = resolve(all, std::env::vars_os(), family_of(&typed), Some(&policy));
         let Resolved {
             family,
             inputs,
             empty,
             warnings,
         } = resolved.map_err(|error| Diagnostic::new(&error))?;
-        let program = std::iter::once(OsString::from("s3lo"));
-        let typed = Typed::new(&program.chain(arguments.iter().cloned()).collect::<Vec<_>>());
         // Also after a misspelt flag: an error may repeat what it names.
         for word in arguments.iter().map(|word| word.to_string_lossy()) {
             for variable in [word.as_ref(), value_of(&word)]
@@ -219,10 +213,17 @@ fn variable_of_key(key: &str) -> Option<&str> {
 
 /// The family that `--inputs` names.
 fn family_typed(arguments: &[OsString]) -> Option<Family> {
-    let program = std::iter::once(OsString::from("s3lo"));
-    let typed = Typed::new(&program.chain(arguments.iter().cloned()).collect::<Vec<_>>());
+    family_of(&typed(arguments))
+}
+
+fn family_of(typed: &Typed) -> Option<Family> {
     let family = typed.values("inputs").next();
     family.and_then(|name| Family::from_str(name, false).ok())
+}
+
+fn typed(arguments: &[OsString]) -> Typed {
+    let program = std::iter::once(OsString::from("s3lo"));
+    Typed::new(&program.chain(arguments.iter().cloned()).collect::<Vec<_>>())
 }
 
 static FAMILY: OnceLock<Family> = OnceLock::new();
@@ -378,20 +379,25 @@ fn no_options(family: Family) -> Diagnostic {
     Diagnostic::usage(
         format!("`{reference}` and `{key}` are not set"),
         format!(
-            "add `{}`\nand `{}`",
-            family.written("reference", Some("s3://my-bucket/myapp:v1.0")),
-            family.written("key", Some("awskms:///alias/release-signer"))
+            "add {}\nand {}",
+            example("reference", family),
+            example("key", family)
         ),
     )
 }
 
-/// The error for an option that every command needs. One that is there and empty came from a secret or a variable.
-fn missing_option(option: &str, family: Family, is_empty: bool) -> Diagnostic {
-    let example = match option {
+/// An option as the job writes it, with an example.
+fn example(option: &str, family: Family) -> String {
+    let value = match option {
         "key" => "awskms:///alias/release-signer",
         _ => "s3://my-bucket/myapp:v1.0",
     };
-    let add = format!("add `{}`", family.written(option, Some(example)));
+    format!("`{}`", family.written(option, Some(value)))
+}
+
+/// The error for an option that every command needs. One that is there and empty came from a secret or a variable.
+fn missing_option(option: &str, family: Family, is_empty: bool) -> Diagnostic {
+    let add = format!("add {}", example(option, family));
     let name = family.written(option, None);
     if !is_empty {
         return Diagnostic::usage(format!("`{name}` is not set"), add);

@@ -9,34 +9,14 @@ use crate::diagnostic::{Diagnostic, Fact};
 use crate::image::Image;
 use crate::key::reference::KeyRef;
 use crate::sign::{Signed, Status};
-use crate::text::is_unprintable;
+use crate::text::inert_json;
 use crate::verify::{Decision, KeyOutcome, Outcome, Rejection};
 use crate::{sign, verify};
 
 /// Writes `value` and a newline.
 pub(crate) fn write(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
-    let document = inert(&serde_json::to_string_pretty(value)?);
+    let document = inert_json(&serde_json::to_string_pretty(value)?);
     writeln!(out, "{document}")
-}
-
-/// The same JSON, in which no CI system finds a command and no terminal a control sequence: a `##` is within a string, and
-/// so is every unprintable character but the line breaks between fields.
-pub(crate) fn inert(json: &str) -> String {
-    let json = json.replace("##", r"#\u0023");
-    if !json.chars().any(|c| c != '\n' && is_unprintable(c)) {
-        return json;
-    }
-    let mut escaped = String::with_capacity(json.len());
-    for c in json.chars() {
-        if c == '\n' || !is_unprintable(c) {
-            escaped.push(c);
-            continue;
-        }
-        for unit in c.encode_utf16(&mut [0; 2]) {
-            escaped.push_str(&format!("\\u{unit:04x}"));
-        }
-    }
-    escaped
 }
 
 /// `{"error": {…}}`
@@ -163,8 +143,8 @@ impl SignElement {
                     key_id: signed.key_id.to_string(),
                     key_ref,
                     signed_at: signed.signed_at.map(|time| time.to_string()),
-                    stored_path: path(signed).filter(|_| !is_dry(signed.status)),
-                    record_path: path(signed).filter(|_| is_dry(signed.status)),
+                    stored_path: path(signed).filter(|_| !signed.status.is_dry_run()),
+                    record_path: path(signed).filter(|_| signed.status.is_dry_run()),
                     status: match signed.status {
                         Status::Kept => "kept",
                         Status::Signed => "signed",
@@ -181,11 +161,6 @@ impl SignElement {
             },
         }
     }
-}
-
-/// Whether nothing was done.
-fn is_dry(status: Status) -> bool {
-    matches!(status, Status::WouldKeep | Status::WouldSign)
 }
 
 /// The outcome of one image.

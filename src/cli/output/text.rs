@@ -81,16 +81,15 @@ pub(crate) fn signed(
         writeln!(out, "  Signed:  {time}")?;
     }
     let path = printable(&signed.stored_path);
-    match signed.status {
-        Status::Kept | Status::Signed | Status::WouldKeep => writeln!(out, "  Stored:  {path}")?,
-        Status::WouldSign => writeln!(out, "  Record:  {path}")?,
+    let label = match signed.status {
+        Status::WouldSign => "Record",
+        Status::Kept | Status::Signed | Status::WouldKeep => "Stored",
+    };
+    writeln!(out, "  {label}:  {path}")?;
+    if signed.status.is_dry_run() {
+        writeln!(out, "  Nothing was signed: this is a dry run")?;
     }
-    match signed.status {
-        Status::Kept | Status::Signed => Ok(()),
-        Status::WouldKeep | Status::WouldSign => {
-            writeln!(out, "  Nothing was signed: this is a dry run")
-        }
-    }
+    Ok(())
 }
 
 /// A verified image, with every key that signed it.
@@ -160,12 +159,8 @@ pub(crate) fn not_verified(
         let ids = ids.collect::<Vec<_>>().join(", ");
         writeln!(err, "  Beside it: {ids} (not verified)")?;
     }
-    for outcome in &outcome.keys {
-        if let Ok(outcome) = outcome
-            && let Some(versions) = &outcome.withheld
-        {
-            writeln!(err, "  note: {}", versions.note)?;
-        }
+    for note in outcome.notes() {
+        writeln!(err, "  note: {note}")?;
     }
     let mut label = "help:";
     for line in rejection.help.lines() {

@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::future::pending;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::{Either, select};
@@ -12,17 +11,16 @@ use indicatif::{ProgressBar, ProgressDrawTarget};
 use tokio::time::sleep;
 
 use crate::cli::args::Output;
-use crate::cli::output::text::Style;
 use crate::net::calls;
-use crate::text::{inert, printable};
+use crate::text::printable;
 
 /// Where a run shows what it waits for.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub(crate) enum Waiting {
     /// Nowhere.
     Hidden,
-    /// In lines of a log, which this writes.
-    Log(Arc<dyn Fn(&str) + Send + Sync>),
+    /// In lines of a log: on stdout, or else on stderr.
+    Log { to_stdout: bool },
     /// On the terminal of stderr.
     Terminal,
 }
@@ -52,27 +50,21 @@ const NOTICEABLE: Duration = Duration::from_millis(500);
 
 impl Waiting {
     /// On stderr, unless the output is JSON or quiet.
-    pub(crate) fn on_stderr(output: Output, style: Style) -> Self {
-        if output == Output::Json || style.quiet {
-            Self::Hidden
-        } else if io::stderr().is_terminal() {
-            Self::Terminal
-        } else {
-            Self::in_log(false)
+    pub(crate) fn on_stderr(output: Output, quiet: bool) -> Self {
+        match Self::in_log(output, quiet, false) {
+            Self::Log { .. } if io::stderr().is_terminal() => Self::Terminal,
+            waiting => waiting,
         }
     }
 
-    /// In the log of a job. There the results are printed at the end, and these lines at once.
-    pub(crate) fn in_log(to_stdout: bool) -> Self {
-        Self::Log(Arc::new(move |line| {
-            let line = log_line(line);
-            // A line that cannot be written changes nothing.
-            let _ = if to_stdout {
-                io::stdout().write_all(line.as_bytes())
-            } else {
-                io::stderr().write_all(line.as_bytes())
-            };
-        }))
+    /// In the log of a job, unless the output is JSON or quiet. There the results are printed at the end, and these lines
+    /// at once.
+    pub(crate) fn in_log(output: Output, quiet: bool, to_stdout: bool) -> Self {
+        if output == Output::Json || quiet {
+            Self::Hidden
+        } else {
+            Self::Log { to_stdout }
+        }
     }
 
     pub(crate) fn is_terminal(&self) -> bool {
@@ -89,7 +81,9 @@ impl Waiting {
         let shown = async {
             match self {
                 Self::Hidden => pending().await,
-                Self::Log(write) => write_lines(&**write, TIMES).await,
+                Self::Log { to_stdout } => {
+                    write_lines(|line| write_line(line, *to_stdout), TIMES).await
+                }
                 Self::Terminal => animate(bar).await,
             }
         };
@@ -102,10 +96,20 @@ impl Waiting {
 
 /// A line in which no CI system finds a command: it quotes servers, and the names of files.
 fn log_line(text: &str) -> String {
-    inert(&format!("{}\n", printable(text)))
+    format!("{}\n", printable(text))
 }
 
-async fn write_lines(write: &(dyn Fn(&str) + Send + Sync), times: Times) -> Infallible {
+fn write_line(text: &str, to_stdout: bool) {
+    let line = log_line(text);
+    // A line that cannot be written changes nothing.
+    let _ = if to_stdout {
+        io::stdout().write_all(line.as_bytes())
+    } else {
+        io::stderr().write_all(line.as_bytes())
+    };
+}
+
+async fn write_lines(write: impl Fn(&str), times: Times) -> Infallible {
     let mut last: Option<Instant> = None;
     loop {
         sleep(times.look).await;
@@ -208,7 +212,7 @@ mod tests {
             let _call = call.at("http://127.0.0.1:1".to_owned());
             // It ends once the line is there.
             let work = pin!(written.notified());
-            select(work, pin!(write_lines(&write, at_once))).await;
+            select(work, pin!(write_lines(write, at_once))).await;
         });
         let lines = lines.into_inner().unwrap();
         assert_eq!(

@@ -142,6 +142,20 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// The error response of KMS, if there was one.
+    pub(crate) fn response(&self) -> Option<&ErrorResponse> {
+        match self {
+            Self::Denied { answer, .. }
+            | Self::NotASigningKey { answer }
+            | Self::NotFound { answer, .. }
+            | Self::Service { answer, .. }
+            | Self::State { answer } => Some(answer),
+            _ => None,
+        }
+    }
+}
+
 impl Explain for KeyError {
     fn code(&self) -> &'static str {
         match &*self.source {
@@ -168,15 +182,13 @@ impl Explain for KeyError {
     fn facts(&self) -> Vec<Fact> {
         match &*self.source {
             Error::Common(error) => error.facts(),
-            Error::Denied { answer, .. }
-            | Error::NotFound { answer, .. }
-            | Error::NotASigningKey { answer }
-            | Error::Service { answer, .. }
-            | Error::State { answer } => answer.facts(),
             Error::Repointed { from, to } => {
                 vec![Fact::new("first", from), Fact::new("then", to)]
             }
-            _ => Vec::new(),
+            error => error
+                .response()
+                .map(ErrorResponse::facts)
+                .unwrap_or_default(),
         }
     }
 

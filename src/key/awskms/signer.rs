@@ -100,28 +100,13 @@ impl Kms {
     /// account, so it becomes a condition
     /// ([kms:RequestAlias](https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-request-alias)).
     pub(crate) fn statement(&self, caller: Option<&Arn>) -> Option<Statement> {
-        let (place, resource) = match (self.uri.arn(), caller) {
-            (Some(arn), _) => {
-                let Arn {
-                    partition,
-                    region,
-                    account,
-                    ..
-                } = arn;
-                let place = format!("arn:{partition}:kms:{region}:{account}");
-                (place, arn.resource.as_str())
-            }
-            (
-                None,
-                Some(Arn {
-                    partition, account, ..
-                }),
-            ) => {
-                let place = format!("arn:{partition}:kms:{}:{account}", self.region());
-                (place, self.uri.id())
-            }
-            (None, None) => return None,
-        };
+        let arn = self.uri.arn();
+        let Arn {
+            partition, account, ..
+        } = arn.or(caller)?;
+        // That of the ARN, if there is one.
+        let place = format!("arn:{partition}:kms:{}:{account}", self.region());
+        let resource = arn.map_or_else(|| self.uri.id(), |arn| arn.resource.as_str());
         let allow = |resource: String| Statement::allow(&TO_SIGN, vec![resource]);
         Some(if resource.starts_with("alias/") {
             allow(format!("{place}:key/*")).when("kms:RequestAlias", resource)
@@ -367,15 +352,11 @@ impl KmsSigner {
 
 impl TryError for Error {
     fn answer(&self) -> Answer {
-        match self {
-            Self::Denied { answer, .. }
-            | Self::NotASigningKey { answer }
-            | Self::NotFound { answer, .. }
-            | Self::Service { answer, .. }
-            | Self::State { answer } => Answer::Was(answer.in_short()),
-            Self::Common(error) => error.answer(),
-            Self::Unreachable { reason, .. } => Answer::none(reason.to_string()),
-            error => Answer::none(error.to_string()),
+        match (self, self.response()) {
+            (_, Some(answer)) => Answer::Was(answer.in_short()),
+            (Self::Common(error), None) => error.answer(),
+            (Self::Unreachable { reason, .. }, None) => Answer::none(reason.to_string()),
+            (error, None) => Answer::none(error.to_string()),
         }
     }
 }

@@ -6,13 +6,12 @@ use s3lo_core::crypto::foreign::{Foreign, Form};
 use s3lo_core::crypto::{cosign, pbes2, pem, private, public};
 use s3lo_core::explain::{Explain, Fact};
 
-use crate::atomic_file;
 use crate::key::file::convert;
 use crate::key::file::convert::{PRIVATE_FORMS, PUBLIC_FORMS, SIGN_WITH_PRIVATE};
 use crate::key::file::location::Location;
 use crate::key::reference::KeyRef;
 use crate::option_name::{option, set_password};
-use crate::similar::nearest;
+use crate::similar::nearest_entry;
 use crate::text::{printable, quoted};
 
 /// Why a key file cannot be used.
@@ -174,28 +173,22 @@ fn missing(key: &KeyRef, location: &Location) -> String {
                 "write {}: a shell replaces `~` only where a word begins, and not in quotes",
                 option("key").with(&format!("\"$HOME\"{}", quoted(path.trim_start_matches('~'))))
             ),
-            None if path.ends_with(".pub") && nearest_file(path).is_none() => "check the path; in a job, check out the repository first\n`s3lo public-key --key KEY` prints the public half of a key".to_owned(),
             None => match nearest_file(path) {
                 Some(near) => format!("did you mean {}?", option("key").with(&quoted(&near))),
+                None if path.ends_with(".pub") => "check the path; in a job, check out the repository first\n`s3lo public-key --key KEY` prints the public half of a key".to_owned(),
                 None => "check the path\n`s3lo generate-key-pair` makes a new pair, cosign.key and cosign.pub".to_owned(),
             },
         },
     }
 }
 
-/// The most entries of a folder that are looked at for a name.
-const MAX_LOOKED_AT: usize = 1000;
-
 /// The path of the file beside which this one is a typing error.
 fn nearest_file(path: &str) -> Option<String> {
     let path = Path::new(path);
-    let name = path.file_name()?.to_str()?;
-    let entries = std::fs::read_dir(atomic_file::parent(path)).ok()?.flatten();
-    let names = entries.take(MAX_LOOKED_AT).filter_map(|entry| {
-        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
-        entry.file_name().into_string().ok().filter(|_| is_file)
+    let near = nearest_entry(path, |entry| {
+        entry.file_type().is_ok_and(|kind| kind.is_file())
     });
-    let near = path.with_file_name(nearest(name, names)?);
+    let near = path.with_file_name(near?);
     near.to_str().map(str::to_owned)
 }
 

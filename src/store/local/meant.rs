@@ -1,12 +1,12 @@
 //! The store that a reference to a missing image probably means: the directory of a reference is one path component, and
 //! a path has more.
 
+use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
 
 use s3lo_core::reference::Reference;
 
-use crate::atomic_file;
-use crate::similar::nearest;
+use crate::similar::nearest_entry;
 use crate::text::{printable, quoted};
 
 /// Roots that a shell did not expand: `~` inside of a word, and a variable in single quotes.
@@ -69,13 +69,9 @@ fn misspelt(reference: &Reference) -> Option<String> {
         return None;
     }
     let missing = format!("there is no folder `{}`", printable(reference.root()));
-    let (parent, name) = (atomic_file::parent(root), root.file_name()?.to_str()?);
-    let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
-    let stores = entries.take(MAX_LOOKED_AT).filter_map(|entry| {
-        let is_store = entry.path().join("manifests").is_dir();
-        entry.file_name().into_string().ok().filter(|_| is_store)
-    });
-    let Some(near) = nearest(name, stores) else {
+    let name = root.file_name()?.to_str()?;
+    let is_store = |entry: &DirEntry| entry.path().join("manifests").is_dir();
+    let Some(near) = nearest_entry(root, is_store) else {
         return Some(format!(
             "{missing}: check its name, and the directory in which you run this"
         ));
@@ -88,6 +84,3 @@ fn misspelt(reference: &Reference) -> Option<String> {
     );
     Some(format!("{missing}: did you mean `{}`?", quoted(&meant)))
 }
-
-/// The most entries of a folder that are looked at for a name.
-const MAX_LOOKED_AT: usize = 1000;

@@ -5,7 +5,6 @@ use secrecy::SecretString;
 
 use crate::environment::variable;
 use crate::identity::ci_system::CiSystem;
-use crate::identity::jwt::LastClaims;
 use crate::identity::relying_party::RelyingParty;
 use crate::identity::token_source::TokenSource;
 use crate::identity::{ci_system, jwt};
@@ -87,7 +86,6 @@ pub(crate) fn choose(
         mount,
         method,
         mask: mask.clone(),
-        claims: LastClaims::default(),
     })))
 }
 

@@ -10,6 +10,7 @@ use serde::de::IgnoredAny;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
+use crate::identity::jwt::LastClaims;
 use crate::key::vault::client::address::Server;
 use crate::key::vault::client::error::Error;
 use crate::key::vault::client::http;
@@ -33,6 +34,8 @@ pub(crate) struct Connection {
     pub(crate) attempts: u32,
     pub(crate) deadline: Instant,
     pub(crate) throttle: Throttle,
+    /// Those of the identity token that was last sent.
+    pub(crate) claims: LastClaims,
 }
 
 impl Connection {
@@ -74,7 +77,6 @@ impl Connection {
         capability: &'static str,
     ) -> Result<Zeroizing<Vec<u8>>, Error> {
         let mut request = self.request(endpoint)?;
-        let path = endpoint.path();
         let secret = token.secret.as_ref().map(|secret| secret.expose_secret());
         if let Some(secret) = secret {
             let mut value = HeaderValue::from_str(secret).map_err(|_| Error::Token {
@@ -85,11 +87,10 @@ impl Connection {
             value.set_sensitive(true);
             request.headers_mut().insert(TOKEN, value);
         }
-        // vaultrs begins some paths with a slash, and one with a tab.
-        let path = path.trim().trim_start_matches('/');
         let secrets = secret.as_slice();
         let response = self.send(request, secrets).await?;
-        self.classify(response, path, capability, secrets, Some(&token.origin))
+        let path = path_of(endpoint);
+        self.classify(response, &path, capability, secrets, Some(&token.origin))
     }
 
     /// Makes one attempt without a token. No error contains one of the `secrets`.
@@ -210,18 +211,18 @@ impl Connection {
     }
 }
 
+/// The path of an endpoint below the version of the API.
+pub(crate) fn path_of(endpoint: &impl Endpoint) -> String {
+    // vaultrs begins some paths with a slash, and one with a tab.
+    endpoint.path().trim().trim_start_matches('/').to_owned()
+}
+
 impl TryError for Error {
     fn answer(&self) -> Answer {
-        match self {
-            Self::Denied { answer, .. }
-            | Self::LockedNamespace { answer, .. }
-            | Self::NoMount { answer, .. }
-            | Self::NoNamespace { answer, .. }
-            | Self::Refused { answer, .. }
-            | Self::Service { answer, .. }
-            | Self::Token { answer, .. } => Answer::Was(format!("status {}", answer.status)),
-            Self::Unreachable { reason, .. } => Answer::none(reason.to_string()),
-            error => Answer::none(error.to_string()),
+        match (self, self.response()) {
+            (_, Some(answer)) => Answer::Was(format!("status {}", answer.status)),
+            (Self::Unreachable { reason, .. }, None) => Answer::none(reason.to_string()),
+            (error, None) => Answer::none(error.to_string()),
         }
     }
 }

@@ -219,6 +219,21 @@ impl Error {
         }
     }
 
+    /// The error response, if there was one.
+    pub(crate) fn response(&self) -> Option<&ErrorResponse> {
+        match self {
+            Self::Denied { answer, .. }
+            | Self::LockedNamespace { answer, .. }
+            | Self::LostLogin { answer, .. }
+            | Self::NoMount { answer, .. }
+            | Self::NoNamespace { answer, .. }
+            | Self::Refused { answer, .. }
+            | Self::Service { answer, .. }
+            | Self::Token { answer, .. } => Some(answer),
+            _ => None,
+        }
+    }
+
     /// The server, and the cause that it names.
     fn cause(&self) -> Option<(&Server, Cause)> {
         match self {
@@ -260,23 +275,21 @@ impl Explain for Error {
     }
 
     fn facts(&self) -> Vec<Fact> {
+        let mut facts: Vec<_> = self
+            .response()
+            .map(ErrorResponse::fact)
+            .into_iter()
+            .collect();
         match self {
-            Self::Denied { answer, .. }
-            | Self::LockedNamespace { answer, .. }
-            | Self::NoMount { answer, .. }
-            | Self::NoNamespace { answer, .. }
-            | Self::Service { answer, .. }
-            | Self::Token { answer, .. } => vec![answer.fact()],
-            Self::Identity { source, .. } => source.facts(),
-            Self::LostLogin { lost, answer, .. } => {
-                vec![answer.fact(), Fact::new("before", lost.to_string())]
-            }
-            Self::Refused { claims, answer, .. } => {
-                let claims = claims.iter().flat_map(|claims| claims.facts());
-                std::iter::once(answer.fact()).chain(claims).collect()
-            }
-            _ => Vec::new(),
+            Self::Identity { source, .. } => facts.extend(source.facts()),
+            Self::LostLogin { lost, .. } => facts.push(Fact::new("before", lost.to_string())),
+            Self::Refused {
+                claims: Some(claims),
+                ..
+            } => facts.extend(claims.facts()),
+            _ => {}
         }
+        facts
     }
 
     fn help(&self) -> String {

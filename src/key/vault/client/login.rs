@@ -10,7 +10,7 @@ use vaultrs::api::auth::approle::requests::LoginWithApproleRequest;
 use vaultrs::api::auth::kubernetes::requests::LoginWithKubernetesRequest;
 use vaultrs::api::auth::oidc::requests::JWTLoginRequest;
 
-use crate::identity::jwt::{Claims, IdentityToken, LastClaims};
+use crate::identity::jwt::{Claims, IdentityToken};
 use crate::identity::token_source;
 use crate::key::vault::client::address::Server;
 use crate::key::vault::client::connection::Connection;
@@ -27,7 +27,6 @@ pub(crate) struct LoginRequest {
     pub(crate) method: LoginMethod,
     /// Masks tokens in logs.
     pub(crate) mask: Mask,
-    pub(crate) claims: LastClaims,
 }
 
 /// A login method, with its credentials.
@@ -107,7 +106,7 @@ impl LoginRequest {
         let token = self.identity(&connection.server).await?;
         if let Some(token) = &token {
             self.mask.hide(token.secret());
-            self.claims.note(token);
+            connection.claims.note(token);
         }
         let request = self.request(connection, token.as_ref())?;
         let secret = match (&self.method, &token) {

@@ -32,7 +32,7 @@ use crate::identity::jwt::{Claims, LastClaims};
 use crate::key::vault::client::address::Server;
 use crate::key::vault::client::auth::Auth;
 use crate::key::vault::client::config::Config;
-use crate::key::vault::client::connection::Connection;
+use crate::key::vault::client::connection::{Connection, path_of};
 use crate::key::vault::client::error::Error;
 use crate::key::vault::client::options::Options;
 use crate::key::vault::client::token::Token;
@@ -47,7 +47,6 @@ pub struct Client {
     login: Shared<BoxFuture<'static, Result<Arc<Token>, Error>>>,
     /// Whether the login has begun.
     begun: Arc<AtomicBool>,
-    claims: LastClaims,
 }
 
 /// The limit for the token's revocation at the end of a run.
@@ -82,12 +81,9 @@ impl Client {
             attempts: config.attempts,
             deadline,
             throttle: Throttle::default(),
+            claims: LastClaims::default(),
         });
         let begun = Arc::new(AtomicBool::new(false));
-        let claims = match &config.auth {
-            Auth::Token(_) => LastClaims::default(),
-            Auth::LogIn(request) => request.claims.clone(),
-        };
         let login = {
             let (connection, begun) = (Arc::clone(&connection), Arc::clone(&begun));
             async move {
@@ -103,7 +99,6 @@ impl Client {
             warning,
             login: login.boxed().shared(),
             begun,
-            claims,
         })
     }
 
@@ -140,7 +135,7 @@ impl Client {
 
     /// The claims of the identity token that was last given to the server.
     pub(crate) fn claims(&self) -> Option<Claims> {
-        self.claims.get()
+        self.connection.claims.get()
     }
 
     /// A warning about the connection.
@@ -196,8 +191,5 @@ impl Client {
 
 /// An endpoint in messages: its method, and its path below the version of the API.
 fn action(endpoint: &impl Endpoint) -> String {
-    // vaultrs begins some paths with a slash, and one with a tab.
-    let path = endpoint.path();
-    let path = path.trim().trim_start_matches('/');
-    format!("{:?} {path}", endpoint.method())
+    format!("{:?} {}", endpoint.method(), path_of(endpoint))
 }

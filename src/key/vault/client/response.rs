@@ -194,9 +194,7 @@ impl ErrorResponse {
     pub fn is_sealed(&self) -> bool {
         self.status == 503 && self.says("sealed")
     }
-}
 
-impl ErrorResponse {
     /// The answer, for a message.
     pub(super) fn fact(&self) -> Fact {
         Fact::new("said", self.to_string())
