@@ -13,7 +13,7 @@ pub fn s3_error(status: u16, code: &str, message: &str) -> Reply {
     Reply::Answer(status, Vec::new(), body.into_bytes()).header("x-amz-request-id", "TESTREQUESTID")
 }
 
-/// The message of S3 for a missing object.
+/// The message of S3 for a header that it does not support.
 const NOT_IMPLEMENTED: &str =
     "A header you provided implies functionality that is not implemented.";
 

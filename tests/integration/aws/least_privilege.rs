@@ -127,14 +127,10 @@ fn grant_what_is_printed(
         if run.code == Some(code) {
             return statements;
         }
-        let new = program::statements(&run.ends_with(2).err);
-        assert!(
-            !new.is_empty(),
-            "nothing more is reported: {}",
-            aws.s3lo(line).err
-        );
+        let err = run.ends_with(2).err;
+        let new = program::statements(&err);
+        assert!(!new.is_empty(), "nothing more is reported: {err}");
         let known = new.iter().all(|one| statements.contains(one));
-        let err = aws.s3lo(line).err;
         assert!(!known, "reported again, with {statements:?}:\n{err}");
         statements.extend(new);
     }

@@ -1,11 +1,9 @@
 //! Refusals of STS whose cause is not the role, and the statement for jobs that a role can trust again.
 
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::json;
 
 use crate::support::aws_fixture::{AwsFixture, EVERYTHING, ROLE_ARN, SIGN};
-use s3lo_test_servers::aws::sts_error;
+use s3lo_test_servers::aws::{Issuer, sts_error};
 
 /// The help where STS refuses a token with this answer.
 fn help(subject: &str, status: u16, code: &'static str, message: &'static str) -> String {
@@ -116,9 +114,7 @@ fn a_claim_adds_no_line_to_the_advice() {
         });
         let lines = |issuer: &str| {
             let claims = json!({"iss": issuer, "aud": issuer, "sub": issuer});
-            let claims = BASE64_URL_SAFE_NO_PAD.encode(claims.to_string());
-            aws.sandbox
-                .write("token", format!("{claims}.{claims}.c2ln"));
+            aws.sandbox.write("token", Issuer::github().token(&claims));
             let line = format!("{SIGN} --role-arn {ROLE_ARN} --web-identity-token-file token");
             let text = aws.s3lo(&line).ends_with(2).err;
             assert!(text.contains("issuer:"), "{text}");

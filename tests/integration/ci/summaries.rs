@@ -5,7 +5,7 @@ use std::process::Command;
 
 use insta::{assert_snapshot, with_settings};
 
-use crate::support::aws_fixture::{AwsFixture, EVERYTHING, MANIFEST_PATH, ROLE_ARN};
+use crate::support::aws_fixture::{AwsFixture, EVERYTHING, MANIFEST_PATH, ROLE_ARN, SIGN, VERIFY};
 use crate::support::{MANIFEST, vectors};
 
 const IMAGE: &str = "s3://my-bucket/myapp:v1.0";
@@ -51,10 +51,6 @@ fn push(aws: &AwsFixture, image: &str, tag: &str) {
     aws.s3.put(&path, manifest.as_bytes());
 }
 
-fn plain_key_of(kind: &str) -> Vec<u8> {
-    std::fs::read(vectors().join(format!("plain-keys/{kind}-pkcs8.key"))).unwrap()
-}
-
 fn references(names: &[&str]) -> String {
     let references = names.iter().map(|name| format!("s3://my-bucket/{name}"));
     references.collect::<Vec<_>>().join(" ")
@@ -96,7 +92,7 @@ fn text_of(markup: &str) -> String {
 #[test]
 fn a_signature_is_shown_with_its_role_request_and_schema_and_the_commands_to_verify_it() {
     let aws = job();
-    let line = format!("sign {IMAGE} --key {KMS_KEY} --schema-version 2");
+    let line = format!("{SIGN} --schema-version 2");
     let signed = summary(&aws, &line, 0);
     is_as_in_the_snapshot("signed", &signed);
     let calls = aws.calls_of("Sign");
@@ -110,22 +106,22 @@ fn a_signature_is_shown_with_its_role_request_and_schema_and_the_commands_to_ver
 #[test]
 fn a_verified_image_is_shown_with_the_digest_to_deploy() {
     let aws = job();
-    summary(&aws, &format!("sign {IMAGE} --key {KMS_KEY}"), 0);
-    let verified = summary(&aws, &format!("verify {IMAGE} --key {KMS_KEY}"), 0);
+    summary(&aws, SIGN, 0);
+    let verified = summary(&aws, VERIFY, 0);
     is_as_in_the_snapshot("verified", &verified);
 }
 
 #[test]
 fn a_failed_verification_is_shown_with_all_that_the_log_shows() {
     let aws = job();
-    summary(&aws, &format!("sign {IMAGE} --key {KMS_KEY}"), 0);
+    summary(&aws, SIGN, 0);
     let failed = summary(&aws, &format!("verify {IMAGE} --key cosign.pub"), 1);
     is_as_in_the_snapshot("not_verified", &failed);
     let keys = "--key cosign.pub --key p384.pub";
     let failed = summary(&aws, &format!("verify {IMAGE} {keys}"), 1);
     is_as_in_the_snapshot("not_verified_by_several_keys", &failed);
     aws.s3.put(MANIFEST_PATH, format!("{MANIFEST} ").as_bytes());
-    let moved = summary(&aws, &format!("verify {IMAGE} --key {KMS_KEY}"), 1);
+    let moved = summary(&aws, VERIFY, 1);
     is_as_in_the_snapshot("moved", &moved);
 }
 
@@ -134,7 +130,7 @@ fn a_refused_role_is_shown_with_every_fact_and_the_statement_as_a_block() {
     let aws = job();
     aws.server
         .set_subject("repo:acme/app:ref:refs/heads/feature");
-    let refused = summary(&aws, &format!("sign {IMAGE} --key {KMS_KEY}"), 2);
+    let refused = summary(&aws, SIGN, 2);
     is_as_in_the_snapshot("role_refused", &refused);
 }
 
@@ -155,7 +151,6 @@ fn several_images_are_shown_in_rows_and_each_failure_is_explained_below() {
     );
     let signed = summary(&aws, &line, 0);
     is_as_in_the_snapshot("several_signed", &signed);
-    push(&aws, "team/web", "v7");
     aws.s3.put(
         "/my-bucket/manifests/team/web/v7/manifest.json",
         MANIFEST.as_bytes(),
@@ -175,9 +170,9 @@ fn several_images_are_shown_in_rows_and_each_failure_is_explained_below() {
 fn several_images_that_differ_have_columns_for_what_differs() {
     let aws = job();
     push(&aws, "team/web", "v7");
-    aws.sandbox.write("plain.key", plain_key_of("ed25519"));
-    aws.sandbox
-        .write("store/manifests/app/v2/manifest.json", MANIFEST);
+    let plain = std::fs::read(vectors().join("plain-keys/ed25519-pkcs8.key")).unwrap();
+    aws.sandbox.write("plain.key", plain);
+    aws.sandbox.push("app", "v2", MANIFEST);
     let images = format!("{IMAGE} local://./store/app:v2");
     let line = format!("sign {images} --key {KMS_KEY} --key plain.key");
     let signed = summary(&aws, &line, 0);

@@ -1,12 +1,10 @@
 //! `s3lo doctor`: everything that signing needs is looked at, and nothing is signed or written.
 
-use std::collections::BTreeMap;
-
 use s3lo::key::vault::client::address::Product;
 use serde_json::{Value, json};
 use test_case::test_matrix;
 
-use crate::support::aws_fixture::{AwsFixture, EVERYTHING, MANIFEST_PATH, ROLE_ARN};
+use crate::support::aws_fixture::{AwsFixture, EVERYTHING, MANIFEST_PATH, ROLE_ARN, SIGN};
 use crate::support::files;
 use crate::support::program::{Run, Sandbox};
 use crate::support::vault::vault;
@@ -15,7 +13,7 @@ use s3lo_test_servers::aws::{
 };
 use s3lo_test_servers::http::Reply;
 use s3lo_test_servers::s3::s3_error;
-use s3lo_test_servers::vault::{Kind, TOKEN, VaultServer, vault_errors};
+use s3lo_test_servers::vault::{Kind, VaultServer, vault_errors};
 
 const IMAGE: &str = "s3://my-bucket/myapp:v1.0";
 const LINE: &str = "doctor s3://my-bucket/myapp:v1.0 --key awskms:///alias/release-signer";
@@ -37,13 +35,6 @@ fn may(aws: &mut AwsFixture, policy: &Value) {
 
 fn everything() -> Value {
     serde_json::from_str(EVERYTHING).unwrap()
-}
-
-/// The state of each check, by name.
-fn states(report: &Value) -> BTreeMap<&str, &str> {
-    let checks = report["checks"].as_array().unwrap();
-    let state = |check| (text(check, "name"), text(check, "state"));
-    checks.iter().map(state).collect()
 }
 
 /// The names of the checks in a state.
@@ -118,8 +109,8 @@ fn a_job_that_can_sign_is_ready() {
     snapshot("ready_json", &json);
     nothing_was_done(&aws);
     assert_eq!(aws.count("Sign"), 3);
-    // Nor does the signature that follows differ.
-    let sign = line.replace("doctor", "sign");
+    // And `sign` succeeds, as reported.
+    let sign = format!("{SIGN} --role-arn {ROLE_ARN}");
     aws.s3lo(&sign).ends_with(0);
     let report = examined(&aws.sandbox, &line, 0);
     assert_eq!(
@@ -192,7 +183,7 @@ fn the_policy_that_is_printed_is_enough_and_nothing_of_it_is_too_much() {
     let mut aws = account();
     may(&mut aws, &everything());
     let policy = examined(&aws.sandbox, LINE, 0)["policy"].clone();
-    let sign = LINE.replace("doctor", "sign") + " --if-signed replace";
+    let sign = format!("{SIGN} --if-signed replace");
     may(&mut aws, &policy);
     let under_it = examined(&aws.sandbox, LINE, 0);
     assert_eq!(under_it["policy"], policy);
@@ -217,7 +208,7 @@ fn the_policy_that_is_printed_is_enough_and_nothing_of_it_is_too_much() {
                     remove_records(&aws);
                 }
                 may(&mut aws, &less);
-                let run = aws.s3lo(&LINE.replace("doctor", "sign"));
+                let run = aws.s3lo(SIGN);
                 assert_eq!(run.code, Some(2), "{less:#}");
             }
         }
@@ -287,7 +278,7 @@ fn a_bucket_that_is_missing_hides_no_other_check() {
         in_state(&report, "unknown"),
         ["manifest", "records", "record"]
     );
-    assert_eq!(states(&report)["signing"], "ok");
+    assert_eq!(check(&report, "signing")["state"], "ok");
 }
 
 #[test]
@@ -298,7 +289,7 @@ fn a_key_that_is_missing_or_cannot_sign_is_named() {
     assert_eq!(in_state(&report, "missing"), ["key"]);
     assert_eq!(check(&report, "key")["code"], "key_not_found");
     assert_eq!(in_state(&report, "unknown"), ["signing"]);
-    assert_eq!(states(&report)["record"], "unchecked");
+    assert_eq!(check(&report, "record")["state"], "unchecked");
     let arn = aws.key.clone();
     aws.server.set_state(&arn, KeyState::Disabled);
     let report = examined(&aws.sandbox, LINE, 1);
@@ -306,7 +297,7 @@ fn a_key_that_is_missing_or_cannot_sign_is_named() {
     aws.sandbox.unset("AWS_REGION");
     let report = examined(&aws.sandbox, LINE, 1);
     assert_eq!(check(&report, "key")["code"], "no_region");
-    assert_eq!(states(&report)["manifest"], "ok");
+    assert_eq!(check(&report, "manifest")["state"], "ok");
     // A public key signs nothing.
     let report = examined(
         &aws.sandbox,
@@ -325,10 +316,10 @@ fn a_server_that_does_not_know_dry_runs_signs_no_payload() {
         ignored.then(|| kms_answer(&json!({"KeyId": call.key_id, "Signature": "MEUCIQ=="})))
     });
     let report = examined(&aws.sandbox, LINE, 2);
-    assert_eq!(states(&report)["signing"], "unknown");
+    assert_eq!(check(&report, "signing")["state"], "unknown");
     let asked = aws.calls_of("Sign")[0].body["Message"].clone();
     aws.server.fault(|_| None);
-    aws.s3lo(&LINE.replace("doctor", "sign")).ends_with(0);
+    aws.s3lo(SIGN).ends_with(0);
     assert_ne!(aws.calls_of("Sign")[1].body["Message"], asked);
 }
 
@@ -339,11 +330,11 @@ fn without_credentials_what_needs_none_is_looked_at() {
     assert_eq!(in_state(&report, "missing"), ["credentials"]);
     assert_eq!(check(&report, "credentials")["code"], "no_credentials");
     for topic in ["store", "manifest", "records", "record", "key", "signing"] {
-        assert_eq!(states(&report)[topic], "unknown", "{topic}");
+        assert_eq!(check(&report, topic)["state"], "unknown", "{topic}");
     }
     let line = format!("doctor {IMAGE} --key keys/cosign.key");
     let report = examined(&aws.sandbox, &line, 1);
-    assert_eq!(states(&report)["signing"], "ok");
+    assert_eq!(check(&report, "signing")["state"], "ok");
     let line = "doctor local://./store/myapp:v1.0 --key awskms:///alias/release-signer";
     let report = examined(&aws.sandbox, line, 1);
     assert_eq!(check(&report, "store")["code"], "image_not_found");
@@ -381,7 +372,7 @@ fn another_s3_server_s_credentials_are_not_sent_to_sts() {
         aws.s3.endpoint
     );
     let report = examined(&aws.sandbox, &line, 0);
-    assert_eq!(states(&report)["credentials"], "unchecked");
+    assert_eq!(check(&report, "credentials")["state"], "unchecked");
     assert!(aws.calls().is_empty(), "{:?}", aws.actions());
 }
 
@@ -394,14 +385,14 @@ fn a_proxy_that_is_away_is_named_unless_nothing_needs_it() {
     aws.sandbox.set("AWS_MAX_ATTEMPTS", "1");
     // On loopback everything is reached without.
     let report = examined(&aws.sandbox, LINE, 0);
-    assert_eq!(states(&report)["proxy"], "unchecked");
+    assert_eq!(check(&report, "proxy")["state"], "unchecked");
     aws.sandbox.unset("AWS_ENDPOINT_URL_KMS");
     let run = aws.s3lo(&format!("{LINE} -o json")).ends_with(1);
     assert!(!run.out.contains("canary"));
     let report = run.json();
     assert_eq!(in_state(&report, "missing"), ["proxy"]);
     assert_eq!(in_state(&report, "unknown"), ["key", "signing"]);
-    assert_eq!(states(&report)["manifest"], "ok");
+    assert_eq!(check(&report, "manifest")["state"], "ok");
     snapshot("proxy", &aws.s3lo(LINE).ends_with(1).out);
     // A setting that cannot be read is one fault, in every check.
     aws.sandbox.set("HTTPS_PROXY", "socks5://127.0.0.1:1");
@@ -431,12 +422,12 @@ fn a_service_that_does_not_answer_is_not_known_to_be_missing() {
     let report = examined(&aws.sandbox, LINE, 2);
     assert_eq!(in_state(&report, "missing"), [""; 0]);
     assert_eq!(check(&report, "store")["code"], "unreachable");
-    assert_eq!(states(&report)["signing"], "ok");
+    assert_eq!(check(&report, "signing")["state"], "ok");
     // Signing does not ask STS whose credentials these are.
     aws.sandbox
         .set("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:1");
     let report = examined(&aws.sandbox, LINE, 2);
-    assert_eq!(states(&report)["credentials"], "unchecked");
+    assert_eq!(check(&report, "credentials")["state"], "unchecked");
 }
 
 #[test]
@@ -541,10 +532,7 @@ fn arguments_that_are_not_understood_are_an_error() {
 const IN_VAULT: &str = "doctor local://./store/myapp:v1.0 --key hashivault://ci-signer";
 
 fn with_vault(vault: &VaultServer) -> Sandbox {
-    Sandbox::with_image()
-        .with("VAULT_ADDR", &vault.endpoint)
-        .with("VAULT_MAX_RETRIES", "0")
-        .with("VAULT_TOKEN", TOKEN)
+    Sandbox::at_vault(vault).with("VAULT_MAX_RETRIES", "0")
 }
 
 #[test]
@@ -555,7 +543,7 @@ fn a_vault_is_asked_for_capabilities_and_no_signature() {
     assert_eq!(vault.kinds(), [Kind::Key, Kind::Capabilities]);
     let asked = &vault.calls_of(Kind::Capabilities)[0];
     assert_eq!(asked.body, json!({"paths": ["transit/sign/ci-signer"]}));
-    // A policy lacks it; and a token may not even ask.
+    // First the policy lacks the capability; then the token may not even ask.
     let mut denied = true;
     vault.fault(move |call| {
         let answer = json!({"data": {"transit/sign/ci-signer": ["read"]}});
@@ -591,10 +579,10 @@ fn a_login_to_vault_shows_its_claims_and_ends_its_token() {
     assert!(!run.out.contains("eyJ") && !run.out.contains("hvs."));
     assert_eq!(vault.count(Kind::Sign), 0);
     assert!(vault.issued().iter().all(|token| !vault.knows(token)));
-    // A role that there is not.
+    // A role that does not exist.
     let report = examined(&sandbox, &line.replace("release", "nobody"), 1);
     assert_eq!(in_state(&report, "missing"), ["key"]);
-    assert_eq!(states(&report)["key_identity_token"], "ok");
+    assert_eq!(check(&report, "key_identity_token")["state"], "ok");
 }
 
 #[test_matrix([Product::Vault, Product::OpenBao])]

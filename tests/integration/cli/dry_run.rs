@@ -6,7 +6,7 @@ use crate::support::aws_fixture::{AwsFixture, SIGN};
 use crate::support::files;
 use crate::support::program::Sandbox;
 use s3lo_test_servers::aws::Key;
-use s3lo_test_servers::vault::{Kind, TOKEN, VaultServer};
+use s3lo_test_servers::vault::{Kind, VaultServer};
 
 const REF: &str = "local://./store/myapp:v1.0";
 
@@ -55,7 +55,7 @@ fn a_valid_record_would_be_kept() {
     let text = run.ends_with(0).out;
     assert!(text.starts_with("Would keep the signature of myapp:v1.0\n"));
     assert!(text.ends_with("Nothing was signed: this is a dry run\n"));
-    // A higher schema, or anew on request.
+    // It would sign again for a higher schema, or on request.
     for flags in ["--schema-version 2", "--if-signed replace"] {
         let json = sandbox
             .s3lo(&line(&format!("{flags} -o json")))
@@ -111,9 +111,7 @@ fn kms_gives_the_public_key_and_is_asked_for_no_signature() {
 #[test]
 fn vault_gives_the_key_and_is_asked_for_no_signature() {
     let vault = VaultServer::start(Key::of_vector("p256-pkcs8"));
-    let sandbox = Sandbox::with_image()
-        .with("VAULT_ADDR", &vault.endpoint)
-        .with("VAULT_TOKEN", TOKEN);
+    let sandbox = Sandbox::at_vault(&vault);
     let line = format!("sign {REF} --key hashivault://ci-signer --dry-run -o json");
     let json = sandbox.s3lo(&line).ends_with(0).json();
     assert_eq!(json["status"], "would_sign");

@@ -1,7 +1,7 @@
 //! A run that waits shows the reason, and one that gives up names it.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::thread;
 
 use rustix::fs::{CWD, FileType, Mode};
@@ -111,9 +111,7 @@ fn a_time_out_names_service_host_call_and_last_answer() {
 
     let vault = VaultServer::start(Key::of_vector("p256-pkcs8"));
     vault.fault(|_| Some(Reply::Silence));
-    let at_vault = Sandbox::with_image()
-        .with("VAULT_ADDR", &vault.endpoint)
-        .with("VAULT_TOKEN", TOKEN);
+    let at_vault = Sandbox::at_vault(&vault);
     let line = "sign local://./store/myapp:v1.0 --key hashivault://ci-signer --timeout 300ms";
     given_up(&mut page, "Vault is silent", at_vault.s3lo(line));
     assert!(!page.contains(TOKEN) && !page.contains(minio::PASSWORD));
@@ -135,12 +133,7 @@ fn a_time_out_names_a_file_and_a_program() {
     given_up(&mut page, "a token that is a pipe", run);
 
     let mut aws = AwsFixture::at_home();
-    let process = aws
-        .sandbox
-        .write_program("process", "#!/bin/sh\nexec sleep 60\n");
-    let config = format!("[default]\ncredential_process = {}\n", process.display());
-    aws.sandbox.write("config", config);
-    aws.sandbox.set("AWS_CONFIG_FILE", "config");
+    aws.run_for_credentials("#!/bin/sh\nexec sleep 60\n");
     let run = aws.s3lo(&format!("{SIGN} --timeout 500ms"));
     given_up(&mut page, "a credential_process that does not end", run);
     matches_snapshot("time_outs_of_files_and_programs", &page);
@@ -185,6 +178,14 @@ fn images_whose_time_is_up_share_one_error() {
     );
 }
 
+/// What each line of a log states of a request after `request`, without the time that it took.
+fn tries<'a>(log: &'a str, request: &str) -> Vec<&'a str> {
+    let lines = log.lines().filter_map(|line| line.split_once(request));
+    lines
+        .map(|(_, rest)| rest.split(" after").next().unwrap())
+        .collect()
+}
+
 #[test]
 fn verbose_logs_a_request_when_it_begins_and_each_try_with_its_number() {
     let (sandbox, server) = (sandbox(), server());
@@ -204,12 +205,8 @@ fn verbose_logs_a_request_when_it_begins_and_each_try_with_its_number() {
         "GET {}/bucket/manifests/myapp/v1.0/manifest.json (0 bytes, attempt ",
         server.endpoint
     );
-    let tries = run.err.lines().filter_map(|line| line.split_once(&get));
-    let tries: Vec<_> = tries
-        .map(|(_, rest)| rest.split(" after").next().unwrap())
-        .collect();
     assert_eq!(
-        tries,
+        tries(&run.err, &get),
         ["1)", "1): 503", "2)", "2): 503", "3)"],
         "{}",
         run.err
@@ -221,18 +218,17 @@ fn verbose_logs_a_request_when_it_begins_and_each_try_with_its_number() {
         left -= 1;
         (left >= 0).then(|| Reply::Answer(503, Vec::new(), Vec::new()))
     });
-    let at_vault = Sandbox::with_image()
-        .with("VAULT_ADDR", &vault.endpoint)
-        .with("VAULT_TOKEN", TOKEN);
+    let at_vault = Sandbox::at_vault(&vault);
     let run = at_vault
         .s3lo("public-key --key hashivault://ci-signer --verbose")
         .ends_with(0);
     let get = format!("GET {}/v1/transit/keys/ci-signer (attempt ", vault.endpoint);
-    let tries = run.err.lines().filter_map(|line| line.split_once(&get));
-    let tries: Vec<_> = tries
-        .map(|(_, rest)| rest.split(" after").next().unwrap())
-        .collect();
-    assert_eq!(tries, ["1)", "1): 503", "2)", "2): 200"], "{}", run.err);
+    assert_eq!(
+        tries(&run.err, &get),
+        ["1)", "1): 503", "2)", "2): 200"],
+        "{}",
+        run.err
+    );
 }
 
 /// Runs a command line at a terminal, and returns its output.
@@ -244,8 +240,7 @@ fn at_terminal(sandbox: &Sandbox, line: &str) -> String {
     script
         .env("PATH", "/usr/bin:/bin")
         .env("SHELL", "/bin/sh")
-        .env("TERM", "xterm")
-        .stdin(Stdio::null());
+        .env("TERM", "xterm");
     let child = script
         .spawn()
         .expect("`script` is missing: it is part of util-linux");
@@ -271,7 +266,7 @@ fn a_terminal_shows_the_current_call_until_the_end() {
     }
 }
 
-/// The lines that a run prints on stdout, up to the first that contains `text`; the rest is read aside.
+/// Reads a run's stdout up to the first line that contains `text`; a thread reads the rest.
 fn read_until(child: &mut Child, text: &str) {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let found = lines.any(|line| line.unwrap().contains(text));

@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use s3lo_test_servers::vault::{TOKEN, VaultServer};
 use tempfile::TempDir;
 
 use super::{MANIFEST, copy, vectors};
@@ -40,6 +41,13 @@ impl Sandbox {
         let sandbox = Self::new();
         sandbox.push("myapp", "v1.0", MANIFEST);
         sandbox
+    }
+
+    /// A sandbox with an image, and a token for this Vault.
+    pub(crate) fn at_vault(vault: &VaultServer) -> Self {
+        Self::with_image()
+            .with("VAULT_ADDR", &vault.endpoint)
+            .with("VAULT_TOKEN", TOKEN)
     }
 
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {

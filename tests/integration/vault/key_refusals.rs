@@ -443,10 +443,7 @@ fn report_each(page: &mut Page, cases: &[Case], name: &str, value: &str) {
     for (what, kind, answer) in cases.iter().copied() {
         let vault = VaultServer::start(Key::of_vector("p256-pkcs8"));
         vault.fault(move |call| (call.kind == kind).then(answer));
-        let sandbox = Sandbox::with_image()
-            .with("VAULT_ADDR", &vault.endpoint)
-            .with("VAULT_TOKEN", TOKEN)
-            .with(name, value);
+        let sandbox = Sandbox::at_vault(&vault).with(name, value);
         page.report(what, &sandbox, &sign("hashivault://ci-signer"));
     }
 }

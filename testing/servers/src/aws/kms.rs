@@ -1,4 +1,4 @@
-//! AWS KMS: `GetPublicKey` and `Sign`, that as a dry run too, and nothing else.
+//! AWS KMS: `GetPublicKey` and `Sign` (also as a dry run), and nothing else.
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html>
 
 use std::collections::BTreeMap;

@@ -79,7 +79,7 @@ impl Reading {
                     ("<wbr>", true) => {}
                     _ => return Err(format!("there is {tag}")),
                 }
-                // As many words of a sentence are code as could mean something.
+                // Only words that could mean something are code, so their number depends on the text.
                 return Ok(());
             }
             NodeValue::Link(link) if is_ours(&link.url) => "link".to_owned(),

@@ -11,7 +11,7 @@ use crate::support::faults::records::record_name;
 use crate::support::files;
 use crate::support::program::{Run, Sandbox};
 use s3lo_test_servers::aws::Key;
-use s3lo_test_servers::vault::{TOKEN, VaultServer};
+use s3lo_test_servers::vault::VaultServer;
 
 /// An identity token for `http://vault.example`, of `repo:acme/app`, until 2100. Only Vault asks by whom
 /// it is signed.
@@ -57,12 +57,9 @@ impl VaultFixture {
     }
 
     pub(super) fn at(vault: VaultServer) -> Self {
-        let sandbox = Sandbox::with_image()
-            .with("VAULT_ADDR", &vault.endpoint)
-            .with("VAULT_TOKEN", TOKEN);
         Self {
+            sandbox: Sandbox::at_vault(&vault),
             vault,
-            sandbox,
             elsewhere: Elsewhere::new(),
         }
     }
