@@ -139,10 +139,13 @@ impl Step {
         });
         let drone = of_step("DRONE_OUTPUT");
         put(drone.as_ref(), files::append, &|| variables.clone());
+        let printed = outcome.output_options.json.then_some(&Destination::Stdout);
         let place = output_options.output_file.as_ref();
-        put(place, files::write, &|| {
-            String::from_utf8_lossy(&outcome.document).into_owned()
-        });
+        put(
+            place.filter(|place| Some(*place) != printed),
+            files::write,
+            &|| String::from_utf8_lossy(&outcome.document).into_owned(),
+        );
         let place = output_options.dotenv_file.as_ref();
         put(place, files::write, &|| variables.clone());
         let summary = || markdown(&outcome.report, MAX_SUMMARY_LEN);
@@ -242,8 +245,8 @@ impl Step {
         for (place, text) in &log.streams {
             let text = format.expanded(&section(text));
             match place {
-                Destination::Stderr => err.write_all(text.as_bytes())?,
-                _ => out.write_all(text.as_bytes())?,
+                Destination::Stdout if !is_json => out.write_all(text.as_bytes())?,
+                _ => err.write_all(text.as_bytes())?,
             }
         }
         let mut commands = log.commands.clone();

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 use insta::{assert_snapshot, with_settings};
 use serde_json::{Value, json};
 
-use crate::support::program::{Run, Sandbox};
+use crate::support::program::{Run, Sandbox, finish};
 
 const REFERENCE: &str = "local://./store/myapp:v1.0";
 
@@ -127,6 +127,52 @@ fn json_is_the_whole_of_stdout_on_every_host() {
                 .s3lo(&format!("ci {line}"));
             assert!(run.ends_with(code).json().is_object(), "{host} {line}");
         }
+    }
+}
+
+#[test]
+fn results_on_standard_output_leave_the_json_alone_there() {
+    for host in ["", "GITHUB_ACTIONS", "GITLAB_CI", "BUILDKITE", "TF_BUILD"] {
+        let mut sandbox = job().with("AGENT_TEMPDIRECTORY", ".");
+        if !host.is_empty() {
+            sandbox.set(host, "true");
+        }
+        sandbox.set("GITHUB_STEP_SUMMARY", "/dev/stdout");
+        let streams = "--output-file - --dotenv-file - --summary-file /dev/stdout";
+        let run = sandbox
+            .s3lo(&format!("ci sign --output json {streams}"))
+            .ends_with(0);
+        assert_eq!(run.json()["status"], "signed", "{host}");
+        assert!(run.err.contains("S3LO_SIGN_SIGNED=true\n"), "{host}");
+        assert_eq!(run.err.matches("### ✅ Signed").count(), 2, "{host}");
+    }
+}
+
+/// In one stream, as a log has both.
+#[test]
+fn a_secret_is_masked_before_it_can_be_printed_where_stdout_is_json() {
+    for (host, mask) in [
+        ("GITHUB_ACTIONS", "::add-mask::canary%25\n"),
+        (
+            "TF_BUILD",
+            "##vso[task.setsecret]canary%AZP25\n##vso[task.setsecret]canary%\n",
+        ),
+    ] {
+        // The error of the key's file names it, in JSON too.
+        let sandbox = job().with(host, "true").with("COSIGN_PASSWORD", "canary%");
+        let words = "ci sign --key canary% --verbose --output json";
+        let run = sandbox.s3lo(words).ends_with(2);
+        assert_eq!(run.json()["error"]["code"], "key_not_found");
+        assert!(run.out.contains("canary%"), "{}", run.out);
+        let mut shell = std::process::Command::new("sh");
+        shell.args([
+            "-c",
+            r#"exec "$0" $1 2>&1"#,
+            env!("CARGO_BIN_EXE_s3lo"),
+            words,
+        ]);
+        let both = finish(sandbox.in_sandbox(shell).spawn().unwrap()).ends_with(2);
+        assert!(both.out.starts_with(mask), "{}", both.out);
     }
 }
 
