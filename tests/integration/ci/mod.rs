@@ -14,5 +14,6 @@ pub(crate) mod github_hostile;
 pub(crate) mod gitlab;
 pub(crate) mod inert;
 pub(crate) mod result_files;
+pub(crate) mod setup;
 pub(crate) mod summaries;
 pub(crate) mod systems;

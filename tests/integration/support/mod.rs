@@ -9,6 +9,7 @@ pub(crate) mod memory;
 pub(crate) mod minio;
 pub(crate) mod mount;
 pub(crate) mod program;
+pub(crate) mod releases;
 pub(crate) mod seaweedfs;
 pub(crate) mod tools;
 pub(crate) mod vault;

@@ -1,0 +1,4 @@
+//! The program without docker: `setup/install`, and the action that runs it.
+
+mod action;
+mod install;

@@ -1,0 +1,1 @@
+//! `setup/action.yml`, as `act` runs it, and the steps that follow.
