@@ -21,7 +21,12 @@ fn parsed(yaml: &str) -> Value {
 
 /// The README's YAML that has this at its top.
 fn of_readme(has: &str) -> Vec<String> {
-    let blocks = blocks(&text("README.md"), "yaml").into_iter();
+    of_page("README.md", has)
+}
+
+/// The YAML of a page that has this at its top.
+pub(crate) fn of_page(page: &str, has: &str) -> Vec<String> {
+    let blocks = blocks(&text(page), "yaml").into_iter();
     let mut blocks: Vec<_> = blocks
         .filter(|block| !parsed(block)[has].is_null())
         .collect();
@@ -114,29 +119,38 @@ fn every_workflow_of_the_readme_runs_as_printed() {
 }
 
 #[test]
-fn every_workflow_of_the_readme_is_sound() {
+fn every_workflow_that_is_printed_is_sound() {
     let folder = tempfile::TempDir::new().unwrap();
     let write = |name: &str, contents: &str| {
         let path = folder.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, contents).unwrap();
     };
-    for name in ["action.yml", "verify/action.yml", "Dockerfile"] {
+    for name in [
+        "action.yml",
+        "verify/action.yml",
+        "setup/action.yml",
+        "Dockerfile",
+    ] {
         write(name, &text(name));
     }
+    let labels = "self-hosted-runner:\n  labels: [my-runner-scale-set]\n";
+    let config = text(".github/actionlint.yaml") + labels;
+    write(".github/actionlint.yaml", &config);
     write(".git/HEAD", "");
     // These actions are our own, and a release moves v1.
     write(
         "zizmor.yml",
         "rules:\n  unpinned-uses:\n    config:\n      policies:\n        s3lo/*: ref-pin\n        \"*\": hash-pin\n",
     );
-    let workflows = of_readme("jobs");
-    assert!(workflows.len() >= 3);
+    let workflows = [of_readme("jobs"), of_page("docs/github.md", "jobs")].concat();
+    assert!(workflows.len() >= 7);
     for (number, workflow) in workflows.iter().enumerate() {
         write(&format!("printed/.github/workflows/{number}.yml"), workflow);
         // Of what lies here every input and output is checked.
         let here = workflow
             .replace("s3lo/sign-action/verify@v1", "./verify")
+            .replace("s3lo/sign-action/setup@v1", "./setup")
             .replace("s3lo/sign-action@v1", "./");
         write(&format!(".github/workflows/{number}.yml"), &here);
     }
@@ -248,7 +262,7 @@ fn every_example_for_another_ci_system_signs() {
         }
         examples += 1;
     }
-    assert_eq!(examples, 7);
+    assert_eq!(examples, 6);
 }
 
 #[test]

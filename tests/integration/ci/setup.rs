@@ -1,4 +1,5 @@
 //! The program without docker: `setup/install`, and the action that runs it.
 
 mod action;
+mod documented;
 mod install;

@@ -26,9 +26,16 @@ struct State {
 impl Releases {
     /// A release 1.2.3 whose program starts the one under test: a script is smaller than that.
     pub(crate) fn new() -> Self {
-        let program = format!("#!/bin/sh\nexec '{}' \"$@\"\n", env!("CARGO_BIN_EXE_s3lo"));
+        Self::of(&format!(
+            "#!/bin/sh\nexec '{}' \"$@\"\n",
+            env!("CARGO_BIN_EXE_s3lo")
+        ))
+    }
+
+    /// A release whose program is this script.
+    pub(crate) fn of(program: &str) -> Self {
         let state = Arc::new(State {
-            program: program.into_bytes(),
+            program: program.as_bytes().to_vec(),
             requests: Mutex::default(),
             faults: Mutex::default(),
         });
@@ -99,7 +106,7 @@ impl Service for Mirror {
         if let Some(fault) = self.0.faults.lock().unwrap().pop_front() {
             return fault;
         }
-        if request.path.starts_with("/v1.2.3/s3lo-linux-") {
+        if request.path.contains("/v1.2.3/s3lo-linux-") {
             Reply::Answer(200, Vec::new(), self.0.program.clone())
         } else {
             Reply::Answer(404, Vec::new(), b"Not Found".to_vec())

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{DIGEST, IMAGE, SIGN, VERIFY, signer, verifier};
+use crate::cli::documentation::text;
 use crate::support::github_runner::{RUNNER_TEMP, Runner, Step, WORKSPACE};
 use crate::support::plain_key;
 
@@ -133,6 +134,15 @@ fn what_the_runner_adds_itself_is_no_mistake() {
         .with("entrypoint", "/s3lo")
         .run()
         .ends_with(0);
+}
+
+/// Hooks that start containers in the runner's place take it from the action.
+#[test]
+fn the_entry_point_is_that_of_the_image() {
+    for action in [SIGN, VERIFY] {
+        let line = format!("\nENTRYPOINT [\"{}\"]\n", Runner::entrypoint_of(action));
+        assert!(text("Dockerfile").contains(&line), "{action}");
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ pub(crate) struct Action {
     /// The names of its inputs, and their defaults. The runner ignores `required`.
     inputs: Vec<(String, String)>,
     pub(crate) outputs: Vec<String>,
+    pub(crate) entrypoint: String,
     args: Vec<String>,
     env: Vec<(String, String)>,
 }
@@ -27,8 +28,8 @@ impl Action {
         let file: Mapping = yaml_serde::from_str(text).unwrap();
         let runs = file["runs"].as_mapping().unwrap();
         assert_eq!(runs["using"], Value::from("docker"));
-        // With these the runner would take its command line from elsewhere.
-        assert!(runs.contains_key("args") && !runs.contains_key("entrypoint"));
+        // Without these the runner would take its command line from `with`.
+        assert!(runs.contains_key("args") && runs.contains_key("entrypoint"));
         let args = runs["args"].as_sequence().unwrap();
         let inputs = of(&file, "inputs").into_iter();
         Self {
@@ -42,6 +43,7 @@ impl Action {
                 .into_iter()
                 .map(|(name, _)| name)
                 .collect(),
+            entrypoint: text_of(&runs["entrypoint"]),
             args: args.iter().map(text_of).collect(),
             env: of(runs, "env")
                 .into_iter()
@@ -125,7 +127,7 @@ fn evaluated(text: &str, inputs: &[(String, String)]) -> String {
 fn a_step_gets_its_inputs_and_the_defaults_of_the_rest() {
     let action = Action::parse(
         "inputs: {mode: {default: 2}, Key: {required: true}, on: {default: true}}\n\
-         runs: {using: docker, args: [ci, '${{ inputs.mode }}-${{ inputs.none }}'], env: {M: '${{inputs.Mode}}'}}",
+         runs: {using: docker, entrypoint: /p, args: [ci, '${{ inputs.mode }}-${{ inputs.none }}'], env: {M: '${{inputs.Mode}}'}}",
     );
     let text = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
     let with = [("KEY", "k"), ("tpyo", "")].map(text);

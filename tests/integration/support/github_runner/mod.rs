@@ -198,6 +198,11 @@ impl Runner {
         Action::read(action).outputs
     }
 
+    /// The entry point that an action declares.
+    pub(crate) fn entrypoint_of(action: &str) -> String {
+        Action::read(action).entrypoint
+    }
+
     pub(crate) fn run(&self) -> Step {
         self.run_step(&self.with)
     }
