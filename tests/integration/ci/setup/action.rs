@@ -127,7 +127,7 @@ fn a_program_with_another_hash_is_not_on_the_path() {
         error.contains("title=s3lo is not installed::error[wrong_hash]: "),
         "{error}"
     );
-    assert!(error.contains("%0Ahelp: "), "{error}");
+    assert!(error.contains("%0A  help: "), "{error}");
 }
 
 #[test]

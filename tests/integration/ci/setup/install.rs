@@ -94,8 +94,9 @@ impl Machine {
             run.err
         );
         assert_eq!(run.err.matches("error[").count(), 1, "{}", run.err);
-        assert_eq!(run.err.matches("\nhelp: ").count(), 1, "{}", run.err);
+        assert_eq!(run.err.matches("\n  help: ").count(), 1, "{}", run.err);
         assert_eq!(files(&self.folder()), [""; 0]);
+        assert!(run.err.ends_with(&format!("docs/errors.md#{code}\n")));
         run.err
     }
 }
