@@ -84,6 +84,7 @@ impl Machine {
     fn refused(&self) -> String {
         let run = self.run(WORKFLOW);
         assert_eq!(run.code, Some(1), "{}{}", run.out, run.err);
+        assert!(run.out.contains("Failure - Main setup"), "{}", run.out);
         assert!(run.out.contains("| program: none\n"), "{}", run.out);
         assert!(run.out.contains("| signatures: 0\n"), "{}", run.out);
         only_error(&run)
