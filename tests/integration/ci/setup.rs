@@ -3,3 +3,4 @@
 mod action;
 mod documented;
 mod install;
+mod kubernetes;
