@@ -26,6 +26,7 @@ use crate::aws::{Options, credential_text, credentials, retry, role_settings};
 use crate::environment;
 use crate::environment::variable;
 use crate::identity::jwt::Claims;
+use crate::identity::token_source::TokenRequest;
 use crate::mask::Mask;
 use crate::net::calls;
 use crate::net::calls::Awaited;
@@ -256,6 +257,11 @@ impl Aws {
     /// The claims of the identity token that the role was assumed with, or that STS refused.
     pub fn identity(&self) -> Option<Claims> {
         self.role.as_ref()?.claims()
+    }
+
+    /// The identity token that the CI system's agent has to issue.
+    pub(crate) fn token_request(&self) -> Option<TokenRequest> {
+        self.role.as_ref()?.token_request()
     }
 
     /// Asks STS whose credentials these are.

@@ -21,7 +21,7 @@ use crate::aws::response::ErrorResponse;
 use crate::aws::retry::ClockCorrection;
 use crate::identity::jwt::{Claims, IdentityToken, LastClaims};
 use crate::identity::token_source;
-use crate::identity::token_source::TokenSource;
+use crate::identity::token_source::{TokenRequest, TokenSource};
 use crate::mask::Mask;
 use crate::net::calls;
 use crate::net::calls::{Answer, Awaited};
@@ -88,6 +88,14 @@ impl Provider {
         &self.role.arn
     }
 
+    /// The identity token that the CI system's agent has to issue.
+    pub(crate) fn token_request(&self) -> Option<TokenRequest> {
+        match &self.role.proof {
+            Proof::Token { audience, source } => source.request(audience),
+            Proof::Credentials { .. } => None,
+        }
+    }
+
     /// A provider that gives up after so many tries, or at `deadline`. STS is asked in the region of `config`, and with
     /// its credentials if the role takes some.
     pub(crate) fn new(
@@ -123,7 +131,10 @@ impl Provider {
     /// Opens a connection to STS, if the token has to be asked for first.
     pub fn preconnect(&self) {
         if let Proof::Token { source, .. } = &self.role.proof
-            && matches!(source, TokenSource::GitHub { .. } | TokenSource::Buildkite)
+            && matches!(
+                source,
+                TokenSource::GitHub { .. } | TokenSource::Buildkite { .. }
+            )
         {
             preconnect::sts(&self.sts);
         }

@@ -31,7 +31,7 @@ const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 /// STS, which exchanges identity tokens for sessions of a role.
 const STS: RelyingParty = RelyingParty {
     missing: "there is no identity token to assume the role with",
-    // That of Buildkite is a convention.
+    // Those of Buildkite are the plugin's: its hooks request the tokens that `s3lo ci tokens` lists.
     variables: &[
         (CiSystem::Bitbucket, &["BITBUCKET_STEP_OIDC_TOKEN"]),
         (CiSystem::Buildkite, &["BUILDKITE_OIDC_TOKEN"]),

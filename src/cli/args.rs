@@ -187,6 +187,52 @@ pub(crate) enum CiWork {
     Sign(Box<JobArgs<SignArgs>>),
     /// Verify that images are signed
     Verify(Box<JobArgs<VerifyArgs>>),
+    /// List the identity tokens that the job needs from its CI system's agent: VARIABLE, a tab and the audience
+    Tokens(TokensArgs),
+}
+
+/// The options that both commands of a job have.
+pub(crate) struct JobOptions<'a> {
+    pub(crate) keys: &'a [String],
+    pub(crate) images: &'a ImageArgs,
+    pub(crate) aws: &'a aws::Options,
+    pub(crate) providers: &'a Providers,
+    pub(crate) report: &'a ReportArgs,
+}
+
+impl CiWork {
+    /// The options of the job, if it signs or verifies.
+    pub(crate) fn options(&self) -> Option<JobOptions<'_>> {
+        match self {
+            Self::Sign(args) => Some(JobOptions {
+                keys: &args.work.keys,
+                images: &args.work.images,
+                aws: &args.work.aws,
+                providers: &args.work.providers,
+                report: &args.report,
+            }),
+            Self::Verify(args) => Some(JobOptions {
+                keys: &args.work.keys,
+                images: &args.work.images,
+                aws: &args.work.aws,
+                providers: &args.work.providers,
+                report: &args.report,
+            }),
+            Self::Tokens(_) => None,
+        }
+    }
+}
+
+/// The command that the tokens are for. Its options are those of the job.
+#[derive(Args, Debug)]
+pub(crate) struct TokensArgs {
+    /// `sign` or `verify`, with its flags [default: as S3LO_COMMAND, or sign]
+    #[arg(
+        value_name = "COMMAND",
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    pub(crate) work: Vec<String>,
 }
 
 /// A command in a job.

@@ -19,6 +19,7 @@ use crate::cli::password;
 use crate::cli::shutdown::ShutdownSignals;
 use crate::context::{Context, Passwords};
 use crate::diagnostic::Diagnostic;
+use crate::identity::token_source::TokenRequest;
 use crate::image::Image;
 use crate::key::keyring::Keyring;
 use crate::key::reference::{KeyRef, RefError};
@@ -87,13 +88,20 @@ pub(crate) struct Run {
     pub(crate) role: Option<String>,
 }
 
-impl Run {
-    /// Makes stores and keys, and gets the credentials they need. No request is sent before all arguments are
-    /// understood.
+/// Images and keys whose settings are understood. Nothing was sent yet.
+pub(crate) struct Configured {
+    shared: Context,
+    images: Vec<Image>,
+    stores: Stores,
+    keys: Keyring,
+    warnings: Vec<String>,
+}
+
+impl Configured {
+    /// Makes stores and keys of the arguments and the environment.
     pub(crate) async fn new(
         images: &ImageArgs,
         keys: Vec<KeyRef>,
-        counted: KeyCounting,
         aws: &aws::Options,
         providers: &Providers,
         context: &RunContext,
@@ -117,6 +125,45 @@ impl Run {
             opened.push(Image { reference, store });
         }
         check_aws_is_used(aws, &shared)?;
+        Ok(Self {
+            shared,
+            images: opened,
+            stores,
+            keys,
+            warnings,
+        })
+    }
+
+    /// The identity tokens that the CI system's agent has to issue before the run.
+    pub(crate) fn token_requests(&self) -> Vec<TokenRequest> {
+        let of_role = self.shared.configured_aws().and_then(Aws::token_request);
+        of_role
+            .into_iter()
+            .chain(self.keys.token_requests())
+            .collect()
+    }
+}
+
+impl Run {
+    /// Makes stores and keys, and gets the credentials they need. No request is sent before all arguments are
+    /// understood.
+    pub(crate) async fn new(
+        images: &ImageArgs,
+        keys: Vec<KeyRef>,
+        counted: KeyCounting,
+        aws: &aws::Options,
+        providers: &Providers,
+        context: &RunContext,
+        deadline: Instant,
+    ) -> Result<Self, Diagnostic> {
+        let configured = Configured::new(images, keys, aws, providers, context, deadline).await?;
+        let Configured {
+            shared,
+            images,
+            stores,
+            keys,
+            mut warnings,
+        } = configured;
         if counted == KeyCounting::Distinct
             && let Some((one, other)) = keys.same_key()
         {
@@ -127,12 +174,12 @@ impl Run {
         }
         let signals = ShutdownSignals::listen();
         let ready = ready(&shared, &stores, &keys);
-        let ready = waiting.during(None, ready);
+        let ready = context.waiting.during(None, ready);
         signals.unless_stopped(&keys, ready).await?;
         warnings.extend(shared.configured_aws().and_then(Aws::warning));
         let role = shared.configured_aws().and_then(Aws::role);
         Ok(Self {
-            images: opened,
+            images,
             keys,
             signals,
             warnings,

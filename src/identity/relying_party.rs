@@ -10,7 +10,7 @@ pub struct RelyingParty {
     /// The sentence for a missing token.
     pub missing: &'static str,
     /// The variables in which the jobs of a CI system find a token for it, in order of preference. GitHub and
-    /// Buildkite give tokens on request.
+    /// the agent of Buildkite give tokens on request as well.
     pub variables: &'static [(CiSystem, &'static [&'static str])],
     /// The variable that names a token's file, where there is one.
     pub file_variable: Option<&'static str>,

@@ -36,12 +36,24 @@ use crate::tasks::run_blocking;
 use crate::text::{os_reason, shown_path};
 use s3lo_core::explain::{Explain, Fact};
 
+/// An identity token that a run needs and the environment does not hold.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TokenRequest {
+    /// The variable that the run reads it from.
+    pub variable: &'static str,
+    /// The audience it is for.
+    pub audience: String,
+}
+
 /// A source of identity tokens.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum TokenSource {
     /// `buildkite-agent oidc request-token`.
-    Buildkite,
+    Buildkite {
+        /// The variable that would hold a token that was requested before.
+        variable: &'static str,
+    },
     /// A file, which is read for each token.
     File(String),
     /// GitHub's endpoint, and the credential for it.
@@ -81,11 +93,24 @@ impl TokenSource {
                 return Ok(Self::Variable((*name).to_owned()));
             }
         }
-        if ci == Some(CiSystem::Buildkite) {
-            return Ok(Self::Buildkite);
+        if ci == Some(CiSystem::Buildkite)
+            && let Some(variable) = party.variables_in(ci).first()
+        {
+            return Ok(Self::Buildkite { variable });
         }
         let file = party.file_variable.map(variable).transpose()?.flatten();
         file.map(Self::File).ok_or(Error::Missing { ci, party })
+    }
+
+    /// The token that the CI system's agent issues, if this is where tokens come from.
+    pub(crate) fn request(&self, audience: &str) -> Option<TokenRequest> {
+        match self {
+            Self::Buildkite { variable } => Some(TokenRequest {
+                variable,
+                audience: audience.to_owned(),
+            }),
+            _ => None,
+        }
     }
 
     /// Whether the next token may be another one.
@@ -104,7 +129,7 @@ impl TokenSource {
         http: &SharedHttpClient,
     ) -> Result<IdentityToken, Error> {
         let text = match self {
-            Self::Buildkite => from_agent(audience).await?,
+            Self::Buildkite { .. } => from_agent(audience).await?,
             Self::File(path) => {
                 let path = path.clone();
                 let _call = calls::begin(Awaited::reading(shown_path(&path)));
@@ -129,7 +154,7 @@ impl TokenSource {
 impl std::fmt::Display for TokenSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Buildkite => f.write_str("`buildkite-agent oidc request-token`"),
+            Self::Buildkite { .. } => f.write_str("`buildkite-agent oidc request-token`"),
             Self::File(path) => write!(f, "the file `{path}`"),
             Self::GitHub { .. } => f.write_str(CiSystem::github_name()),
             Self::Variable(name) => write!(f, "the variable {name}"),

@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use crate::context::Context;
 use crate::diagnostic::Diagnostic;
 use crate::identity::jwt::Claims;
+use crate::identity::token_source::TokenRequest;
 use crate::key::error::Error;
 use crate::key::lazy::LazyKey;
 use crate::key::provider::{ProviderKey, Session};
@@ -77,6 +78,14 @@ impl Keyring {
     pub fn identity(&self) -> Option<Claims> {
         let mut sessions = self.sessions.iter();
         sessions.find_map(|session| session.identity())
+    }
+
+    /// The identity tokens that the CI system's agent has to issue for logins.
+    pub(crate) fn token_requests(&self) -> Vec<TokenRequest> {
+        let sessions = self.sessions.iter();
+        sessions
+            .flat_map(|session| session.token_requests())
+            .collect()
     }
 
     /// Opens connections, while credentials are on their way.

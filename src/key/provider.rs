@@ -9,6 +9,7 @@ use crate::aws::policy::Statement;
 use crate::context::Context;
 use crate::diagnostic::Diagnostic;
 use crate::identity::jwt::Claims;
+use crate::identity::token_source::TokenRequest;
 use crate::key::error::Error;
 use crate::key::reference::{KeyRef, RefError, Versions};
 use crate::key::signer::{PublicKeys, Signer};
@@ -73,6 +74,11 @@ pub trait Session: Send + Sync {
 
     /// Logs in, while credentials for AWS are on their way. The keys report a failure when they are opened.
     async fn log_in(&self) {}
+
+    /// The identity tokens that the CI system's agent has to issue for the session's logins.
+    fn token_requests(&self) -> Vec<TokenRequest> {
+        Vec::new()
+    }
 
     /// The claims of the identity token that the session logged in with, or that was refused.
     fn identity(&self) -> Option<Claims> {

@@ -12,6 +12,7 @@ mod family;
 mod mount;
 mod option;
 pub(crate) mod peers;
+mod plugin;
 pub(crate) mod sources;
 mod spelling;
 
@@ -36,6 +37,8 @@ pub struct Resolved {
     pub inputs: Vec<Input>,
     /// Those that are there without a value.
     pub empty: Vec<String>,
+    /// Variables that the Buildkite plugin's `environment` names.
+    pub named: Vec<String>,
     /// Warnings about names that are passed over.
     pub warnings: Vec<String>,
 }
@@ -63,10 +66,15 @@ pub fn resolve(
         }
         .check(&sources)?,
     };
+    let named = match policy {
+        Some(_) if family == Family::Buildkite => plugin::check(&sources)?,
+        _ => Vec::new(),
+    };
     let mut resolved = Resolved {
         family,
         inputs: Vec::new(),
         empty: Vec::new(),
+        named,
         warnings,
     };
     for option in options {
@@ -327,7 +335,7 @@ mod tests {
             panic!();
         };
         assert_eq!(other, Some("verify"));
-        let config = r#"{"step-command":"run","refrence":"x"}"#;
+        let config = r#"{"runtime":"binary","refrence":"x"}"#;
         let config = ("BUILDKITE_PLUGIN_CONFIGURATION", config);
         assert!(resolved(&BUILDKITE[..1], &[config]).is_err());
         let twice = [("INPUT_IF-SIGNED", "keep"), ("INPUT_IF_SIGNED", "fail")];

@@ -116,6 +116,14 @@ pub enum Error {
         /// Its origin.
         origin: Origin,
     },
+    /// None of a few values.
+    #[error("{origin} must be {expected}")]
+    Choice {
+        /// Its origin.
+        origin: Origin,
+        /// The values, in a sentence.
+        expected: &'static str,
+    },
     /// BUILDKITE_PLUGIN_CONFIGURATION is not a JSON object.
     #[error("BUILDKITE_PLUGIN_CONFIGURATION is not a JSON object with each name once")]
     Configuration,
@@ -185,6 +193,7 @@ impl Explain for Error {
     fn help(&self) -> String {
         match self {
             Self::Boolean { origin } => format!("write `true` or `false` in {origin}"),
+            Self::Choice { origin, expected } => format!("write {expected} in {origin}"),
             Self::Configuration => {
                 "pass it on as the agent sets it: `docker run -e BUILDKITE_PLUGIN_CONFIGURATION …`"
                     .to_owned()

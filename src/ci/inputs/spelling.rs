@@ -9,18 +9,8 @@ use std::ffi::OsStr;
 
 use crate::ci::inputs::family::{Family, OWN, own, shouted};
 use crate::ci::inputs::option::{Error, OptionSpec, Right, UnknownPolicy};
-use crate::ci::inputs::peers;
 use crate::ci::inputs::sources::{Sources, input};
-
-/// The settings that the hook of the Buildkite plugin reads for itself.
-const OF_THE_HOOK: [&str; 6] = [
-    "annotate",
-    "environment",
-    "image",
-    "meta-data",
-    "mount-checkout",
-    "step-command",
-];
+use crate::ci::inputs::{peers, plugin};
 
 /// The inputs that the runner adds to an action's own.
 const OF_THE_RUNNER: [&str; 2] = ["args", "entrypoint"];
@@ -41,8 +31,8 @@ impl Names<'_> {
             Family::Plugin => self.check_settings(sources, &mut warnings)?,
             Family::Buildkite => {
                 let mut names = sources.settings.keys().map(String::as_str);
-                let unknown =
-                    names.find(|name| !OF_THE_HOOK.contains(name) && self.option(name).is_none());
+                let unknown = names
+                    .find(|name| !plugin::is_of_the_hooks(name) && self.option(name).is_none());
                 if let Some(name) = unknown {
                     return Err(self.unknown_here(format!("the plugin's setting `{name}`"), name));
                 }

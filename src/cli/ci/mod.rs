@@ -4,6 +4,7 @@ mod declared;
 mod options;
 mod overwrite;
 mod results;
+pub(crate) mod tokens;
 mod undefined;
 
 use std::ffi::OsString;
@@ -35,7 +36,7 @@ use crate::mask::Mask;
 use crate::option_name::set_spelling;
 use crate::text::inert_json;
 
-/// The arguments in the order `s3lo ci COMMAND OPTIONS`, if they are those of `ci` and do not ask for its help. Options
+/// The arguments in the order `s3lo ci [tokens] COMMAND OPTIONS`, if they are those of `ci` and do not ask for its help. Options
 /// may be typed in front of either word, and must not hide it: a gate that verifies would sign.
 pub(crate) fn in_order(arguments: &[OsString], typed: &Typed) -> Option<Vec<OsString>> {
     if arguments
@@ -46,11 +47,11 @@ pub(crate) fn in_order(arguments: &[OsString], typed: &Typed) -> Option<Vec<OsSt
     }
     let mut positional = typed.positional();
     let ci = positional.next().filter(|word| *word == "ci")?;
-    let command = positional
-        .next()
-        .filter(|word| Action::from_name(word).is_some());
+    let mut positional = positional.peekable();
+    let tokens = positional.next_if(|word| *word == tokens::NAME);
+    let command = positional.next_if(|word| Action::from_name(word).is_some());
     let mut words = arguments.to_vec();
-    for (place, name) in (1..).zip([Some(ci), command].into_iter().flatten()) {
+    for (place, name) in (1..).zip([Some(ci), tokens, command].into_iter().flatten()) {
         let at = words.iter().skip(place).position(|word| word == name)?;
         let word = words.remove(place.saturating_add(at));
         words.insert(place, word);
@@ -58,21 +59,27 @@ pub(crate) fn in_order(arguments: &[OsString], typed: &Typed) -> Option<Vec<OsSt
     Some(words)
 }
 
-/// Runs the job.
+/// Runs the job, or lists the tokens that it needs.
 pub(crate) fn run(
     arguments: &[OsString],
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> io::Result<ExitStatus> {
+    let mut arguments = arguments.to_vec();
+    let lists_tokens = arguments.get(2).is_some_and(|word| word == tokens::NAME);
+    if lists_tokens {
+        arguments.remove(2);
+    }
+    let arguments = arguments.as_slice();
     let format = ci::detect();
     options::set_family(arguments);
     set_spelling(options::spelled);
     let mut output_options = options::output_options(arguments);
-    let is_json = output_options.json;
+    let is_data = output_options.json || lists_tokens;
     let mask = Mask::new(move |secret| {
         let command = format.mask(secret);
-        // At once, before anything else is printed. JSON is the whole of stdout.
-        let _ = match is_json {
+        // At once, before anything else is printed. JSON and tokens are the whole of stdout.
+        let _ = match is_data {
             true => io::stderr().write_all(command.as_bytes()),
             false => io::stdout().write_all(command.as_bytes()),
         };
@@ -84,10 +91,24 @@ pub(crate) fn run(
     let refused = output_options.report.check();
     let job = options::read(arguments.get(2..).unwrap_or_default(), &mask);
     // Nothing is removed before the run is understood.
-    let job = job.and_then(|job| match refused {
+    let mut job = job.and_then(|job| match refused {
         Err(error) => Err((job.action, Diagnostic::new(&error))),
         Ok(()) => Ok(job),
     });
+    if !lists_tokens {
+        job = job.and_then(|job| match job.check_environment() {
+            Ok(()) => Ok(job),
+            Err(error) => Err((job.action, error)),
+        });
+    } else if let Ok(understood) = &job {
+        match tokens::of(understood, &mask) {
+            Ok(tokens) => return tokens::print(&tokens, out),
+            Err(CommandError::Output(error)) => return Err(error),
+            Err(CommandError::Diagnostic(diagnostic) | CommandError::Refused(diagnostic)) => {
+                job = Err((understood.action, diagnostic));
+            }
+        }
+    }
     let outcome = match job {
         Ok(job) => {
             // Files of an earlier run, or of others who can write there, must not pass for this run's.
@@ -200,6 +221,7 @@ fn work_on(
             let report = args.report;
             outcome(ran, asked, OutputOptions { json, report }, log)
         }
+        CiWork::Tokens(_) => Err(io::Error::other("these are not the arguments of a job")),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::ci::inputs::{
     self, Family, Input, OptionSpec, Origin, Resolved, UnknownPolicy, Value, ValueKind, resolve,
 };
 use crate::ci::report::Action;
-use crate::cli::args::{CiWork, Cli, Command, ReportArgs};
+use crate::cli::args::{Cli, Command, ReportArgs};
 use crate::cli::ci::declared::{NOT_INPUTS, name_in_jobs, options};
 use crate::cli::ci::results::OutputOptions;
 use crate::cli::ci::{overwrite, undefined};
@@ -38,8 +38,28 @@ pub(crate) struct Job {
     pub(crate) password: Option<SecretString>,
     /// The options from the environment, and where each comes from.
     pub(crate) origins: Vec<(String, Origin)>,
+    /// Variables that the Buildkite plugin's `environment` names.
+    named: Vec<String>,
     /// Warnings about variables that are not options.
     pub(crate) warnings: Vec<String>,
+}
+
+impl Job {
+    /// Refuses a variable that the job names and does not set. It may be a pin, without which the tag alone would count.
+    pub(crate) fn check_environment(&self) -> Result<(), Diagnostic> {
+        let is_unset = |name: &&String| !matches!(variable(name), Ok(Some(_)));
+        match self.named.iter().find(is_unset) {
+            None => Ok(()),
+            Some(name) => Err(Diagnostic::usage(
+                format!(
+                    "the plugin's setting `environment` names {name}, which is not set or empty"
+                ),
+                format!(
+                    "set it before the plugin runs, in the step's command by `buildkite-agent env set {name}=…`\nor remove it from `environment`"
+                ),
+            )),
+        }
+    }
 }
 
 /// The help for a mistake that clap has no advice for: a job has no terminal to call `--help` at.
@@ -69,6 +89,7 @@ struct Parts {
     references: Vec<OsString>,
     password: Option<SecretString>,
     origins: Vec<(String, Origin)>,
+    named: Vec<String>,
     warnings: Vec<String>,
 }
 
@@ -87,6 +108,7 @@ impl Parts {
             family,
             inputs,
             empty,
+            named,
             warnings,
         } = resolved.map_err(|error| Diagnostic::new(&error))?;
         // Also after a misspelt flag: an error may repeat what it names.
@@ -103,6 +125,7 @@ impl Parts {
             references: Vec::new(),
             password: None,
             origins: Vec::new(),
+            named,
             warnings,
         };
         let is_typed = |name: &str| match name {
@@ -179,28 +202,21 @@ impl Parts {
             return Err(diagnostic);
         }
         let cli = Cli::try_parse_from(&words).map_err(|error| mistake_in_job(&error))?;
-        if let Command::Ci(args) = &cli.command {
-            let (keys, images, aws, report) = match &args.work {
-                CiWork::Sign(args) => {
-                    let work = &args.work;
-                    (&work.keys, &work.images, &work.aws, &args.report)
-                }
-                CiWork::Verify(args) => {
-                    let work = &args.work;
-                    (&work.keys, &work.images, &work.aws, &args.report)
-                }
-            };
-            undefined::check(&images.references, keys, aws)?;
+        if let Command::Ci(args) = &cli.command
+            && let Some(job) = args.work.options()
+        {
+            undefined::check(&job.images.references, job.keys, job.aws)?;
             let names = options(action)
                 .iter()
                 .flat_map(|option| option.names.clone());
-            overwrite::check(report, &words, names)?;
+            overwrite::check(job.report, &words, names)?;
         }
         Ok(Job {
             action,
             cli,
             password: self.password,
             origins: self.origins,
+            named: self.named,
             warnings: self.warnings,
         })
     }

@@ -17,6 +17,7 @@ use futures_util::future::join_all;
 use crate::context::Context;
 use crate::diagnostic::Diagnostic;
 use crate::identity::jwt::Claims;
+use crate::identity::token_source::TokenRequest;
 use crate::key::error::Error;
 use crate::key::provider::{Provider, ProviderKey, Session};
 use crate::key::reference::{KeyRef, RefError, Versions};
@@ -136,6 +137,11 @@ impl Session for VaultSession {
 
     async fn log_in(&self) {
         join_all(self.clients.values().map(Client::log_in)).await;
+    }
+
+    fn token_requests(&self) -> Vec<TokenRequest> {
+        let clients = self.clients.values();
+        clients.filter_map(Client::token_request).cloned().collect()
     }
 
     fn identity(&self) -> Option<Claims> {

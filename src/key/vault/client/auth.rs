@@ -128,6 +128,7 @@ const VAULT: RelyingParty = RelyingParty {
     missing: "this job has no identity token",
     variables: &[
         (CiSystem::Bitbucket, &["BITBUCKET_STEP_OIDC_TOKEN"]),
+        (CiSystem::Buildkite, &["VAULT_ID_TOKEN"]),
         (
             CiSystem::CircleCi,
             &["CIRCLE_OIDC_TOKEN_V2", "CIRCLE_OIDC_TOKEN"],

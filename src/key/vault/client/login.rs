@@ -12,6 +12,7 @@ use vaultrs::api::auth::oidc::requests::JWTLoginRequest;
 
 use crate::identity::jwt::{Claims, IdentityToken};
 use crate::identity::token_source;
+use crate::identity::token_source::TokenRequest;
 use crate::key::vault::client::address::Server;
 use crate::key::vault::client::connection::Connection;
 use crate::key::vault::client::error::Error;
@@ -59,6 +60,17 @@ impl LoginMethod {
             Self::AppRole { .. } => Method::AppRole,
             Self::Jwt { .. } => Method::Jwt,
             Self::Kubernetes { .. } => Method::Kubernetes,
+        }
+    }
+
+    /// The identity token that the CI system's agent has to issue.
+    pub(crate) fn token_request(&self) -> Option<TokenRequest> {
+        match self {
+            Self::Jwt {
+                audience, source, ..
+            } => source.request(audience),
+            // A pod's token is in a file.
+            Self::AppRole { .. } | Self::Kubernetes { .. } => None,
         }
     }
 

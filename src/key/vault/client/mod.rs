@@ -29,6 +29,7 @@ use vaultrs::api::token::requests::RevokeTokenSelfRequest;
 use zeroize::Zeroizing;
 
 use crate::identity::jwt::{Claims, LastClaims};
+use crate::identity::token_source::TokenRequest;
 use crate::key::vault::client::address::Server;
 use crate::key::vault::client::auth::Auth;
 use crate::key::vault::client::config::Config;
@@ -44,6 +45,7 @@ use crate::net::retry::{Backoff, Throttle};
 pub struct Client {
     connection: Arc<Connection>,
     warning: Option<Arc<str>>,
+    token_request: Option<TokenRequest>,
     login: Shared<BoxFuture<'static, Result<Arc<Token>, Error>>>,
     /// Whether the login has begun.
     begun: Arc<AtomicBool>,
@@ -83,6 +85,10 @@ impl Client {
             throttle: Throttle::default(),
             claims: LastClaims::default(),
         });
+        let token_request = match &config.auth {
+            Auth::LogIn(request) => request.method.token_request(),
+            Auth::Token(_) => None,
+        };
         let begun = Arc::new(AtomicBool::new(false));
         let login = {
             let (connection, begun) = (Arc::clone(&connection), Arc::clone(&begun));
@@ -97,6 +103,7 @@ impl Client {
         Ok(Self {
             connection,
             warning,
+            token_request,
             login: login.boxed().shared(),
             begun,
         })
@@ -131,6 +138,11 @@ impl Client {
         let attempt = || connection.attempt_with(&token, endpoint, capability);
         let backoff = connection.backoff(action(endpoint));
         backoff.run(attempt, Error::retry).await
+    }
+
+    /// The identity token that the CI system's agent has to issue for the login.
+    pub(crate) fn token_request(&self) -> Option<&TokenRequest> {
+        self.token_request.as_ref()
     }
 
     /// The claims of the identity token that was last given to the server.
