@@ -61,7 +61,7 @@ pub(crate) fn and(mut configuration: Value, more: Value) -> Value {
 }
 
 #[test]
-fn a_step_without_a_command_signs() {
+fn a_step_of_its_own_signs() {
     let account = account();
     let step = step_in(&account).with_plugin(signs());
     let ended = step.run();
@@ -333,7 +333,7 @@ fn steps_do_not_overwrite_each_others_annotation_and_a_retry_overwrites_its_own(
 }
 
 #[test]
-fn the_build_is_left_alone_where_that_is_wished() {
+fn the_build_is_left_alone_where_the_settings_ask_for_that() {
     let account = account();
     let quiet = and(signs(), json!({"annotate": false, "meta-data": false}));
     let step = step_in(&account).with_plugin(quiet);
@@ -357,7 +357,7 @@ fn the_plugin_works_under_any_name() {
         );
         let ended = step.run();
         assert_eq!(ended.code, 0, "{location}: {}", ended.log);
-        assert!(ended.log.contains("\nran"), "{location}: {}", ended.log);
+        assert!(ended.log.contains("ran\n"), "{location}: {}", ended.log);
         assert!(step.agent_calls_of(&["annotate"]).is_empty(), "{location}");
         assert_eq!(step.meta_data().len(), 4, "{location}");
     }
@@ -369,15 +369,20 @@ fn the_image_of_this_version_runs_unless_another_is_named() {
     let account = account();
     let step = step_in(&account).with_plugin(signs());
     assert_eq!(step.run().code, 0);
-    // It is fetched before the step's command runs, and once.
+    // It is fetched before the step's command runs, and once. Then the settings are checked, and after the command the
+    // tokens are listed.
     let calls = step.docker_calls();
     let verbs: Vec<_> = calls.iter().map(|call| call[0].as_str()).collect();
-    assert_eq!(verbs, ["image", "pull", "image", "run"]);
-    assert!(
-        calls[3].ends_with(&[IMAGE.to_owned(), "ci".to_owned()]),
-        "{:?}",
-        calls[3]
-    );
+    assert_eq!(verbs, ["image", "pull", "run", "image", "run", "run"]);
+    for (call, ends) in [
+        (2, &["ci", "tokens", "sign"][..]),
+        (4, &["ci", "tokens", "sign"]),
+        (5, &["ci", "sign"]),
+    ] {
+        let words = [&["--", IMAGE], ends].concat();
+        let words: Vec<_> = words.into_iter().map(str::to_owned).collect();
+        assert!(calls[call].ends_with(&words), "{:?}", calls[call]);
+    }
 
     let mirror = "registry.example:5000/s3lo@sha256:0123";
     let step = step_in(&account).with_plugin(and(signs(), json!({"image": mirror})));
@@ -385,7 +390,7 @@ fn the_image_of_this_version_runs_unless_another_is_named() {
     assert_eq!(step.run().code, 0);
     let run = step.docker_calls().pop().unwrap();
     assert!(
-        run.ends_with(&[mirror.to_owned(), "ci".to_owned()]),
+        run.ends_with(&[mirror, "ci", "sign"].map(str::to_owned)),
         "{run:?}"
     );
 }

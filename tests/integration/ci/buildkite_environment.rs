@@ -7,6 +7,7 @@ use crate::support::aws_fixture::EVERYTHING;
 use crate::support::buildkite::Step;
 use crate::support::{files, plain_key};
 use s3lo_test_servers::authority::Authority;
+use s3lo_test_servers::aws::AUDIENCE;
 
 /// Signs the image in the checkout's store, which fails: it is enough to see the container's input.
 fn local(key: &str) -> Value {
@@ -19,13 +20,12 @@ fn names(step: &Step) -> Vec<String> {
 }
 
 #[test]
-fn the_program_is_given_what_it_needs_and_nothing_else() {
+fn the_program_is_given_its_own_variables_and_nothing_else() {
     let account = account();
     let step = step_in(&account)
         .with("COSIGN_PASSWORD", "secret")
         .with("DATABASE_PASSWORD", "of something else")
         .with("GITHUB_TOKEN", "of another")
-        .with("VAULT_TOKEN", "hvs.of-something-else")
         .with("S3LO_ENDPOINT", "http://127.0.0.1:1")
         .with("HTTPS_PROXY", "")
         .with("NO_PROXY", "127.0.0.1")
@@ -52,7 +52,7 @@ fn the_program_is_given_what_it_needs_and_nothing_else() {
 }
 
 #[test]
-fn credentials_of_the_agent_are_given_unless_a_role_is_assumed() {
+fn a_role_is_assumed_by_the_identity_of_the_job_rather_than_by_credentials_of_the_agent() {
     let account = account();
     let user = account.0.server.user("agent", EVERYTHING);
     let with_credentials = |configuration| {
@@ -69,8 +69,12 @@ fn credentials_of_the_agent_are_given_unless_a_role_is_assumed() {
     assert!(step.agent_calls_of(&["oidc"]).is_empty());
     let step = with_credentials(and(signs(), json!({"if-signed": "replace"})));
     assert_eq!(step.run().code, 0);
-    assert!(!step.given().contains_key("AWS_SECRET_ACCESS_KEY"));
-    assert!(!step.given().contains_key("AWS_ACCESS_KEY_ID"));
+    assert_eq!(step.audiences(), [AUDIENCE]);
+    // Those of a first role are what an external ID asks for.
+    let step = with_credentials(and(signs(), json!({"external-id": "x"})));
+    step.run();
+    assert!(step.given().contains_key("AWS_SECRET_ACCESS_KEY"));
+    assert!(step.audiences().is_empty());
 }
 
 #[test]
@@ -112,16 +116,10 @@ fn variables_that_the_configuration_names_are_given() {
 fn an_unset_variable_that_the_configuration_names_ends_the_step() {
     let account = account();
     for (names, missing) in [
-        (json!("S3LO_DIGEST"), "S3LO_DIGEST, which is not set"),
-        (
-            json!(["SET", "S3LO_DIGESTT"]),
-            "S3LO_DIGESTT, which is not set",
-        ),
-        (
-            json!(["S3LO_REFERENCE", "SET"]),
-            "S3LO_REFERENCE, which is not set",
-        ),
-        (json!(["SET", "EMPTY"]), "EMPTY, which is empty"),
+        (json!("S3LO_DIGEST"), "S3LO_DIGEST"),
+        (json!(["SET", "S3LO_DIGESTT"]), "S3LO_DIGESTT"),
+        (json!(["S3LO_REFERENCE", "SET"]), "S3LO_REFERENCE"),
+        (json!(["SET", "EMPTY"]), "EMPTY"),
     ] {
         let step = step_in(&account)
             .with("SET", "x")
@@ -129,7 +127,8 @@ fn an_unset_variable_that_the_configuration_names_ends_the_step() {
             .with_plugin(and(signs(), json!({"environment": names})));
         let ended = step.run();
         assert_eq!(ended.code, 2, "{}", ended.log);
-        assert!(ended.log.contains(missing), "{}", ended.log);
+        let wanted = format!("`environment` names {missing}, which is not set or empty");
+        assert!(ended.log.contains(&wanted), "{}", ended.log);
         assert!(!ended.log.contains("Signed "), "{}", ended.log);
     }
 }

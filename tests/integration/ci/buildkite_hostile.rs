@@ -35,7 +35,7 @@ fn paths_and_values_are_taken_as_they_are() {
     let ended = step.run();
     assert_eq!(ended.code, 0, "{}", ended.log);
     assert!(
-        ended.log.contains("\n$(touch made) two  spaces\n"),
+        ended.log.contains("$(touch made) two  spaces\n"),
         "{}",
         ended.log
     );
@@ -174,13 +174,7 @@ fn a_build_page_that_cannot_be_written_to_changes_nothing() {
     step.agent_fails_at(&["annotate", "meta-data"]);
     let ended = step.run();
     assert_eq!(ended.code, 0, "{}", ended.log);
-    assert!(
-        ended
-            .log
-            .contains("s3lo-sign: `buildkite-agent annotate` failed: fatal: annotate: 503"),
-        "{}",
-        ended.log
-    );
+    assert!(ended.log.contains("fatal: annotate: 503"), "{}", ended.log);
     assert_eq!(account.0.records().len(), 1);
 }
 

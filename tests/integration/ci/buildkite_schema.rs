@@ -12,13 +12,15 @@ use crate::support::program::Sandbox;
 use s3lo_test_servers::aws::{AUDIENCE, Subject, Trust};
 
 /// The settings that the hooks read, and the program leaves to them.
-const OF_THE_HOOKS: [&str; 6] = [
+const OF_THE_HOOKS: [&str; 8] = [
     "annotate",
+    "binary-url",
     "environment",
     "image",
     "meta-data",
     "mount-checkout",
-    "step-command",
+    "network",
+    "runtime",
 ];
 
 /// The options that have no place in a step: secrets, which a pipeline shows to all its readers, and files
@@ -56,7 +58,7 @@ fn plugin_yml_satisfies_the_buildkite_linter() {
         "requirements",
     ];
     assert!(keys.iter().map(|key| key.as_str()).eq(wanted), "{keys:?}");
-    assert_eq!(definition["requirements"], json!(["docker"]));
+    assert_eq!(definition["requirements"], json!([]));
     let configuration = &definition["configuration"];
     assert_eq!(configuration["additionalProperties"], false);
     assert_eq!(configuration["required"], json!(["reference", "key"]));
@@ -110,7 +112,8 @@ fn what_it_allows_is_what_makes_sense() {
         ("allowed-account", json!("012345678901")),
         ("environment", json!(["A", "b_2"])),
         ("annotate", json!(false)),
-        ("step-command", json!("leave")),
+        ("runtime", json!("binary")),
+        ("network", json!("host")),
         ("concurrency", json!(4)),
     ] {
         assert_eq!(with(name, value.clone()), [""; 0], "{name} {value}");
@@ -132,7 +135,8 @@ fn what_it_allows_is_what_makes_sense() {
         ("vault-auth", json!("ldap")),
         ("annotate", json!("yes")),
         ("mount-checkout", json!("read-write")),
-        ("step-command", json!("skip")),
+        ("runtime", json!("podman")),
+        ("network", json!("")),
         ("concurrency", json!(0)),
     ] {
         assert_ne!(with(name, value.clone()), [""; 0], "{name} {value}");
@@ -186,7 +190,7 @@ fn a_pipeline_is_read_as_buildkite_reads_it() {
     assert!(build.agent_calls_of(&["annotate"]).is_empty());
     // The docker plugin has no hooks here.
     let ended = deploy.run();
-    assert!(ended.log.contains("\ndeployed\n"), "{}", ended.log);
+    assert!(ended.log.starts_with("deployed\n"), "{}", ended.log);
 }
 
 /// A user of the account, who follows the documentation.
@@ -271,7 +275,7 @@ fn a_pipeline_signs_what_it_built_and_deploys_what_is_verified() {
         panic!("not two steps");
     };
     assert_eq!(built.code, 0, "{}", built.log);
-    assert!(built.log.contains("\npushed v1.0\n"), "{}", built.log);
+    assert!(built.log.starts_with("pushed v1.0\n"), "{}", built.log);
     assert_eq!(build.given()["S3LO_DIGEST"], sha256_of(MANIFEST));
     assert_eq!(deployed.code, 0, "{}", deployed.log);
     let wanted = format!("\ndeployed {}\n", sha256_of(MANIFEST));
@@ -305,7 +309,7 @@ fn a_pipeline_that_plugin_yml_forbids_is_reported() {
 
 #[test]
 fn the_hooks_run_the_image_of_one_release() {
-    let lib = include_str!("../../../hooks/lib/s3lo-sign.bash");
+    let lib = include_str!("../../../hooks/lib/run.bash");
     let named = lib
         .lines()
         .filter_map(|line| line.strip_prefix("s3lo_image=ghcr.io/"));

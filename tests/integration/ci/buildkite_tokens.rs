@@ -7,6 +7,7 @@ use test_case::test_matrix;
 use crate::ci::buildkite::{account, and, signs, step_in, verifies};
 use crate::support::aws_fixture::{EVERYTHING, ROLE_ARN};
 use crate::support::buildkite::{PLUGIN, Step};
+use crate::support::program::{Run, Sandbox};
 use crate::support::vault::Vault;
 use s3lo_test_servers::aws::{Issuer, TokenAlgorithm, now};
 
@@ -73,7 +74,9 @@ fn an_agent_that_gives_no_token_ends_the_step_in_one_line() {
             ended.log,
             format!("fatal: oidc: 503 Service Unavailable\n{wanted}")
         );
-        assert!(!step.docker_calls().iter().any(|call| call[0] == "run"));
+        let mut runs = step.docker_calls();
+        runs.retain(|call| call[0] == "run" && !call.contains(&"tokens".to_owned()));
+        assert!(runs.is_empty(), "{runs:?}");
         assert!(step.left().is_empty());
     }
 }
@@ -306,4 +309,81 @@ fn the_agent_is_asked_for_the_tokens_that_the_program_would_ask_for() {
         asked += wanted.len();
     }
     assert!(asked > 15, "{asked}");
+}
+
+/// Runs `s3lo ci tokens` where these variables are set.
+fn tokens(variables: &[(&str, &str)]) -> Run {
+    let mut sandbox = Sandbox::new();
+    for (name, value) in variables {
+        sandbox.set(name, value);
+    }
+    sandbox.s3lo("ci tokens sign")
+}
+
+const JOB: [(&str, &str); 3] = [
+    ("BUILDKITE", "true"),
+    ("S3LO_REFERENCE", "s3://my-bucket/myapp:v1.0"),
+    ("S3LO_ROLE_TO_ASSUME", ROLE_ARN),
+];
+
+#[test]
+fn tokens_are_listed_by_variable_and_audience() {
+    let of_vault = [
+        ("S3LO_KEY", "hashivault://vault.example/v1/transit/keys/x"),
+        ("S3LO_VAULT_ROLE", "signer"),
+    ];
+    let both = tokens(&[&JOB[..], &of_vault].concat()).ends_with(0);
+    let wanted = "BUILDKITE_OIDC_TOKEN\tsts.amazonaws.com\nVAULT_ID_TOKEN\thttps://vault.example\n";
+    assert_eq!(both.out, wanted);
+    // One that is there already is not listed.
+    let there = [("BUILDKITE_OIDC_TOKEN", "a.b.c")];
+    let one = tokens(&[&JOB[..], &of_vault, &there].concat()).ends_with(0);
+    assert_eq!(one.out, "VAULT_ID_TOKEN\thttps://vault.example\n");
+}
+
+/// GitHub's runner is asked by the program itself, and GitLab is told by the job's YAML.
+#[test]
+fn elsewhere_no_agent_is_asked() {
+    let key = [
+        ("S3LO_KEY", "awskms:///alias/x"),
+        ("AWS_REGION", "eu-west-1"),
+    ];
+    for host in [
+        &[
+            ("GITHUB_ACTIONS", "true"),
+            (
+                "ACTIONS_ID_TOKEN_REQUEST_URL",
+                "https://github.example/?a=b",
+            ),
+            ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "x"),
+        ][..],
+        &[("GITLAB_CI", "true"), ("GITLAB_OIDC_TOKEN", "a.b.c")],
+    ] {
+        let listed = tokens(&[&JOB[1..], &key, host].concat()).ends_with(0);
+        assert_eq!(listed.out, "", "{host:?}");
+    }
+}
+
+#[test]
+fn two_servers_that_need_a_token_each_are_refused() {
+    let two = [
+        (
+            "S3LO_KEY",
+            "hashivault://one.example/v1/transit/keys/x\nhashivault://two.example/v1/transit/keys/x",
+        ),
+        ("S3LO_VAULT_ROLE", "signer"),
+    ];
+    let refused = tokens(&[&JOB[..], &two].concat()).ends_with(2);
+    let all = format!("{}{}", refused.out, refused.err);
+    assert!(
+        all.contains("https://one.example and https://two.example"),
+        "{all}"
+    );
+    assert!(all.contains("S3LO_VAULT_AUDIENCE"), "{all}");
+    let audience = [("S3LO_VAULT_AUDIENCE", "vault")];
+    let listed = tokens(&[&JOB[..], &two, &audience].concat()).ends_with(0);
+    assert_eq!(
+        listed.out,
+        "BUILDKITE_OIDC_TOKEN\tsts.amazonaws.com\nVAULT_ID_TOKEN\tvault\n"
+    );
 }

@@ -6,6 +6,7 @@ pub(crate) mod buildkite;
 pub(crate) mod buildkite_command;
 pub(crate) mod buildkite_environment;
 pub(crate) mod buildkite_hostile;
+pub(crate) mod buildkite_runtime;
 pub(crate) mod buildkite_schema;
 pub(crate) mod buildkite_tokens;
 pub(crate) mod forgejo;

@@ -18,6 +18,8 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use s3lo_core::digest::Digest;
+
 pub(crate) use self::code::faults;
 use self::code::{Listed, Written, ask_in, full, listed};
 use super::{MANIFEST, copy, vectors};
@@ -39,6 +41,8 @@ pub(crate) struct Step {
     plugins: Vec<Value>,
     /// The identifiers of those that are not ours.
     others: BTreeSet<String>,
+    /// The plugin's `setup/binaries`, where it is that of a release.
+    binaries: Option<String>,
     _folder: TempDir,
 }
 
@@ -50,7 +54,7 @@ pub(crate) struct Ended {
 }
 
 impl Step {
-    /// One without a command and plugins, whose checkout has the vector keys in `keys/` and the image
+    /// One whose command does nothing, without plugins, whose checkout has the vector keys in `keys/` and the image
     /// `local://./store/myapp:v1.0`. The agent has docker, whose registry has the plugin's image.
     pub(crate) fn new() -> Self {
         Self::below("home")
@@ -63,7 +67,7 @@ impl Step {
         let checkout = home.join("builds/agent-1/acme/app");
         copy(&vectors().join("keys"), &checkout.join("keys"));
         let plugins = home.join("plugins");
-        for path in [&plugins, &home.join("tmp"), &home.join("hooks")] {
+        for path in [&plugins, &home.join("tmp")] {
             fs::create_dir_all(path).unwrap();
         }
         let mut step = Self {
@@ -71,6 +75,7 @@ impl Step {
             environment: BTreeMap::new(),
             plugins: Vec::new(),
             others: BTreeSet::new(),
+            binaries: None,
             _folder: folder,
         };
         step.install_stubs();
@@ -87,15 +92,11 @@ impl Step {
             ("BUILDKITE_AGENT_NAME", "agent 1".to_owned()),
             ("BUILDKITE_BUILD_CHECKOUT_PATH", path(&checkout)),
             ("BUILDKITE_BUILD_NUMBER", "7".to_owned()),
-            ("BUILDKITE_COMMAND", String::new()),
-            ("BUILDKITE_COMMAND_EVAL", "true".to_owned()),
-            ("BUILDKITE_HOOKS_PATH", path(&step.file("hooks"))),
+            ("BUILDKITE_COMMAND", "true".to_owned()),
             ("BUILDKITE_JOB_ID", "018f6f1e-job".to_owned()),
             ("BUILDKITE_LABEL", String::new()),
-            ("BUILDKITE_LOCAL_HOOKS_ENABLED", "true".to_owned()),
             ("BUILDKITE_PIPELINE_SLUG", "app".to_owned()),
             ("BUILDKITE_PLUGINS_PATH", path(&plugins)),
-            ("BUILDKITE_SHELL", "/bin/bash -e -c".to_owned()),
             ("BUILDKITE_STEP_ID", "018f6f1e-step".to_owned()),
             ("BUILDKITE_STRICT_SINGLE_HOOKS", "false".to_owned()),
         ] {
@@ -234,12 +235,63 @@ impl Step {
         script_at(&self.checkout().join(path), script);
     }
 
+    /// Pins the program as the binary of the plugin's release, which was installed before.
+    pub(crate) fn with_binary(self) -> Self {
+        let program = fs::read(env!("CARGO_BIN_EXE_s3lo")).unwrap();
+        self.with_release(&program)
+    }
+
+    /// Pins a script in the place of the program.
+    pub(crate) fn with_program(self, script: &str) -> Self {
+        self.with_release(script.as_bytes())
+    }
+
+    fn with_release(mut self, program: &[u8]) -> Self {
+        let digest = Digest::of(program).to_string();
+        let hash = digest.trim_start_matches("sha256:");
+        let arch = match std::env::consts::ARCH {
+            "x86_64" => "amd64",
+            _ => "arm64",
+        };
+        let url = "https://github.com/s3lo/sign-action/releases/download/v1.0.0/s3lo-linux";
+        self.binaries = Some(format!("{hash}  {url}-{arch}\n"));
+        let installed = self.installed();
+        write(&installed, program);
+        fs::set_permissions(&installed, fs::Permissions::from_mode(0o755)).unwrap();
+        self
+    }
+
+    /// Where the binary of the release is kept.
+    pub(crate) fn installed(&self) -> PathBuf {
+        let pinned = self.binaries.as_ref().unwrap();
+        let (hash, _) = pinned.split_once(' ').unwrap();
+        let folder = format!("plugins/s3lo-sign-binaries/s3lo-{hash}");
+        self.file(&folder).join("s3lo")
+    }
+
     /// Leaves no docker on the agent, and of all other programs those that the hooks use.
     pub(crate) fn without_docker(&mut self) {
         fs::remove_file(self.file("bin/docker")).unwrap();
         let used = [
-            "bash", "cksum", "chmod", "dirname", "env", "grep", "mkdir", "mktemp", "rm", "sed",
-            "tail", "tr", "wc", "xargs",
+            "bash",
+            "cat",
+            "cp",
+            "grep",
+            "chmod",
+            "cksum",
+            "cut",
+            "dirname",
+            "env",
+            "find",
+            "mkdir",
+            "mktemp",
+            "mv",
+            "rm",
+            "sed",
+            "sh",
+            "sha256sum",
+            "uname",
+            "wc",
         ];
         for name in used {
             let places = ["/usr/bin", "/bin"].map(|folder| Path::new(folder).join(name));
@@ -313,8 +365,13 @@ impl Step {
             return;
         }
         let project = Path::new(env!("CARGO_MANIFEST_DIR"));
-        copy(&project.join("hooks"), &folder.join("hooks"));
+        for part in ["hooks", "setup"] {
+            copy(&project.join(part), &folder.join(part));
+        }
         fs::copy(project.join("plugin.yml"), folder.join("plugin.yml")).unwrap();
+        if let Some(binaries) = &self.binaries {
+            write(&folder.join("setup/binaries"), binaries.as_bytes());
+        }
     }
 }
 

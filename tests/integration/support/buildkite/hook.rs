@@ -71,7 +71,7 @@ impl Job<'_> {
         status
     }
 
-    /// All command hooks run, unless the agent is strict, until one fails.
+    /// All command hooks run, unless the agent is strict, until one fails; without any the agent runs the command.
     fn command(&mut self, meanwhile: &mut impl FnMut(&Child)) -> i32 {
         let strict = self.environment["BUILDKITE_STRICT_SINGLE_HOOKS"] == "true";
         let mut seen = false;
@@ -85,8 +85,14 @@ impl Job<'_> {
                 Some(code) => return code,
             }
         }
-        assert!(seen, "the command phase has no `command` to execute");
-        0
+        if seen {
+            return 0;
+        }
+        let command = self.environment["BUILDKITE_COMMAND"].clone();
+        assert_ne!(command, "", "the command phase has no `command` to execute");
+        let mut shell = Command::new("bash");
+        shell.args(["-e", "-c", &command]);
+        self.process(shell, &Environment::new(), meanwhile)
     }
 
     /// Runs a hook of a plugin, if it has that hook.
@@ -105,32 +111,46 @@ impl Job<'_> {
         let wrapper = notes.path().join("hook-script-wrapper");
         let (before, after) = (notes.path().join("before"), notes.path().join("after"));
         std::fs::write(&wrapper, wrapped(&path, &before, &after)).unwrap();
+        let mut bash = Command::new("bash");
+        bash.arg(&wrapper);
+        let of_plugin = plugin.environment.clone();
+        let code = self.process(bash, &of_plugin, meanwhile);
+        if code == 0 {
+            self.apply(&variables(&before), &variables(&after));
+        }
+        Some(code)
+    }
+
+    /// Runs a process of the job to its end.
+    fn process(
+        &mut self,
+        mut command: Command,
+        more: &Environment,
+        meanwhile: &mut impl FnMut(&Child),
+    ) -> i32 {
         let (mut reader, writer) = std::io::pipe().unwrap();
-        let mut child = Command::new("bash")
-            .arg(&wrapper)
+        command
             .current_dir(&self.folder)
             .env_clear()
             .envs(&self.environment)
-            .envs(&plugin.environment)
+            .envs(more)
             .env("PWD", &self.folder)
             .stdin(Stdio::null())
             .stdout(writer.try_clone().unwrap())
             .stderr(writer)
-            .process_group(0)
-            .spawn()
-            .unwrap();
+            .process_group(0);
+        let mut child = command.spawn().unwrap();
+        // It keeps the pipe's other end.
+        drop(command);
         meanwhile(&child);
         let mut printed = Vec::new();
         reader.read_to_end(&mut printed).unwrap();
         self.log.push_str(&String::from_utf8(printed).unwrap());
         let code = child.wait().unwrap().code().unwrap_or(-1);
-        if code == 0 {
-            self.apply(&variables(&before), &variables(&after));
-        }
-        // And the variables that a hook had the agent set.
+        // The variables that it had the agent set.
         let set = variables(&self.step.file("bin/set"));
         self.environment.extend(set);
-        Some(code)
+        code
     }
 
     /// Takes over a hook's changes. One that ended by `exit` changes nothing.
