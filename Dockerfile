@@ -5,13 +5,15 @@
 #
 # A release and the tests put in programs that were built before: by `--build-context binary=FOLDER`, which
 # stands in for the stage of that name, so that no toolchain is pulled (`packaging/image`).
-# Nothing here needs BuildKit: buildah and podman build it as well, which is why the images have full names.
-
-ARG SHELL_BASE=docker.io/library/busybox:1.37.0-musl
+#
+# Nothing here needs BuildKit: docker's classic builder, buildah and podman build it as well. So the images have full names,
+# and no path has an architecture in it: only BuildKit and buildah know TARGETARCH.
+# Each base is named by tag and digest, of the index of all architectures, in a FROM of its own: Dependabot raises the two
+# together, and does not look at the default of an ARG.
 
 # The toolchain of rust-toolchain.toml. That file stays outside: for it rustup would fetch lints and formatter.
 # Debian's musl-gcc compiles aws-lc; the program is built for the machine that this runs on, never across.
-FROM docker.io/library/rust:1.95.0-slim-bookworm AS build
+FROM docker.io/library/rust:1.95.0-slim-bookworm@sha256:d7482085ff5b415f84dba5647ae71606650bdef00db7aeb69f4b3d170c3e4082 AS build
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends ca-certificates musl-tools \
  && rm -rf /var/lib/apt/lists/*
@@ -23,22 +25,25 @@ ARG REVISION=unknown
 ENV S3LO_COMMIT=$REVISION
 RUN cargo build --locked --release --target "$(uname -m)-unknown-linux-musl"
 # The certificates are those that Debian takes from Mozilla, without any that were added to this machine.
-RUN case "$(uname -m)" in x86_64) arch=amd64 ;; aarch64) arch=arm64 ;; *) echo "no image for $(uname -m)" >&2; exit 1 ;; esac \
- && install -D --mode 0755 "target/$(uname -m)-unknown-linux-musl/release/s3lo" "/binary/$arch/s3lo" \
+RUN mkdir /binary \
+ && cp "target/$(uname -m)-unknown-linux-musl/release/s3lo" /binary/s3lo \
  && cat /usr/share/ca-certificates/mozilla/*.crt >/binary/ca-certificates.crt \
+ && chmod 0755 /binary /binary/s3lo \
  && chmod 0644 /binary/ca-certificates.crt
 
-# What both images are made of: ARCH/s3lo and ca-certificates.crt. In two steps, since BuildKit asks a registry for
+# What both images are made of: s3lo and ca-certificates.crt. In two steps, since BuildKit asks a registry for
 # whatever a stage copies from, even if something else stands in for that stage.
 FROM scratch AS built
 COPY --from=build /binary/ /
 FROM built AS binary
 
+# What the shell is from. `packaging/image` can put another in its place.
+FROM docker.io/library/busybox:1.37.0-musl@sha256:1256f55742579badea94e3e2f574fc90021120f6c1aa01c87182566dfb950c39 AS busybox
+
 # With `sh` and coreutils, and without an entrypoint: GitLab pipes a job's script into a shell of the image, Jenkins starts
 # it as `IMAGE cat` (https://github.com/jenkinsci/docker-workflow-plugin/issues/116), and both find `s3lo` on PATH,
 # which not every base sets.
-FROM ${SHELL_BASE} AS shell
-ARG TARGETARCH
+FROM busybox AS shell
 ARG VERSION=unreleased
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="s3lo sign" \
@@ -48,7 +53,7 @@ LABEL org.opencontainers.image.title="s3lo sign" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.revision="$REVISION"
 ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-COPY --from=binary /$TARGETARCH/s3lo /usr/local/bin/s3lo
+COPY --from=binary /s3lo /usr/local/bin/s3lo
 COPY --from=binary /ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 CMD ["sh"]
 
@@ -56,7 +61,6 @@ CMD ["sh"]
 # belong to another user, and reads what root of the job left. No WORKDIR: the runner names its own. The entrypoint
 # is in the form that needs no shell: there is none, and one would lose inputs whose names have dashes.
 FROM scratch
-ARG TARGETARCH
 ARG VERSION=unreleased
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="s3lo sign" \
@@ -65,7 +69,7 @@ LABEL org.opencontainers.image.title="s3lo sign" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.revision="$REVISION"
-COPY --from=binary /$TARGETARCH/s3lo /usr/local/bin/s3lo
+COPY --from=binary /s3lo /usr/local/bin/s3lo
 COPY --from=binary /ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 ENTRYPOINT ["/usr/local/bin/s3lo"]
 CMD ["ci"]

@@ -61,48 +61,46 @@ fn arguments<'a>(instructions: &'a [(String, String)], name: &str) -> Vec<&'a st
     of_name.map(|(_, arguments)| arguments.as_str()).collect()
 }
 
+/// Dependabot raises the tag and the digest of a base together, where a FROM names both: not in an ARG.
 #[test]
-fn every_base_has_a_full_name_and_a_full_version() {
-    let all = instructions();
-    let mut bases: Vec<_> = stages().into_iter().map(|stage| stage.base).collect();
-    for base in &mut bases {
-        if let Some(name) = base
-            .strip_prefix("${")
-            .and_then(|rest| rest.strip_suffix('}'))
-        {
-            let defaults = arguments(&all, "ARG")
-                .into_iter()
-                .filter_map(|line| line.split_once('='));
-            let (_, default) = { defaults }.find(|(known, _)| *known == name).unwrap();
-            *base = default.to_owned();
-        }
-    }
+fn every_base_has_a_full_name_a_full_version_and_a_digest() {
+    let bases: Vec<_> = stages().into_iter().map(|stage| stage.base).collect();
+    let [rust, scratch, built, busybox, shell, last] = &bases[..] else {
+        panic!("{bases:?}");
+    };
+    assert_eq!(
+        [scratch, built, shell, last],
+        ["scratch", "built", "busybox", "scratch"]
+    );
+    let tag_of = |base: &str| {
+        let (tag, digest) = base.split_once("@sha256:").unwrap();
+        let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        assert!(digest.len() == 64 && digest.bytes().all(hex), "{base}");
+        tag.to_owned()
+    };
     let toolchain = text("rust-toolchain.toml");
     let channel = toolchain
         .lines()
         .find_map(|line| line.strip_prefix("channel = "))
         .unwrap();
-    let rust = format!(
-        "docker.io/library/rust:{}-slim-bookworm",
-        channel.trim_matches('"')
-    );
-    assert_eq!(bases[0], rust);
-    let busybox = bases[3].strip_prefix("docker.io/library/busybox:");
-    let version = busybox.unwrap().strip_suffix("-musl").unwrap();
-    let numbers: Vec<_> = version.split('.').collect();
-    assert!(numbers.len() == 3 && numbers.iter().all(|number| number.parse::<u32>().is_ok()));
     assert_eq!(
-        [&bases[1], &bases[2], &bases[4]],
-        ["scratch", "built", "scratch"]
+        tag_of(rust),
+        format!(
+            "docker.io/library/rust:{}-slim-bookworm",
+            channel.trim_matches('"')
+        )
     );
-    assert_eq!(bases.len(), 5);
+    let busybox = tag_of(busybox);
+    let version = busybox.strip_prefix("docker.io/library/busybox:").unwrap();
+    let numbers: Vec<_> = version.strip_suffix("-musl").unwrap().split('.').collect();
+    assert!(numbers.len() == 3 && numbers.iter().all(|number| number.parse::<u32>().is_ok()));
 }
 
 #[test]
 fn the_last_stage_is_the_image_without_a_shell() {
     let names: Vec<_> = stages().into_iter().map(|stage| stage.name).collect();
     let names: Vec<_> = names.iter().map(Option::as_deref).collect();
-    let named = ["build", "built", "binary", "shell"].map(Some);
+    let named = ["build", "built", "binary", "busybox", "shell"].map(Some);
     assert_eq!(names, [&named[..], &[None]].concat());
 }
 
@@ -118,7 +116,7 @@ fn both_images_are_made_alike_of_the_stage_that_a_release_replaces() {
         assert_eq!(
             arguments(&stage, "COPY"),
             [
-                "--from=binary /$TARGETARCH/s3lo /usr/local/bin/s3lo",
+                "--from=binary /s3lo /usr/local/bin/s3lo",
                 "--from=binary /ca-certificates.crt /etc/ssl/certs/ca-certificates.crt",
             ]
         );
@@ -154,6 +152,11 @@ fn nothing_is_fetched_that_is_not_named_here() {
             "{arguments}"
         );
         assert!(!arguments.contains("latest"), "{arguments}");
+        // Empty in docker's classic builder, which a machine without its plug-in buildx has.
+        assert!(
+            !arguments.contains("TARGET") && !arguments.contains("PLATFORM"),
+            "{arguments}"
+        );
     }
     let text = text("Dockerfile");
     assert!(!text.contains("# syntax=") && !text.contains("# escape="));
@@ -170,12 +173,6 @@ fn the_build_is_that_of_a_release() {
     let cargo = runs.iter().find(|run| run.starts_with("cargo ")).unwrap();
     let line = r#"cargo build --locked --release --target "$(uname -m)-unknown-linux-musl""#;
     assert_eq!(*cargo, line);
-    for machine in ["x86_64", "aarch64"] {
-        assert!(
-            runs.last().unwrap().contains(&format!("{machine}) arch=")),
-            "{machine}"
-        );
-    }
 }
 
 #[test]

@@ -136,18 +136,25 @@ fn step(action: &str, account: &Account) -> Runner {
         .with("endpoint", &minio().endpoint)
 }
 
-/// Runs it in a container of the image without a shell, with the folders that the runner mounts.
+/// The folders that the runner mounts.
+const FOLDERS: [&str; 5] = [
+    "workspace",
+    "home",
+    "workflow",
+    "file_commands",
+    "runner_temp",
+];
+
+/// Runs it in a container of the image without a shell, with the folders that the runner mounts but these.
 fn run(step: &Runner, but: &[&str]) -> Step {
-    let container = Container::of("scratch");
+    run_by(step, "scratch", but, None)
+}
+
+/// Runs it in a container of an image, by the image's entry point or by another.
+fn run_by(step: &Runner, image: &str, but: &[&str], entrypoint: Option<&str>) -> Step {
+    let container = Container::of(image);
     step.run_in(|folder, arguments, variables| {
-        let names = [
-            "workspace",
-            "home",
-            "workflow",
-            "file_commands",
-            "runner_temp",
-        ];
-        let names = names.iter().filter(|name| !but.contains(name));
+        let names = FOLDERS.iter().filter(|name| !but.contains(name));
         let folders: Vec<_> = names
             .map(|name| (folder.join(name), format!("/github/{name}")))
             .collect();
@@ -155,7 +162,14 @@ fn run(step: &Runner, but: &[&str]) -> Step {
             .iter()
             .map(|(here, there)| (here.as_path(), there.as_str()))
             .collect();
-        let mut command = container.started(&mounts, variables, "/github/workspace", arguments);
+        let workspace = "/github/workspace";
+        let mut command = match entrypoint {
+            None => container.started(&mounts, variables, workspace, arguments),
+            Some(program) => {
+                let words = [&[program.to_owned()], arguments].concat();
+                container.command(&mounts, variables, workspace, &words)
+            }
+        };
         command.spawn().unwrap()
     })
 }
@@ -218,6 +232,21 @@ fn the_action_fails_in_the_image_as_the_program_does() {
     assert!(unknown.results()[0]["error"]["message"].is_string());
     assert!(unknown.new_files.is_empty(), "{:?}", unknown.new_files);
     assert!(account.records().is_empty());
+}
+
+/// `runs.entrypoint`, or a runner that puts its own in the place of the image's.
+#[test]
+fn the_action_works_in_both_images_where_the_entry_point_is_overridden() {
+    let account = Account::new("signed-by-another-entry-point");
+    for (image, status) in [("scratch", "signed"), ("shell", "kept")] {
+        let program = Some("/usr/local/bin/s3lo");
+        let signed = run_by(&step("action.yml", &account), image, &[], program).ends_with(0);
+        assert_eq!(signed.results()[0]["status"], status);
+        let verified =
+            run_by(&step("verify/action.yml", &account), image, &[], program).ends_with(0);
+        assert_eq!(verified.output("verified"), Some("true"));
+    }
+    assert_eq!(account.records().len(), 1);
 }
 
 #[test]
