@@ -14,8 +14,9 @@ use flate2::read::GzDecoder;
 use serde_json::json;
 use tempfile::TempDir;
 
-use self::built::{Container, Layout, REVISION, VERSION, image, made, make, program};
+use self::built::{Container, Layout, REVISION, VERSION, image, made, make};
 use crate::support::program::finish;
+use crate::support::tools::release_program;
 
 const PROGRAM: &str = "usr/local/bin/s3lo";
 const CERTIFICATES: &str = "etc/ssl/certs/ca-certificates.crt";
@@ -42,7 +43,10 @@ fn the_image_is_the_program_and_the_certificates_and_nothing_else() {
             (PROGRAM, "-rwxr-xr-x", "0/0")
         ]
     );
-    assert_eq!(layer.file(PROGRAM), std::fs::read(program()).unwrap());
+    assert_eq!(
+        layer.file(PROGRAM),
+        std::fs::read(release_program()).unwrap()
+    );
     // Any user can read both.
     let mut folders = layer.entries();
     folders.retain(|entry| entry.is_folder());
@@ -152,7 +156,7 @@ fn the_same_program_gives_the_same_digests() {
     let again = TempDir::new().unwrap();
     // Another time, another mode, another umask: none of it is in the images.
     let copy = again.path().join("copy");
-    std::fs::write(&copy, std::fs::read(program()).unwrap()).unwrap();
+    std::fs::write(&copy, std::fs::read(release_program()).unwrap()).unwrap();
     let out = again.path().join("out");
     make(&out, &copy, "077");
     let again = Layout::at(&out);

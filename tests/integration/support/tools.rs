@@ -19,6 +19,26 @@ pub(crate) fn tool(name: &str) -> PathBuf {
     path
 }
 
+/// A program of this machine.
+pub(crate) fn on_path(name: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut places = std::env::split_paths(&path).map(|folder| folder.join(name));
+    let found = places.find(|place| place.is_file());
+    found.unwrap_or_else(|| panic!("{name} is missing: install it"))
+}
+
+/// The release program, static, which `./test` builds before.
+pub(crate) fn release_program() -> PathBuf {
+    let given = std::env::var_os("S3LO_TEST_IMAGE_BINARY").map(PathBuf::from);
+    given.filter(|path| path.is_file()).unwrap_or_else(|| {
+        let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
+        panic!(
+            "the static program is missing: `./test` builds it, and so does `cargo build --locked \
+             --release --target {target}`; then let S3LO_TEST_IMAGE_BINARY=$PWD/target/{target}/release/s3lo"
+        )
+    })
+}
+
 /// Runs `openssl` with `arguments`; its stdout.
 pub(crate) fn openssl(arguments: &[&str]) -> Output {
     Command::new("openssl")

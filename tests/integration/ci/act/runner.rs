@@ -67,7 +67,8 @@ impl Act {
         fs::set_permissions(self.file(&path), fs::Permissions::from_mode(0o755)).unwrap();
     }
 
-    /// A variable (`--env`), a secret (`--secret`), or a variable of the repository (`--var`).
+    /// A variable (`--env`), a secret (`--secret`), a variable of the repository (`--var`), or the image in which the jobs
+    /// of a runner run (`--platform`).
     pub(crate) fn with(mut self, kind: &str, name: &str, value: &str) -> Self {
         self.arguments.push(kind.to_owned());
         self.arguments.push(format!("{name}={value}"));
@@ -76,9 +77,15 @@ impl Act {
 
     /// Runs the jobs of a workflow.
     pub(crate) fn run(&self, workflow: &str, arguments: &[&str]) -> Run {
+        finish(self.command(workflow, arguments).spawn().unwrap())
+    }
+
+    /// The command that runs the jobs of a workflow.
+    pub(crate) fn command(&self, workflow: &str, arguments: &[&str]) -> Command {
         self.write("workflow.yml", workflow);
         let path = format!("{}:/usr/bin:/bin", self.file("bin").display());
-        let child = Command::new(tool("act"))
+        let mut command = Command::new(tool("act"));
+        command
             .args(["push", "--workflows"])
             .arg(self.file("workflow.yml"))
             .args(["--platform", "ubuntu-24.04=-self-hosted"])
@@ -91,9 +98,8 @@ impl Act {
             .env("PATH", path)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn();
-        finish(child.unwrap())
+            .stderr(Stdio::piped());
+        command
     }
 }
 

@@ -11,21 +11,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{root, unpacked};
+use crate::support::tools::{on_path, release_program};
 
 pub(super) const VERSION: &str = "1.2.3";
 pub(super) const REVISION: &str = "ffac537e6cbbf934b08745a378932722df287a53";
-
-/// The release program, which `./test` builds before.
-pub(super) fn program() -> PathBuf {
-    let given = std::env::var_os("S3LO_TEST_IMAGE_BINARY").map(PathBuf::from);
-    given.filter(|path| path.is_file()).unwrap_or_else(|| {
-        let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
-        panic!(
-            "the static program is missing: `./test` builds it, and so does `cargo build --locked \
-             --release --target {target}`; then let S3LO_TEST_IMAGE_BINARY=$PWD/target/{target}/release/s3lo"
-        )
-    })
-}
 
 /// The name of this machine's architecture in images.
 pub(super) fn arch() -> &'static str {
@@ -36,13 +25,6 @@ pub(super) fn arch() -> &'static str {
     }
 }
 
-fn busybox() -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut places = std::env::split_paths(&path).map(|folder| folder.join("busybox"));
-    let found = places.find(|place| place.is_file());
-    found.expect("busybox is missing: install busybox-static")
-}
-
 /// Makes both images at `out`, under an umask.
 #[track_caller]
 pub(super) fn make(out: &Path, program: &Path, umask: &str) {
@@ -51,7 +33,7 @@ pub(super) fn make(out: &Path, program: &Path, umask: &str) {
         .arg(root().join("packaging/image"))
         .arg(out)
         .arg(format!("{}={}", arch(), program.display()))
-        .env("BUSYBOX", busybox())
+        .env("BUSYBOX", on_path("busybox"))
         .env("VERSION", VERSION)
         .env("REVISION", REVISION)
         .env_remove("SOURCE_DATE_EPOCH")
@@ -112,7 +94,7 @@ static MADE: LazyLock<Made> = LazyLock::new(|| {
         .spawn()
         .unwrap();
     let out = folder.join("out");
-    make(&out, &program(), "022");
+    make(&out, &release_program(), "022");
     let layout = Layout::at(&out);
     Made {
         images: ["scratch", "shell"]
