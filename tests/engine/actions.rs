@@ -1,7 +1,6 @@
 //! Both actions as `act` runs them: container actions, each in a container of its own, of a job that runs in another.
 
 use std::fs;
-use std::path::Path;
 use std::sync::LazyLock;
 
 use crate::act::Act;
@@ -38,7 +37,7 @@ static LOG: LazyLock<Run> = LazyLock::new(|| {
 });
 
 fn text(name: &str) -> String {
-    fs::read_to_string(root().join(Path::new(name))).unwrap()
+    fs::read_to_string(root().join(name)).unwrap()
 }
 
 /// An action with another image: that of a release is named by its digest.
@@ -51,7 +50,7 @@ fn with_image(action: &str, image: &str) -> String {
 /// How a step ended.
 #[track_caller]
 fn step(name: &str) -> bool {
-    let ended = format!(" - Main {name}");
+    let ended = format!(" - Main {name} [");
     let mut lines = LOG.out.lines().filter(|line| line.contains(&ended));
     let line = lines.find(|line| line.contains("Success") || line.contains("Failure"));
     let line = line.unwrap_or_else(|| panic!("{name} did not run: {}{}", LOG.out, LOG.err));

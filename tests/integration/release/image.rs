@@ -9,12 +9,13 @@ mod trust;
 use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::Path;
+use std::process::Command;
 
 use flate2::read::GzDecoder;
 use serde_json::json;
 use tempfile::TempDir;
 
-use self::built::{Container, Layout, REVISION, VERSION, image, made, make};
+use self::built::{Container, Layout, REVISION, VERSION, image, made, make, make_by};
 use crate::support::program::finish;
 use crate::support::tools::release_program;
 
@@ -163,6 +164,38 @@ fn the_same_program_gives_the_same_digests() {
     for name in ["scratch", "shell"] {
         assert_eq!(again.digest(name), made().layout.digest(name), "{name}");
         println!("{name}: {}", again.digest(name));
+    }
+}
+
+#[test]
+fn each_architecture_has_its_own_program() {
+    let folder = TempDir::new().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    std::fs::create_dir(file("packaging")).unwrap();
+    std::fs::copy(root().join("packaging/image"), file("packaging/image")).unwrap();
+    // The shell plays no part, and nothing can be pulled.
+    let dockerfile = std::fs::read_to_string(root().join("Dockerfile")).unwrap();
+    let lines = dockerfile.lines().map(|line| match line {
+        line if line.ends_with(" AS busybox") => "FROM scratch AS busybox",
+        line => line,
+    });
+    let dockerfile = lines.collect::<Vec<_>>().join("\n");
+    std::fs::write(file("Dockerfile"), dockerfile).unwrap();
+    let mut command = Command::new(file("packaging/image"));
+    command.arg(file("out"));
+    for arch in ["amd64", "arm64"] {
+        std::fs::write(file(arch), arch).unwrap();
+        command.arg(format!("{arch}={}", file(arch).display()));
+    }
+    make_by(&mut command);
+    for name in ["scratch", "shell"] {
+        let images = Layout::at(&file("out")).images(name);
+        assert_eq!(images.len(), 2, "{name}");
+        for (arch, image) in images {
+            assert_eq!(image.config["architecture"], arch.as_str(), "{name}");
+            let program = image.layers.last().unwrap().file(PROGRAM);
+            assert_eq!(program, arch.as_bytes(), "{name}");
+        }
     }
 }
 

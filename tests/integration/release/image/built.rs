@@ -28,12 +28,20 @@ pub(super) fn arch() -> &'static str {
 /// Makes both images at `out`, under an umask.
 #[track_caller]
 pub(super) fn make(out: &Path, program: &Path, umask: &str) {
-    let output = Command::new("sh")
+    let mut command = Command::new("sh");
+    command
         .args(["-c", r#"umask "$0" && exec "$@""#, umask])
         .arg(root().join("packaging/image"))
         .arg(out)
         .arg(format!("{}={}", arch(), program.display()))
-        .env("BUSYBOX", on_path("busybox"))
+        .env("BUSYBOX", on_path("busybox"));
+    make_by(&mut command);
+}
+
+/// Runs `packaging/image`.
+#[track_caller]
+pub(super) fn make_by(command: &mut Command) {
+    let output = command
         .env("VERSION", VERSION)
         .env("REVISION", REVISION)
         .env_remove("SOURCE_DATE_EPOCH")
@@ -143,12 +151,25 @@ impl Layout {
 
     /// The one image of an index.
     fn image(&self, name: &str) -> Image {
+        let mut images = self.images(name);
+        let image = images.remove(arch()).unwrap();
+        assert!(images.is_empty(), "there are others than {}", arch());
+        image
+    }
+
+    /// The images of an index, by their architectures.
+    pub(super) fn images(&self, name: &str) -> BTreeMap<String, Image> {
         let index = self.json(&self.digest(name));
-        let [only] = &index["manifests"].as_array().unwrap()[..] else {
-            panic!("{index}");
-        };
-        assert_eq!(only["platform"]["architecture"], arch());
-        let manifest = self.json(&text(&only["digest"]));
+        let manifests = index["manifests"].as_array().unwrap().iter();
+        let images = manifests.map(|entry| {
+            let image = self.image_of(&text(&entry["digest"]));
+            (text(&entry["platform"]["architecture"]), image)
+        });
+        images.collect()
+    }
+
+    fn image_of(&self, digest: &str) -> Image {
+        let manifest = self.json(digest);
         let layers = manifest["layers"].as_array().unwrap();
         let layers = layers.iter().map(|layer| {
             let digest = text(&layer["digest"]);
@@ -158,7 +179,7 @@ impl Layout {
         let layers: Vec<_> = layers.collect();
         let config = text(&manifest["config"]["digest"]);
         let blobs = layers.iter().map(|layer| layer.digest.as_str());
-        let blobs = blobs.chain([config.as_str(), only["digest"].as_str().unwrap()]);
+        let blobs = blobs.chain([config.as_str(), digest]);
         Image {
             fetched: blobs.map(|digest| self.blob(digest).len()).sum(),
             config: self.json(&config),
