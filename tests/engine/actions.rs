@@ -30,8 +30,9 @@ static LOG: LazyLock<Run> = LazyLock::new(|| {
         let action = with_image(&text(action), image);
         act.write(&format!("repository/{folder}/action.yml"), &action);
     }
-    // The jobs see the workspace, and no engine.
-    let flags = ["--pull=false", "--bind", "--container-daemon-socket", "-"];
+    // The jobs see the workspace, and no engine. What fails is removed as well: the engine would wait for it at its end.
+    let flags = "--pull=false --bind --container-daemon-socket - --rm";
+    let flags: Vec<_> = flags.split(' ').collect();
     let mut command = act.command(&text("tests/act/containers.yml"), &flags);
     finish(command.env("DOCKER_HOST", engine().host()).spawn().unwrap())
 });
