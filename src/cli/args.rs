@@ -169,9 +169,9 @@ pub(crate) struct VerifyArgs {
 #[command(after_help = "\
 The options are the flags of `s3lo ci sign` and `s3lo ci verify`, and `reference`, `password`,
 `command` (sign or verify) and `summary` (true or false). Flags take precedence; the other options
-come from one set of variables: the inputs of the GitHub action, INPUT_NAME; the configuration of
-the Buildkite plugin; PLUGIN_NAME in Drone and Woodpecker; otherwise S3LO_NAME. Write several
-references or keys one per line.
+come from one place: the arguments --input NAME=VALUE; the inputs of the GitHub action, INPUT_NAME;
+the configuration of the Buildkite plugin; PLUGIN_NAME in Drone and Woodpecker; otherwise S3LO_NAME.
+Write several references or keys one per line.
 
 Examples:
   S3LO_REFERENCE=s3://my-bucket/myapp:v1.0 S3LO_KEY=awskms:///alias/release-signer s3lo ci
@@ -243,6 +243,9 @@ pub(crate) struct JobArgs<T: Args> {
     /// Set of variables to read [default: those that the CI system sets for a plugin or an action, otherwise S3LO_…]
     #[arg(long, value_enum, value_name = "FAMILY")]
     pub(crate) inputs: Option<Family>,
+    /// An option by its name in a CI system, where empty means unset; then none is read from variables; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", conflicts_with = "inputs")]
+    pub(crate) input: Vec<String>,
     #[command(flatten)]
     pub(crate) report: ReportArgs,
 }

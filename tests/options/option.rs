@@ -235,10 +235,10 @@ pub(crate) fn all() -> Vec<OptionSpec> {
     let (root, of_jobs) = (command_line(), of_jobs());
     let mut all: Vec<OptionSpec> = Vec::new();
     let mut add = |command: &Command, name: &'static str| {
-        // `--inputs` names the place of options, and is no option itself.
+        // These say where options come from, and are no options themselves.
         let options = command
             .get_arguments()
-            .filter(|arg| arg.get_id() != "inputs");
+            .filter(|arg| !["input", "inputs"].contains(&arg.get_id().as_str()));
         for arg in options {
             let new = OptionSpec::of(arg, name);
             let same = |old: &&mut OptionSpec| old.name == new.name && old.text == new.text;

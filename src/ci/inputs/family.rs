@@ -22,8 +22,9 @@ pub(crate) const CONFIGURATION: &str = "BUILDKITE_PLUGIN_CONFIGURATION";
 pub enum Family {
     /// The inputs of the GitHub action, `INPUT_…`
     Github,
-    /// `S3LO_…`, which the GitLab component makes of its inputs
-    Gitlab,
+    /// The arguments `--input NAME=VALUE`, and no variable
+    #[value(skip)]
+    Arguments,
     /// The settings of the Buildkite plugin, and `S3LO_…` beside them
     Buildkite,
     /// The settings of a Drone or Woodpecker plugin, `PLUGIN_…`
@@ -68,14 +69,14 @@ impl Family {
 
     /// Whether variables `S3LO_…` are read.
     pub(crate) fn has_own(self) -> bool {
-        !matches!(self, Self::Github | Self::Plugin)
+        matches!(self, Self::Buildkite | Self::Variables)
     }
 
     /// The place of an option, in a sentence.
     pub(crate) fn origin(self, option: &str) -> Origin {
         let name = self.written(option, None);
         Origin(match self {
-            Self::Github | Self::Gitlab => format!("the input `{name}`"),
+            Self::Github | Self::Arguments => format!("the input `{name}`"),
             Self::Buildkite => format!("the plugin's setting `{name}`"),
             Self::Plugin => format!("the setting `{name}`"),
             Self::Variables => name,
@@ -85,13 +86,32 @@ impl Family {
     /// An option as the job writes it.
     pub fn written(self, option: &str, value: Option<&str>) -> String {
         let (name, between) = match self {
-            Self::Github | Self::Gitlab | Self::Buildkite => (option.to_owned(), ": "),
+            Self::Github | Self::Arguments | Self::Buildkite => (option.to_owned(), ": "),
             Self::Plugin => (option.replace('-', "_"), ": "),
             Self::Variables => (own(option), "="),
         };
         match value {
             None => name,
             Some(value) => format!("{name}{between}{value}"),
+        }
+    }
+}
+
+/// The choice of a family, by arguments.
+#[derive(Clone, Debug, Default)]
+pub struct Choice {
+    /// The one that `--inputs` names.
+    pub family: Option<Family>,
+    /// The values of `--input`, each `NAME=VALUE`: where there is one, no variable is read.
+    pub arguments: Vec<String>,
+}
+
+impl Choice {
+    /// The family, unless the CI system decides.
+    pub(crate) fn family(&self) -> Option<Family> {
+        match self.arguments.is_empty() {
+            true => self.family,
+            false => Some(Family::Arguments),
         }
     }
 }
@@ -159,7 +179,7 @@ mod tests {
     fn an_option_is_written_as_its_family_writes_it() {
         for (family, alone, with_value) in [
             (Family::Github, "min-schema", "min-schema: 2"),
-            (Family::Gitlab, "min-schema", "min-schema: 2"),
+            (Family::Arguments, "min-schema", "min-schema: 2"),
             (Family::Buildkite, "min-schema", "min-schema: 2"),
             (Family::Plugin, "min_schema", "min_schema: 2"),
             (Family::Variables, "S3LO_MIN_SCHEMA", "S3LO_MIN_SCHEMA=2"),

@@ -1,6 +1,6 @@
 //! A job's environment → the options of a command.
 //!
-//! They come from one [family](Family) of variables, which the CI system decides, or `--inputs`. CI
+//! They come from one [family](Family) of variables, which the CI system decides, or from arguments. CI
 //! systems set to the empty string what a user leaves out, so that an empty variable is an unset one.
 #![deny(
     clippy::indexing_slicing,
@@ -22,7 +22,7 @@ use std::ffi::OsString;
 
 use secrecy::SecretString;
 
-pub use crate::ci::inputs::family::Family;
+pub use crate::ci::inputs::family::{Choice, Family};
 use crate::ci::inputs::mount::Mount;
 pub use crate::ci::inputs::option::{
     Error, Input, OptionSpec, Origin, Right, UnknownPolicy, Value, ValueKind,
@@ -45,7 +45,7 @@ pub struct Resolved {
     pub warnings: Vec<String>,
 }
 
-/// Finds the value of each option in `environment`, in the variables of `family` if it is given. Without a policy,
+/// Finds the value of each option in `environment`, in the family of `choice` if it names one. Without a policy,
 /// unknown names and mistakes are passed over.
 ///
 /// # Errors
@@ -54,10 +54,10 @@ pub struct Resolved {
 pub fn resolve(
     options: &[OptionSpec],
     environment: impl IntoIterator<Item = (OsString, OsString)>,
-    family: Option<Family>,
+    choice: &Choice,
     policy: Option<&UnknownPolicy<'_>>,
 ) -> Result<Resolved, Error> {
-    let sources = Sources::new(environment, family, policy.is_none())?;
+    let sources = Sources::new(environment, choice, policy.is_none())?;
     let family = sources.family;
     let warnings = match policy {
         None => Vec::new(),

@@ -11,14 +11,14 @@ use std::ffi::{OsStr, OsString};
 use s3lo_core::json::{distinct, object};
 use serde::Deserialize;
 
-use crate::ci::inputs::family::{CONFIGURATION, Family, Variables, own, shouted};
+use crate::ci::inputs::family::{CONFIGURATION, Choice, Family, Variables, own, shouted};
 use crate::ci::inputs::option::{Error, OptionSpec, Origin, ValueKind};
 
 /// The variables of a job, and the family of them that its options are in.
 pub(crate) struct Sources {
     pub(crate) family: Family,
     pub(crate) variables: Variables,
-    /// The settings of the Buildkite plugin.
+    /// The settings of the Buildkite plugin, or the inputs among the arguments.
     pub(crate) settings: BTreeMap<String, serde_json::Value>,
 }
 
@@ -50,7 +50,7 @@ enum Source {
 impl Sources {
     pub(crate) fn new(
         environment: impl IntoIterator<Item = (OsString, OsString)>,
-        family: Option<Family>,
+        choice: &Choice,
         lenient: bool,
     ) -> Result<Self, Error> {
         let named = environment.into_iter().filter_map(|(name, value)| {
@@ -58,9 +58,12 @@ impl Sources {
             Some((name, value))
         });
         let variables: Variables = named.collect();
-        let family = family.unwrap_or_else(|| Family::detect(&variables));
-        let settings = match variables.get(CONFIGURATION) {
-            Some(value) if family == Family::Buildkite => match configuration(value) {
+        let family = choice
+            .family()
+            .unwrap_or_else(|| Family::detect(&variables));
+        let settings = match (family, variables.get(CONFIGURATION)) {
+            (Family::Arguments, _) => arguments(&choice.arguments),
+            (Family::Buildkite, Some(value)) => match configuration(value) {
                 Err(_) if lenient => BTreeMap::new(),
                 read => read?,
             },
@@ -94,9 +97,10 @@ impl Sources {
     pub(crate) fn first(&self, option: &OptionSpec) -> Result<Found, Error> {
         let sources: &[Source] = match self.family {
             Family::Github => &[Source::Input],
+            Family::Arguments => &[Source::Setting],
             Family::Buildkite => &[Source::Setting, Source::Own],
             Family::Plugin => &[Source::Plugin],
-            Family::Gitlab | Family::Variables => &[Source::Own],
+            Family::Variables => &[Source::Own],
         };
         let mut is_there = false;
         for source in sources {
@@ -198,6 +202,24 @@ pub(crate) fn undefined_macro(text: &str, anywhere: bool) -> Option<&str> {
     let candidates = text.split("$(").skip(1);
     let mut names = candidates.filter_map(|rest| rest.split_once(')').map(|(name, _)| name));
     names.find(|name| is_name(name))
+}
+
+/// The inputs among the arguments, by name. Those of one that is repeated are a list.
+fn arguments(words: &[String]) -> BTreeMap<String, serde_json::Value> {
+    let mut lists: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for word in words {
+        let (name, value) = word.split_once('=').unwrap_or((word, ""));
+        let list = lists.entry(name.to_owned()).or_default();
+        list.push(serde_json::Value::from(value));
+    }
+    let values = lists.into_iter().map(|(name, mut list)| match list.pop() {
+        Some(value) if list.is_empty() => (name, value),
+        last => {
+            list.extend(last);
+            (name, serde_json::Value::Array(list))
+        }
+    });
+    values.collect()
 }
 
 fn configuration(value: &OsString) -> Result<BTreeMap<String, serde_json::Value>, Error> {

@@ -8,7 +8,7 @@
 use std::ffi::OsStr;
 
 use crate::ci::inputs::family::{Family, OWN, own, shouted};
-use crate::ci::inputs::option::{Error, OptionSpec, Right, UnknownPolicy};
+use crate::ci::inputs::option::{Error, OptionSpec, Right, UnknownPolicy, ValueKind};
 use crate::ci::inputs::sources::{Sources, input};
 use crate::ci::inputs::{peers, plugin};
 
@@ -29,15 +29,18 @@ impl Names<'_> {
         match self.family {
             Family::Github => self.check_inputs(sources, &mut warnings)?,
             Family::Plugin => self.check_settings(sources, &mut warnings)?,
-            Family::Buildkite => {
+            Family::Arguments | Family::Buildkite => {
+                let of_hooks = self.family == Family::Buildkite;
+                let is_known = |name: &str| {
+                    self.option(name).is_some() || (of_hooks && plugin::is_of_the_hooks(name))
+                };
                 let mut names = sources.settings.keys().map(String::as_str);
-                let unknown = names
-                    .find(|name| !plugin::is_of_the_hooks(name) && self.option(name).is_none());
+                let unknown = names.find(|name| !is_known(name));
                 if let Some(name) = unknown {
-                    return Err(self.unknown_here(format!("the plugin's setting `{name}`"), name));
+                    return Err(self.unknown_here(self.family.origin(name).to_string(), name));
                 }
             }
-            Family::Gitlab | Family::Variables => {}
+            Family::Variables => {}
         }
         self.check_own(sources, &mut warnings)?;
         Ok(warnings)
@@ -127,6 +130,7 @@ impl Names<'_> {
         if !ignored.is_empty() {
             let place = match self.family {
                 Family::Github => "the inputs of the action",
+                Family::Arguments => "the inputs of the component",
                 _ => "the settings of the plugin",
             };
             warnings.push(format!(
@@ -195,9 +199,14 @@ impl Names<'_> {
         options.find(|option| self.has(option) && option.is_called(name))
     }
 
-    /// Whether the family has the option. An action declares not all of them as inputs.
+    /// Whether the family has the option. An action declares not all of them as inputs, and arguments are no place for a
+    /// secret.
     fn has(&self, option: &OptionSpec) -> bool {
-        self.family != Family::Github || option.is_input
+        match self.family {
+            Family::Github => option.is_input,
+            Family::Arguments => option.kind != ValueKind::Secret,
+            _ => true,
+        }
     }
 
     /// Whether this or the other command has the option: variables may be those of a whole pipeline.

@@ -38,13 +38,12 @@ fn resolved(host: &[(&str, &str)], variables: &[(&str, &str)]) -> Result<Resolve
         command: "sign",
         other: ("verify", &[OptionSpec::new("require", ValueKind::One)]),
     };
-    resolve(&options(), variables, None, Some(&policy))
+    resolve(&options(), variables, &Choice::default(), Some(&policy))
 }
 
 /// The values as text.
 fn values(host: &[(&str, &str)], variables: &[(&str, &str)]) -> Vec<String> {
-    let given =
-        resolved(host, variables).unwrap_or_else(|error| panic!("{variables:?}: {error}"));
+    let given = resolved(host, variables).unwrap_or_else(|error| panic!("{variables:?}: {error}"));
     let shown = |input: Input| match input.value {
         Value::Flag(truth) => truth.to_string(),
         Value::Lines(lines) => lines.join("|"),
@@ -88,6 +87,51 @@ fn one_family_is_read() {
     assert_eq!(values(&GITHUB, &[&configured[..], &all].concat()), ["a"]);
     // Where it is empty, what another family holds does not count either.
     assert!(values(&GITHUB, &[("INPUT_IF-SIGNED", " "), all[2]]).is_empty());
+}
+
+#[test]
+fn inputs_among_the_arguments_are_read_in_place_of_every_variable() {
+    let policy = UnknownPolicy {
+        command: "sign",
+        other: ("verify", &[]),
+    };
+    let read = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let variables = BUILDKITE.iter().chain(variables);
+        let variables =
+            variables.map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        let choice = Choice {
+            family: None,
+            arguments: arguments.iter().map(ToString::to_string).collect(),
+        };
+        resolve(&options(), variables, &choice, Some(&policy))
+    };
+    let own = [("S3LO_IF_SIGNED", "fail"), ("S3LO_KEY", "k")];
+    let arguments = [
+        "key= a=b ",
+        "reference=a\nb\n",
+        "verbose=false",
+        "if-signed=",
+    ];
+    let resolved = read(&arguments, &own).unwrap();
+    assert_eq!(resolved.family, Family::Arguments);
+    let names: Vec<_> = resolved.inputs.iter().map(|input| &input.name).collect();
+    assert_eq!(names, ["reference", "key", "verbose"]);
+    assert_eq!(resolved.empty, ["if-signed"]);
+    let mut values = resolved.inputs.iter().map(|input| &input.value);
+    assert!(values.any(|value| matches!(value, Value::Lines(lines) if *lines == ["a=b"])));
+    let warnings = resolved.warnings.join("");
+    assert!(warnings.contains("S3LO_IF_SIGNED, S3LO_KEY"));
+    // A list has a line for each, and an option of one value takes none.
+    assert!(read(&["reference=a", "reference=b"], &[]).is_ok());
+    let twice = read(&["if-signed=a", "if-signed=b"], &[]);
+    assert!(matches!(twice, Err(Error::Lines { .. })));
+    // No secret is an argument.
+    for (unknown, known) in [("password=x", None), ("if-singed=a", Some("if-signed"))] {
+        let Err(Error::Unknown { right, .. }) = read(&[unknown], &[]) else {
+            panic!("{unknown}");
+        };
+        assert_eq!(right, known.and_then(option), "{unknown}");
+    }
 }
 
 #[test]
@@ -159,8 +203,7 @@ fn a_misspelt_input_is_refused_with_the_right_name() {
     assert_eq!(right(&GITHUB, "INPUT_OVERWRITE"), option("if-signed"));
     assert_eq!(right(&DRONE, "PLUGIN_REFERENCES"), option("reference"));
     assert_eq!(right(&DRONE, "PLUGIN_IF-SIGNED_"), option("if_signed"));
-    let Err(Error::Unknown { other, .. }) = resolved(&GITHUB, &[("INPUT_REQUIRE", "all")])
-    else {
+    let Err(Error::Unknown { other, .. }) = resolved(&GITHUB, &[("INPUT_REQUIRE", "all")]) else {
         panic!();
     };
     assert_eq!(other, Some("verify"));

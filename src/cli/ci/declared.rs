@@ -19,7 +19,15 @@ pub(crate) fn options(action: Action) -> &'static [OptionSpec] {
 }
 
 /// Arguments that no variable of a job gives.
-const NOT_OF_JOBS: [&str; 6] = ["color", "help", "inputs", "no_summary", "quiet", "version"];
+const NOT_OF_JOBS: [&str; 7] = [
+    "color",
+    "help",
+    "input",
+    "inputs",
+    "no_summary",
+    "quiet",
+    "version",
+];
 
 /// The options that clap declares for a command, so that none can be forgotten, and those of a job alone.
 fn declared(action: Action) -> Vec<OptionSpec> {

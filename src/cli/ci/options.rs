@@ -10,7 +10,8 @@ use secrecy::SecretString;
 use crate::child_environment::{OF_AWS, OPTION_PASSWORDS};
 use crate::ci::files::Destination;
 use crate::ci::inputs::{
-    self, Family, Input, OptionSpec, Origin, Resolved, UnknownPolicy, Value, ValueKind, resolve,
+    self, Choice, Family, Input, OptionSpec, Origin, Resolved, UnknownPolicy, Value, ValueKind,
+    resolve,
 };
 use crate::ci::report::Action;
 use crate::cli::args::{Cli, Command, ReportArgs};
@@ -103,7 +104,7 @@ impl Parts {
             command: action.name(),
             other: (other.name(), options(other)),
         };
-        let resolved = resolve(all, std::env::vars_os(), family_of(&typed), Some(&policy));
+        let resolved = resolve(all, std::env::vars_os(), &choice_of(&typed), Some(&policy));
         let Resolved {
             family,
             inputs,
@@ -227,14 +228,17 @@ fn variable_of_key(key: &str) -> Option<&str> {
     key.split_once("env://").map(|(_, variable)| variable)
 }
 
-/// The family that `--inputs` names.
-fn family_typed(arguments: &[OsString]) -> Option<Family> {
-    family_of(&typed(arguments))
+/// The choice that the arguments make of a family.
+fn choice(arguments: &[OsString]) -> Choice {
+    choice_of(&typed(arguments))
 }
 
-fn family_of(typed: &Typed) -> Option<Family> {
+fn choice_of(typed: &Typed) -> Choice {
     let family = typed.values("inputs").next();
-    family.and_then(|name| Family::from_str(name, false).ok())
+    Choice {
+        family: family.and_then(|name| Family::from_str(name, false).ok()),
+        arguments: typed.values("input").map(str::to_owned).collect(),
+    }
 }
 
 fn typed(arguments: &[OsString]) -> Typed {
@@ -246,7 +250,7 @@ static FAMILY: OnceLock<Family> = OnceLock::new();
 
 /// Finds out in which words this job's options are written. A mistake in one may be what has to be reported.
 pub(crate) fn set_family(arguments: &[OsString]) {
-    if let Ok(resolved) = resolve(&[], std::env::vars_os(), family_typed(arguments), None) {
+    if let Ok(resolved) = resolve(&[], std::env::vars_os(), &choice(arguments), None) {
         // A process runs one job.
         let _ = FAMILY.set(resolved.family);
     }
@@ -310,7 +314,7 @@ pub(crate) fn output_options(arguments: &[OsString]) -> OutputOptions {
         is_input: !NOT_INPUTS.contains(&name),
         ..OptionSpec::new(name, ValueKind::One)
     });
-    let resolved = resolve(&options, std::env::vars_os(), family_typed(arguments), None);
+    let resolved = resolve(&options, std::env::vars_os(), &choice(arguments), None);
     let inputs = resolved.map(|resolved| resolved.inputs).unwrap_or_default();
     let option = |name: &str| {
         let input = inputs.iter().find(|input| input.name == name)?;
@@ -378,7 +382,7 @@ pub(crate) fn action(arguments: &[OsString]) -> Result<(Action, &[OsString]), Di
         is_input: false,
         ..OptionSpec::new("command", ValueKind::One)
     }];
-    let resolved = resolve(&command, std::env::vars_os(), family_typed(arguments), None);
+    let resolved = resolve(&command, std::env::vars_os(), &choice(arguments), None);
     let resolved = resolved.map_err(|error| Diagnostic::new::<inputs::Error>(&error))?;
     match resolved.inputs.first().map(|input| &input.value) {
         Some(Value::Lines(lines)) => {
@@ -418,11 +422,7 @@ fn missing_option(option: &str, family: Family, is_empty: bool) -> Diagnostic {
     if !is_empty {
         return Diagnostic::usage(format!("`{name}` is not set"), add);
     }
-    let system = match family {
-        Family::Gitlab => Some(CiSystem::GitLab),
-        _ => CiSystem::detect(),
-    };
-    let cause = match system {
+    let cause = match CiSystem::detect() {
         _ if is_true("TF_BUILD") => {
             "builds of forks get no secrets, and a secret variable is mapped by `env:` in each step"
         }
@@ -451,17 +451,17 @@ mod tests {
     #[test]
     fn an_option_is_written_as_the_job_writes_it() {
         let timeout = option("timeout").with("10m");
-        assert_eq!(spelled_in(Family::Gitlab, &timeout), "`timeout: 10m`");
+        assert_eq!(spelled_in(Family::Arguments, &timeout), "`timeout: 10m`");
         assert_eq!(
             spelled_in(Family::Variables, &timeout),
             "`S3LO_TIMEOUT=10m`"
         );
         assert_eq!(spelled_in(Family::Variables, &option("key")), "`S3LO_KEY`");
         assert_eq!(
-            spelled_in(Family::Gitlab, &option("role-arn")),
+            spelled_in(Family::Arguments, &option("role-arn")),
             "`role-to-assume`"
         );
-        assert_eq!(spelled_in(Family::Gitlab, &option("force")), "`--force`");
+        assert_eq!(spelled_in(Family::Arguments, &option("force")), "`--force`");
         // An action has no such input.
         let output = option("output").with("json");
         assert_eq!(spelled_in(Family::Github, &output), "`--output json`");
