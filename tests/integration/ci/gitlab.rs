@@ -139,12 +139,8 @@ fn several_images_are_signed_by_several_keys_in_one_job() {
             "key: awskms:///alias/release-signer\n",
             "key: |\n  awskms:///alias/release-signer\n  keys/cosign.key\n",
         );
-    // GitLab turns a list of YAML into one of JSON.
     let verify = to_verify()
-        .replace(
-            "reference: s3://my-bucket/myapp:v1.0\n",
-            "reference: '[\"s3://my-bucket/myapp:v1.0\", \"s3://my-bucket/team/service:v2\"]'\n",
-        )
+        .replace("reference: s3://my-bucket/myapp:v1.0\n", many)
         .replace(
             "key: release-signer.pub\n",
             "key: |\n  release-signer.pub\n  keys/cosign.pub\nrequire: all\n",
@@ -212,8 +208,7 @@ s3lo-sign:
   rules:
     - if: $CI_COMMIT_BRANCH == \"main\"
   variables:
-    S3LO_ROLE_SESSION_NAME: chosen
-    S3LO_SCHEMA_VERSION: 1
+    AWS_ROLE_SESSION_NAME: chosen
 s3lo-verify:
   rules:
     - if: $CI_COMMIT_TAG
@@ -223,8 +218,6 @@ s3lo-verify:
     assert!(!pipeline.ran("s3lo-verify"));
     let assumed = &aws.calls_of("AssumeRoleWithWebIdentity")[0].body;
     assert_eq!(assumed["RoleSessionName"], "chosen");
-    let record: Value = serde_json::from_slice(&aws.records()[0]).unwrap();
-    assert_eq!(record["schemaVersion"], 1);
     // The team's own defaults would not run in the image, except for the choice of a runner.
     let job = pipeline.job("s3lo-sign");
     assert_eq!(job["tags"][0], "of-the-team");
@@ -319,11 +312,52 @@ build:
         DIGEST
     );
     assert_eq!(aws.records().len(), 1);
-    // A `dependencies` entry trusts the job with all of that.
+    // A `dependencies` entry trusts the job with its files, and with the variables that an input names.
     let trusting = to_verify() + "\ndependencies: [build]";
     let yaml = including(&[("verify", &trusting)], build);
-    let pipeline = project.run(&yaml).fails();
-    assert!(pipeline.log("s3lo-verify").contains("evil"));
+    let log = project.run(&yaml).fails().log("s3lo-verify");
+    assert!(log.contains("no signature found for key release-signer.pub"));
+    assert!(!log.contains("evil:v1"), "{log}");
+}
+
+/// They go before the variables of a job, and whoever may run a pipeline may set them.
+#[test]
+fn a_variable_of_the_pipeline_changes_nothing_of_a_gate() {
+    let (aws, mut project) = team();
+    for (name, value) in [
+        ("S3LO_REFERENCE", "s3://my-bucket/evil:v1"),
+        ("S3LO_KEY", "keys/cosign.pub"),
+        ("S3LO_DIGEST", "sha256:00"),
+        ("S3LO_MIN_SCHEMA", "1"),
+        ("S3LO_REQUIRE", "1"),
+        ("S3LO_SCHEMA_VERSION", "1"),
+        ("S3LO_DRY_RUN", "true"),
+        ("S3LO_ENDPOINT", "http://127.0.0.1:1"),
+        ("S3LO_ROLE_TO_ASSUME", "arn:aws:iam::111122223333:role/evil"),
+        ("S3LO_WEB_IDENTITY_TOKEN_FILE", "keys/cosign.pub"),
+        ("S3LO_DOTENV_FILE", "evil.env"),
+        ("S3LO_RESULTS_DIRECTORY", "evil"),
+        ("S3LO_COMMAND", "sign"),
+        ("INPUT_REFERENCE", "s3://my-bucket/evil:v1"),
+        ("INPUT_KEY", "keys/cosign.pub"),
+        ("PLUGIN_KEY", "keys/cosign.pub"),
+    ] {
+        project.set(name, value);
+    }
+    // They would have let it pass.
+    project.set("COSIGN_PASSWORD", "secret");
+    let yaml = including(&[("sign", &to_sign()), ("verify", &to_verify())], "");
+    let pipeline = project.run(&yaml).passes();
+    assert_eq!(aws.records().len(), 1);
+    let record: Value = serde_json::from_slice(&aws.records()[0]).unwrap();
+    assert_eq!(record["schemaVersion"], 2);
+    let verified = pipeline.variables("s3lo-verify");
+    assert_eq!(verified["S3LO_VERIFY_DIGEST"], DIGEST);
+    let log = pipeline.log("s3lo-verify");
+    assert!(log.contains("release-signer.pub"), "{log}");
+    assert!(log.contains("ignored: "), "{log}");
+    let of_component = "since this step takes its options from the inputs of the component only";
+    assert!(log.contains(of_component), "{log}");
 }
 
 #[test]

@@ -102,8 +102,22 @@ fn a_component_is_one_job_and_nothing_for_other_jobs() {
     }
 }
 
+/// The one line of the script, as its words.
+fn script(component: &Component) -> Vec<String> {
+    let script = component.job()["script"].as_sequence().unwrap();
+    let [line] = &script[..] else {
+        panic!("{}: one line", component.name);
+    };
+    line.as_str()
+        .unwrap()
+        .split(" --")
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Between double quotes, and held to a pattern, a type or a list by which it ends none.
 #[test]
-fn no_input_becomes_part_of_a_script() {
+fn an_input_in_a_script_is_nothing_but_an_argument() {
     for component in Component::all() {
         let mut found = Vec::new();
         texts(component.job(), "", &mut found);
@@ -112,24 +126,33 @@ fn no_input_becomes_part_of_a_script() {
             let inputs = named(&text);
             let places = [
                 "/stage",
-                "/image/name",
+                "/image",
                 "/dependencies",
                 "/id_tokens/GITLAB_OIDC_TOKEN/aud",
+                "/script",
             ];
             let allowed = path.starts_with("/variables/") || places.contains(&path.as_str());
             assert!(inputs.is_empty() || allowed, "{path}: {text}");
             used.extend(inputs);
         }
         assert_eq!(used, component.input_names(), "{}", component.name);
-        // The image's entrypoint would be given the runner's shell as an argument.
-        let entrypoint = component.job()["image"]["entrypoint"].as_sequence();
-        assert_eq!(entrypoint.unwrap(), &[Value::from("")]);
-        let script = &component.job()["script"];
-        assert_eq!(script.as_sequence().unwrap().len(), 1);
-        assert_eq!(
-            script[0],
-            format!("s3lo ci {} --inputs gitlab", component.name)
-        );
+        let (files, inputs) = ("dotenv-file s3lo-", script(&component));
+        assert_eq!(inputs[0], format!("s3lo ci {}", component.name));
+        assert_eq!(inputs[1], format!("{files}{}.env", component.name));
+        assert_eq!(inputs[2], "output-file \"$CI_JOB_NAME_SLUG.json\"");
+        for word in &inputs[3..] {
+            let [input] = &named(word)[..] else {
+                panic!("{word}");
+            };
+            assert_eq!(*word, format!("input \"{input}=$[[ inputs.{input} ]]\""));
+            let input = &component.inputs[input.as_str()];
+            let kind = input.get("type").and_then(Value::as_str);
+            let typed = kind.is_some_and(|kind| ["boolean", "number"].contains(&kind));
+            let held = ["options", "regex"]
+                .iter()
+                .any(|key| input.get(*key).is_some());
+            assert!(typed || held, "{word}");
+        }
     }
 }
 
@@ -149,10 +172,6 @@ fn every_input_is_explained_and_none_is_a_secret() {
                 let known = known.as_str().unwrap();
                 assert!(["default", "description", "options", "regex", "type"].contains(&known));
             }
-            // Before GitLab 18.1 an empty default matches no pattern, and the pipeline fails:
-            // https://gitlab.com/gitlab-org/gitlab/-/issues/477707
-            let empty = input.get("default").is_some_and(|default| default == "");
-            assert!(!(empty && input.get("regex").is_some()), "{name}");
             // GitLab refuses a default that is not among the options, and requires the type of a boolean.
             if let Some(options) = input.get("options") {
                 let options = options.as_sequence().unwrap();
@@ -209,55 +228,27 @@ fn the_components_word_shared_inputs_alike() {
             );
         }
     }
-    for key in ["image", "inherit", "dependencies", "id_tokens", "retry"] {
-        assert_eq!(sign.job()[key], verify.job()[key], "{key}");
-    }
 }
 
-/// A variable that the program does not know would be passed over, and a guard with it.
+/// The program takes each input, and has no guard that is none.
 #[test]
-fn every_variable_is_an_option_of_the_program() {
+fn every_input_in_the_script_is_an_option_of_the_program() {
     let sandbox = Sandbox::new();
     for component in Component::all() {
-        let help = sandbox
-            .s3lo(&format!("ci {} --help", component.name))
-            .ends_with(0)
-            .out;
-        let flags: BTreeSet<_> = help
-            .split_whitespace()
-            .filter_map(|word| word.strip_prefix("--"))
-            .map(|word| {
-                word.trim_end_matches(|c: char| !c.is_alphanumeric())
-                    .to_owned()
-            })
-            .collect();
-        let variables = component.job()["variables"].as_mapping().unwrap();
-        for (variable, value) in variables {
-            let (variable, value) = (variable.as_str().unwrap(), value.as_str());
-            let Some(option) = variable.strip_prefix("S3LO_") else {
-                assert!(
-                    ["GIT_DEPTH", "GIT_STRATEGY"].contains(&variable),
-                    "{variable}"
-                );
-                continue;
-            };
-            let option = option.to_lowercase().replace('_', "-");
-            // The one that is no flag, and the one that has two names.
-            let flag = match option.as_str() {
-                "reference" => None,
-                "role-to-assume" => Some("role-arn"),
-                other => Some(other),
-            };
-            assert!(flag.is_none_or(|flag| flags.contains(flag)), "{variable}");
-            let inputs = named(value.unwrap());
-            assert!(inputs.is_empty() || inputs == [option], "{variable}");
+        let command = format!("ci {}", component.name);
+        let inputs = script(&component);
+        let inputs = inputs[3..].iter().map(|word| named(word)[0].clone());
+        let inputs: BTreeSet<_> = inputs.collect();
+        for input in &inputs {
+            let run = sandbox.s3lo(&format!("{command} --input {input}= --input nonsense="));
+            let message = run.ends_with(2).err;
+            assert!(message.contains("the input `nonsense`"), "{message}");
         }
-        let of_help: BTreeSet<_> = ["min-schema", "require", "schema-version", "if-signed"]
-            .into_iter()
-            .filter(|flag| flags.contains(*flag))
-            .map(str::to_owned)
-            .collect();
-        assert!(of_help.is_subset(&component.input_names()));
+        let help = sandbox.s3lo(&format!("{command} --help")).ends_with(0).out;
+        for guard in ["min-schema", "require", "schema-version", "if-signed"] {
+            let flag = format!("--{guard}");
+            assert_eq!(help.contains(&flag), inputs.contains(guard), "{guard}");
+        }
     }
 }
 
@@ -298,36 +289,45 @@ fn a_gate_has_a_token_for_each_audience_and_none_without() {
 #[test]
 fn the_artifacts_are_the_files_of_the_program() {
     for component in Component::all() {
-        let job = component.job();
-        let (variables, artifacts) = (&job["variables"], &job["artifacts"]);
+        let (artifacts, script) = (&component.job()["artifacts"], script(&component));
         assert_eq!(artifacts["when"], "always");
-        assert_eq!(
-            artifacts["reports"]["dotenv"],
-            variables["S3LO_DOTENV_FILE"]
-        );
-        let paths = artifacts["paths"].as_sequence().unwrap();
-        assert_eq!(paths, &[variables["S3LO_OUTPUT_FILE"].clone()]);
+        let dotenv = artifacts["reports"]["dotenv"].as_str().unwrap();
+        assert_eq!(script[1], format!("dotenv-file {dotenv}"));
+        let [path] = &artifacts["paths"].as_sequence().unwrap()[..] else {
+            panic!("one file");
+        };
+        let file = format!("output-file \"{}\"", path.as_str().unwrap());
+        assert_eq!(script[2], file);
     }
 }
 
-/// By the engine that GitLab has, which is not the client's: that passes patterns over.
+/// Whether a value matches a pattern, by the engine that GitLab has: the client passes patterns over.
+fn matches(pattern: &str, text: &str) -> bool {
+    let client = tool("gitlab-ci-local");
+    let folder = client.parent().unwrap().parent().unwrap();
+    let re2 = folder.join("gitlab-ci-local/node_modules/re2js");
+    let script = "const {RE2JS} = require(process.argv[1]);
+        process.exit(RE2JS.compile(process.argv[2]).matcher(process.argv[3]).find() ? 0 : 1)";
+    let node = Command::new("node")
+        .args(["-e", script])
+        .arg(&re2)
+        .args([pattern, text])
+        .status();
+    node.expect("node is missing: install Node 20 or later")
+        .code()
+        == Some(0)
+}
+
+/// Each pattern, once.
+fn patterns() -> BTreeSet<String> {
+    let components = Component::all();
+    let inputs = components.iter().flat_map(|component| &component.inputs);
+    let patterns = inputs.filter_map(|(_, input)| input.get("regex")?.as_str());
+    patterns.map(str::to_owned).collect()
+}
+
 #[test]
 fn the_patterns_of_inputs_are_what_re2_takes() {
-    let re2 = tool("gitlab-ci-local");
-    let folder = re2.parent().unwrap().parent().unwrap();
-    let re2 = folder.join("gitlab-ci-local/node_modules/re2js");
-    let matches = |pattern: &str, text: &str| {
-        let script = "const {RE2JS} = require(process.argv[1]);
-            process.exit(RE2JS.compile(process.argv[2]).matcher(process.argv[3]).find() ? 0 : 1)";
-        let node = Command::new("node")
-            .args(["-e", script])
-            .arg(&re2)
-            .args([pattern, text])
-            .status();
-        node.expect("node is missing: install Node 20 or later")
-            .code()
-            == Some(0)
-    };
     let verify = Component::read("verify");
     let pattern = verify.inputs["require"]["regex"].as_str().unwrap();
     for good in ["any", "all", "1", "2", "10"] {
@@ -336,11 +336,72 @@ fn the_patterns_of_inputs_are_what_re2_takes() {
     for bad in ["", "0", "none", "any ", "all\nany", "-1", "$N"] {
         assert!(!matches(pattern, bad), "{bad:?}");
     }
-    let patterns = Component::all()
-        .iter()
-        .map(|component| component.text.matches(" regex: ").count())
-        .sum::<usize>();
-    assert_eq!(patterns, 1);
+    assert_eq!(patterns().len(), 2);
+}
+
+/// A value that GitLab lets pass is one argument in each shell that runners use, with its variables expanded once.
+#[test]
+fn a_value_that_a_pattern_lets_pass_is_one_argument_in_every_shell() {
+    let verify = Component::read("verify");
+    let pattern = verify.inputs["key"]["regex"].as_str().unwrap();
+    for bad in [
+        "$(touch out)",
+        "`touch out`",
+        "\" && touch out && \"",
+        "a\\",
+        "\\\"; touch out",
+        "${x:-$(touch out)}",
+        "${x:-a}",
+        "${x@P}",
+        "${x[$(touch out)]}",
+        "$((1))",
+        "$",
+        "$$",
+        "$?",
+        "a$",
+        "${",
+        "$'a'",
+        "$\"a\"",
+        "\n$(touch out)",
+        "a\n\"\ntouch out",
+        "$[[ inputs.key ]]",
+    ] {
+        assert!(!matches(pattern, bad), "{bad:?}");
+    }
+    let folder = tempfile::TempDir::new().unwrap();
+    let hostile = "$(touch out) `touch out` \"; touch out; \" $HOSTILE";
+    for (good, expected) in [
+        ("", ""),
+        ("s3://b/a:v1", "s3://b/a:v1"),
+        ("s3://b/a:$TAG@${DIGEST}", "s3://b/a:v1@sha256:00"),
+        ("$HOSTILE", hostile),
+        ("$MISSING", ""),
+        ("a\nb\n", "a\nb\n"),
+        (
+            "it's; touch out | touch out & # !! ~ * ? [a] {a,b} <out >out",
+            "",
+        ),
+        ("\u{fc}\u{1f511} %PATH% ^", ""),
+        ("-n --", ""),
+    ] {
+        assert!(matches(pattern, good), "{good:?}");
+        let expected = match expected {
+            "" if !good.starts_with('$') => good,
+            expected => expected,
+        };
+        for shell in ["sh", "bash"] {
+            let line = format!("printf '%s|' --input \"key={good}\"");
+            let output = Command::new(shell)
+                .args(["-c", &line])
+                .current_dir(folder.path())
+                .envs([("HOSTILE", hostile), ("TAG", "v1"), ("DIGEST", "sha256:00")])
+                .output()
+                .unwrap();
+            let printed = String::from_utf8(output.stdout).unwrap();
+            assert_eq!(printed, format!("--input|key={expected}|"), "{shell}");
+        }
+    }
+    assert!(!folder.path().join("out").exists());
 }
 
 /// The mirror's own pipeline: the components of its commit, run on a store of its own.

@@ -6,6 +6,7 @@ use super::{including, team};
 use crate::support::aws_fixture::ROLE_ARN;
 use crate::support::gitlab::team::Team;
 use crate::support::gitlab::{Project, log};
+use crate::support::program::{Sandbox, finish};
 use crate::support::{plain_key, vectors};
 
 #[test]
@@ -50,8 +51,8 @@ fn a_key_in_vault_signs_by_the_identity_of_the_job() {
     // The audience of GitLab's token is the one that the program gets.
     let job = pipeline.job("s3lo-sign");
     let audience = &job["id_tokens"]["VAULT_ID_TOKEN"]["aud"];
-    assert_eq!(audience, "$S3LO_VAULT_AUDIENCE");
-    let given = &job["variables"]["S3LO_VAULT_AUDIENCE"];
+    assert_eq!(audience, "$VAULT_ID_TOKEN_AUDIENCE");
+    let given = &job["variables"]["VAULT_ID_TOKEN_AUDIENCE"];
     assert_eq!(given.as_str(), Some(team.vault.address.as_str()));
     // Without one, the token has no audience, and Vault refuses it.
     team.has_token_for("");
@@ -62,19 +63,39 @@ fn a_key_in_vault_signs_by_the_identity_of_the_job() {
     assert!(log.contains("audience"), "{log}");
 }
 
-/// A job's shell gets the text of the inputs, and never runs it.
+/// An input is a variable's value where it names one, and that may be the key itself.
+#[test]
+fn a_key_in_the_place_of_its_name_is_not_repeated() {
+    let sandbox = Sandbox::with_image();
+    let base64 = format!("eyJ{}", "a".repeat(61));
+    for key in [&plain_key(), base64.as_str()] {
+        let mut job = sandbox.command(&["ci", "sign", "--input"]);
+        job.env("GITLAB_CI", "true");
+        job.arg("reference=local://./store/myapp:v1.0");
+        job.arg("--input").arg(format!("key={key}"));
+        let run = finish(job.spawn().unwrap()).ends_with(2);
+        let all = run.out + &run.err;
+        assert!(all.contains("error"), "{all}");
+        for line in key.lines().filter(|line| !line.starts_with("---")) {
+            assert!(!all.contains(line), "{all}");
+        }
+    }
+}
+
+/// A job's shell gets the text of the inputs, and never runs it. What else could be run GitLab refuses by the inputs'
+/// patterns, which the client does not know.
 #[test]
 fn the_value_of_an_input_is_never_a_command() {
     let mut project = Project::new("acme/app");
     project.set("OUT", &project.file("out").display().to_string());
+    project.set("EVIL", "\"; touch $OUT; $(touch $OUT) `touch $OUT`");
     let jobs: Vec<_> = [
-        "s3://b/$(touch $OUT):v1",
-        "s3://b/`touch $OUT`:v1",
         "s3://b/a:v1; touch $OUT",
-        "s3://b/a:v1\" && touch \"$OUT",
         "s3://b/a:v1' | touch '$OUT",
-        "$(touch $OUT)",
-        "--key=$(touch $OUT)",
+        "s3://b/a:v1\ntouch $OUT\n",
+        "s3://b/a:$EVIL",
+        "$EVIL",
+        "--key=${EVIL}",
     ]
     .into_iter()
     .enumerate()
