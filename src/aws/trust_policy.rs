@@ -169,15 +169,25 @@ fn trust(role: &Arn, provider: &str, claims: &Claims) -> String {
         Audience::One(audience) => Value::from(audience.as_str()),
         Audience::Several(audiences) => Value::from(audiences.as_slice()),
     };
-    let (aud, sub) = (format!("{provider}:aud"), format!("{provider}:sub"));
+    // Google's `aud` is the token's `azp`: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html#condition-keys-wif
+    let aud = if provider == GOOGLE { "oaud" } else { "aud" };
+    let (aud, sub) = (format!("{provider}:{aud}"), format!("{provider}:sub"));
     let condition = match stable_pattern(provider, &claims.subject) {
         None => json!({"StringEquals": {aud: audience, sub: claims.subject}}),
         Some(pattern) => json!({"StringEquals": {aud: audience}, "StringLike": {sub: pattern}}),
     };
-    let principal = json!({"Federated": provider_arn(role, provider)});
+    // IAM knows it without a provider in the account.
+    let federated = match provider {
+        GOOGLE => GOOGLE.to_owned(),
+        provider => provider_arn(role, provider),
+    };
+    let principal = json!({"Federated": federated});
     let statement = MissingStatement::by(principal, "sts:AssumeRoleWithWebIdentity");
     statement.if_holds(condition).lines()
 }
+
+/// The issuer of Google's service accounts.
+const GOOGLE: &str = "accounts.google.com";
 
 /// A pattern that the next build's subject matches, where each build has its own: Buildkite's commit and step,
 /// CircleCI's user, Bitbucket's step, GitHub's merge queue. Wildcards in a branch name are escaped, and the wildcard for
@@ -223,6 +233,30 @@ fn provider_arn(role: &Arn, provider: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_service_account_of_google_is_trusted_by_the_keys_that_iam_has_for_it() {
+        let role = "arn:aws:iam::111122223333:role/signer";
+        let claims = Claims {
+            issuer: "https://accounts.google.com".to_owned(),
+            audience: Audience::One("sts.amazonaws.com".to_owned()),
+            subject: "104".to_owned(),
+            others: std::collections::BTreeMap::new(),
+        };
+        let statement = trust(&role.parse().unwrap(), GOOGLE, &claims);
+        let statement: Value = serde_json::from_str(&statement).unwrap();
+        assert_eq!(
+            statement.get("Principal"),
+            Some(&json!({"Federated": "accounts.google.com"}))
+        );
+        assert_eq!(
+            statement.get("Condition"),
+            Some(&json!({"StringEquals": {
+                "accounts.google.com:oaud": "sts.amazonaws.com",
+                "accounts.google.com:sub": "104",
+            }}))
+        );
+    }
 
     #[test]
     fn a_pattern_matches_later_builds_and_nothing_beyond_the_subject() {
