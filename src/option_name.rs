@@ -25,6 +25,11 @@ pub fn set_spelling(spelling: Spelling) {
     let _ = SPELLING.set(spelling);
 }
 
+/// Whether options are written as a job writes them, and this process is the work of one.
+pub fn is_in_job() -> bool {
+    SPELLING.get().is_some()
+}
+
 /// The option `name`.
 pub const fn option(name: &str) -> OptionName<'_> {
     OptionName { name, value: None }

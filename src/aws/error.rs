@@ -25,7 +25,7 @@ use crate::net::http::WithoutTls;
 use crate::net::proxy;
 use crate::net::unreachable;
 use crate::net::unreachable::{AWS_CLIENT_CERTIFICATE, AWS_TRUST, Unreachable};
-use crate::option_name::option;
+use crate::option_name::{is_in_job, option};
 use crate::similar::nearest;
 use crate::text::{printable, quoted};
 
@@ -316,7 +316,7 @@ const SETTINGS: unreachable::Settings<'_> = unreachable::Settings {
 };
 
 fn expired_help() -> String {
-    let first = if ci_system::in_any() {
+    let first = if ci_system::in_any() || is_in_job() {
         format!(
             "run the job again\nif another step exports the credentials, give {} instead, which lets s3lo renew them",
             option("role-arn")
@@ -330,11 +330,12 @@ fn expired_help() -> String {
 }
 
 fn no_credentials_help() -> String {
-    if !ci_system::in_any() {
+    // A container has few of its system's variables.
+    if !ci_system::in_any() && !is_in_job() {
         return "run `aws sso login`, and set AWS_PROFILE to the profile; or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".to_owned();
     }
     format!(
-        "give {role_arn}, which takes the job's identity token; or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY\non a runner of your own with an instance role, set AWS_EC2_METADATA_DISABLED=false\nin a container of CodeBuild or ECS, run `docker run -e AWS_CONTAINER_CREDENTIALS_RELATIVE_URI`",
+        "give {role_arn}, which takes the job's identity token; or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY\non a runner of your own with an instance role, set AWS_EC2_METADATA_DISABLED=false\nin a container that a job of CodeBuild or ECS starts, run `docker run -e AWS_CONTAINER_CREDENTIALS_RELATIVE_URI`",
         role_arn = option("role-arn").with("arn:aws:iam::ACCOUNT:role/NAME")
     )
 }

@@ -84,6 +84,14 @@ impl CiSystem {
 pub fn in_any() -> bool {
     let set =
         |name| matches!(variable(name), Ok(Some(text)) if !text.eq_ignore_ascii_case("false"));
-    let others = ["CI", "JENKINS_URL", "TF_BUILD", "TEAMCITY_VERSION"];
+    // Cloud Build sets the second, and CodeBuild the third; neither sets CI.
+    let others = [
+        "CI",
+        "BUILDER_OUTPUT",
+        "CODEBUILD_BUILD_ID",
+        "JENKINS_URL",
+        "TF_BUILD",
+        "TEAMCITY_VERSION",
+    ];
     CiSystem::detect().is_some() || others.into_iter().any(set)
 }
