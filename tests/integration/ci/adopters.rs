@@ -1,5 +1,4 @@
-//! The examples that adopters copy run: each workflow, component and plugin of the README, and each example of
-//! docs/ci-systems.md, as its own system would run it.
+//! The examples that adopters copy run: each workflow, component and plugin of the README, as its own system would run it.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -7,6 +6,7 @@ use std::process::Command;
 use yaml_serde::Value;
 
 use crate::ci::buildkite_schema::Reader;
+use crate::ci::examples::parsed;
 use crate::cli::documentation::{blocks, sandbox, text, vault_of_the_readme};
 use crate::support::aws_fixture::{AwsFixture, EVERYTHING, trust};
 use crate::support::github_runner::{Runner, Step};
@@ -14,10 +14,6 @@ use crate::support::gitlab::team::Team;
 use crate::support::program::Sandbox;
 use crate::support::tools::tool;
 use crate::support::vectors;
-
-fn parsed(yaml: &str) -> Value {
-    yaml_serde::from_str(yaml).unwrap_or_else(|error| panic!("{error}: {yaml}"))
-}
 
 /// The README's YAML that has this at its top.
 fn of_readme(has: &str) -> Vec<String> {
@@ -176,93 +172,6 @@ fn every_workflow_that_is_printed_is_sound() {
             + &String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{program}: {printed}");
     }
-}
-
-/// Every variable of the program that a document sets, at any depth, and every setting of a plugin.
-fn variables(value: &Value, found: &mut BTreeMap<String, String>) {
-    let text = |value: &Value| match value {
-        Value::String(text) => text.clone(),
-        other => yaml_serde::to_string(other).unwrap().trim().to_owned(),
-    };
-    match value {
-        Value::Sequence(values) => values.iter().for_each(|value| variables(value, found)),
-        Value::String(line) => {
-            if let Some((name, value)) = line
-                .strip_prefix("export ")
-                .and_then(|line| line.split_once('='))
-            {
-                found.insert(name.to_owned(), value.to_owned());
-            }
-        }
-        Value::Mapping(map) => {
-            if let (Some(name), Some(value)) =
-                (map.get("name").and_then(Value::as_str), map.get("value"))
-            {
-                found.insert(name.to_owned(), text(value));
-            }
-            for (name, value) in map {
-                let name = name.as_str().unwrap_or_default();
-                if name == "settings" {
-                    for (name, value) in value.as_mapping().unwrap() {
-                        found.insert(
-                            format!("PLUGIN_{}", name.as_str().unwrap().to_uppercase()),
-                            text(value),
-                        );
-                    }
-                } else if name.starts_with("S3LO_") {
-                    found.insert(name.to_owned(), text(value));
-                }
-                variables(value, found);
-            }
-        }
-        _ => {}
-    }
-}
-
-#[test]
-fn every_example_for_another_ci_system_signs() {
-    let options = Sandbox::new().s3lo("ci sign --help").ends_with(0).out;
-    let mut examples = 0;
-    for block in blocks(&text("docs/ci-systems.md"), "yaml") {
-        let aws = sandbox();
-        let mut sandbox = aws.sandbox;
-        let mut found = BTreeMap::new();
-        variables(&parsed(&block), &mut found);
-        let file = ["S3LO_OUTPUT_FILE", "S3LO_DOTENV_FILE"]
-            .iter()
-            .find_map(|name| found.get(*name).cloned());
-        found.retain(|name, _| name.starts_with("S3LO_") || name.starts_with("PLUGIN_"));
-        assert!(found.len() >= 3, "{found:?}");
-        let has_settings = found.contains_key("PLUGIN_KEY");
-        for (name, value) in found {
-            let flag = name
-                .split_once('_')
-                .unwrap()
-                .1
-                .to_lowercase()
-                .replace('_', "-");
-            let known = options.contains(&format!("--{flag} "))
-                || ["reference", "role-to-assume"].contains(&flag.as_str());
-            assert!(known, "{name}");
-            sandbox.set(
-                &name,
-                &value.replace("$(params.reference)", "s3://my-bucket/myapp:v1.0"),
-            );
-        }
-        for name in ["GITHUB_ACTIONS", "CI"] {
-            sandbox.unset(name);
-        }
-        if has_settings {
-            sandbox.set("CI", "woodpecker");
-        }
-        let run = sandbox.s3lo("ci").ends_with(0);
-        assert!(run.out.contains("igned myapp:v1.0"), "{}", run.out);
-        if let Some(file) = file {
-            assert!(sandbox.file(&file).exists());
-        }
-        examples += 1;
-    }
-    assert_eq!(examples, 6);
 }
 
 #[test]

@@ -9,6 +9,7 @@ pub(crate) mod buildkite_hostile;
 pub(crate) mod buildkite_runtime;
 pub(crate) mod buildkite_schema;
 pub(crate) mod buildkite_tokens;
+pub(crate) mod examples;
 pub(crate) mod forgejo;
 pub(crate) mod github;
 pub(crate) mod github_hostile;
