@@ -2,6 +2,7 @@
 
 pub(crate) mod act;
 pub(crate) mod adopters;
+pub(crate) mod azure;
 pub(crate) mod buildkite;
 pub(crate) mod buildkite_command;
 pub(crate) mod buildkite_environment;
@@ -16,6 +17,7 @@ pub(crate) mod github_hostile;
 pub(crate) mod gitlab;
 pub(crate) mod inert;
 pub(crate) mod result_files;
+pub(crate) mod results;
 pub(crate) mod setup;
 pub(crate) mod summaries;
-pub(crate) mod systems;
+pub(crate) mod variables;
