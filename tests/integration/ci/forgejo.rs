@@ -1,6 +1,8 @@
 //! Forgejo and Gitea, which run jobs by the variables of GitHub Actions: identities are asked for in their own words.
 
-use crate::support::program::Sandbox;
+use crate::support::aws_fixture::{AwsFixture, EVERYTHING, ROLE_ARN, SIGN, trust};
+use crate::support::program::{Sandbox, statements};
+use s3lo_test_servers::aws::{AUDIENCE, Issuer, TokenAlgorithm};
 
 const ROLE: &str = "arn:aws:iam::444455556666:role/target";
 
@@ -51,6 +53,35 @@ fn an_identity_is_asked_for_in_the_words_of_the_forge() {
             "{}",
             run.out
         );
+    }
+}
+
+/// The provider in IAM is the issuer that the token names, and the subject that of its repository, with IDs or without.
+#[test]
+fn a_role_that_does_not_trust_the_job_comes_with_the_forge_s_own_issuer() {
+    for subject in [
+        "repo:acme/app:ref:refs/tags/v1.0",
+        "repo:acme-123456/app-456789:ref:refs/tags/v1.0",
+    ] {
+        let mut aws = AwsFixture::bare();
+        let forge = Issuer::new("https://forge.example/api/actions", TokenAlgorithm::Es256);
+        aws.server.trust_issuer(&forge, &[AUDIENCE]);
+        aws.server.role("signer", &trust(), EVERYTHING);
+        let token = forge.identity_token(subject, AUDIENCE, 300);
+        aws.set(&[
+            ("GITHUB_ACTIONS".to_owned(), "true".to_owned()),
+            ("FORGEJO_ACTIONS".to_owned(), "true".to_owned()),
+            ("TOKEN".to_owned(), token),
+        ]);
+        let line = format!("{SIGN} --role-arn {ROLE_ARN} --web-identity-token-env TOKEN");
+        let run = aws.s3lo(&line).ends_with(2);
+        let [statement] = &statements(&run.err)[..] else {
+            panic!("{}", run.err);
+        };
+        let provider = "arn:aws:iam::111122223333:oidc-provider/forge.example/api/actions";
+        assert_eq!(statement["Principal"]["Federated"], provider);
+        let conditions = &statement["Condition"]["StringEquals"];
+        assert_eq!(conditions["forge.example/api/actions:sub"], subject);
     }
 }
 

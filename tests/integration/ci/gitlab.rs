@@ -286,6 +286,50 @@ fn what_is_missing_or_wrong_is_refused_before_anything_runs() {
     }
 }
 
+/// What GitLab lets pass the program refuses, by the name of the input.
+#[test]
+fn a_mistake_in_an_input_is_one_error_after_which_nothing_is_signed() {
+    let (aws, project) = team();
+    let long = format!("{}\nregion: us east", to_sign());
+    let mistakes = [
+        ("`timeout`", to_sign() + "\ntimeout: soon"),
+        ("`region`", long),
+        ("`role-to-assume`", to_sign().replace(ROLE_ARN, "signer")),
+        (
+            "`key` is empty",
+            to_sign().replace("awskms:///alias/release-signer", "$MISSING"),
+        ),
+        ("has no tag", to_sign().replace(":v1.0", "")),
+        (
+            "`region` holds several values",
+            to_sign() + "\nregion: \"a\\nb\"",
+        ),
+        ("`concurrency`", to_sign() + "\nconcurrency: 0"),
+    ];
+    let jobs: Vec<_> = mistakes
+        .iter()
+        .enumerate()
+        .map(|(number, (_, inputs))| format!("{inputs}\njob-name: wrong-{number}"))
+        .collect();
+    let includes: Vec<_> = jobs.iter().map(|job| ("sign", job.as_str())).collect();
+    let pipeline = project.run(&including(&includes, "")).fails();
+    for (number, (named, _)) in mistakes.iter().enumerate() {
+        let log = pipeline.log(&format!("wrong-{number}"));
+        // Below the command as the runner shows it.
+        let (_, log) = log.split_once("error[").unwrap();
+        let log = format!("error[{log}");
+        assert!(log.contains(named), "{named}: {log}");
+        for part in ["error[", "help: "] {
+            let lines = log.lines().map(str::trim_start);
+            let count = lines.filter(|line| line.starts_with(part)).count();
+            assert_eq!(count, 1, "{named}: {log}");
+        }
+        assert!(!log.contains("--input"), "{named}: {log}");
+    }
+    assert!(aws.records().is_empty());
+    assert_eq!(aws.count("Sign"), 0);
+}
+
 #[test]
 fn an_earlier_job_changes_nothing_of_what_is_signed_or_verified() {
     let (aws, project) = team();
