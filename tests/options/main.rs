@@ -10,6 +10,7 @@
     reason = "the counts of what was tried are part of the result"
 )]
 
+mod manual;
 mod option;
 mod page;
 mod yaml;
