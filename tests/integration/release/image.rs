@@ -1,7 +1,7 @@
 //! The images of the release: their contents, and that the program does its work there. They
 //! are made as a release makes them, by `packaging/image`, but on a busybox that is not pulled.
 
-mod built;
+pub(crate) mod built;
 mod dockerfile;
 mod jobs;
 mod trust;

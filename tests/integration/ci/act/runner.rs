@@ -75,6 +75,12 @@ impl Act {
         self
     }
 
+    /// Takes out what [`Act::with`] put in.
+    pub(crate) fn without(&mut self, assignment: &str) {
+        let at = self.arguments.iter().position(|it| it == assignment);
+        self.arguments.drain(at.unwrap() - 1..=at.unwrap());
+    }
+
     /// Runs the jobs of a workflow.
     pub(crate) fn run(&self, workflow: &str, arguments: &[&str]) -> Run {
         finish(self.command(workflow, arguments).spawn().unwrap())

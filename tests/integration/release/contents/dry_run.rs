@@ -5,9 +5,9 @@ use std::fs;
 
 use serde_json::json;
 
-use super::files::GH;
 use super::images::{Registry, bucket, held, layout, trusting};
 use super::project::{Project, VERSION};
+use super::stand_ins::STAND_INS;
 use crate::ci::act::runner::{Act, without_actions, workflow};
 use crate::support::program::Run;
 use crate::support::tools::tool;
@@ -15,58 +15,30 @@ use crate::support::{minio, vectors};
 
 /// The jobs that build and try the programs are those of `ci`, which has tests of its own.
 const CI: &str = "    uses: ./.github/workflows/ci.yml\n    permissions:\n      contents: read\n";
-const BUILT: &str = r#"    runs-on: ubuntu-24.04
+const BUILT: &str = r##"    runs-on: ubuntu-24.04
+    outputs:
+      amd64: ${{ steps.built.outputs.amd64 }}
+      arm64: ${{ steps.built.outputs.arm64 }}
     steps:
-      - run: for arch in amd64 arm64; do install -D "$S3LO" "$ARTIFACTS/s3lo-linux-$arch/s3lo"; done
-"#;
-
-/// The stand-ins for each action, and for each program that uses the network.
-const PROGRAMS: [(&str, &str); 11] = [
-    (
-        "checkout",
-        r#"git clone --quiet "$ORIGIN" . && git checkout --quiet --detach "${INPUT_REF:-$SOURCE}""#,
-    ),
-    (
-        "upload-artifact",
-        r#"rm -rf "${ARTIFACTS:?}/$INPUT_NAME" && cp -r "$INPUT_PATH" "$ARTIFACTS/$INPUT_NAME""#,
-    ),
-    (
-        "download-artifact",
-        r#"mkdir -p "$INPUT_PATH"
-if [ -n "${INPUT_NAME:-}" ]; then cp -r "$ARTIFACTS/$INPUT_NAME/." "$INPUT_PATH"; exit; fi
-for name in "$ARTIFACTS"/$INPUT_PATTERN; do cp -r "$name" "$INPUT_PATH"; done"#,
-    ),
-    // The files that it attests have to be there, and a bill of materials has to be one by the action's own check.
-    (
-        "attest",
-        r#"for input in SUBJECT-CHECKSUMS SBOM-PATH; do ! file=$(printenv "INPUT_$input") || test -s "$file"; done
-! file=$(printenv INPUT_SBOM-PATH) || jq --exit-status '.bomFormat and .serialNumber and .specVersion' "$file" >/dev/null ||
-  { echo "Unsupported SBOM format" >&2; exit 1; }
-echo "$(printenv INPUT_SUBJECT-DIGEST || true) $(printenv INPUT_SBOM-PATH || true)" >>"$GITHUB/attested""#,
-    ),
-    ("setup-go", ""),
-    (
-        "configure-aws-credentials",
-        r#"printf 'aws-access-key-id=%s\naws-secret-access-key=%s\n' "$AWS_ACCESS_KEY_ID" "$AWS_SECRET_ACCESS_KEY" >>"$GITHUB_OUTPUT""#,
-    ),
-    (
-        "sudo",
-        r#"case "$*" in *packaging/image*amd64=*arm64=*) for program in "${@: -2}"; do test -s "${program#*=}"; done; cp -r "$LAYOUT" layout ;; chown*) ;; esac"#,
-    ),
-    (
-        "docker",
-        r#"test "$1 $2" = "login ghcr.io" && test "$(cat)" = a-token"#,
-    ),
-    ("go", r#"[ "$1" = install ] || echo "$HOME""#),
-    ("cargo", r#"exec "$TOOLCHAIN/cargo" "$@""#),
-    ("rustc", r#"exec "$TOOLCHAIN/rustc" "$@""#),
-];
+      - id: built
+        run: |
+          for arch in amd64 arm64; do
+            echo "$arch=$(sha256sum <"$PROGRAM" | cut -c 1-64)" >>"$GITHUB_OUTPUT"
+            install -D "$PROGRAM" "$ARTIFACTS/s3lo-linux-$arch/s3lo"
+          done
+          if [ -e "$GITHUB/replaced" ]; then echo '# another' >>"$ARTIFACTS/s3lo-linux-arm64/s3lo"; fi
+"##;
+/// A role that would be assumed at AWS.
+const ROLE: &str = "          role-to-assume: ${{ vars.RELEASE_SIGN_ROLE }}\n";
 
 /// Without Sigstore cosign signs with a key.
 const COSIGN: &str = r#"case $1 in
   sign) shift; exec "$COSIGN" sign --key "$KEYS/cosign.key" --use-signing-config=false --tlog-upload=false --allow-http-registry "$@" ;;
   verify) exec "$COSIGN" verify --key "$KEYS/cosign.pub" --insecure-ignore-tlog=true --allow-http-registry "$2" ;;
 esac"#;
+
+/// This repository, its mirrors, and the tap of Homebrew.
+const SERVERS: [&str; 4] = ["server", "gitlab", "buildkite", "tap"];
 
 /// A release that is about to be made.
 struct Release {
@@ -87,12 +59,13 @@ impl Release {
         }
         project.git("add .");
         project.git("commit --quiet --message Sources");
-        let servers = ["server", "gitlab", "buildkite"].map(|name| project.server(name));
+        let servers = SERVERS.map(|name| project.server(name));
         project.git(&format!("push --quiet {} main", servers[0]));
         let urls = [
             "git@github.com:s3lo/sign-action.git",
             "git@gitlab.com:s3lo/sign-action.git",
             "git@github.com:s3lo/s3lo-sign-buildkite-plugin.git",
+            "git@github.com:s3lo/homebrew-tap.git",
         ];
         let instead = servers.iter().zip(urls);
         let instead = instead
@@ -105,13 +78,16 @@ impl Release {
         );
         layout(&act.file("layout"), "program");
 
-        for (name, script) in PROGRAMS {
+        fs::remove_file(act.file("bin/s3lo")).unwrap();
+        for (name, script) in STAND_INS {
             act.program(name, script);
         }
-        act.program("gh", GH);
         act.program("cosign", COSIGN);
+        act.program("cargo", r#"exec "$TOOLCHAIN/cargo" "$@""#);
+        act.program("rustc", r#"exec "$TOOLCHAIN/rustc" "$@""#);
+        std::os::unix::fs::symlink(tool("nfpm"), act.file("bin/nfpm")).unwrap();
         act.write("github/setting", "true\n");
-        fs::create_dir(act.file("artifacts")).unwrap();
+        act.write("github/version", &format!("s3lo {VERSION}\n"));
         let event = json!({"ref": format!("refs/tags/release-{VERSION}")});
         act.write("event.json", &event.to_string());
 
@@ -134,6 +110,7 @@ impl Release {
             ("GITHUB", act.file("github").to_str().unwrap().to_owned()),
             ("ORIGIN", servers[0].clone()),
             ("SOURCE", project.git("rev-parse HEAD")),
+            ("PROGRAM", act.file("bin/s3lo").to_str().unwrap().to_owned()),
             ("S3LO", env!("CARGO_BIN_EXE_s3lo").to_owned()),
             ("TOOLCHAIN", toolchain.to_owned()),
             ("CARGO_HOME", cargo_home),
@@ -149,7 +126,7 @@ impl Release {
         for (name, value) in &variables {
             act = act.with("--env", name, value);
         }
-        for secret in ["RELEASE_KEY", "GITLAB_KEY", "BUILDKITE_KEY"] {
+        for secret in ["RELEASE_KEY", "GITLAB_KEY", "BUILDKITE_KEY", "HOMEBREW_KEY"] {
             act = act.with("--secret", secret, "a-deploy-key");
         }
         act = act.with("--secret", "GITHUB_TOKEN", "a-token");
@@ -157,13 +134,16 @@ impl Release {
             ("RELEASE_REGION", "us-east-1"),
             ("RELEASE_BUCKET", bucket_name),
             ("RELEASE_KMS_KEY", signer.to_str().unwrap()),
+            ("RELEASE_STORE_ROLE", "arn:aws:iam::111122223333:role/store"),
+            ("RELEASE_SIGN_ROLE", "arn:aws:iam::111122223333:role/sign"),
         ] {
             act = act.with("--var", name, value);
         }
 
         let text = workflow("release.yml");
         assert!(text.contains(CI));
-        let text = text.replace(CI, BUILT);
+        assert_eq!(text.matches(ROLE).count(), 2);
+        let text = text.replace(CI, BUILT).replace(ROLE, "");
         let text = text.replace(
             "IMAGE: ghcr.io/s3lo/sign-action",
             &format!("IMAGE: {}", registry.image),
@@ -176,7 +156,10 @@ impl Release {
         }
     }
 
+    /// Runs the workflow, as a new attempt: it has no artifacts yet.
     fn run(&self) -> Run {
+        let _ = fs::remove_dir_all(self.act.file("artifacts"));
+        fs::create_dir(self.act.file("artifacts")).unwrap();
         let event = self.act.file("event.json");
         self.act
             .run(&self.workflow, &["--eventpath", event.to_str().unwrap()])
@@ -236,15 +219,32 @@ fn a_release_comes_out_whole_and_a_second_run_changes_nothing() {
     let attested = fs::read_to_string(release.act.file("github/attested")).unwrap();
     assert_eq!(attested.lines().count(), 5, "{attested}");
     let files = fs::read_dir(release.act.file("github/assets")).unwrap();
-    assert_eq!(files.count(), 4);
+    // Two programs, three packages for each architecture, the bill of materials and the checksums.
+    assert_eq!(files.count(), 2 + 6 + 2);
     assert_eq!(release.log().matches("edit").count(), 1);
 
-    let before = ["server", "gitlab", "buildkite"].map(|name| release.refs(name));
-    let run = release.run();
-    assert_eq!(run.code, Some(0), "{}\n{}", run.out, run.err);
-    let after = ["server", "gitlab", "buildkite"].map(|name| release.refs(name));
-    assert_eq!(before, after);
-    assert_eq!(release.log().matches("edit").count(), 1);
+    let latest = fs::read_to_string(release.act.file("github/latest")).unwrap();
+    assert_eq!(latest, "true\n");
+    let sums = fs::read_to_string(release.act.file("github/assets/SHA256SUMS")).unwrap();
+    let binaries = project.git(&format!("show {commit}:setup/binaries"));
+    let formula = project.home().join("tap");
+    let formula = project.git(&format!(
+        "-C {} show main:Formula/s3lo.rb",
+        formula.display()
+    ));
+    for line in sums.lines().filter(|line| line.contains("s3lo-linux-")) {
+        let (hash, name) = line.split_once("  ").unwrap();
+        assert!(binaries.contains(hash), "{name}: {binaries}");
+        assert!(formula.contains(hash), "{name}: {formula}");
+    }
+
+    let before = SERVERS.map(|name| release.refs(name));
+    for _ in 0..2 {
+        let run = release.run();
+        assert_eq!(run.code, Some(0), "{}\n{}", run.out, run.err);
+        assert_eq!(SERVERS.map(|name| release.refs(name)), before);
+        assert_eq!(release.log().matches("edit").count(), 1);
+    }
 }
 
 #[test]
@@ -265,13 +265,53 @@ fn the_major_tag_never_moves_to_a_failed_release() {
     assert!(release.at("server", "refs/tags/v1").is_some());
 }
 
+/// Nothing that cannot be taken back.
+#[track_caller]
+fn assert_nothing_is_published(release: &Release, run: &Run) {
+    assert_eq!(run.code, Some(1), "{}\n{}", run.out, run.err);
+    assert_eq!(release.refs("server").lines().count(), 2);
+    let image = ["digest", &format!("{}:{VERSION}", release.registry.image)];
+    assert_ne!(release.project.run("crane", &image).code, Some(0));
+    assert_eq!(release.log(), "");
+}
+
+#[test]
+fn a_program_that_was_replaced_after_it_was_built_is_not_packaged() {
+    let release = Release::new("release-replaced");
+    release.act.write("github/replaced", "");
+    let run = release.run();
+    assert_nothing_is_published(&release, &run);
+    let expected = "programs/s3lo-linux-arm64/s3lo: FAILED";
+    assert!(run.out.contains(expected), "{}", run.out);
+}
+
+#[test]
+fn a_program_that_does_not_work_is_not_published() {
+    let release = Release::new("release-not-working");
+    release.act.write("github/version", "s3lo 1.2.2\n");
+    let run = release.run();
+    assert_nothing_is_published(&release, &run);
+    let expected = format!("the program is not of version {VERSION}");
+    assert!(run.out.contains(&expected), "{}", run.out);
+}
+
+#[test]
+fn a_release_without_its_prerequisites_builds_nothing() {
+    let mut release = Release::new("release-not-prepared");
+    let key = "HOMEBREW_KEY=a-deploy-key";
+    release.act.without(key);
+    let run = release.run();
+    assert_nothing_is_published(&release, &run);
+    assert!(run.out.contains("DEPLOY_KEY is empty"), "{}", run.out);
+    assert!(!release.act.file("artifacts/files").exists());
+}
+
 #[test]
 fn a_tag_that_names_another_version_releases_nothing() {
     let release = Release::new("release-another-version");
     let event =
         json!({"ref": "refs/tags/release-1.2.4", "after": release.project.git("rev-parse HEAD")});
     release.act.write("event.json", &event.to_string());
-    assert_eq!(release.run().code, Some(1));
-    assert_eq!(release.refs("server").lines().count(), 2);
-    assert_eq!(release.log(), "");
+    let run = release.run();
+    assert_nothing_is_published(&release, &run);
 }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 
 use super::project::{Project, VERSION};
+use super::stand_ins;
 use crate::support::program::Run;
 
 #[test]
@@ -36,7 +36,7 @@ fn the_checksums_are_those_of_all_files() {
     );
 }
 
-fn bill() -> String {
+pub(super) fn bill() -> String {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/release/sbom");
     let output = Command::new(script)
         .env("CARGO_NET_OFFLINE", "true")
@@ -113,23 +113,6 @@ fn the_bill_of_materials_lists_what_is_linked_and_nothing_else() {
     println!("{} crates are linked", components.len());
 }
 
-/// GitHub's command line, with one release at most, which it keeps in a folder.
-pub(super) const GH: &str = r#"echo "$2" >>"$GITHUB/log"
-[ ! -e "$GITHUB/broken" ] || { echo "HTTP 502: Bad Gateway" >&2; exit 1; }
-case "$2 $*" in
-  view*isDraft*) [ -e "$GITHUB/draft" ] || { echo "release not found" >&2; exit 1; }; cat "$GITHUB/draft" ;;
-  view*isImmutable*) if [ "$(cat "$GITHUB/draft")" = false ]; then cat "$GITHUB/setting"; else echo false; fi ;;
-  create*--draft*--verify-tag*) echo true >"$GITHUB/draft"; mkdir "$GITHUB/assets" ;;
-  upload*--clobber*)
-    [ "$(cat "$GITHUB/draft")" = true ] || { echo "Cannot upload assets to an immutable release" >&2; exit 1; }
-    cp "${@:5}" "$GITHUB/assets" ;;
-  edit*--draft=false*) echo false >"$GITHUB/draft" ;;
-  download*) cp -r "$GITHUB/assets" "${!#}" ;;
-  verify*) [ ! -e "$GITHUB/unattested" ] || { echo "no attestations found" >&2; exit 1; } ;;
-  *) echo "what? $*" >&2; exit 1 ;;
-esac
-"#;
-
 /// A release whose files are made, and a GitHub to publish it on.
 struct Publishing {
     project: Project,
@@ -140,10 +123,10 @@ impl Publishing {
     fn new() -> Self {
         let mut project = Project::new();
         let github = tempfile::TempDir::new().unwrap();
-        let gh = github.path().join("gh");
-        fs::write(&gh, format!("#!/bin/bash\nset -euo pipefail\n{GH}")).unwrap();
-        fs::set_permissions(&gh, fs::Permissions::from_mode(0o755)).unwrap();
+        stand_ins::install(github.path());
         fs::write(github.path().join("setting"), "true\n").unwrap();
+        project.git("tag v1.2.3");
+        project.set("GH_TOKEN", "a-token");
         project.set("GITHUB", github.path().to_str().unwrap());
         project.set(
             "PATH",
@@ -163,10 +146,14 @@ impl Publishing {
     }
 
     fn publish(&self) -> Run {
+        self.publish_as("true")
+    }
+
+    fn publish_as(&self, latest: &str) -> Run {
         fs::write(self.github.path().join("log"), "").unwrap();
         let folder = self.project.home().join("files");
         self.project
-            .release("publish", &[VERSION, folder.to_str().unwrap()])
+            .release("publish", &[VERSION, folder.to_str().unwrap(), latest])
     }
 
     fn log(&self) -> String {
@@ -190,6 +177,20 @@ fn a_release_is_a_draft_until_it_has_its_files_and_then_is_left_alone() {
         run.err
     );
     assert_eq!(publishing.log(), "view download");
+}
+
+#[test]
+fn a_release_is_the_latest_only_where_that_is_asked_for() {
+    for latest in ["true", "false"] {
+        let publishing = Publishing::new();
+        publishing.publish_as(latest).ends_with(0);
+        let shown = fs::read_to_string(publishing.github.path().join("latest")).unwrap();
+        assert_eq!(shown.trim(), latest);
+    }
+    let publishing = Publishing::new();
+    let run = publishing.publish_as("").ends_with(1);
+    assert!(run.err.contains("LATEST is true or false"), "{}", run.err);
+    assert_eq!(publishing.log(), "");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 use super::project::{Project, VERSION};
 use crate::support::program::{Run, Sandbox};
 use crate::support::tools::tool;
-use crate::support::{minio, vectors};
+use crate::support::{eventually, minio, vectors};
 
 /// A registry on this machine, which ends with the test.
 pub(super) struct Registry {
@@ -150,6 +151,44 @@ fn run_of(scratch: &str, shell: &str) -> String {
     format!("digest={scratch}\nshell={shell}\n")
 }
 
+/// A registry that does not know a tag yet, the first times that it is asked for after a push. The waits are counted.
+const LAGGING: [(&str, &str); 2] = [
+    (
+        "skopeo",
+        r#"#!/bin/bash
+if [ "$1" = copy ]; then touch "$NOTES/pushed"; fi
+if [ "$1" = inspect ] && [ -e "$NOTES/pushed" ] && [ "$(grep -c . "$NOTES/waits")" -lt "$LAG" ]; then
+  echo "reading manifest: manifest unknown" >&2
+  exit 1
+fi
+exec /usr/bin/skopeo "$@"
+"#,
+    ),
+    ("sleep", "#!/bin/bash\necho \"$1\" >>\"$NOTES/waits\"\n"),
+];
+
+#[test]
+fn a_registry_that_lags_after_a_push_is_asked_again_but_not_for_ever() {
+    for (lag, code, waits) in [("3", 0, 3), ("99", 1, 10)] {
+        let (mut project, registry) = released();
+        let notes = tempfile::TempDir::new().unwrap();
+        let at = notes.path().to_str().unwrap();
+        for (name, script) in LAGGING {
+            let path = notes.path().join(name);
+            fs::write(&path, script).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        project.set("PATH", &format!("{at}:/usr/bin:/bin"));
+        fs::write(notes.path().join("waits"), "").unwrap();
+        project.set("NOTES", at);
+        project.set("LAG", lag);
+        let run = push(&project, &registry).ends_with(code);
+        let waited = fs::read_to_string(notes.path().join("waits")).unwrap();
+        assert_eq!(waited.lines().count(), waits, "{}", run.err);
+        assert_eq!(run.err.contains("is not what was pushed"), code == 1);
+    }
+}
+
 #[test]
 fn a_tag_of_another_image_is_never_overwritten() {
     let (project, registry) = released();
@@ -233,7 +272,11 @@ pub(super) fn bucket(project: &mut Project, name: &str) {
     );
     let mut arguments = vec!["--silent", "--fail", "--request", "PUT"];
     arguments.extend(["--aws-sigv4", "aws:amz:us-east-1:s3", "--user", &user, &url]);
-    project.run("curl", &arguments).ends_with(0);
+    // MinIO is ready some time before it stops answering 503.
+    eventually(|| match project.run("curl", &arguments) {
+        run if run.code == Some(0) => Ok(()),
+        run => Err(format!("curl ended with {:?}", run.code)),
+    });
 }
 
 #[test]

@@ -1,8 +1,10 @@
-//! A release names its images by their digests.
+//! A release names its images and its binaries by their digests.
 
+use std::fs;
 use std::process::Command;
 
 use super::project::{Project, VERSION, digest};
+use crate::support::program::Run;
 use crate::support::tools::tool;
 
 /// The files that run an image, and which one.
@@ -12,7 +14,7 @@ const RUNNING: [(&str, bool); 6] = [
     ("templates/sign.yml", true),
     ("templates/verify.yml", true),
     (".gitlab-ci.yml", true),
-    ("hooks/lib/s3lo-sign.bash", false),
+    ("hooks/lib/run.bash", false),
 ];
 
 fn pinned(shell: bool) -> String {
@@ -24,13 +26,20 @@ fn pinned(shell: bool) -> String {
     format!("ghcr.io/s3lo/sign-action:{VERSION}{suffix}@{digest}")
 }
 
+/// The list of a release's binaries.
+const BINARIES: &str = "setup/binaries";
+
+fn pin(project: &Project, version: &str, scratch: &str, shell: &str) -> Run {
+    project.release("pin", &[version, scratch, shell, &project.sums()])
+}
+
 #[test]
 fn everything_that_runs_an_image_names_it_by_version_and_digest() {
     let project = Project::new();
-    let pin = [VERSION, &digest('a'), &digest('b')];
-    let printed = project.release("pin", &pin).ends_with(0).out;
-    let mut names: Vec<_> = RUNNING.iter().map(|(name, _)| *name).collect();
-    let mut lines: Vec<_> = printed.lines().collect();
+    let printed = pin(&project, VERSION, &digest('a'), &digest('b')).ends_with(0);
+    let names = RUNNING.iter().map(|(name, _)| *name);
+    let mut names: Vec<_> = names.chain([BINARIES]).collect();
+    let mut lines: Vec<_> = printed.out.lines().collect();
     names.sort_unstable();
     lines.sort_unstable();
     assert_eq!(lines, names);
@@ -44,13 +53,13 @@ fn everything_that_runs_an_image_names_it_by_version_and_digest() {
         let line = format!("\n  image: docker://{}\n", pinned(false));
         assert!(project.text(name).contains(&line), "{name}");
     }
-    // Nothing else is touched, and of these files one line each.
+    // Nothing else is touched: of these files one line each, and two lines are added to the list of binaries.
     let changed = project.git("diff --numstat");
-    assert_eq!(changed.lines().count(), RUNNING.len(), "{changed}");
-    assert!(
-        changed.lines().all(|line| line.starts_with("1\t1\t")),
-        "{changed}"
-    );
+    assert_eq!(changed.lines().count(), RUNNING.len() + 1, "{changed}");
+    for line in changed.lines() {
+        let added = line == format!("2\t0\t{BINARIES}");
+        assert!(added || line.starts_with("1\t1\t"), "{changed}");
+    }
     project.release("pinned", &[VERSION]).ends_with(0);
     project.release("pinned", &[]).ends_with(0);
     project.release("pinned", &["1.2.4"]).ends_with(1);
@@ -65,9 +74,7 @@ fn a_file_that_names_no_image_to_be_pinned_stops_the_release() {
             text.replace("image: Dockerfile", "image: docker://example.com/other:1")
                 .replace("ghcr.io/s3lo/sign-action", "example.com/other")
         });
-        let run = project
-            .release("pin", &[VERSION, &digest('a'), &digest('b')])
-            .ends_with(1);
+        let run = pin(&project, VERSION, &digest('a'), &digest('b')).ends_with(1);
         let what = if name.starts_with("hooks/") {
             "hooks/"
         } else {
@@ -81,17 +88,61 @@ fn a_file_that_names_no_image_to_be_pinned_stops_the_release() {
 fn what_is_no_version_or_digest_is_never_written() {
     let project = Project::new();
     let (good, other) = (digest('a'), digest('b'));
-    for arguments in [
-        ["v1.2.3", &good, &other],
-        ["1.2", &good, &other],
-        [VERSION, "latest", &other],
-        [VERSION, &good, "sha256:b"],
-        [VERSION, "", &other],
+    for (version, scratch, shell) in [
+        ("v1.2.3", good.as_str(), other.as_str()),
+        ("1.2", &good, &other),
+        (VERSION, "latest", &other),
+        (VERSION, &good, "sha256:b"),
+        (VERSION, "", &other),
         // The image with a shell in the place of the one without.
-        [VERSION, &good, &good],
+        (VERSION, &good, &good),
     ] {
-        project.release("pin", &arguments).ends_with(1);
+        pin(&project, version, scratch, shell).ends_with(1);
         assert_eq!(project.git("status --porcelain"), "");
+    }
+    // Sums that lack a binary, or name one twice.
+    let sums = project.sums();
+    let lines = fs::read_to_string(&sums).unwrap();
+    let (amd64, rest) = lines.split_once('\n').unwrap();
+    for bad in [
+        rest,
+        &format!("{amd64}\n{lines}"),
+        &lines.replace("  s3lo", " s3lo"),
+    ] {
+        fs::write(&sums, bad).unwrap();
+        let arguments = [VERSION, &good, &other, &sums];
+        let run = project.release("pin", &arguments).ends_with(1);
+        assert!(run.err.contains("does not name"), "{}", run.err);
+        assert_eq!(project.git("status --porcelain"), "");
+    }
+}
+
+#[test]
+fn a_release_lists_its_binaries_by_their_sha_256() {
+    let project = Project::new();
+    let before = project.text(BINARIES);
+    assert!(before.lines().all(|line| line.starts_with('#')), "{before}");
+    project.pin();
+    let lines = [("1", "amd64"), ("2", "arm64")].map(|(byte, arch)| {
+        let releases = "https://github.com/s3lo/sign-action/releases/download";
+        format!(
+            "{}  {releases}/v{VERSION}/s3lo-linux-{arch}\n",
+            byte.repeat(64)
+        )
+    });
+    assert_eq!(project.text(BINARIES), before.clone() + &lines.concat());
+    let good = project.text(BINARIES);
+    for bad in [
+        before,
+        good.replace(VERSION, "1.2.4"),
+        good.replace("-arm64", "-riscv64"),
+        good.replace("1111", "111"),
+        format!("{good}{}", good.lines().last().unwrap()),
+    ] {
+        project.edit(BINARIES, |_| bad);
+        let run = project.release("pinned", &[VERSION]).ends_with(1);
+        assert!(run.err.contains(BINARIES), "{}", run.err);
+        project.edit(BINARIES, |_| good.clone());
     }
 }
 

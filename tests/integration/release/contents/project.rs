@@ -14,13 +14,14 @@ use crate::support::{copy, files};
 pub(crate) const VERSION: &str = "1.2.3";
 
 /// The contents of the copy: all that a release reads or writes.
-const PARTS: [&str; 17] = [
+const PARTS: [&str; 19] = [
     ".github",
     ".gitlab-ci.yml",
     "CHANGELOG.md",
     "Cargo.lock",
     "Cargo.toml",
     "Dockerfile",
+    "LICENSE",
     "README.md",
     "action.yml",
     "core",
@@ -28,6 +29,7 @@ const PARTS: [&str; 17] = [
     "hooks",
     "packaging",
     "plugin.yml",
+    "setup",
     "templates",
     "testing/servers/Cargo.toml",
     "tests/vectors/store-v1",
@@ -159,10 +161,23 @@ impl Project {
         self.run("git", &words).ends_with(0).out.trim().to_owned()
     }
 
-    /// Writes the digests of two images that do not exist into the copy, as a release does.
+    /// The `SHA256SUMS` of two binaries that do not exist, among other files.
+    pub(crate) fn sums(&self) -> String {
+        let (file, names) = (
+            self.home().join("SHA256SUMS"),
+            ["s3lo-linux-amd64", "s3lo-linux-arm64", "s3lo.cdx.json"],
+        );
+        let lines = ["1", "2", "3"].iter().zip(names);
+        let lines = lines.map(|(byte, name)| format!("{}  {name}\n", byte.repeat(64)));
+        fs::write(&file, lines.collect::<String>()).unwrap();
+        file.to_str().unwrap().to_owned()
+    }
+
+    /// Writes the digests of two images and two binaries that do not exist into the copy, as a release does.
     #[track_caller]
     pub(crate) fn pin(&self) {
-        self.release("pin", &[VERSION, &digest('a'), &digest('b')])
+        let sums = self.sums();
+        self.release("pin", &[VERSION, &digest('a'), &digest('b'), &sums])
             .ends_with(0);
     }
 

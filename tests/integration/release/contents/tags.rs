@@ -113,6 +113,27 @@ fn the_majors_tag_follows_the_highest_version_and_never_goes_back() {
 }
 
 #[test]
+fn the_latest_release_is_that_of_the_highest_version() {
+    let (project, server, commit) = released();
+    fix(&project, &server, &commit, &["v1.2.3", VERSION]).ends_with(0);
+    let latest = |version: &str| {
+        let run = project.release("tags", &["latest", &server, version]);
+        run.ends_with(0).out
+    };
+    assert_eq!(latest(VERSION), "true\n");
+    let next = another(&project, "Next");
+    fix(&project, &server, &next, &["v10.0.0"]).ends_with(0);
+    fix(&project, &server, &next, &["v9.9.9", "v1.2.4"]).ends_with(0);
+    for (version, expected) in [
+        ("10.0.0", "true\n"),
+        ("9.9.9", "false\n"),
+        ("1.2.4", "false\n"),
+    ] {
+        assert_eq!(latest(version), expected, "{version}");
+    }
+}
+
+#[test]
 fn a_mirror_gets_the_tags_and_a_main_that_never_goes_back() {
     let (project, _, commit) = released();
     let mirror = project.server("mirror");

@@ -197,21 +197,92 @@ fn what_moves_is_moved_last_and_what_is_begun_is_finished() {
     // Nothing is published before all has passed, and a maintainer has approved it.
     let jobs = release.jobs();
     assert!(needs(&jobs["build"]).contains("ci"));
-    assert!(needs(&jobs["push"]).contains("build"));
+    assert!(needs(&jobs["ci"]).contains("prerequisites"));
+    assert!(needs(&jobs["push"]).contains("try"));
     assert_eq!(key(&jobs["push"], "environment"), Some("release"));
+    let before_all = ["version", "prerequisites", "ci", "build", "try"];
     for (job, lines) in &jobs {
         let writes = lines.iter().any(|line| line.contains(": write"));
-        let before = ["version", "ci", "build"].contains(&job.as_str());
+        let before = before_all.contains(&job.as_str());
         assert!(!(writes && before), "{job}");
         assert!(
             before
                 || job == "push"
                 || needs(lines)
                     .iter()
-                    .any(|need| !["version", "ci", "build"].contains(&need.as_str())),
+                    .any(|need| !before_all.contains(&need.as_str())),
             "{job}"
         );
     }
+}
+
+/// An artifact of a run can be replaced by any of its jobs, an output of a job cannot.
+#[test]
+fn every_job_of_a_release_checks_the_artifacts_that_it_downloads() {
+    let mut checked = 0;
+    for (job, lines) in workflow("release.yml").jobs() {
+        let text = lines.join("\n");
+        for (artifact, hash) in [
+            ("name: files", "needs.build.outputs.sums"),
+            ("name: layout", "needs.build.outputs.index"),
+            ("pattern: s3lo-linux-*", "needs.ci.outputs.arm64"),
+        ] {
+            for (at, _) in text.match_indices("uses: actions/download-artifact@") {
+                let (inputs, rest) = text[at..].split_once("path: ").unwrap();
+                if inputs.contains(artifact) {
+                    assert!(rest.contains(hash), "{job}: {artifact}");
+                    checked += 1;
+                }
+            }
+        }
+    }
+    assert!(checked >= 9, "{checked}");
+}
+
+/// What an action cannot do without, of a job's rights.
+#[test]
+fn every_action_has_the_rights_that_it_needs() {
+    let mut used = 0;
+    for workflow in workflows() {
+        for (job, lines) in workflow.jobs() {
+            let text = lines.join("\n");
+            for (action, rights) in [
+                ("uses: actions/attest@", &["id-token", "attestations"][..]),
+                ("push-to-registry: true", &["packages"]),
+                (
+                    "uses: aws-actions/configure-aws-credentials@",
+                    &["id-token"],
+                ),
+            ] {
+                for right in rights.iter().filter(|_| text.contains(action)) {
+                    let line = format!("\n      {right}: write");
+                    assert!(text.contains(&line), "{}: {job}: {right}", workflow.name);
+                    used += 1;
+                }
+            }
+        }
+    }
+    assert!(used >= 4, "{used}");
+}
+
+#[test]
+fn a_program_that_is_installed_with_go_is_of_the_version_that_is_tested() {
+    let tested = fs::read_to_string(root().join("tests/tools")).unwrap();
+    let mut installed = 0;
+    for workflow in workflows().iter().filter(|it| it.name != "interop.yml") {
+        for line in workflow.scripts() {
+            let Some(package) = line.trim().strip_prefix("go install ") else {
+                continue;
+            };
+            let (package, version) = package.split_once('@').unwrap();
+            let mut tools = tested.lines().map(|tool| tool.split_whitespace().skip(2));
+            let listed =
+                tools.any(|mut tool| tool.next() == Some(package) && tool.next() == Some(version));
+            assert!(listed, "{line}");
+            installed += 1;
+        }
+    }
+    assert!(installed >= 3, "{installed}");
 }
 
 #[test]

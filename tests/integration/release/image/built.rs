@@ -17,7 +17,7 @@ pub(super) const VERSION: &str = "1.2.3";
 pub(super) const REVISION: &str = "ffac537e6cbbf934b08745a378932722df287a53";
 
 /// The name of this machine's architecture in images.
-pub(super) fn arch() -> &'static str {
+pub(crate) fn arch() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
