@@ -8,6 +8,7 @@ mod keys;
 mod packages;
 mod pins;
 mod project;
+mod releasing;
 mod stand_ins;
 mod tags;
 mod versions;
