@@ -9,6 +9,7 @@ mod act;
 mod actions;
 mod docker;
 mod images;
+mod release;
 #[allow(dead_code, reason = "these tests use a part of it")]
 #[path = "../integration/support/mod.rs"]
 mod support;
