@@ -6,21 +6,28 @@ set -euo pipefail
 s3lo_image=ghcr.io/s3lo/sign-action:1.0.0
 LC_ALL=C s3lo_hook=$1 s3lo_home=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
-say() { printf 's3lo-sign: %s\n' "$1"; }
+# A log that cannot be written to changes nothing of what is done.
+say() { printf 's3lo-sign: %s\n' "$1" || :; }
 # A line that begins with `+++` is an open section of the log.
-fail() { printf '+++ s3lo-sign: %s\n' "$1" >&2 && exit 2; }
+fail() { printf '+++ s3lo-sign: %s\n' "$1" >&2 || :; exit 2; }
 is_name() { [[ $1 =~ ^[A-Za-z_][A-Za-z0-9_]*$ ]]; }
 # The agent names a plugin's variables after its repository, which may be a fork's.
-is_name "${BUILDKITE_PLUGIN_NAME:-}" || fail "BUILDKITE_PLUGIN_NAME is not set: run this as a plugin, by the Buildkite agent"
-s3lo_prefix=BUILDKITE_PLUGIN_${BUILDKITE_PLUGIN_NAME}_
-option() { local variable=$s3lo_prefix$1 && printf %s "${!variable:-${2:-}}"; } # NAME [DEFAULT]
+s3lo_prefix=BUILDKITE_PLUGIN_${BUILDKITE_PLUGIN_NAME:-}_
+[ -n "${BUILDKITE_PLUGIN_NAME:-}" ] && is_name "$s3lo_prefix" || fail "BUILDKITE_PLUGIN_NAME is not set: give the plugin its settings, and let the Buildkite agent run it"
+# Whether the step has a setting. A variable alone may be the job's, which whoever starts a build can set. In the JSON no value
+# can look like a name, as its quotation marks are escaped.
+has() { [[ ${BUILDKITE_PLUGIN_CONFIGURATION:-} == *"\"$(tr A-Z_ a-z- <<<"$1")\":"* ]]; }
+option() { # NAME [DEFAULT]
+  local variable=$s3lo_prefix$1
+  if has "$1"; then printf %s "${!variable:-${2:-}}"; else printf %s "${2:-}"; fi
+}
 is_on() { case $(option "$1" true) in true | True | TRUE) ;; *) return 1 ;; esac; } # NAME
 
 s3lo_work=$(option COMMAND sign)
 case $s3lo_hook/$s3lo_work/${BUILDKITE_COMMAND_EXIT_STATUS:-unknown}/${BUILDKITE_JOB_CANCELLED:-} in
-  post-command/sign/0/true) say "nothing is signed: the job is cancelled" && exit ;;
+  post-command/sign/0/true) say "nothing is signed: the job is cancelled"; exit 0 ;;
   post-command/sign/0/* | pre-command/*) ;;
-  post-command/sign/*) say "nothing is signed: the step's command ended with status ${BUILDKITE_COMMAND_EXIT_STATUS:-unknown}" && exit ;;
+  post-command/sign/*) say "nothing is signed: the step's command ended with status ${BUILDKITE_COMMAND_EXIT_STATUS:-unknown}"; exit 0 ;;
   *) exit 0 ;;
 esac
 
@@ -43,6 +50,7 @@ give() { # VARIABLE: anything but a name may be a secret in the wrong place
   show "${!1}"
 }
 start() { # WORD...
+  set -- "$@" --results-directory "$s3lo_folder/results" --summary-file "$s3lo_folder/summary.md"
   if [ "$s3lo_runtime" != binary ]; then # As root, to read keys of any owner and to give results to the agent, and no more.
     docker run --rm --read-only --security-opt no-new-privileges --cap-drop ALL --cap-add CHOWN --cap-add DAC_OVERRIDE \
       "${s3lo_docker[@]}" -- "$s3lo_image" ci "$@" </dev/null
@@ -59,8 +67,12 @@ start() { # WORD...
 # Beside the checkout: a daemon that is confined or on another machine sees another /tmp.
 s3lo_folder=$(mktemp -d "$(dirname "$s3lo_checkout")/.s3lo-sign.XXXXXXXX" 2>/dev/null || mktemp -d)
 trap 'rm -rf "$s3lo_folder"' EXIT
-trap : INT TERM # The program gets the signal as well and ends in order.
-s3lo_runtime=$(option RUNTIME "$(command -v docker >/dev/null && echo container || echo binary)")
+trap s3lo_stopped=1 INT TERM # The program gets the signal as well and ends in order.
+s3lo_runtime=$(option RUNTIME container)
+if ! has RUNTIME && ! command -v docker >/dev/null; then
+  ! has IMAGE && ! has NETWORK && ! has MOUNT_CHECKOUT || fail "docker is not installed on this agent: image, network and mount-checkout are about a container"
+  s3lo_runtime=binary
+fi
 case $s3lo_runtime in
   binary) s3lo_binary=$(sh "$s3lo_home/setup/install" "${BUILDKITE_PLUGINS_PATH:-$s3lo_home}/s3lo-sign-binaries" "$(option BINARY_URL)") || exit 2 ;;
   *)
@@ -73,14 +85,14 @@ case $s3lo_runtime in
     mount "$s3lo_checkout" readonly
     mount "$s3lo_folder" ;;
 esac
-export S3LO_RESULTS_DIRECTORY=$s3lo_folder/results S3LO_SUMMARY_FILE=$s3lo_folder/summary.md
 for s3lo_variable in $(compgen -e); do
   case $s3lo_variable in
-    BUILDKITE | BUILDKITE_PIPELINE_SLUG | BUILDKITE_BUILD_NUMBER | BUILDKITE_PLUGIN_NAME | BUILDKITE_PLUGIN_CONFIGURATION | S3LO_RESULTS_DIRECTORY | \
-      S3LO_SUMMARY_FILE | AWS_* | VAULT_* | BAO_* | *_PROXY | *_proxy | COSIGN_PASSWORD | SSL_CERT_FILE | TRANSIT_SECRET_ENGINE_PATH) give "$s3lo_variable" ;;
+    BUILDKITE | BUILDKITE_PIPELINE_SLUG | BUILDKITE_BUILD_NUMBER | BUILDKITE_PLUGIN_NAME | BUILDKITE_PLUGIN_CONFIGURATION | \
+      AWS_* | VAULT_* | BAO_* | *_PROXY | *_proxy | COSIGN_PASSWORD | SSL_CERT_FILE | TRANSIT_SECRET_ENGINE_PATH) give "$s3lo_variable" ;;
   esac
 done
 for s3lo_variable in $(compgen -v "$s3lo_prefix"); do
+  [[ ${s3lo_variable#"$s3lo_prefix"} =~ ^(.*[^0-9_])(_[0-9]+)?$ ]] && has "${BASH_REMATCH[1]}" || continue
   show "${!s3lo_variable}"
   while read -r s3lo_line; do
     case ${s3lo_variable#"$s3lo_prefix"}/$s3lo_line in
@@ -98,10 +110,10 @@ finish() { # STATUS: takes the results to the build. A build page that cannot be
   # A step that is tried again replaces its own annotation, and no other's.
   sum=$(cksum <<<"$BUILDKITE_PLUGIN_CONFIGURATION|${BUILDKITE_STEP_ID:-}|${BUILDKITE_LABEL:-}|${BUILDKITE_PARALLEL_JOB:-}")
   # The JSON of all results may be longer than the 100 kilobytes of a meta-data value.
-  rm -f "$S3LO_RESULTS_DIRECTORY/results"
-  ! is_on ANNOTATE || [ ! -s "$S3LO_SUMMARY_FILE" ] ||
-    buildkite-agent annotate --style $style --context "s3lo-sign-$s3lo_work-${sum%% *}" <"$S3LO_SUMMARY_FILE" >/dev/null || :
-  for file in "$S3LO_RESULTS_DIRECTORY"/*; do
+  rm -f "$s3lo_folder/results/results"
+  ! is_on ANNOTATE || [ ! -s "$s3lo_folder/summary.md" ] ||
+    buildkite-agent annotate --style $style --context "s3lo-sign-$s3lo_work-${sum%% *}" <"$s3lo_folder/summary.md" >/dev/null || :
+  for file in "$s3lo_folder/results"/*; do
     is_on META_DATA && [ -s "$file" ] || continue
     # Meta-data belongs to the build, and the last step wins: one that has a key sets its own as well.
     for key in "" ${BUILDKITE_STEP_KEY:+"$BUILDKITE_STEP_KEY:"}; do
@@ -112,7 +124,7 @@ finish() { # STATUS: takes the results to the build. A build page that cannot be
   done
   exit "$status"
 }
-s3lo_tokens=$(start tokens "$s3lo_work") || { s3lo_status=$? && printf '%s\n' "$s3lo_tokens" && finish $s3lo_status; }
+s3lo_tokens=$(start tokens "$s3lo_work") || { s3lo_status=$?; printf '%s\n' "$s3lo_tokens" || :; finish $s3lo_status; }
 [ "$s3lo_hook/$s3lo_work" != pre-command/sign ] || exit 0
 while IFS=$'\t' read -r s3lo_variable s3lo_audience; do
   [ -n "$s3lo_variable" ] || continue
@@ -122,4 +134,5 @@ while IFS=$'\t' read -r s3lo_variable s3lo_audience; do
   printf %s "$s3lo_token" | buildkite-agent redactor add >/dev/null 2>&1 || :
   export "$s3lo_variable=$s3lo_token" && give "$s3lo_variable"
 done <<<"$s3lo_tokens"
+[ -z "${s3lo_stopped:-}" ] || fail "the job is cancelled"
 start "$s3lo_work" && finish 0 || finish $?

@@ -124,6 +124,12 @@ pub enum Error {
         /// The values, in a sentence.
         expected: &'static str,
     },
+    /// A setting of the container, where the program runs without one.
+    #[error("{origin} is about a container, and `runtime` is `binary`")]
+    OfContainer {
+        /// Its origin.
+        origin: Origin,
+    },
     /// BUILDKITE_PLUGIN_CONFIGURATION is not a JSON object.
     #[error("BUILDKITE_PLUGIN_CONFIGURATION is not a JSON object with each name once")]
     Configuration,
@@ -194,6 +200,7 @@ impl Explain for Error {
         match self {
             Self::Boolean { origin } => format!("write `true` or `false` in {origin}"),
             Self::Choice { origin, expected } => format!("write {expected} in {origin}"),
+            Self::OfContainer { .. } => "remove one of the two".to_owned(),
             Self::Configuration => {
                 "pass it on as the agent sets it: `docker run -e BUILDKITE_PLUGIN_CONFIGURATION …`"
                     .to_owned()

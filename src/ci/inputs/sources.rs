@@ -10,6 +10,7 @@ use std::ffi::{OsStr, OsString};
 
 use s3lo_core::json::{distinct, object};
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::ci::inputs::family::{CONFIGURATION, Choice, Family, Variables, own, shouted};
 use crate::ci::inputs::option::{Error, OptionSpec, Origin, ValueKind};
@@ -19,7 +20,7 @@ pub(crate) struct Sources {
     pub(crate) family: Family,
     pub(crate) variables: Variables,
     /// The settings of the Buildkite plugin, or the inputs among the arguments.
-    pub(crate) settings: BTreeMap<String, serde_json::Value>,
+    pub(crate) settings: BTreeMap<String, Value>,
 }
 
 /// A value as it was found.
@@ -133,6 +134,16 @@ impl Sources {
         })
     }
 
+    /// Whether the setting `environment` names a variable.
+    fn names(&self, variable: &str) -> bool {
+        let is_named = |text: &str| text.lines().any(|line| line.trim() == variable);
+        match self.settings.get("environment") {
+            Some(Value::String(text)) => is_named(text),
+            Some(Value::Array(texts)) => texts.iter().filter_map(Value::as_str).any(is_named),
+            _ => false,
+        }
+    }
+
     fn find(&self, source: Source, name: &str) -> Result<(Option<RawValue>, Origin), Error> {
         let origin = match source {
             Source::Own if self.family == Family::Buildkite => Origin(own(name)),
@@ -145,6 +156,10 @@ impl Sources {
             }
             Source::Input => input(name),
             Source::Plugin => format!("PLUGIN_{}", shouted(name)),
+            // Whoever starts a build can set its variables: only what the step names counts.
+            Source::Own if self.family == Family::Buildkite && !self.names(&own(name)) => {
+                return Ok((None, origin));
+            }
             Source::Own => own(name),
         };
         let Some(value) = self.variables.get(&variable) else {
@@ -205,26 +220,26 @@ pub(crate) fn undefined_macro(text: &str, anywhere: bool) -> Option<&str> {
 }
 
 /// The inputs among the arguments, by name. Those of one that is repeated are a list.
-fn arguments(words: &[String]) -> BTreeMap<String, serde_json::Value> {
+fn arguments(words: &[String]) -> BTreeMap<String, Value> {
     let mut lists: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for word in words {
         let (name, value) = word.split_once('=').unwrap_or((word, ""));
         let list = lists.entry(name.to_owned()).or_default();
-        list.push(serde_json::Value::from(value));
+        list.push(Value::from(value));
     }
     let values = lists.into_iter().map(|(name, mut list)| match list.pop() {
         Some(value) if list.is_empty() => (name, value),
         last => {
             list.extend(last);
-            (name, serde_json::Value::Array(list))
+            (name, Value::Array(list))
         }
     });
     values.collect()
 }
 
-fn configuration(value: &OsString) -> Result<BTreeMap<String, serde_json::Value>, Error> {
+fn configuration(value: &OsString) -> Result<BTreeMap<String, Value>, Error> {
     #[derive(Deserialize)]
-    struct Settings(#[serde(deserialize_with = "distinct")] BTreeMap<String, serde_json::Value>);
+    struct Settings(#[serde(deserialize_with = "distinct")] BTreeMap<String, Value>);
 
     let bytes = value.as_encoded_bytes();
     // A plugin without settings has none, or `null`.
@@ -242,18 +257,16 @@ fn configuration(value: &OsString) -> Result<BTreeMap<String, serde_json::Value>
 }
 
 /// The value of a setting. YAML makes text, numbers and booleans of words without quotes.
-fn json(value: &serde_json::Value, origin: &Origin) -> Result<Option<RawValue>, Error> {
-    let scalar = |value: &serde_json::Value| match value {
-        serde_json::Value::String(text) => Some(text.clone()),
-        serde_json::Value::Number(number) => Some(number.to_string()),
-        serde_json::Value::Bool(truth) => Some(truth.to_string()),
-        serde_json::Value::Null | serde_json::Value::Array(_) | serde_json::Value::Object(_) => {
-            None
-        }
+fn json(value: &Value, origin: &Origin) -> Result<Option<RawValue>, Error> {
+    let scalar = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(truth) => Some(truth.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
     };
     let raw = match value {
-        serde_json::Value::Null => return Ok(None),
-        serde_json::Value::Array(values) => values
+        Value::Null => return Ok(None),
+        Value::Array(values) => values
             .iter()
             .map(scalar)
             .collect::<Option<_>>()

@@ -76,7 +76,14 @@ fn one_family_is_read() {
         values(&DRONE, &[&all[..], &[("PLUGIN_KEY", "k")]].concat()),
         ["k", "d"]
     );
-    assert_eq!(values(&BUILDKITE, &all), ["e"]);
+    // The job's variables count there only if the step names them.
+    assert!(values(&BUILDKITE, &all).is_empty());
+    for environment in [r#""S3LO_IF_SIGNED""#, r#"["X","S3LO_IF_SIGNED"]"#] {
+        let named = format!(r#"{{"environment":{environment}}}"#);
+        let named = [("BUILDKITE_PLUGIN_CONFIGURATION", named.as_str())];
+        let all = [&named[..], &all].concat();
+        assert_eq!(values(&BUILDKITE[..1], &all), ["e"]);
+    }
     assert_eq!(values(&[], &all), ["e"]);
     assert_eq!(values(&GITHUB[..1], &all), ["e"]);
     let configured = [("BUILDKITE_PLUGIN_CONFIGURATION", r#"{"if-signed":"c"}"#)];
@@ -320,7 +327,11 @@ fn a_variable_of_ours_that_is_no_option_is_refused_with_the_right_one() {
 fn what_is_there_and_empty_is_told_apart() {
     let found = resolved(&[], &[("S3LO_KEY", " \n"), ("S3LO_VERBOSE", "")]).unwrap();
     assert_eq!(found.empty, ["key", "verbose"]);
-    let found = resolved(&BUILDKITE, &[("S3LO_KEY", "")]).unwrap();
+    let named = (
+        "BUILDKITE_PLUGIN_CONFIGURATION",
+        r#"{"environment":"S3LO_KEY"}"#,
+    );
+    let found = resolved(&BUILDKITE[..1], &[named, ("S3LO_KEY", "")]).unwrap();
     assert_eq!(found.empty, ["key"]);
 }
 

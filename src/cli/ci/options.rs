@@ -48,7 +48,10 @@ pub(crate) struct Job {
 impl Job {
     /// Refuses a variable that the job names and does not set. It may be a pin, without which the tag alone would count.
     pub(crate) fn check_environment(&self) -> Result<(), Diagnostic> {
-        let is_unset = |name: &&String| !matches!(variable(name), Ok(Some(_)));
+        let is_unset = |name: &&String| match variable(name) {
+            Ok(Some(text)) => text.trim().is_empty(),
+            _ => true,
+        };
         match self.named.iter().find(is_unset) {
             None => Ok(()),
             Some(name) => Err(Diagnostic::usage(

@@ -381,7 +381,12 @@ fn the_image_of_this_version_runs_unless_another_is_named() {
     ] {
         let words = [&["--", IMAGE], ends].concat();
         let words: Vec<_> = words.into_iter().map(str::to_owned).collect();
-        assert!(calls[call].ends_with(&words), "{:?}", calls[call]);
+        let windows = calls[call].windows(words.len());
+        assert!(
+            windows.into_iter().any(|part| part == words),
+            "{:?}",
+            calls[call]
+        );
     }
 
     let mirror = "registry.example:5000/s3lo@sha256:0123";
@@ -390,7 +395,7 @@ fn the_image_of_this_version_runs_unless_another_is_named() {
     assert_eq!(step.run().code, 0);
     let run = step.docker_calls().pop().unwrap();
     assert!(
-        run.ends_with(&[mirror, "ci", "sign"].map(str::to_owned)),
+        run.windows(3).any(|part| part == [mirror, "ci", "sign"]),
         "{run:?}"
     );
 }

@@ -133,6 +133,13 @@ fn a_mistake_in_the_settings_is_reported_before_the_command_runs() {
         ("image", json!("--privileged"), "--privileged"),
         ("image", json!("two words"), "two words"),
         ("binary-url", json!(["a", "b"]), "`binary-url`"),
+        ("command", json!(""), "`command`"),
+        ("image", json!(["registry.example/s3lo"]), "`image`"),
+        ("image", json!(""), "`image`"),
+        ("runtime", json!("binary "), "`runtime`"),
+        ("mount-checkout", json!([false]), "`mount-checkout`"),
+        ("meta-data", json!("true "), "`meta-data`"),
+        ("annotate", json!("\ntrue"), "`annotate`"),
         ("timeout", json!("soon"), "`timeout"),
     ] {
         let mut configuration = signs();

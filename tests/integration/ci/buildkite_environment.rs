@@ -45,8 +45,6 @@ fn the_program_is_given_its_own_variables_and_nothing_else() {
             "BUILDKITE_PLUGIN_NAME",
             "COSIGN_PASSWORD",
             "NO_PROXY",
-            "S3LO_RESULTS_DIRECTORY",
-            "S3LO_SUMMARY_FILE",
         ]
     );
 }

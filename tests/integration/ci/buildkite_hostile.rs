@@ -205,3 +205,91 @@ fn a_job_that_is_cancelled_ends_in_order() {
     assert!(account.0.records().is_empty());
     assert!(step.left().is_empty(), "{:?}", step.left());
 }
+
+/// A log that is full is no reason to sign what failed.
+#[test]
+fn a_log_that_cannot_be_written_to_changes_nothing() {
+    for (name, value, exit_status) in [
+        ("UNUSED", "", "1"),
+        ("BUILDKITE_JOB_CANCELLED", "true", "0"),
+    ] {
+        let account = account();
+        let step = step_in(&account)
+            .with(name, value)
+            .with("BUILDKITE_COMMAND_EXIT_STATUS", exit_status)
+            .with_plugin(signs());
+        assert_eq!(step.hook_with_log("post-command", "/dev/full"), Some(0));
+        assert!(step.docker_calls().is_empty() && step.agent_calls().is_empty());
+        assert!(account.0.s3.requests().is_empty());
+    }
+    let step = Step::new().with_plugin_as(PLUGIN, and(signs(), json!({"timeout": "soon"})));
+    assert_eq!(step.hook_with_log("pre-command", "/dev/full"), Some(2));
+}
+
+/// Whoever starts a build can set its variables: a setting is one of the step.
+#[test]
+fn a_variable_of_the_job_is_no_setting() {
+    let account = account();
+    let mut step = step_in(&account)
+        .with_command("touch deployed")
+        .with_plugin(verifies());
+    for (name, value) in [
+        ("IMAGE", "evil.example/yes"),
+        ("COMMAND", "sign"),
+        ("META_DATA", "false"),
+        ("NETWORK", "host"),
+        ("RUNTIME", "binary"),
+        ("ENVIRONMENT_0", "S3LO_ENDPOINT"),
+        ("OTHER", "/etc/passwd"),
+    ] {
+        step.set(&format!("BUILDKITE_PLUGIN_S3LO_SIGN_{name}"), value);
+    }
+    step.set("S3LO_ENDPOINT", "http://127.0.0.1:1");
+    step.publish("evil.example/yes");
+    let ended = step.run();
+    assert_eq!(ended.code, 1, "{}", ended.log);
+    assert!(!step.checkout().join("deployed").exists());
+    assert_eq!(step.meta_data()["s3lo-verify:verified"], "false");
+    assert!(!step.given().contains_key("S3LO_ENDPOINT"));
+    for call in step.docker_calls() {
+        for word in ["evil.example/yes", "--network"] {
+            assert!(!call.contains(&word.to_owned()), "{call:?}");
+        }
+        assert!(
+            !call.iter().any(|word| word.contains("/etc/passwd")),
+            "{call:?}"
+        );
+    }
+}
+
+/// Nor is one that a list of the step's has no place for.
+#[test]
+fn a_variable_of_the_job_adds_nothing_to_a_list() {
+    let account = account();
+    let step = step_in(&account)
+        .with("MORE", "x")
+        .with("S3LO_DRY_RUN", "true")
+        .with("BUILDKITE_PLUGIN_S3LO_SIGN_ENVIRONMENT_5", "S3LO_DRY_RUN")
+        .with_plugin(and(signs(), json!({"environment": ["MORE"]})));
+    let ended = step.run();
+    assert_eq!(ended.code, 0, "{}", ended.log);
+    assert_eq!(account.0.records().len(), 1);
+}
+
+#[test]
+fn a_pin_of_white_space_or_in_lower_case_is_none() {
+    let account = account();
+    for (name, value) in [
+        ("S3LO_DIGEST", " "),
+        ("S3LO_DIGEST", "\n"),
+        ("s3lo_digest", "sha256:0"),
+    ] {
+        let step = step_in(&account)
+            .with(name, value)
+            .with_plugin(and(signs(), json!({"environment": name})));
+        let ended = step.run();
+        assert_eq!(ended.code, 2, "{name}: {}", ended.log);
+        assert!(ended.log.contains("`environment`"), "{}", ended.log);
+    }
+    assert!(account.0.records().is_empty());
+}

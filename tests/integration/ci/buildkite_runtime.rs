@@ -45,7 +45,7 @@ fn the_binary_runs_beside_docker_where_the_settings_ask_for_it() {
 fn the_binary_is_given_what_the_container_would_be_given() {
     let account = account();
     let sees = |runtime: &str| {
-        let program = "#!/bin/sh\nenv >>\"${S3LO_SUMMARY_FILE%/*/*}/seen\"\n";
+        let program = "#!/bin/sh\n[ \"$1\" != ci ] || env >>../seen\n";
         let step = step_in(&account)
             .with("DATABASE_PASSWORD", "of something else")
             .with("S3LO_ENDPOINT", "http://127.0.0.1:1")
@@ -104,6 +104,34 @@ fn a_binary_that_was_changed_is_not_run() {
     assert_eq!(ended.code, 2, "{}", ended.log);
     assert!(!step.checkout().join("ran").exists());
     assert!(account.0.s3.requests().is_empty());
+}
+
+/// A container was asked for, and nothing else is run in its place.
+#[test]
+fn settings_of_a_container_are_not_dropped() {
+    let account = account();
+    for setting in [
+        json!({"image": "registry.example/s3lo"}),
+        json!({"network": "none"}),
+        json!({"mount-checkout": false}),
+    ] {
+        let mut step = step_in(&account)
+            .with_binary()
+            .with_plugin(and(signs(), setting.clone()));
+        step.without_docker();
+        let ended = step.run();
+        assert_eq!(ended.code, 2, "{}", ended.log);
+        let wanted = "docker is not installed on this agent";
+        assert!(ended.log.contains(wanted), "{}", ended.log);
+        let both = and(setting, json!({"runtime": "binary"}));
+        let step = step_in(&account)
+            .with_binary()
+            .with_plugin(and(signs(), both));
+        let ended = step.run();
+        assert_eq!(ended.code, 2, "{}", ended.log);
+        assert!(ended.log.contains("is about a container"), "{}", ended.log);
+    }
+    assert!(account.0.records().is_empty());
 }
 
 #[test]

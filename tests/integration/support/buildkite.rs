@@ -291,6 +291,8 @@ impl Step {
             "sh",
             "sha256sum",
             "uname",
+            "id",
+            "tr",
             "wc",
         ];
         for name in used {

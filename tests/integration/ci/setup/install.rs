@@ -164,6 +164,21 @@ fn a_program_that_was_changed_is_fetched_again() {
     assert_eq!(machine.releases.requests().len(), 3);
 }
 
+/// Whoever may write there could replace the program between the check and its start.
+#[test]
+fn a_folder_that_others_may_write_to_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let machine = Machine::new();
+    fs::create_dir_all(machine.folder()).unwrap();
+    let open = fs::Permissions::from_mode(0o777);
+    fs::set_permissions(machine.folder(), open).unwrap();
+    let message = machine.refused(machine.install(), "unsafe_folder");
+    assert!(
+        message.contains(machine.folder().to_str().unwrap()),
+        "{message}"
+    );
+}
+
 #[test]
 fn a_file_with_another_hash_is_refused() {
     let machine = Machine::new();
@@ -227,7 +242,7 @@ fn wget_does_where_there_is_no_curl() {
     // The one of a static busybox cannot look hosts up on every machine.
     machine.program(
         "wget",
-        "#!/bin/sh\n[ \"$1 $2 $3 $4\" = '-q -T 60 -O' ] && exec /usr/bin/curl --fail --silent --output \"$5\" \"$6\"\n",
+        "#!/bin/sh\n[ \"$1 $2 $3 $4\" = '-nv -T 60 -O' ] && exec /usr/bin/curl --fail --silent --output \"$5\" \"$6\"\n",
     );
     let tools = machine.home.path().join("bin");
     let busybox = ["/bin/busybox", "/usr/bin/busybox"];
@@ -235,6 +250,8 @@ fn wget_does_where_there_is_no_curl() {
     for name in [
         "sh",
         "uname",
+        "find",
+        "id",
         "sed",
         "dirname",
         "mkdir",

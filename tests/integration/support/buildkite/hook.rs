@@ -51,6 +51,26 @@ impl Step {
     }
 }
 
+impl Step {
+    /// Runs one hook of the first plugin alone; its log goes to this file.
+    pub(crate) fn hook_with_log(&self, hook: &str, log: &str) -> Option<i32> {
+        let plugins = listed(&self.plugins_text());
+        self.check_out(&plugins[0]);
+        let log = std::fs::File::options().write(true).open(log).unwrap();
+        let ended = Command::new("bash")
+            .arg(self.folder_of(&plugins[0]).join("hooks").join(hook))
+            .current_dir(self.checkout())
+            .env_clear()
+            .envs(&self.environment)
+            .envs(&plugins[0].environment)
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(Stdio::null())
+            .status();
+        ended.unwrap().code()
+    }
+}
+
 impl Job<'_> {
     fn run(&mut self, mut meanwhile: impl FnMut(&Child)) -> i32 {
         for index in 0..self.plugins.len() {
