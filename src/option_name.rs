@@ -15,7 +15,7 @@ pub struct OptionName<'a> {
 }
 
 /// How a front end writes options.
-pub type Spelling = fn(&OptionName<'_>) -> String;
+pub type Spelling = fn(&OptionName<'_>) -> Option<String>;
 
 static SPELLING: OnceLock<Spelling> = OnceLock::new();
 
@@ -55,21 +55,20 @@ impl<'a> OptionName<'a> {
 
 impl fmt::Display for OptionName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match SPELLING.get() {
-            None => f.write_str(&self.typed()),
-            Some(spelling) => f.write_str(&spelling(self)),
-        }
+        let spelled = SPELLING.get().and_then(|spelling| spelling(self));
+        f.write_str(&spelled.unwrap_or_else(|| self.typed()))
     }
 }
 
-/// Advice to set the password of a key file. Jobs have an option for it; command lines, which others can read, have not.
+/// Advice to set the password of a key file. Some jobs have an option for it; what others can read has not: a command line,
+/// a pipeline's settings.
 pub fn set_password() -> String {
-    match SPELLING.get() {
+    let spelled = SPELLING
+        .get()
+        .and_then(|spelling| spelling(&option("password")));
+    match spelled {
         None => "set COSIGN_PASSWORD".to_owned(),
-        Some(spelling) => format!(
-            "give {}, or set COSIGN_PASSWORD,",
-            spelling(&option("password"))
-        ),
+        Some(spelled) => format!("give {spelled}, or set COSIGN_PASSWORD,"),
     }
 }
 

@@ -66,19 +66,19 @@ start() { # WORD...
 
 # Beside the checkout: a daemon that is confined or on another machine sees another /tmp.
 s3lo_folder=$(mktemp -d "$(dirname "$s3lo_checkout")/.s3lo-sign.XXXXXXXX" 2>/dev/null || mktemp -d)
-trap 'rm -rf "$s3lo_folder"' EXIT
-trap s3lo_stopped=1 INT TERM # The program gets the signal as well and ends in order.
+trap 'rm -rf "$s3lo_folder"' EXIT; trap s3lo_stopped=1 INT TERM # The program gets the signal as well and ends in order.
 s3lo_runtime=$(option RUNTIME container)
 if ! has RUNTIME && ! command -v docker >/dev/null; then
   ! has IMAGE && ! has NETWORK && ! has MOUNT_CHECKOUT || fail "docker is not installed on this agent: image, network and mount-checkout are about a container"
   s3lo_runtime=binary
 fi
 case $s3lo_runtime in
-  binary) s3lo_binary=$(sh "$s3lo_home/setup/install" "${BUILDKITE_PLUGINS_PATH:-$s3lo_home}/s3lo-sign-binaries" "$(option BINARY_URL)") || exit 2 ;;
+  binary) s3lo_binary=$(sh "$s3lo_home/setup/install" "${BUILDKITE_PLUGINS_PATH:-$s3lo_home}/s3lo-sign-binaries" "$(option BINARY_URL)") ||
+    fail "the program cannot be installed, see above" ;;
   *)
     s3lo_image=$(option IMAGE "$s3lo_image")
     docker image inspect -- "$s3lo_image" >/dev/null 2>&1 || docker pull --quiet -- "$s3lo_image" >/dev/null ||
-      fail "the image $s3lo_image cannot be pulled, see above"
+      fail "the image $s3lo_image cannot be pulled, see above: name one that can be by image, or set runtime to binary"
     [ -z "$(option NETWORK)" ] || s3lo_docker+=(--network "$(option NETWORK)")
     if ! is_on MOUNT_CHECKOUT || [ ! -d "$s3lo_checkout" ]; then s3lo_checkout=; fi
     case $PWD/ in "${s3lo_checkout:-/dev/null}"/*) s3lo_docker+=(--workdir "$PWD") ;; *) s3lo_docker+=(--workdir "${s3lo_checkout:-/}") ;; esac

@@ -16,6 +16,7 @@ use crate::aws::trust_policy;
 use crate::environment;
 use crate::environment::variable;
 use crate::identity::ci_system;
+use crate::identity::ci_system::CiSystem;
 use crate::identity::jwt::Claims;
 use crate::identity::token_source;
 use crate::net::ca_bundle;
@@ -333,6 +334,13 @@ fn no_credentials_help() -> String {
     // A container has few of its system's variables.
     if !ci_system::in_any() && !is_in_job() {
         return "run `aws sso login`, and set AWS_PROFILE to the profile; or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".to_owned();
+    }
+    let is_set = |name| matches!(variable(name), Ok(Some(_)));
+    if is_set("CODEBUILD_BUILD_ID") {
+        return "give the build project a service role\nif the program runs in a container, start that by `docker run -e AWS_CONTAINER_CREDENTIALS_RELATIVE_URI`".to_owned();
+    }
+    if is_set("KUBERNETES_SERVICE_HOST") && CiSystem::detect().is_none() {
+        return "give the pod's service account a role, by IRSA or EKS Pod Identity: https://github.com/s3lo/sign-action/blob/main/docs/ci-systems.md#a-kubernetes-job\nor set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".to_owned();
     }
     format!(
         "give {role_arn}, which takes the job's identity token; or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY\non a runner of your own with an instance role, set AWS_EC2_METADATA_DISABLED=false\nin a container that a job of CodeBuild or ECS starts, run `docker run -e AWS_CONTAINER_CREDENTIALS_RELATIVE_URI`",

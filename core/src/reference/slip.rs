@@ -68,7 +68,7 @@ impl Slip {
             Self::Several => "give each reference as an argument of its own; in a CI input, one per line",
             Self::SpaceBefore('\r') | Self::SpaceAfter('\r') => "convert the script or file that it comes from, which has Windows line endings: `dos2unix FILE`",
             Self::SpaceBefore(_) | Self::SpaceAfter(_) => "remove the white space around the reference",
-            Self::Unexpanded(_) => "use double quotes in a shell, and `${{ … }}` in a GitHub workflow",
+            Self::Unexpanded(_) => "let it be replaced first: in double quotes in a shell, as `${{ … }}` in a GitHub workflow, as `$NAME` in a Buildkite pipeline (`$$NAME` is left as it is)",
         }
         .to_owned()
     }

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 
 use libfuzzer_sys::fuzz_target;
-use s3lo::ci::inputs::{OptionSpec, UnknownPolicy, Value, ValueKind, resolve};
+use s3lo::ci::inputs::{Choice, OptionSpec, UnknownPolicy, Value, ValueKind, resolve};
 use s3lo::ci::{markup, outputs};
 
 fuzz_target!(|bytes: &[u8]| {
@@ -25,7 +25,18 @@ fuzz_target!(|bytes: &[u8]| {
         command: "sign",
         other: ("verify", &[]),
     };
-    let Ok(resolved) = resolve(&known, variables, None, Some(&policy)) else {
+    // Of some jobs the options are arguments.
+    let choice = match bytes.strip_prefix(b"-") {
+        None => Choice::default(),
+        Some(bytes) => Choice {
+            family: None,
+            arguments: bytes
+                .split(|byte| *byte == 0)
+                .map(|argument| String::from_utf8_lossy(argument).into_owned())
+                .collect(),
+        },
+    };
+    let Ok(resolved) = resolve(&known, variables, &choice, Some(&policy)) else {
         return;
     };
     let inputs = resolved.inputs;

@@ -116,6 +116,16 @@ impl Choice {
     }
 }
 
+/// Options that a step has no place for: secrets, which a pipeline shows to all its readers, and files, which the hooks see to.
+pub(crate) const NOT_SETTINGS: [&str; 6] = [
+    "dotenv-file",
+    "output-file",
+    "password",
+    "results-directory",
+    "summary",
+    "summary-file",
+];
+
 /// The prefix of our own variables.
 pub(crate) const OWN: &str = "S3LO_";
 

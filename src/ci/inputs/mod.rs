@@ -137,7 +137,14 @@ fn value(kind: ValueKind, raw: RawValue, origin: &Origin) -> Result<Value, Error
             RawValue::List(_) => Err(Error::Lines { origin: origin() }),
         };
     }
-    let lines = lines(kind, raw);
+    let mut lines = lines(kind, raw);
+    if lines.iter().any(String::is_empty) {
+        // A variable in it may be unset, and what it names would be left out without a word.
+        if kind == ValueKind::Several && !lines.iter().all(String::is_empty) {
+            return Err(Error::EmptyLine { origin: origin() });
+        }
+        lines.retain(|line| !line.is_empty());
+    }
     if kind == ValueKind::Several {
         return Ok(Value::Lines(lines));
     }
@@ -152,21 +159,19 @@ fn value(kind: ValueKind, raw: RawValue, origin: &Origin) -> Result<Value, Error
     }
 }
 
-/// The lines of a value, without the white space around them.
+/// The lines of a value, without the white space around them and the end of the last one.
 fn lines(kind: ValueKind, raw: RawValue) -> Vec<String> {
-    let split = |text: &str, at: fn(char) -> bool| -> Vec<String> {
+    let split = |text: &str, at: char| -> Vec<String> {
+        let text = text.strip_suffix(at).unwrap_or(text);
         let parts = text.split(at).map(str::trim);
-        let full = parts.filter(|part| !part.is_empty());
-        full.map(str::to_owned).collect()
+        parts.map(str::to_owned).collect()
     };
     let parts = match raw {
         RawValue::List(parts) => parts,
         RawValue::Text(text) | RawValue::Joined(text) if kind != ValueKind::Several => vec![text],
         RawValue::Text(text) => serde_json::from_str(&text).unwrap_or_else(|_| vec![text]),
-        RawValue::Joined(text) => {
-            serde_json::from_str(&text).unwrap_or_else(|_| split(&text, |c| c == ','))
-        }
+        RawValue::Joined(text) => serde_json::from_str(&text).unwrap_or_else(|_| split(&text, ',')),
     };
-    let lines = parts.iter().map(|part| split(part, |c| c == '\n'));
+    let lines = parts.iter().map(|part| split(part, '\n'));
     lines.flatten().collect()
 }

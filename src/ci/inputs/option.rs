@@ -133,6 +133,12 @@ pub enum Error {
     /// BUILDKITE_PLUGIN_CONFIGURATION is not a JSON object.
     #[error("BUILDKITE_PLUGIN_CONFIGURATION is not a JSON object with each name once")]
     Configuration,
+    /// An empty line beside others.
+    #[error("{origin} has an empty line, or an empty entry, beside others")]
+    EmptyLine {
+        /// Its origin.
+        origin: Origin,
+    },
     /// Several lines where one belongs.
     #[error("{origin} holds several values, where one is expected")]
     Lines {
@@ -204,6 +210,9 @@ impl Explain for Error {
             Self::Configuration => {
                 "pass it on as the agent sets it: `docker run -e BUILDKITE_PLUGIN_CONFIGURATION …`"
                     .to_owned()
+            }
+            Self::EmptyLine { .. } => {
+                "remove the line; if it holds a variable or a secret, that is not set".to_owned()
             }
             Self::Lines { .. } => {
                 "give one value; only references and keys may have several, one per line".to_owned()

@@ -24,9 +24,14 @@ const SETTINGS: [(&str, ValueKind); 8] = [
     ("runtime", ValueKind::One),
 ];
 
+/// The names of the hooks' settings.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    SETTINGS.iter().map(|(name, _)| *name)
+}
+
 /// Whether a setting is one of the hooks'.
 pub(crate) fn is_of_the_hooks(name: &str) -> bool {
-    SETTINGS.iter().any(|(known, _)| *known == name)
+    names().any(|known| known == name)
 }
 
 /// Checks the settings, and returns the variables that `environment` names.
@@ -77,8 +82,7 @@ fn is_own_misspelt(name: &str) -> bool {
 /// Refuses what the hooks would read otherwise: they see nothing of a list, and take a text with the white space around it.
 fn check_texts(sources: &Sources) -> Result<(), Error> {
     let scalar = |name: &&str| *name != "environment";
-    let names = SETTINGS.iter().map(|(name, _)| *name).filter(scalar);
-    for name in names.chain(["command"]) {
+    for name in names().filter(scalar).chain(["command"]) {
         let origin = || Family::Buildkite.origin(name);
         let expected = match sources.settings.get(name) {
             None => continue,

@@ -12,7 +12,9 @@ use s3lo_core::json::{distinct, object};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::ci::inputs::family::{CONFIGURATION, Choice, Family, Variables, own, shouted};
+use crate::ci::inputs::family::{
+    CONFIGURATION, Choice, Family, NOT_SETTINGS, Variables, own, shouted,
+};
 use crate::ci::inputs::option::{Error, OptionSpec, Origin, ValueKind};
 
 /// The variables of a job, and the family of them that its options are in.
@@ -150,6 +152,10 @@ impl Sources {
             _ => self.family.origin(name),
         };
         let variable = match source {
+            // The hooks of the plugin see to these.
+            Source::Setting if self.family == Family::Buildkite && NOT_SETTINGS.contains(&name) => {
+                return Ok((None, origin));
+            }
             Source::Setting => {
                 let raw = self.settings.get(name).map(|value| json(value, &origin));
                 return Ok((raw.transpose()?.flatten(), origin));

@@ -7,7 +7,7 @@
 
 use std::ffi::OsStr;
 
-use crate::ci::inputs::family::{Family, OWN, own, shouted};
+use crate::ci::inputs::family::{Family, NOT_SETTINGS, OWN, own, shouted};
 use crate::ci::inputs::option::{Error, OptionSpec, Right, UnknownPolicy, ValueKind};
 use crate::ci::inputs::sources::{Sources, input};
 use crate::ci::inputs::{peers, plugin};
@@ -70,8 +70,14 @@ impl Names<'_> {
                 if is_empty(value) || declared.is_some_and(|declared| declared == value) {
                     continue;
                 }
-                if option.is_guard {
-                    return Err(Error::DifferentValues { name: dashed });
+                match declared.is_some_and(|declared| !is_empty(declared)) {
+                    true if option.is_guard => {
+                        return Err(Error::DifferentValues { name: dashed });
+                    }
+                    false if option.is_guard => {
+                        return Err(self.unknown_here(format!("the input `{name}`"), &dashed));
+                    }
+                    _ => {}
                 }
             }
             self.judge(&name, format!("the input `{name}`"), &mut strangers)?;
@@ -204,7 +210,9 @@ impl Names<'_> {
     fn has(&self, option: &OptionSpec) -> bool {
         match self.family {
             Family::Github => option.is_input,
-            Family::Arguments => option.kind != ValueKind::Secret,
+            // Nor are they one for the command, which is typed.
+            Family::Arguments => option.kind != ValueKind::Secret && option.name() != "command",
+            Family::Buildkite => !NOT_SETTINGS.contains(&option.name()),
             _ => true,
         }
     }
@@ -232,7 +240,9 @@ impl Names<'_> {
         if let Some(option) = self.option(name) {
             return Some(Right::Option(option.name().to_owned()));
         }
+        let has_password = !matches!(self.family, Family::Arguments | Family::Buildkite);
         match peers::ours(name) {
+            _ if name == "password" && !has_password => Some(Right::Variable("COSIGN_PASSWORD")),
             Some(ours) if peers::is_variable(ours) => Some(Right::Variable(ours)),
             Some(ours) if self.option(ours).is_some() => Some(Right::Option(ours.to_owned())),
             _ => self.near(name).map(|near| Right::Option(near.to_owned())),
@@ -262,6 +272,9 @@ impl Names<'_> {
     fn known_names(&self, written: impl Fn(&str) -> String) -> Vec<String> {
         let options = self.options.iter().filter(|option| self.has(option));
         let mut names: Vec<_> = options.map(|option| written(option.name())).collect();
+        if self.family == Family::Buildkite {
+            names.extend(plugin::names().map(str::to_owned));
+        }
         names.sort();
         names
     }

@@ -133,11 +133,14 @@ fn inputs_among_the_arguments_are_read_in_place_of_every_variable() {
     let twice = read(&["if-signed=a", "if-signed=b"], &[]);
     assert!(matches!(twice, Err(Error::Lines { .. })));
     // No secret is an argument.
-    for (unknown, known) in [("password=x", None), ("if-singed=a", Some("if-signed"))] {
+    for (unknown, known) in [
+        ("password=x", Some(Right::Variable("COSIGN_PASSWORD"))),
+        ("if-singed=a", option("if-signed")),
+    ] {
         let Err(Error::Unknown { right, .. }) = read(&[unknown], &[]) else {
             panic!("{unknown}");
         };
-        assert_eq!(right, known.and_then(option), "{unknown}");
+        assert_eq!(right, known, "{unknown}");
     }
 }
 
@@ -168,7 +171,7 @@ fn options_that_are_not_read_are_named_in_a_warning() {
 #[test]
 fn a_list_is_read_in_lines_and_in_each_system_s_own_form() {
     for (host, name, value) in [
-        (&GITHUB[..1], "INPUT_REFERENCE", "a\n\n  b \r\nc\n"),
+        (&GITHUB[..1], "INPUT_REFERENCE", "a\n  b \r\nc\n"),
         (&[], "S3LO_REFERENCE", r#"["a","b","c"]"#),
         (&DRONE, "PLUGIN_REFERENCE", "a,b,c"),
         (&DRONE, "PLUGIN_REFERENCE", r#"["a","b","c"]"#),
@@ -357,6 +360,29 @@ fn a_macro_that_azure_left_is_refused() {
         ("S3LO_REFERENCE", "local://a/$(b):c"),
     ] {
         assert!(resolved(&[], &[(name, value)]).is_ok(), "{value}");
+    }
+}
+
+/// A variable that is not set leaves it, and with it a key that must have signed, or an image.
+#[test]
+fn an_empty_line_beside_others_is_refused() {
+    for (host, name, value) in [
+        (&GITHUB[..1], "INPUT_REFERENCE", "a\n\nb\n"),
+        (&GITHUB[..1], "INPUT_REFERENCE", "a\n\n"),
+        (&GITHUB[..1], "INPUT_REFERENCE", "\na"),
+        (&[], "S3LO_REFERENCE", r#"["a",""]"#),
+        (&DRONE, "PLUGIN_REFERENCE", "a,,b"),
+        (
+            &BUILDKITE[..1],
+            "BUILDKITE_PLUGIN_CONFIGURATION",
+            r#"{"reference":["","a"]}"#,
+        ),
+    ] {
+        let refused = resolved(host, &[(name, value)]);
+        assert!(matches!(refused, Err(Error::EmptyLine { .. })), "{value:?}");
+    }
+    for value in ["\n", " \n \n", ""] {
+        assert!(values(&GITHUB, &[("INPUT_REFERENCE", value)]).is_empty());
     }
 }
 

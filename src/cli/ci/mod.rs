@@ -1,6 +1,7 @@
 //! `s3lo ci`: `sign` and `verify` with options from a job's environment, and results in the form of its CI system.
 
 mod declared;
+mod missing;
 mod options;
 mod overwrite;
 mod results;

@@ -16,13 +16,13 @@ use crate::ci::inputs::{
 use crate::ci::report::Action;
 use crate::cli::args::{Cli, Command, ReportArgs};
 use crate::cli::ci::declared::{NOT_INPUTS, name_in_jobs, options};
+use crate::cli::ci::missing::{missing_option, no_options};
 use crate::cli::ci::results::OutputOptions;
 use crate::cli::ci::{overwrite, undefined};
 use crate::cli::mistake;
 use crate::cli::typed::{Typed, secret, value_of};
 use crate::diagnostic::Diagnostic;
 use crate::environment::{is_true, variable};
-use crate::identity::ci_system::CiSystem;
 use crate::key::provider::Provider;
 use crate::key::registry::Providers;
 use crate::mask::Mask;
@@ -141,9 +141,16 @@ impl Parts {
             }
         };
         for input in inputs {
-            // An empty list counts as unset.
-            let empty = matches!(&input.value, Value::Lines(lines) if lines.is_empty());
-            if !empty && !is_typed(&input.name) {
+            // An empty list counts as unset. So does the schema that the GitLab component hands over in any case, where it
+            // is the default: what it does not protect is worth a note.
+            let unset = match &input.value {
+                Value::Lines(lines) if input.name == "schema-version" => {
+                    family == Family::Arguments && *lines == ["1"]
+                }
+                Value::Lines(lines) => lines.is_empty(),
+                Value::Flag(_) | Value::Secret(_) => false,
+            };
+            if !unset && !is_typed(&input.name) {
                 parts
                     .origins
                     .push((input.name.clone(), input.origin.clone()));
@@ -260,17 +267,19 @@ pub(crate) fn set_family(arguments: &[OsString]) {
 }
 
 /// Writes an option as this job does: as an input, a variable or a setting.
-pub(crate) fn spelled(option: &OptionName<'_>) -> String {
+pub(crate) fn spelled(option: &OptionName<'_>) -> Option<String> {
     spelled_in(FAMILY.get().copied().unwrap_or(Family::Variables), option)
 }
 
-fn spelled_in(family: Family, option: &OptionName<'_>) -> String {
-    let is_read = |name: &&str| family != Family::Github || !NOT_INPUTS.contains(name);
-    match name_in_jobs(option.name).filter(is_read) {
-        Some(name) => format!("`{}`", family.written(name, option.value)),
-        // Only a command line has it.
-        None => option.typed(),
-    }
+/// Some options only a command line has, and what others can read has no password.
+fn spelled_in(family: Family, option: &OptionName<'_>) -> Option<String> {
+    let is_read = |name: &&str| match family {
+        Family::Github => !NOT_INPUTS.contains(name),
+        Family::Arguments | Family::Buildkite => *name != "password",
+        Family::Plugin | Family::Variables => true,
+    };
+    let name = name_in_jobs(option.name).filter(is_read)?;
+    Some(format!("`{}`", family.written(name, option.value)))
 }
 
 /// A mistake in the options of a job. clap's text quotes the arguments that its context names: those are the job's
@@ -294,7 +303,13 @@ fn mistake_in_job(error: &clap::Error) -> Diagnostic {
                 .strip_prefix("--")
                 .and_then(|text| text.split(' ').next());
             if let Some(name) = long.filter(|long| name_in_jobs(long).is_some()) {
-                let (quoted, option) = (format!("'{argument}'"), spelled(&option(name)));
+                let (quoted, option) = {
+                    let spelled = spelled(&option(name));
+                    (
+                        format!("'{argument}'"),
+                        spelled.unwrap_or_else(|| option(name).typed()),
+                    )
+                };
                 diagnostic.message = diagnostic.message.replace(&quoted, &option);
                 diagnostic.help = diagnostic.help.replace(&quoted, &option);
             }
@@ -367,19 +382,24 @@ fn hide(name: &str, mask: &Mask) {
 
 /// The command, and the arguments after it: the first argument names it, or the option `command`.
 pub(crate) fn action(arguments: &[OsString]) -> Result<(Action, &[OsString]), Diagnostic> {
+    let typed = arguments.first().map(|first| first.to_string_lossy());
+    let typed = typed.filter(|first| !first.starts_with('-'));
     let parse = |word: &str| {
         Action::from_name(word).ok_or_else(|| {
+            let family = FAMILY.get().copied().unwrap_or(Family::Variables);
+            let [sign, verify] = ["sign", "verify"].map(|name| match (family, &typed) {
+                // Its hooks hand the setting over as a word.
+                (Family::Buildkite, _) | (_, None) => family.written("command", Some(name)),
+                (_, Some(_)) => format!("s3lo ci {name}"),
+            });
             Diagnostic::usage(
                 format!("`{}` is neither `sign` nor `verify`", printable(word)),
-                "write `s3lo ci sign` or `s3lo ci verify`",
+                format!("write `{sign}` or `{verify}`"),
             )
         })
     };
-    if let Some((first, rest)) = arguments.split_first() {
-        let first = first.to_string_lossy();
-        if !first.starts_with('-') {
-            return Ok((parse(&first)?, rest));
-        }
+    if let Some(first) = &typed {
+        return Ok((parse(first)?, arguments.get(1..).unwrap_or_default()));
     }
     let command = [OptionSpec {
         is_input: false,
@@ -396,53 +416,6 @@ pub(crate) fn action(arguments: &[OsString]) -> Result<(Action, &[OsString]), Di
     }
 }
 
-/// The error for a job that sets none of the options that every command needs.
-fn no_options(family: Family) -> Diagnostic {
-    let [reference, key] = ["reference", "key"].map(|name| family.written(name, None));
-    Diagnostic::usage(
-        format!("`{reference}` and `{key}` are not set"),
-        format!(
-            "add {}\nand {}",
-            example("reference", family),
-            example("key", family)
-        ),
-    )
-}
-
-/// An option as the job writes it, with an example.
-fn example(option: &str, family: Family) -> String {
-    let value = match option {
-        "key" => "awskms:///alias/release-signer",
-        _ => "s3://my-bucket/myapp:v1.0",
-    };
-    format!("`{}`", family.written(option, Some(value)))
-}
-
-/// The error for an option that every command needs. One that is there and empty came from a secret or a variable.
-fn missing_option(option: &str, family: Family, is_empty: bool) -> Diagnostic {
-    let add = format!("add {}", example(option, family));
-    let name = family.written(option, None);
-    if !is_empty {
-        return Diagnostic::usage(format!("`{name}` is not set"), add);
-    }
-    let cause = match CiSystem::detect() {
-        _ if is_true("TF_BUILD") => {
-            "builds of forks get no secrets, and a secret variable is mapped by `env:` in each step"
-        }
-        Some(CiSystem::GitHub) => {
-            "if it is a secret: pull requests from forks and from Dependabot get none"
-        }
-        Some(CiSystem::GitLab) => {
-            "if it is a protected variable: only protected branches and tags get those"
-        }
-        Some(CiSystem::Bitbucket | CiSystem::CircleCi) => {
-            "if it is a secret: pull requests from forks get none"
-        }
-        _ => "the variable or secret that it is made from is not set",
-    };
-    Diagnostic::usage(format!("`{name}` is empty"), format!("{cause}; else {add}"))
-}
-
 /// Whether a GitHub job was started again with debug logging.
 pub(crate) fn is_debugged() -> bool {
     is_true("GITHUB_ACTIONS") && matches!(variable("RUNNER_DEBUG"), Ok(Some(text)) if text == "1")
@@ -451,24 +424,25 @@ pub(crate) fn is_debugged() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn in_family(family: Family, option: &OptionName<'_>) -> String {
+        spelled_in(family, option).unwrap_or_else(|| option.typed())
+    }
     #[test]
     fn an_option_is_written_as_the_job_writes_it() {
         let timeout = option("timeout").with("10m");
-        assert_eq!(spelled_in(Family::Arguments, &timeout), "`timeout: 10m`");
+        assert_eq!(in_family(Family::Arguments, &timeout), "`timeout: 10m`");
+        assert_eq!(in_family(Family::Variables, &timeout), "`S3LO_TIMEOUT=10m`");
+        assert_eq!(in_family(Family::Variables, &option("key")), "`S3LO_KEY`");
         assert_eq!(
-            spelled_in(Family::Variables, &timeout),
-            "`S3LO_TIMEOUT=10m`"
-        );
-        assert_eq!(spelled_in(Family::Variables, &option("key")), "`S3LO_KEY`");
-        assert_eq!(
-            spelled_in(Family::Arguments, &option("role-arn")),
+            in_family(Family::Arguments, &option("role-arn")),
             "`role-to-assume`"
         );
-        assert_eq!(spelled_in(Family::Arguments, &option("force")), "`--force`");
+        assert_eq!(in_family(Family::Arguments, &option("force")), "`--force`");
         // An action has no such input.
         let output = option("output").with("json");
-        assert_eq!(spelled_in(Family::Github, &output), "`--output json`");
-        assert_eq!(spelled_in(Family::Plugin, &output), "`output: json`");
+        assert_eq!(in_family(Family::Github, &output), "`--output json`");
+        assert_eq!(in_family(Family::Plugin, &output), "`output: json`");
     }
 
     #[test]

@@ -133,6 +133,14 @@ fn a_mistake_in_the_settings_is_reported_before_the_command_runs() {
         ("image", json!("--privileged"), "--privileged"),
         ("image", json!("two words"), "two words"),
         ("binary-url", json!(["a", "b"]), "`binary-url`"),
+        ("command", json!("verfy"), "`command: verify`"),
+        (
+            "password",
+            json!("secret"),
+            "set the variable COSIGN_PASSWORD",
+        ),
+        ("output-file", json!("x.json"), "`output-file`"),
+        ("wait", json!(true), "runtime"),
         ("command", json!(""), "`command`"),
         ("image", json!(["registry.example/s3lo"]), "`image`"),
         ("image", json!(""), "`image`"),
@@ -165,5 +173,8 @@ fn an_image_that_cannot_be_pulled_is_reported_before_the_command_runs() {
     let step = step().with_command("touch made").with_plugin(signs());
     std::fs::remove_dir_all(step.file("bin/registry")).unwrap();
     let log = refused(&step);
-    assert!(log.ends_with("cannot be pulled, see above\n"), "{log}");
+    assert!(
+        log.contains("cannot be pulled, see above: name one"),
+        "{log}"
+    );
 }

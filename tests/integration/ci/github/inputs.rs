@@ -365,7 +365,7 @@ fn a_list_may_come_from_a_block_of_yaml_in_every_form() {
     runner.push("b", "v2");
     for list in [
         "local://./store/myapp:v1.0\nlocal://./store/b:v2",
-        "  local://./store/myapp:v1.0  \r\n\r\n\tlocal://./store/b:v2\r\n",
+        "  local://./store/myapp:v1.0  \r\n\tlocal://./store/b:v2\r\n",
         r#"["local://./store/myapp:v1.0", "local://./store/b:v2"]"#,
     ] {
         let step = runner.run_with("reference", list).ends_with(0);

@@ -70,7 +70,7 @@ fn a_kept_signature_has_the_outputs_of_a_new_one() {
 fn several_signatures_appear_in_the_results_alone() {
     let signer = signer();
     signer.push("team/service", "v2");
-    let images = format!("{IMAGE}\n\nlocal://./store/team/service:v2\r\n");
+    let images = format!("{IMAGE}\nlocal://./store/team/service:v2\r\n");
     let step = signer.with("reference", &images).run().ends_with(0);
     assert_eq!(step.output_names(), ["results"]);
     let names: Vec<_> = step

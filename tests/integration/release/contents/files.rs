@@ -218,6 +218,12 @@ fn nothing_is_published_that_its_checksums_do_not_know_or_while_github_does_not_
     publishing.publish().ends_with(1);
     assert_eq!(publishing.log(), "");
     fs::write(&file, "a program").unwrap();
+    let added = publishing.project.home().join("files/install.sh");
+    fs::write(&added, "of somebody else").unwrap();
+    let run = publishing.publish().ends_with(1);
+    assert!(run.err.contains("install.sh"), "{}", run.err);
+    assert_eq!(publishing.log(), "");
+    fs::remove_file(added).unwrap();
     fs::write(publishing.github.path().join("broken"), "").unwrap();
     let run = publishing.publish().ends_with(1);
     assert!(run.err.contains("could not be asked for"), "{}", run.err);

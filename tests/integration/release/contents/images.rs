@@ -113,6 +113,26 @@ fn push(project: &Project, registry: &Registry) -> Run {
     project.release("images", &["push", layout, &registry.image, VERSION])
 }
 
+/// skopeo takes the index that a layout's index.json names as it is.
+#[test]
+fn a_layout_whose_blobs_were_replaced_is_refused() {
+    let (project, _registry) = released();
+    let layout = project.home().join("layout");
+    let index = fs::read(layout.join("index.json")).unwrap();
+    let hash = Digest::of(&index).to_string();
+    let hash = hash.trim_start_matches("sha256:");
+    let check = || project.release("layout", &[layout.to_str().unwrap(), hash]);
+    check().ends_with(0);
+    let blobs = layout.join("blobs/sha256");
+    let blob = fs::read_dir(blobs).unwrap().next().unwrap().unwrap().path();
+    let before = fs::read(&blob).unwrap();
+    fs::write(&blob, "of somebody else").unwrap();
+    check().ends_with(1);
+    fs::write(&blob, before).unwrap();
+    fs::write(layout.join("index.json"), [&index[..], b" "].concat()).unwrap();
+    check().ends_with(1);
+}
+
 /// The digests that a push prints, for the job's outputs.
 fn digests(run: &Run) -> [String; 2] {
     let lines: Vec<_> = run.out.lines().collect();
