@@ -1,5 +1,5 @@
 //! Each option is declared once, in the command line's parser. The option blocks of the actions, the Buildkite plugin,
-//! the GitLab components and the README are generated from that; `scripts/options` writes them anew.
+//! the GitLab components and the documentation are generated from that; `scripts/options` writes them anew.
 //!
 //! A block lies between the lines `options: begin NAME` and `options: end` of a file. What a front end has that the
 //! program has not stands beside it, by hand.
@@ -27,7 +27,7 @@ pub(crate) enum Front {
     GitHub,
     Buildkite,
     GitLab,
-    /// The README, which has links.
+    /// The documentation, which has links.
     Page,
 }
 
@@ -152,11 +152,11 @@ pub(crate) const NOTES: [(&str, &[Front], &str); 14] = [
     ),
     // GitLab reads a number as one, where a text is wanted.
     ("require", &[GitLab], " in quotes"),
-    ("key", &[Page], "; see [keys](#keys)"),
+    ("key", &[Page], "; see [keys](keys.md)"),
     (
         "schema-version",
         &[Page],
-        ": [why 2 is recommended](#what-schema-1-does-not-protect)",
+        ": [why 2 is recommended](schemas.md)",
     ),
     (
         "dotenv-file",
@@ -219,14 +219,12 @@ fn every_option_block_is_what_the_declarations_give() {
             vec![("inputs", || yaml::action("verify"))],
         ),
         (
-            "README.md",
-            vec![
-                ("inputs", page::inputs as fn() -> String),
-                ("plugin", page::plugin),
-                ("results", page::results),
-                ("flags", page::flags),
-            ],
+            "docs/inputs.md",
+            vec![("inputs", page::inputs as fn() -> String)],
         ),
+        ("docs/buildkite.md", vec![("plugin", page::plugin)]),
+        ("docs/ci-systems.md", vec![("results", page::results)]),
+        ("docs/cli.md", vec![("flags", page::flags)]),
     ] {
         let there = text(file);
         assert_eq!(

@@ -1,4 +1,4 @@
-//! The options as the README's tables.
+//! The options as tables of the documentation.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

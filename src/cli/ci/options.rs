@@ -67,7 +67,8 @@ impl Job {
 }
 
 /// The help for a mistake that clap has no advice for: a job has no terminal to call `--help` at.
-const OPTIONS_HELP: &str = "the options are listed at https://github.com/s3lo/sign-action#inputs";
+const OPTIONS_HELP: &str =
+    "the options are listed at https://github.com/s3lo/sign-action/blob/main/docs/inputs.md";
 
 /// Reads the command from `arguments`, the words after `ci`, and its options from there and the environment. Every
 /// secret that they name is masked before anything is printed.

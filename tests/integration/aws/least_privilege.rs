@@ -1,13 +1,14 @@
-//! The policies of the README are enough, and none of their actions is superfluous; a user that
+//! The documented policies are enough, and none of their actions is superfluous; a user that
 //! starts without permissions gets there with what the errors print.
 
 use serde_json::{Value, json};
 
+use crate::cli::documentation::{blocks, text};
 use crate::support::aws_fixture::{AwsFixture, RECORDS_PATH};
 use crate::support::program;
 use s3lo_test_servers::aws::{AwsServer, Key};
 
-/// The key in the policies of the README.
+/// The key in the documented policies.
 const KEY_ID: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
 const KEY_ARN: &str = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 
@@ -22,28 +23,25 @@ fn verify() -> String {
 }
 
 fn policies() -> Vec<Value> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
-    let readme = std::fs::read_to_string(path).unwrap();
-    let blocks = readme.split("```json\n").skip(1);
-    let texts = blocks.map(|block| block.split("```").next().unwrap());
     // Trust policies are about other principals.
-    texts
+    blocks(&text("docs/aws.md"), "json")
+        .iter()
         .filter(|text| text.contains("Statement") && !text.contains("Principal"))
         .map(|text| serde_json::from_str(text).unwrap())
         .collect()
 }
 
-/// The policy of the README that holds the one action and not the other.
+/// The documented policy that holds the one action and not the other.
 fn policy(with: &str, without: &str) -> Vec<Value> {
     let found = policies().into_iter().find(|policy| {
         let text = policy.to_string();
         text.contains(with) && !text.contains(without)
     });
-    let found = found.unwrap_or_else(|| panic!("the README has no policy with {with}"));
+    let found = found.unwrap_or_else(|| panic!("no documented policy has {with}"));
     found["Statement"].as_array().unwrap().clone()
 }
 
-/// To sign, with the statement that the README calls optional.
+/// To sign, with the statement that is optional.
 fn to_sign() -> Vec<Value> {
     policy("kms:Sign", "Federated")
 }

@@ -1,4 +1,4 @@
-//! The examples that adopters copy run: each workflow, component and plugin of the README, as its own system would run it.
+//! The examples that adopters copy run: each documented workflow, component and plugin, as its own system would run it.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -7,7 +7,7 @@ use yaml_serde::Value;
 
 use crate::ci::buildkite_schema::Reader;
 use crate::ci::examples::parsed;
-use crate::cli::documentation::{blocks, sandbox, text, vault_of_the_readme};
+use crate::cli::documentation::{blocks, documented_vault, pages, sandbox, text};
 use crate::support::aws_fixture::{AwsFixture, EVERYTHING, trust};
 use crate::support::github_runner::{Runner, Step};
 use crate::support::gitlab::team::Team;
@@ -15,9 +15,13 @@ use crate::support::program::Sandbox;
 use crate::support::tools::tool;
 use crate::support::vectors;
 
-/// The README's YAML that has this at its top.
-fn of_readme(has: &str) -> Vec<String> {
-    of_page("README.md", has)
+/// The YAML of all pages that has this at its top, but for those with tests of their own: `ci::setup` and
+/// `ci::examples`.
+fn documented(has: &str) -> Vec<String> {
+    let of_others = ["docs/github-runners.md", "docs/ci-systems.md"];
+    let pages = pages().into_iter();
+    let pages = pages.filter(|page| !of_others.contains(&page.as_str()));
+    pages.flat_map(|page| of_page(&page, has)).collect()
 }
 
 /// The YAML of a page that has this at its top.
@@ -39,7 +43,7 @@ fn digest() -> String {
         .to_owned()
 }
 
-/// The value of the README's expressions.
+/// The value of an example's expressions.
 fn evaluated(value: &Value, gate: &BTreeMap<String, String>) -> String {
     let mut text = match value {
         Value::String(text) => text.clone(),
@@ -84,11 +88,11 @@ fn ran(step: &Value, aws: &AwsFixture, vault: &str) -> Option<Step> {
 }
 
 #[test]
-fn every_workflow_of_the_readme_runs_as_printed() {
-    let (aws, vault) = (sandbox(), vault_of_the_readme());
+fn every_workflow_runs_as_printed() {
+    let (aws, vault) = (sandbox(), documented_vault());
     aws.server.role("gate", &trust(), EVERYTHING);
     let mut steps_run = 0;
-    for workflow in of_readme("jobs") {
+    for workflow in documented("jobs") {
         let workflow = parsed(&workflow);
         assert!(workflow["permissions"].as_mapping().unwrap().is_empty());
         for (_, job) in workflow["jobs"].as_mapping().unwrap() {
@@ -139,7 +143,11 @@ fn every_workflow_that_is_printed_is_sound() {
         "zizmor.yml",
         "rules:\n  unpinned-uses:\n    config:\n      policies:\n        s3lo/*: ref-pin\n        \"*\": hash-pin\n",
     );
-    let workflows = [of_readme("jobs"), of_page("docs/github.md", "jobs")].concat();
+    let workflows = [
+        documented("jobs"),
+        of_page("docs/github-runners.md", "jobs"),
+    ]
+    .concat();
     assert!(workflows.len() >= 7);
     for (number, workflow) in workflows.iter().enumerate() {
         write(&format!("printed/.github/workflows/{number}.yml"), workflow);
@@ -175,8 +183,8 @@ fn every_workflow_that_is_printed_is_sound() {
 }
 
 #[test]
-fn every_component_of_the_readme_runs_as_printed() {
-    let includes = of_readme("include");
+fn every_component_runs_as_printed() {
+    let includes = documented("include");
     assert!(includes.len() >= 2, "{}", includes.len());
     for yaml in includes {
         Team::new().run(&yaml).passes();
@@ -184,8 +192,8 @@ fn every_component_of_the_readme_runs_as_printed() {
 }
 
 #[test]
-fn every_pipeline_of_the_readme_runs_as_printed() {
-    let pipelines = of_readme("steps");
+fn every_pipeline_runs_as_printed() {
+    let pipelines = documented("steps");
     assert_eq!(pipelines.len(), 3);
     let reader = Reader::new();
     for yaml in pipelines {

@@ -1,23 +1,19 @@
-//! The policy of the README is enough, and neither of its paths is one too many; the policies
+//! The documented policy is enough, and neither of its paths is one too many; the policies
 //! that errors print lead there from nothing.
 
 use s3lo::key::vault::client::address::Product;
 use serde_json::json;
 use test_case::test_matrix;
 
+use crate::cli::documentation::{blocks, text};
 use crate::support::vault::Vault;
 use crate::vault::logins::Job;
 
-/// The README's policies, each path by itself.
+/// The documented policies, each path by itself.
 fn documented() -> Vec<String> {
-    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
-    let readme = std::fs::read_to_string(readme).unwrap();
-    let blocks = readme.split("```hcl\n").skip(1);
-    let blocks: Vec<_> = blocks
-        .map(|block| block.split("```").next().unwrap())
-        .collect();
-    let [block] = blocks[..] else {
-        panic!("the README has {} policies", blocks.len());
+    let policies = blocks(&text("docs/vault.md"), "hcl");
+    let [block] = &policies[..] else {
+        panic!("there are {} policies", policies.len());
     };
     let paths = block.split_inclusive('}').map(str::trim);
     paths

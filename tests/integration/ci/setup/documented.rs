@@ -1,4 +1,4 @@
-//! What docs/github.md prints, run as printed.
+//! What docs/github-runners.md prints, run as printed.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -14,7 +14,7 @@ use crate::support::aws_fixture::{AwsFixture, EVERYTHING, ROLE_ARN, trust};
 use crate::support::program::Run;
 use crate::support::releases::Releases;
 
-const PAGE: &str = "docs/github.md";
+const PAGE: &str = "docs/github-runners.md";
 
 /// Where the printed addresses lead here.
 const CURL: &str = r#"
