@@ -11,6 +11,7 @@ mod aws;
 mod ci;
 mod cli;
 mod core;
+mod examples;
 mod release;
 mod store;
 mod support;
