@@ -2,6 +2,7 @@
 //! policies that are documented.
 
 mod cloudformation;
+mod pages;
 mod policies;
 mod terraform;
 mod use_of_outputs;

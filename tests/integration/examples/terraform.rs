@@ -32,12 +32,18 @@ pub(super) static APPLIED: LazyLock<Vec<Made>> = LazyLock::new(|| {
 
 /// A folder with the module's files. Applied there it needs no `terraform init`, which would ask for the provider.
 fn copy_of_module() -> TempDir {
-    let folder = TempDir::new().unwrap();
+    let folder = empty_folder();
     for name in crate::support::files(&root().join(MODULE)) {
         if name.ends_with(".tf") {
             std::fs::copy(root().join(MODULE).join(&name), folder.path().join(&name)).unwrap();
         }
     }
+    folder
+}
+
+/// A folder in which Terraform uses the stand-in.
+pub(super) fn empty_folder() -> TempDir {
+    let folder = TempDir::new().unwrap();
     let overrides = tool("terraform-provider-aws");
     let overrides = overrides.parent().unwrap().display();
     let config = format!(
@@ -55,7 +61,7 @@ fn write_variables(folder: &Path, variables: Variables) {
     std::fs::write(folder.join("terraform.tfvars.json"), named.to_string()).unwrap();
 }
 
-fn terraform(folder: &Path, arguments: &[&str]) -> Command {
+pub(super) fn terraform(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(tool("terraform"));
     command
         .args(arguments)
