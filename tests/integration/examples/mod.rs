@@ -90,7 +90,7 @@ const CASES: [(&str, Variables); 5] = [
     ),
 ];
 
-/// What exists after applying the variables of a case.
+/// The resources and outputs of a case.
 #[derive(Clone, Debug, PartialEq)]
 struct Made(Value);
 

@@ -1,4 +1,4 @@
-"""Makes a stack of the template in moto for each set of parameters on stdin, and prints what the services then have.
+"""Makes a stack of the template in moto for each set of parameters on stdin, and prints the resources.
 
 usage: stack.py TEMPLATE < PARAMETERS > RESULTS
 """

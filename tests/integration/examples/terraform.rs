@@ -74,7 +74,7 @@ pub(super) fn terraform(folder: &Path, arguments: &[&str]) -> Command {
 }
 
 impl Made {
-    /// From what `terraform show -json` prints.
+    /// From the output of `terraform show -json`.
     fn of_state(state: &Value) -> Self {
         let values = &state["values"];
         let resources = values["root_module"]["resources"].as_array().unwrap();
