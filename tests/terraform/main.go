@@ -1,5 +1,5 @@
 // A stand-in for Terraform's AWS provider: the types of `examples/terraform`, and no cloud behind them. Their attributes are
-// those of version 6 of https://github.com/hashicorp/terraform-provider-aws, as far as the module has them.
+// those of version 6.62 of https://github.com/hashicorp/terraform-provider-aws, as far as the module has them.
 package main
 
 import (
