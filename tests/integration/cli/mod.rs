@@ -2,6 +2,7 @@
 
 pub(crate) mod advice;
 pub(crate) mod basics;
+pub(crate) mod book;
 pub(crate) mod bounds;
 pub(crate) mod commands;
 pub(crate) mod concurrency;

@@ -9,7 +9,7 @@ use super::{CASES, KEY_ARN, Made, plain};
 use crate::cli::documentation::{blocks, text};
 
 /// The page with the documented policies.
-const PAGE: &str = "README.md";
+const PAGE: &str = "docs/aws.md";
 
 fn documented(part: &str) -> String {
     let mut found = blocks(&text(PAGE), "json");

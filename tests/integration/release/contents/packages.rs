@@ -168,7 +168,10 @@ fn each_package_holds_the_program_its_manual_and_completions() {
     }
     // The page names those of this architecture.
     for name in [NAMES[1], NAMES[2], NAMES[5]] {
-        assert!(text("docs/install.md").contains(&format!(" {name}`")), "{name}");
+        assert!(
+            text("docs/install.md").contains(&format!(" {name}`")),
+            "{name}"
+        );
     }
     let rpm = package(NAMES[1]);
     let query = "%{name} %{version} %{arch} %{license} %{buildhost}";
