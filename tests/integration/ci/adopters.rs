@@ -8,9 +8,10 @@ use yaml_serde::Value;
 use crate::ci::buildkite_schema::Reader;
 use crate::ci::examples::parsed;
 use crate::cli::documentation::{blocks, documented_vault, pages, sandbox, text};
+use crate::examples::repositories::{Builder, COMMIT, example};
 use crate::support::aws_fixture::{AwsFixture, EVERYTHING, trust};
 use crate::support::github_runner::{Runner, Step};
-use crate::support::gitlab::team::Team;
+use crate::support::gitlab::team::{DIGEST, Team};
 use crate::support::program::Sandbox;
 use crate::support::tools::tool;
 use crate::support::vectors;
@@ -34,6 +35,9 @@ pub(crate) fn of_page(page: &str, has: &str) -> Vec<String> {
     blocks
 }
 
+/// The workflow of the repository to copy.
+const WORKFLOW: &str = "github/.github/workflows/release.yml";
+
 fn digest() -> String {
     let run =
         Sandbox::with_image().s3lo("sign local://./store/myapp:v1.0 --key keys/cosign.key -o json");
@@ -54,6 +58,7 @@ fn evaluated(value: &Value, gate: &BTreeMap<String, String>) -> String {
         ("github.ref_name", "v1.0"),
         ("github.sha", "v1.0"),
         ("steps.push.outputs.digest", &digest()),
+        ("needs.build.outputs.digest", &digest()),
         ("secrets.COSIGN_PASSWORD", "secret"),
         ("secrets.COSIGN_PRIVATE_KEY", &key),
     ] {
@@ -92,7 +97,8 @@ fn every_workflow_runs_as_printed() {
     let (aws, vault) = (sandbox(), documented_vault());
     aws.server.role("gate", &trust(), EVERYTHING);
     let mut steps_run = 0;
-    for workflow in documented("jobs") {
+    let workflows = documented("jobs").into_iter();
+    for workflow in workflows.chain([example(WORKFLOW)]) {
         let workflow = parsed(&workflow);
         assert!(workflow["permissions"].as_mapping().unwrap().is_empty());
         for (_, job) in workflow["jobs"].as_mapping().unwrap() {
@@ -115,7 +121,7 @@ fn every_workflow_runs_as_printed() {
         }
     }
     println!("{steps_run} steps ran");
-    assert!(steps_run >= 5, "{steps_run}");
+    assert!(steps_run >= 7, "{steps_run}");
 }
 
 #[test]
@@ -146,13 +152,15 @@ fn every_workflow_that_is_printed_is_sound() {
     let workflows = [
         documented("jobs"),
         of_page("docs/github-runners.md", "jobs"),
+        vec![example(WORKFLOW)],
     ]
     .concat();
-    assert!(workflows.len() >= 7);
+    assert!(workflows.len() >= 8);
     for (number, workflow) in workflows.iter().enumerate() {
         write(&format!("printed/.github/workflows/{number}.yml"), workflow);
         // Of what lies here every input and output is checked.
         let here = workflow
+            .replace(&format!("@{COMMIT}"), "@v1")
             .replace("s3lo/sign-action/verify@v1", "./verify")
             .replace("s3lo/sign-action/setup@v1", "./setup")
             .replace("s3lo/sign-action@v1", "./");
@@ -183,12 +191,60 @@ fn every_workflow_that_is_printed_is_sound() {
 }
 
 #[test]
+fn the_workflow_to_copy_hands_the_digest_of_its_build_on() {
+    let (workflow, builder) = (parsed(&example(WORKFLOW)), Builder::new());
+    let build = &workflow["jobs"]["build"];
+    let steps = build["steps"].as_sequence().unwrap();
+    let push = steps.iter().find(|step| step["id"] == "push").unwrap();
+    let output = build["outputs"]["digest"].as_str().unwrap();
+    assert_eq!(output, "${{ steps.push.outputs.digest }}");
+    let sandbox = Sandbox::new();
+    let script = builder.script("build-and-push");
+    sandbox.write_program("build-and-push", &script);
+    let run = || {
+        let mut bash = Command::new("bash");
+        bash.args(["-e", "-c", push["run"].as_str().unwrap()])
+            .env("GITHUB_SHA", "v1.0")
+            .env("GITHUB_OUTPUT", sandbox.file("output"))
+            .current_dir(sandbox.path());
+        bash.output().unwrap().status.success()
+    };
+    assert!(run());
+    let outputs = std::fs::read_to_string(sandbox.file("output")).unwrap();
+    assert_eq!(outputs, format!("digest={DIGEST}\n"));
+    sandbox.write_program("build-and-push", "#!/bin/sh\nexit 3\n");
+    assert!(!run(), "a build that fails is passed on");
+}
+
+#[test]
 fn every_component_runs_as_printed() {
     let includes = documented("include");
     assert!(includes.len() >= 2, "{}", includes.len());
     for yaml in includes {
         Team::new().run(&yaml).passes();
     }
+}
+
+#[test]
+fn the_project_to_copy_signs_what_it_builds_and_deploys_what_is_verified() {
+    let (mut team, builder) = (Team::new(), Builder::new());
+    for script in ["build-and-push", "deploy"] {
+        team.project.write(script, &builder.script(script));
+    }
+    team.project.set("PUSH_TOKEN", "token");
+    // The client's commit is one that nobody has pushed.
+    let yaml = example("gitlab/.gitlab-ci.yml").replace("$CI_COMMIT_SHA", "v1.0");
+    let pipeline = team.run(&yaml).passes();
+    let log = pipeline.log("deploy");
+    assert!(log.contains(&format!("deploying myapp@{DIGEST}")), "{log}");
+    assert_eq!(team.aws.records().len(), 1);
+    // What was built is not what is there.
+    let other = format!("sha256:{}", "0".repeat(64));
+    let yaml = yaml.replace("$digest\"", &format!("{other}\""));
+    let pipeline = team.run(&yaml).fails();
+    let log = pipeline.log("s3lo-sign");
+    assert!(log.contains("error[digest_mismatch]"), "{log}");
+    assert!(!pipeline.ran("deploy"));
 }
 
 #[test]
@@ -201,4 +257,27 @@ fn every_pipeline_runs_as_printed() {
             assert_eq!(ended.code, 0, "{}", ended.log);
         }
     }
+}
+
+#[test]
+fn the_pipeline_to_copy_signs_what_it_builds_and_deploys_what_is_verified() {
+    let (reader, builder) = (Reader::new(), Builder::new());
+    let scripts = ["build-and-push", "deploy"].map(|name| (name, builder.script(name)));
+    let yaml = example("buildkite/.buildkite/pipeline.yml");
+    let done = reader.follows_with(&yaml, &scripts);
+    let [_, (sign, _), (_, deployed)] = &done[..] else {
+        panic!("{} steps", done.len());
+    };
+    for (_, ended) in &done {
+        assert_eq!(ended.code, 0, "{}", ended.log);
+    }
+    assert_eq!(sign.given()["S3LO_DIGEST"], DIGEST);
+    let expected = format!("deploying myapp@{DIGEST}\n");
+    assert!(deployed.log.ends_with(&expected), "{}", deployed.log);
+    // What was built is not what is there.
+    let other = Builder::new().pushes(&format!("digest: sha256:{}", "0".repeat(64)));
+    let scripts = ["build-and-push", "deploy"].map(|name| (name, other.script(name)));
+    let done = Reader::new().follows_with(&yaml, &scripts);
+    let codes: Vec<_> = done.iter().map(|(_, ended)| ended.code).collect();
+    assert_eq!(codes, [0, 1, 1]);
 }

@@ -198,6 +198,16 @@ impl Reader {
     /// Runs the steps of a pipeline, one after the other, for the commit `v1.0`, whose image is there. The repository
     /// has a Makefile that pushes it, its digest, `deploy`, and the public key; the agents know what was set before.
     pub(crate) fn follows(&self, yaml: &str) -> Vec<(Step, Ended)> {
+        let deploy = "#!/bin/sh\necho deployed \"$1\"\n".to_owned();
+        self.follows_with(yaml, &[("deploy", deploy)])
+    }
+
+    /// With these scripts in the repository.
+    pub(crate) fn follows_with(
+        &self,
+        yaml: &str,
+        scripts: &[(&str, String)],
+    ) -> Vec<(Step, Ended)> {
         let mut done: Vec<(Step, Ended)> = Vec::new();
         for mut step in Step::of_pipeline(yaml, &[("BUILDKITE_COMMIT", "v1.0")]) {
             let (aws, token) = &self.account;
@@ -206,7 +216,9 @@ impl Reader {
             step.write("release-signer.pub", self.public.as_bytes());
             step.write("Makefile", b"push:\n\t@echo pushed $(TAG)\n");
             step.write("digest", sha256_of(MANIFEST).as_bytes());
-            step.script("deploy", "#!/bin/sh\necho deployed \"$1\"\n");
+            for (name, script) in scripts {
+                step.script(name, script);
+            }
             if let Some((before, _)) = done.last() {
                 step.knows_meta_data_of(before);
             }

@@ -11,15 +11,19 @@ use std::collections::BTreeSet;
 use yaml_serde::Value;
 
 use self::host::Host;
+pub(crate) use self::scripts::SHA256;
 use crate::cli::documentation::{blocks, text};
+use crate::examples::repositories::example;
 use crate::support::program::Run;
 
-/// A way in which a system runs an example of its section.
+/// A way in which a system runs an example of its section, or a file of `examples/`.
 struct System {
     section: &'static str,
     language: &'static str,
     /// Which of the section's blocks of that language.
     block: usize,
+    /// The file, where it is none of those blocks.
+    file: Option<&'static str>,
     run: fn(&mut Host, &str) -> Run,
 }
 
@@ -28,7 +32,15 @@ const fn system(section: &'static str, run: fn(&mut Host, &str) -> Run) -> Syste
         section,
         language: "yaml",
         block: 0,
+        file: None,
         run,
+    }
+}
+
+const fn in_file(file: &'static str, system: System) -> System {
+    System {
+        file: Some(file),
+        ..system
     }
 }
 
@@ -40,7 +52,7 @@ const fn of(language: &'static str, block: usize, system: System) -> System {
     }
 }
 
-const SYSTEMS: [System; 14] = [
+const SYSTEMS: [System; 17] = [
     system("CircleCI", scripts::circleci),
     system("Bitbucket Pipelines", scripts::bitbucket),
     system("Azure Pipelines", scripts::azure),
@@ -55,16 +67,31 @@ const SYSTEMS: [System; 14] = [
     system("A Kubernetes Job", containers::job_of_irsa),
     system("A Kubernetes Job", containers::job_of_pod_identity),
     system("Buildkite in Kubernetes", scripts::buildkite),
+    in_file(JOB, system("A Kubernetes Job", containers::job_of_irsa)),
+    in_file(
+        JOB,
+        system("A Kubernetes Job", containers::job_of_pod_identity),
+    ),
+    in_file(
+        "codebuild/buildspec.yml",
+        system("AWS CodeBuild", scripts::codebuild),
+    ),
 ];
+
+const JOB: &str = "kubernetes/job.yml";
 
 impl System {
     fn example(&self) -> String {
+        if let Some(file) = self.file {
+            return example(file);
+        }
         let blocks = blocks(&section(self.section), self.language);
         blocks[self.block].clone()
     }
 
     fn name(&self) -> String {
-        format!("{} {}", self.section, self.block)
+        let block = self.block.to_string();
+        format!("{} {}", self.section, self.file.unwrap_or(&block))
     }
 }
 
@@ -244,7 +271,7 @@ fn a_container_without_the_credentials_of_its_build_is_told_how_to_get_them() {
 #[test]
 fn a_program_of_another_checksum_is_not_run() {
     let example = &blocks(&section("AWS CodeBuild"), "yaml")[1];
-    let other = example.replace(scripts::SHA256, &"0".repeat(64));
+    let other = example.replace(SHA256, &"0".repeat(64));
     assert_ne!(*example, other);
     let mut host = Host::new();
     host.sign();

@@ -4,6 +4,7 @@
 mod cloudformation;
 mod pages;
 mod policies;
+pub(crate) mod repositories;
 mod terraform;
 mod use_of_outputs;
 

@@ -96,7 +96,8 @@ pub(crate) fn irsa(host: &Host) -> Vec<(String, String)> {
 
 /// The container of a Job, with these variables beside its own.
 fn job(host: &Host, yaml: &str, of_pod: Vec<(String, String)>) -> Run {
-    let job = parsed(yaml);
+    // A service account of its own may stand before it.
+    let job = parsed(yaml.rsplit("\n---\n").next().unwrap());
     let [container] = &job["spec"]["template"]["spec"]["containers"]
         .as_sequence()
         .unwrap()[..]

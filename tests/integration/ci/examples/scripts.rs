@@ -8,6 +8,7 @@ use yaml_serde::Value;
 use super::containers::irsa;
 use super::host::Host;
 use super::{as_text, pairs, parsed};
+use crate::support::gitlab::team::DIGEST;
 use crate::support::program::Run;
 
 const SHELL_IMAGE: &str = "ghcr.io/s3lo/sign-action:1-shell";
@@ -173,6 +174,7 @@ pub(crate) fn codebuild(host: &mut Host, yaml: &str) -> Run {
     let relative = "/v2/credentials/build";
     host.set("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", relative);
     host.set("CODEBUILD_BUILD_ID", "sign:b1e6661e");
+    host.set("CODEBUILD_RESOLVED_SOURCE_VERSION", "v1.0");
     host.set("AWS_REGION", "us-east-1");
     let program = std::fs::read(env!("CARGO_BIN_EXE_s3lo")).unwrap();
     let sum = Sha256::digest(program)
@@ -190,6 +192,10 @@ pub(crate) fn codebuild(host: &mut Host, yaml: &str) -> Run {
     host.aws
         .sandbox
         .write_program("deploy", "#!/bin/sh\necho \"deployed $1\"\n");
+    let build_and_push = format!("#!/bin/sh\necho {DIGEST}\n");
+    host.aws
+        .sandbox
+        .write_program("build-and-push", &build_and_push);
     let mut script = String::new();
     for phase in ["install", "pre_build", "build"] {
         let commands = &build["phases"][phase]["commands"];
