@@ -17,6 +17,7 @@ pub(crate) mod inspect;
 pub(crate) mod interop;
 pub(crate) mod key_forms;
 pub(crate) mod mistakes;
+pub(crate) mod pictures;
 pub(crate) mod rejections;
 pub(crate) mod resources;
 pub(crate) mod secrets;

@@ -282,3 +282,50 @@ fn both_accept_the_same_values() {
         }
     }
 }
+
+/// The subjects of the page are those that the module lets a role trust.
+#[test]
+fn the_documented_subjects_are_those_of_the_module() {
+    let module = text(&format!("{MODULE}/policies.tf"));
+    let value = |system: &str, field: &str| {
+        let (_, block) = module.split_once(&format!("    {system} = {{\n")).unwrap();
+        let lines = block.lines().map(str::trim);
+        let mut of_field = lines.filter(|line| line.starts_with(&format!("{field} ")));
+        of_field
+            .next()
+            .unwrap()
+            .split('"')
+            .nth(1)
+            .unwrap()
+            .to_owned()
+    };
+    let page = text(PAGE);
+    let rows: Vec<_> = page.lines().filter(|line| line.starts_with("| ")).collect();
+    let mut found = 0;
+    for (system, name) in [
+        ("github", "acme/app"),
+        ("github", "acme@1234567/app@7654321"),
+        ("gitlab", "acme/app"),
+        ("buildkite", "acme:pipeline:app"),
+    ] {
+        let end = value(system, "end").replacen('*', "9f3c…", 1);
+        let end = end.replacen('*', "sign", 1);
+        let triggers = [
+            ("branch", "main"),
+            ("tag", "v1.0"),
+            ("environment", "production"),
+        ];
+        for (trigger, of) in triggers {
+            let entry = value(system, trigger);
+            if entry == ":no-environment:" {
+                continue;
+            }
+            let subject = format!("`{}{name}{entry}{of}{end}`", value(system, "start"));
+            let row = rows.iter().find(|row| row.contains(&subject));
+            let row = row.unwrap_or_else(|| panic!("{subject}"));
+            assert!(row.split('|').nth(2).unwrap().contains(trigger), "{row}");
+            found += 1;
+        }
+    }
+    assert_eq!(found, 10);
+}
