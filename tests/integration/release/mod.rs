@@ -2,3 +2,4 @@
 
 pub(crate) mod contents;
 pub(crate) mod image;
+pub(crate) mod issue_forms;
