@@ -198,6 +198,17 @@ fn the_workflow_to_copy_hands_the_digest_of_its_build_on() {
     let push = steps.iter().find(|step| step["id"] == "push").unwrap();
     let output = build["outputs"]["digest"].as_str().unwrap();
     assert_eq!(output, "${{ steps.push.outputs.digest }}");
+    // What is signed is that digest, and what is deployed is the one that was verified.
+    let signed = &workflow["jobs"]["sign"]["steps"][0]["with"]["reference"];
+    let pin = "@${{ needs.build.outputs.digest }}";
+    assert!(signed.as_str().unwrap().ends_with(pin));
+    let deploy = workflow["jobs"]["deploy"]["steps"].as_sequence().unwrap();
+    let [.., gate, last] = &deploy[..] else {
+        panic!("no gate before the deployment");
+    };
+    assert_eq!(gate["id"], "gate");
+    assert_eq!(last["run"], "./deploy \"$DIGEST\"");
+    assert_eq!(last["env"]["DIGEST"], "${{ steps.gate.outputs.digest }}");
     let sandbox = Sandbox::new();
     let script = builder.script("build-and-push");
     sandbox.write_program("build-and-push", &script);

@@ -280,6 +280,19 @@ fn a_program_of_another_checksum_is_not_run() {
     assert!(!run.out.contains("erified"), "{}", run.out);
 }
 
+#[test]
+fn a_build_of_another_digest_is_neither_signed_nor_deployed() {
+    let example = example("codebuild/buildspec.yml");
+    let (before, rest) = example.split_once("digest=$(").unwrap();
+    let (_, after) = rest.split_once(')').unwrap();
+    let other = format!("{before}digest=sha256:{}{after}", "0".repeat(64));
+    let mut host = Host::new();
+    let run = scripts::codebuild(&mut host, &other);
+    assert_eq!(run.code, Some(1), "{}{}", run.out, run.err);
+    assert!(run.err.contains("error[digest_mismatch]"), "{}", run.err);
+    assert!(host.aws.records().is_empty());
+}
+
 /// Only bash reads BASH_ENV.
 #[test]
 fn later_steps_of_an_image_with_bash_have_the_outputs() {

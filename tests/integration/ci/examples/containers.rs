@@ -96,8 +96,16 @@ pub(crate) fn irsa(host: &Host) -> Vec<(String, String)> {
 
 /// The container of a Job, with these variables beside its own.
 fn job(host: &Host, yaml: &str, of_pod: Vec<(String, String)>) -> Run {
-    // A service account of its own may stand before it.
-    let job = parsed(yaml.rsplit("\n---\n").next().unwrap());
+    let (account, job) = yaml.split_once("\n---\n").unwrap_or(("", yaml));
+    let (account, job) = (parsed(account), parsed(job));
+    if !account.is_null() {
+        let pod = &job["spec"]["template"]["spec"];
+        assert_eq!(account["metadata"]["name"], pod["serviceAccountName"]);
+        let namespace = &account["metadata"]["namespace"];
+        assert_eq!(*namespace, job["metadata"]["namespace"]);
+        let annotations = &account["metadata"]["annotations"];
+        assert_eq!(annotations["eks.amazonaws.com/role-arn"], ROLE);
+    }
     let [container] = &job["spec"]["template"]["spec"]["containers"]
         .as_sequence()
         .unwrap()[..]
