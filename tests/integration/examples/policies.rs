@@ -299,7 +299,8 @@ fn the_documented_subjects_are_those_of_the_module() {
             .unwrap()
             .to_owned()
     };
-    let page = text(PAGE);
+    // A long one is in two parts.
+    let page = text(PAGE).replace("` and then `", "");
     let rows: Vec<_> = page.lines().filter(|line| line.starts_with("| ")).collect();
     let mut found = 0;
     for (system, name) in [
@@ -323,7 +324,7 @@ fn the_documented_subjects_are_those_of_the_module() {
             let subject = format!("`{}{name}{entry}{of}{end}`", value(system, "start"));
             let row = rows.iter().find(|row| row.contains(&subject));
             let row = row.unwrap_or_else(|| panic!("{subject}"));
-            assert!(row.split('|').nth(2).unwrap().contains(trigger), "{row}");
+            assert!(row.split('|').nth(1).unwrap().contains(trigger), "{row}");
             found += 1;
         }
     }
