@@ -145,3 +145,76 @@ fn check(site: &Path, page: &str, target: &str) {
         );
     }
 }
+
+/// The names of all fields in a document.
+fn fields(json: &serde_json::Value, names: &mut BTreeSet<String>) {
+    match json {
+        serde_json::Value::Object(object) => {
+            for (name, value) in object {
+                names.insert(name.clone());
+                // Those are named by what they are about.
+                if name != "facts" {
+                    fields(value, names);
+                }
+            }
+        }
+        serde_json::Value::Array(values) => values.iter().for_each(|value| fields(value, names)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_field_of_json_is_documented() {
+    let mut sandbox = Sandbox::new();
+    sandbox.set("COSIGN_PASSWORD", "secret");
+    let mut names = BTreeSet::new();
+    for (line, code) in [
+        ("demo", 0),
+        ("doctor local://./demo/hello:v1 --key cosign.key", 0),
+        ("sign local://./demo/hello:v1 --key cosign.key --dry-run", 0),
+        ("sign local://./demo/hello:v1 --key cosign.key", 0),
+        (
+            "verify local://./demo/hello:v1 --key cosign.pub --key keys/p384.pub",
+            0,
+        ),
+        ("verify local://./demo/hello:v1 --key keys/p384.pub", 1),
+        ("verify local://./demo/hello:v2 --key cosign.pub", 2),
+        ("inspect local://./demo/hello:v1 --key cosign.pub", 0),
+        ("public-key --key cosign.pub", 0),
+        ("generate-key-pair --output-key-prefix other", 0),
+        ("version", 0),
+    ] {
+        let run = sandbox
+            .s3lo(&format!("{line} --output json"))
+            .ends_with(code);
+        fields(&run.json(), &mut names);
+    }
+    let page = text("docs/json.md");
+    for name in names {
+        assert!(page.contains(&format!("`{name}`")), "{name}");
+    }
+}
+
+/// The variables of AWS, of the network and of keys, as the source names them.
+#[test]
+fn every_variable_is_documented() {
+    let page = text("docs/environment.md");
+    let mut found = 0;
+    for name in files(&root().join("src")) {
+        let source = text(&format!("src/{name}"));
+        let (source, _) = source.split_once("mod tests").unwrap_or((&source, ""));
+        for word in source.split('"').skip(1).step_by(2) {
+            let of_ours = ["AWS_", "SSL_CERT_", "COSIGN_", "TRANSIT_"];
+            let is_name = word
+                .bytes()
+                .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+            // One of GitLab's, and prefixes.
+            let is_other = word == "AWS_ID_TOKEN" || word.ends_with('_');
+            if is_name && !is_other && of_ours.iter().any(|prefix| word.starts_with(prefix)) {
+                assert!(page.contains(word), "{name}: {word}");
+                found += 1;
+            }
+        }
+    }
+    assert!(found > 30, "{found}");
+}
