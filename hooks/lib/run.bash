@@ -14,9 +14,9 @@ is_name() { [[ $1 =~ ^[A-Za-z_][A-Za-z0-9_]*$ ]]; }
 # The agent names a plugin's variables after its repository, which may be a fork's.
 s3lo_prefix=BUILDKITE_PLUGIN_${BUILDKITE_PLUGIN_NAME:-}_
 [ -n "${BUILDKITE_PLUGIN_NAME:-}" ] && is_name "$s3lo_prefix" || fail "BUILDKITE_PLUGIN_NAME is not set: give the plugin its settings, and let the Buildkite agent run it"
-# Whether the step has a setting. A variable alone may be the job's, which whoever starts a build can set. In the JSON no value
-# can look like a name, as its quotation marks are escaped.
-has() { [[ ${BUILDKITE_PLUGIN_CONFIGURATION:-} == *"\"$(tr A-Z_ a-z- <<<"$1")\":"* ]]; }
+# Whether the step has a setting, written with dashes or underscores. A variable alone may be the job's, which anyone who starts
+# a build can set. In the JSON no value can look like a name, as its quotation marks are escaped.
+has() { set -- "$(tr A-Z a-z <<<"$1")" && [[ ${BUILDKITE_PLUGIN_CONFIGURATION:-} == *\"${1//_/[-_]}\":* ]]; }
 option() { # NAME [DEFAULT]
   local variable=$s3lo_prefix$1
   if has "$1"; then printf %s "${!variable:-${2:-}}"; else printf %s "${2:-}"; fi

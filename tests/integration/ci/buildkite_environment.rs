@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::ci::buildkite::{account, and, signs, step_in};
 use crate::support::aws_fixture::EVERYTHING;
-use crate::support::buildkite::Step;
+use crate::support::buildkite::{PLUGIN, Step};
 use crate::support::{files, plain_key};
 use s3lo_test_servers::authority::Authority;
 use s3lo_test_servers::aws::AUDIENCE;
@@ -200,12 +200,16 @@ fn without_the_checkout_nothing_of_it_is_seen() {
         signs(),
         json!({"key": "keys/cosign.key", "mount-checkout": false}),
     );
-    let step = step_in(&account)
-        .with("COSIGN_PASSWORD", "secret")
-        .with_plugin(blind.clone());
-    let ended = step.run();
-    assert_eq!(ended.code, 2, "{}", ended.log);
-    assert!(ended.log.contains("keys/cosign.key"), "{}", ended.log);
+    // A name may be written either way.
+    let underscored = json!({"key": "keys/cosign.key", "mount_checkout": false});
+    for blind in [blind.clone(), and(signs(), underscored)] {
+        let step = step_in(&account)
+            .with("COSIGN_PASSWORD", "secret")
+            .with_plugin_as(PLUGIN, blind);
+        let ended = step.run();
+        assert_eq!(ended.code, 2, "{}", ended.log);
+        assert!(ended.log.contains("keys/cosign.key"), "{}", ended.log);
+    }
     // But for a file that is named whole.
     let step = step_in(&account).with("COSIGN_PASSWORD", "secret");
     let whole = step.checkout().join("keys/cosign.key");
