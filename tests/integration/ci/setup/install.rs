@@ -164,7 +164,7 @@ fn a_program_that_was_changed_is_fetched_again() {
     assert_eq!(machine.releases.requests().len(), 3);
 }
 
-/// Whoever may write there could replace the program between the check and its start.
+/// Another user who can write there could replace the program between the check and its start.
 #[test]
 fn a_folder_that_others_may_write_to_is_refused() {
     use std::os::unix::fs::PermissionsExt as _;
