@@ -36,6 +36,11 @@ pub fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(valid) && !text.starts_with(|c: char| c.is_ascii_digit())
 }
 
+/// Whether a variable is set, and not empty.
+pub(crate) fn is_set(name: &str) -> bool {
+    matches!(variable(name), Ok(Some(_)))
+}
+
 /// Whether a variable is `true`.
 pub fn is_true(name: &str) -> bool {
     matches!(variable(name), Ok(Some(text)) if text.eq_ignore_ascii_case("true"))

@@ -163,7 +163,7 @@ pub(crate) fn check_environment() -> Result<(), Error> {
 
 /// Whether the environment itself holds credentials.
 pub(crate) fn in_environment() -> bool {
-    matches!(variable("AWS_ACCESS_KEY_ID"), Ok(Some(_)))
+    environment::is_set("AWS_ACCESS_KEY_ID")
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::aws::credential_text;
 use crate::aws::response::ErrorResponse;
 use crate::aws::trust_policy;
 use crate::environment;
-use crate::environment::variable;
+use crate::environment::is_set;
 use crate::identity::ci_system;
 use crate::identity::ci_system::CiSystem;
 use crate::identity::jwt::Claims;
@@ -335,7 +335,6 @@ fn no_credentials_help() -> String {
     if !ci_system::in_any() && !is_in_job() {
         return "run `aws sso login`, and set AWS_PROFILE to the profile; or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".to_owned();
     }
-    let is_set = |name| matches!(variable(name), Ok(Some(_)));
     if is_set("CODEBUILD_BUILD_ID") {
         return "give the build project a service role\nif the program runs in a container, start that by `docker run -e AWS_CONTAINER_CREDENTIALS_RELATIVE_URI`".to_owned();
     }
@@ -447,7 +446,7 @@ pub(crate) fn from_credentials_error(error: &CredentialsError) -> Error {
     let none = matches!(error, CredentialsError::CredentialsNotLoaded(_));
     let reason = if none {
         // The SDK's own words are a page about each provider that it tried.
-        let role = matches!(variable("AWS_ROLE_ARN"), Ok(Some(_)));
+        let role = is_set("AWS_ROLE_ARN");
         let mut reason =
             "none in the environment, a profile, the container or the instance".to_owned();
         if role {

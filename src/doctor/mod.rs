@@ -21,7 +21,7 @@ use crate::context::Context;
 use crate::diagnostic::Diagnostic;
 use crate::doctor::caller::Caller;
 use crate::doctor::check::{Check, Report, Topic};
-use crate::environment::variable;
+use crate::environment::is_set;
 use crate::image::Image;
 use crate::key::keyring::Keyring;
 use crate::key::reference::KeyRef;
@@ -82,7 +82,7 @@ impl Doctor {
             true => Some(context.aws(None).await.cloned()),
             false => None,
         };
-        let by_variable = matches!(variable("AWS_ENDPOINT_URL_S3"), Ok(Some(_)));
+        let by_variable = is_set("AWS_ENDPOINT_URL_S3");
         Self {
             context,
             aws_is_optional,

@@ -1,6 +1,6 @@
 //! Detection of the CI system that this process runs in.
 
-use crate::environment::{is_true, variable};
+use crate::environment::{is_set, is_true, variable};
 
 /// A CI system that gives its jobs identity tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,6 @@ pub enum CiSystem {
 impl CiSystem {
     /// Detects the system by the variables that it sets.
     pub fn detect() -> Option<Self> {
-        let set = |name| matches!(variable(name), Ok(Some(_)));
         if is_true("GITHUB_ACTIONS") {
             Some(Self::GitHub)
         } else if is_true("GITLAB_CI") {
@@ -30,7 +29,7 @@ impl CiSystem {
             Some(Self::Buildkite)
         } else if is_true("CIRCLECI") {
             Some(Self::CircleCi)
-        } else if set("BITBUCKET_BUILD_NUMBER") {
+        } else if is_set("BITBUCKET_BUILD_NUMBER") {
             Some(Self::Bitbucket)
         } else {
             None

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-use crate::ci::inputs::option::Origin;
+use crate::ci::inputs::option::{OptionSpec, Origin, ValueKind};
 
 /// Variables by name.
 pub(crate) type Variables = BTreeMap<String, OsString>;
@@ -67,6 +67,18 @@ impl Family {
         }
     }
 
+    /// Whether the family has an option at all.
+    pub(crate) fn takes(self, option: &OptionSpec) -> bool {
+        match self {
+            // An action declares not all of them as inputs.
+            Self::Github => option.is_input,
+            // Arguments are no place for a secret, and the command is typed.
+            Self::Arguments => option.kind != ValueKind::Secret && option.name() != "command",
+            Self::Buildkite => !NOT_SETTINGS.contains(&option.name()),
+            Self::Plugin | Self::Variables => true,
+        }
+    }
+
     /// Whether variables `S3LO_…` are read.
     pub(crate) fn has_own(self) -> bool {
         matches!(self, Self::Buildkite | Self::Variables)
@@ -116,8 +128,9 @@ impl Choice {
     }
 }
 
-/// Options that a step has no place for: secrets, which a pipeline shows to all its readers, and files, which the hooks see to.
-pub(crate) const NOT_SETTINGS: [&str; 6] = [
+/// Options that are no settings of the Buildkite plugin: secrets, which a pipeline shows to all its readers, and files,
+/// which its hooks see to.
+const NOT_SETTINGS: [&str; 6] = [
     "dotenv-file",
     "output-file",
     "password",

@@ -68,15 +68,14 @@ pub fn resolve(
         }
         .check(&sources)?,
     };
-    let named = match policy {
-        Some(_) if family == Family::Buildkite => plugin::check(&sources)?,
-        _ => Vec::new(),
-    };
+    if policy.is_some() && family == Family::Buildkite {
+        plugin::check(&sources)?;
+    }
     let mut resolved = Resolved {
         family,
         inputs: Vec::new(),
         empty: Vec::new(),
-        named,
+        named: sources.named.clone(),
         warnings,
     };
     for option in options {
@@ -154,7 +153,10 @@ fn value(kind: ValueKind, raw: RawValue, origin: &Origin) -> Result<Value, Error
     match (kind, line.as_str()) {
         (ValueKind::Flag, "true" | "True" | "TRUE") => Ok(Value::Flag(true)),
         (ValueKind::Flag, "false" | "False" | "FALSE") => Ok(Value::Flag(false)),
-        (ValueKind::Flag, _) => Err(Error::Boolean { origin: origin() }),
+        (ValueKind::Flag, _) => Err(Error::Choice {
+            origin: origin(),
+            expected: "`true` or `false`",
+        }),
         _ => Ok(Value::Lines(vec![line])),
     }
 }

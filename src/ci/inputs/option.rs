@@ -110,12 +110,6 @@ pub enum Right {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Neither `true` nor `false`.
-    #[error("{origin} must be `true` or `false`")]
-    Boolean {
-        /// Its origin.
-        origin: Origin,
-    },
     /// None of a few values.
     #[error("{origin} must be {expected}")]
     Choice {
@@ -204,7 +198,6 @@ impl Explain for Error {
 
     fn help(&self) -> String {
         match self {
-            Self::Boolean { origin } => format!("write `true` or `false` in {origin}"),
             Self::Choice { origin, expected } => format!("write {expected} in {origin}"),
             Self::OfContainer { .. } => "remove one of the two".to_owned(),
             Self::Configuration => {

@@ -12,9 +12,7 @@ use s3lo_core::json::{distinct, object};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::ci::inputs::family::{
-    CONFIGURATION, Choice, Family, NOT_SETTINGS, Variables, own, shouted,
-};
+use crate::ci::inputs::family::{CONFIGURATION, Choice, Family, Variables, own, shouted};
 use crate::ci::inputs::option::{Error, OptionSpec, Origin, ValueKind};
 
 /// The variables of a job, and the family of them that its options are in.
@@ -23,6 +21,8 @@ pub(crate) struct Sources {
     pub(crate) variables: Variables,
     /// The settings of the Buildkite plugin, or the inputs among the arguments.
     pub(crate) settings: BTreeMap<String, Value>,
+    /// The variables that the plugin's `environment` names.
+    pub(crate) named: Vec<String>,
 }
 
 /// A value as it was found.
@@ -56,11 +56,11 @@ impl Sources {
         choice: &Choice,
         lenient: bool,
     ) -> Result<Self, Error> {
-        let named = environment.into_iter().filter_map(|(name, value)| {
+        let texts = environment.into_iter().filter_map(|(name, value)| {
             let name = name.into_string().ok()?;
             Some((name, value))
         });
-        let variables: Variables = named.collect();
+        let variables: Variables = texts.collect();
         let family = choice
             .family()
             .unwrap_or_else(|| Family::detect(&variables));
@@ -75,6 +75,10 @@ impl Sources {
         Ok(Self {
             family,
             variables,
+            named: match family {
+                Family::Buildkite => named_by(settings.get("environment")),
+                _ => Vec::new(),
+            },
             settings,
         })
     }
@@ -110,7 +114,7 @@ impl Sources {
             let mut found: Option<(RawValue, Origin)> = None;
             // An action declares each of its inputs under one name.
             let names = match source {
-                Source::Input if !option.is_input => continue,
+                Source::Input | Source::Setting if !self.family.takes(option) => continue,
                 Source::Input => option.names.get(..1).unwrap_or_default(),
                 Source::Setting | Source::Plugin | Source::Own => option.names.as_slice(),
             };
@@ -136,14 +140,10 @@ impl Sources {
         })
     }
 
-    /// Whether the setting `environment` names a variable.
-    fn names(&self, variable: &str) -> bool {
-        let is_named = |text: &str| text.lines().any(|line| line.trim() == variable);
-        match self.settings.get("environment") {
-            Some(Value::String(text)) => is_named(text),
-            Some(Value::Array(texts)) => texts.iter().filter_map(Value::as_str).any(is_named),
-            _ => false,
-        }
+    /// The raw value of a setting.
+    pub(crate) fn setting(&self, name: &str, origin: &Origin) -> Result<Option<RawValue>, Error> {
+        let raw = self.settings.get(name).map(|value| json(value, origin));
+        Ok(raw.transpose()?.flatten())
     }
 
     fn find(&self, source: Source, name: &str) -> Result<(Option<RawValue>, Origin), Error> {
@@ -152,22 +152,15 @@ impl Sources {
             _ => self.family.origin(name),
         };
         let variable = match source {
-            // The hooks of the plugin see to these.
-            Source::Setting if self.family == Family::Buildkite && NOT_SETTINGS.contains(&name) => {
-                return Ok((None, origin));
-            }
-            Source::Setting => {
-                let raw = self.settings.get(name).map(|value| json(value, &origin));
-                return Ok((raw.transpose()?.flatten(), origin));
-            }
+            Source::Setting => return Ok((self.setting(name, &origin)?, origin)),
             Source::Input => input(name),
             Source::Plugin => format!("PLUGIN_{}", shouted(name)),
-            // Whoever starts a build can set its variables: only what the step names counts.
-            Source::Own if self.family == Family::Buildkite && !self.names(&own(name)) => {
-                return Ok((None, origin));
-            }
             Source::Own => own(name),
         };
+        // Anyone who starts a build can set its variables: only what the step names counts.
+        if self.family == Family::Buildkite && !self.named.contains(&variable) {
+            return Ok((None, origin));
+        }
         let Some(value) = self.variables.get(&variable) else {
             return Ok((None, origin));
         };
@@ -223,6 +216,17 @@ pub(crate) fn undefined_macro(text: &str, anywhere: bool) -> Option<&str> {
     let candidates = text.split("$(").skip(1);
     let mut names = candidates.filter_map(|rest| rest.split_once(')').map(|(name, _)| name));
     names.find(|name| is_name(name))
+}
+
+/// The names in the setting `environment`: a text, or a list of texts, one a line.
+fn named_by(environment: Option<&Value>) -> Vec<String> {
+    let texts = match environment {
+        Some(Value::Array(texts)) => texts.as_slice(),
+        other => other.map(std::slice::from_ref).unwrap_or_default(),
+    };
+    let lines = texts.iter().filter_map(Value::as_str).flat_map(str::lines);
+    let names = lines.map(str::trim).filter(|name| !name.is_empty());
+    names.map(str::to_owned).collect()
 }
 
 /// The inputs among the arguments, by name. Those of one that is repeated are a list.

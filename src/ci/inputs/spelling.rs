@@ -7,8 +7,8 @@
 
 use std::ffi::OsStr;
 
-use crate::ci::inputs::family::{Family, NOT_SETTINGS, OWN, own, shouted};
-use crate::ci::inputs::option::{Error, OptionSpec, Right, UnknownPolicy, ValueKind};
+use crate::ci::inputs::family::{Family, OWN, own, shouted};
+use crate::ci::inputs::option::{Error, OptionSpec, Right, UnknownPolicy};
 use crate::ci::inputs::sources::{Sources, input};
 use crate::ci::inputs::{peers, plugin};
 
@@ -70,14 +70,12 @@ impl Names<'_> {
                 if is_empty(value) || declared.is_some_and(|declared| declared == value) {
                     continue;
                 }
-                match declared.is_some_and(|declared| !is_empty(declared)) {
-                    true if option.is_guard => {
-                        return Err(Error::DifferentValues { name: dashed });
-                    }
-                    false if option.is_guard => {
-                        return Err(self.unknown_here(format!("the input `{name}`"), &dashed));
-                    }
-                    _ => {}
+                if option.is_guard {
+                    let is_given = declared.is_some_and(|declared| !is_empty(declared));
+                    return Err(match is_given {
+                        true => Error::DifferentValues { name: dashed },
+                        false => self.unknown_here(format!("the input `{name}`"), &dashed),
+                    });
                 }
             }
             self.judge(&name, format!("the input `{name}`"), &mut strangers)?;
@@ -202,19 +200,7 @@ impl Names<'_> {
     /// The option of this name.
     fn option(&self, name: &str) -> Option<&OptionSpec> {
         let mut options = self.options.iter();
-        options.find(|option| self.has(option) && option.is_called(name))
-    }
-
-    /// Whether the family has the option. An action declares not all of them as inputs, and arguments are no place for a
-    /// secret.
-    fn has(&self, option: &OptionSpec) -> bool {
-        match self.family {
-            Family::Github => option.is_input,
-            // Nor are they one for the command, which is typed.
-            Family::Arguments => option.kind != ValueKind::Secret && option.name() != "command",
-            Family::Buildkite => !NOT_SETTINGS.contains(&option.name()),
-            _ => true,
-        }
+        options.find(|option| self.family.takes(option) && option.is_called(name))
     }
 
     /// Whether this or the other command has the option: variables may be those of a whole pipeline.
@@ -231,7 +217,7 @@ impl Names<'_> {
             && others
                 .iter()
                 .find(is_called)
-                .is_some_and(|option| self.has(option));
+                .is_some_and(|option| self.family.takes(option));
         is_its.then_some(other)
     }
 
@@ -240,9 +226,9 @@ impl Names<'_> {
         if let Some(option) = self.option(name) {
             return Some(Right::Option(option.name().to_owned()));
         }
-        let has_password = !matches!(self.family, Family::Arguments | Family::Buildkite);
         match peers::ours(name) {
-            _ if name == "password" && !has_password => Some(Right::Variable("COSIGN_PASSWORD")),
+            // What others can read is no place for it.
+            _ if name == "password" => Some(Right::Variable("COSIGN_PASSWORD")),
             Some(ours) if peers::is_variable(ours) => Some(Right::Variable(ours)),
             Some(ours) if self.option(ours).is_some() => Some(Right::Option(ours.to_owned())),
             _ => self.near(name).map(|near| Right::Option(near.to_owned())),
@@ -253,7 +239,7 @@ impl Names<'_> {
     fn near(&self, name: &str) -> Option<&str> {
         let (_, others) = self.policy.other;
         let options = self.options.iter().chain(others);
-        let options = options.filter(|option| self.has(option));
+        let options = options.filter(|option| self.family.takes(option));
         let names = options.flat_map(|option| option.names.iter().map(move |name| (name, option)));
         let measured = names.filter_map(|(known, option)| {
             let errors = strsim::damerau_levenshtein(name, known);
@@ -270,7 +256,10 @@ impl Names<'_> {
     }
 
     fn known_names(&self, written: impl Fn(&str) -> String) -> Vec<String> {
-        let options = self.options.iter().filter(|option| self.has(option));
+        let options = self
+            .options
+            .iter()
+            .filter(|option| self.family.takes(option));
         let mut names: Vec<_> = options.map(|option| written(option.name())).collect();
         if self.family == Family::Buildkite {
             names.extend(plugin::names().map(str::to_owned));

@@ -93,11 +93,10 @@ const GUARDS: [&str; 7] = [
     "schema-version",
 ];
 
-/// The first name of the option that is typed as `long`.
-pub(crate) fn name_in_jobs(long: &str) -> Option<&'static str> {
+/// The option of a job that is typed as `long`.
+pub(crate) fn option_in_jobs(long: &str) -> Option<&'static OptionSpec> {
     let mut all = options(Action::Sign).iter().chain(options(Action::Verify));
-    let option = all.find(|option| option.is_called(long))?;
-    Some(option.name())
+    all.find(|option| option.is_called(long))
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::ci::inputs::{
 };
 use crate::ci::report::Action;
 use crate::cli::args::{Cli, Command, ReportArgs};
-use crate::cli::ci::declared::{NOT_INPUTS, name_in_jobs, options};
+use crate::cli::ci::declared::{NOT_INPUTS, option_in_jobs, options};
 use crate::cli::ci::missing::{missing_option, no_options};
 use crate::cli::ci::results::OutputOptions;
 use crate::cli::ci::{overwrite, undefined};
@@ -272,15 +272,10 @@ pub(crate) fn spelled(option: &OptionName<'_>) -> Option<String> {
     spelled_in(FAMILY.get().copied().unwrap_or(Family::Variables), option)
 }
 
-/// Some options only a command line has, and what others can read has no password.
+/// `None` for an option that only a command line has.
 fn spelled_in(family: Family, option: &OptionName<'_>) -> Option<String> {
-    let is_read = |name: &&str| match family {
-        Family::Github => !NOT_INPUTS.contains(name),
-        Family::Arguments | Family::Buildkite => *name != "password",
-        Family::Plugin | Family::Variables => true,
-    };
-    let name = name_in_jobs(option.name).filter(is_read)?;
-    Some(format!("`{}`", family.written(name, option.value)))
+    let of_job = option_in_jobs(option.name).filter(|of_job| family.takes(of_job))?;
+    Some(format!("`{}`", family.written(of_job.name(), option.value)))
 }
 
 /// A mistake in the options of a job. clap's text quotes the arguments that its context names: those are the job's
@@ -303,7 +298,7 @@ fn mistake_in_job(error: &clap::Error) -> Diagnostic {
             let long = argument
                 .strip_prefix("--")
                 .and_then(|text| text.split(' ').next());
-            if let Some(name) = long.filter(|long| name_in_jobs(long).is_some()) {
+            if let Some(name) = long.filter(|long| option_in_jobs(long).is_some()) {
                 let (quoted, option) = {
                     let spelled = spelled(&option(name));
                     (
