@@ -88,7 +88,7 @@ fn a_release_is_tried_before_it_is_published() {
     ] {
         assert!(out.contains(&format!("{each} works\n")), "{out}");
     }
-    // A package that is none.
+    // A file that is no package.
     let deb = machine.file(&format!("files/s3lo_{VERSION}-1_{arch}.deb"));
     fs::write(deb, "no package").unwrap();
     let run = machine.run("release/try", &["files", "layout", arch, VERSION]);

@@ -226,7 +226,7 @@ fn a_log_that_cannot_be_written_to_changes_nothing() {
     assert_eq!(step.hook_with_log("pre-command", "/dev/full"), Some(2));
 }
 
-/// Whoever starts a build can set its variables: a setting is one of the step.
+/// Anyone who starts a build can set its variables: a setting is one of the step.
 #[test]
 fn a_variable_of_the_job_is_no_setting() {
     let account = account();

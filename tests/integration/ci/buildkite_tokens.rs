@@ -341,7 +341,7 @@ fn tokens_are_listed_by_variable_and_audience() {
     assert_eq!(one.out, "VAULT_ID_TOKEN\thttps://vault.example\n");
 }
 
-/// GitHub's runner is asked by the program itself, and GitLab is told by the job's YAML.
+/// The program itself asks GitHub's runner, and in GitLab the job's YAML names the tokens.
 #[test]
 fn elsewhere_no_agent_is_asked() {
     let key = [

@@ -364,7 +364,7 @@ build:
     assert!(!log.contains("evil:v1"), "{log}");
 }
 
-/// They go before the variables of a job, and whoever may run a pipeline may set them.
+/// They go before the variables of a job, and everyone who can run a pipeline can set them.
 #[test]
 fn a_variable_of_the_pipeline_changes_nothing_of_a_gate() {
     let (aws, mut project) = team();

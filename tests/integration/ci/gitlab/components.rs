@@ -230,7 +230,7 @@ fn the_components_word_shared_inputs_alike() {
     }
 }
 
-/// The program takes each input, and has no guard that is none.
+/// The program takes each input, and every guard of the program is an input.
 #[test]
 fn every_input_in_the_script_is_an_option_of_the_program() {
     let sandbox = Sandbox::new();
