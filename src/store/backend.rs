@@ -38,6 +38,14 @@ impl Backends {
         backends
     }
 
+    /// The backends with these options of S3, which do not come from a command line.
+    pub fn with_s3(s3: S3) -> Self {
+        Self {
+            s3,
+            ..Self::default()
+        }
+    }
+
     /// All, in the order of advice.
     pub fn all(&self) -> [&dyn Backend; 2] {
         [&self.s3, &self.local]

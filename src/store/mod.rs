@@ -118,6 +118,22 @@ pub trait Store: Send + Sync {
     ///
     /// [`Error`]; nothing below the prefix is an empty listing.
     async fn list(&self, prefix: &str) -> Result<Listing, Error>;
+
+    /// The folders directly below `prefix`, which ends in `/`, if there are no more than `most` names. A store whose
+    /// listings have pages gets as many of them as that takes.
+    ///
+    /// # Errors
+    ///
+    /// As [`list`](Self::list).
+    async fn folders(&self, prefix: &str, most: usize) -> Result<Folders, Error> {
+        let Listing {
+            folders, complete, ..
+        } = self.list(prefix).await?;
+        Ok(Folders {
+            complete: complete && folders.len() <= most,
+            names: folders,
+        })
+    }
 }
 
 /// Objects that a run reads, and those that it writes.
@@ -137,6 +153,15 @@ pub struct Listing {
     /// The folders: what lies further below. In a directory each is among the objects too, since it takes the place of an
     /// object of its name.
     pub folders: Vec<String>,
+    /// Whether there are no more.
+    pub complete: bool,
+}
+
+/// Folders, sorted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Folders {
+    /// The names.
+    pub names: Vec<String>,
     /// Whether there are no more.
     pub complete: bool,
 }

@@ -11,7 +11,7 @@ use percent_encoding::percent_decode_str;
 use crate::net::error_chain::innermost;
 use crate::store;
 use crate::store::s3::S3Store;
-use crate::store::{Listed, Listing, Version};
+use crate::store::{Folders, Listed, Listing, Version};
 
 /// The most names of a page. Writers of the bucket choose them, up to 3 KB each as they are encoded, and pages are
 /// read for many images at once.
@@ -19,6 +19,19 @@ const MAX_NAMES: i32 = 100;
 
 /// The action.
 const LIST: &str = "ListObjectsV2";
+
+/// A page of a list.
+struct Page {
+    objects: Vec<Listed>,
+    folders: Vec<String>,
+    /// Whether there are no more.
+    is_last: bool,
+    /// Whether each name is below the prefix as it is read. One that is not may be the one that is looked for, in an encoding
+    /// that the server does not name.
+    is_understood: bool,
+    /// The token of the next page.
+    next: Option<String>,
+}
 
 /// The answer of a list to whether there is an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,9 +53,50 @@ impl S3Store {
 
     /// Lists what lies directly below `prefix`.
     pub(super) async fn list_folder(&self, prefix: &str) -> Result<Listing, store::Error> {
+        let page = self.page_of_folder(prefix, None).await?;
+        Ok(Listing {
+            objects: page.objects,
+            folders: page.folders,
+            complete: page.is_last && page.is_understood,
+        })
+    }
+
+    /// Lists the folders directly below `prefix`, page by page.
+    pub(super) async fn list_folders(
+        &self,
+        prefix: &str,
+        most: usize,
+    ) -> Result<Folders, store::Error> {
+        let (mut names, mut after, mut listed) = (Vec::new(), None, 0_usize);
+        let mut complete = true;
+        loop {
+            let page = self.page_of_folder(prefix, after).await?;
+            let on_page = page.objects.len().saturating_add(page.folders.len());
+            listed = listed.saturating_add(on_page);
+            names.extend(page.folders);
+            complete &= page.is_understood && listed <= most;
+            after = page.next.filter(|_| !page.is_last);
+            // A server that ignores the token, or gives one without a name, could go on for ever.
+            if !complete || after.is_none() || on_page == 0 {
+                names.sort_unstable();
+                return Ok(Folders {
+                    names,
+                    complete: complete && page.is_last,
+                });
+            }
+        }
+    }
+
+    /// A page of what lies directly below `prefix`.
+    async fn page_of_folder(
+        &self,
+        prefix: &str,
+        after: Option<String>,
+    ) -> Result<Page, store::Error> {
         let answer = self
             .ask(LIST, |client| {
                 let request = self.list_request(&client, prefix);
+                let request = request.set_continuation_token(after.clone());
                 request.delimiter("/").max_keys(MAX_NAMES).send()
             })
             .await;
@@ -76,12 +130,13 @@ impl S3Store {
             .len()
             .saturating_add(page.common_prefixes().len());
         let understood = objects.len().saturating_add(folders.len());
-        Ok(Listing {
+        Ok(Page {
             objects,
             folders,
-            // An answer that broke off does not say, nor does one with a name that is not below the prefix as it is read: it
-            // may be the one that is looked for, in an encoding that the server does not name.
-            complete: page.is_truncated() == Some(false) && listed == understood,
+            // An answer that broke off does not say.
+            is_last: page.is_truncated() == Some(false),
+            is_understood: listed == understood,
+            next: page.next_continuation_token().map(str::to_owned),
         })
     }
 

@@ -49,7 +49,7 @@ use crate::store;
 use crate::store::s3::encryption::EncryptionOptions;
 use crate::store::s3::options::S3;
 use crate::store::s3::write::Conditions;
-use crate::store::{Listing, Object, Objects, Store, Version};
+use crate::store::{Folders, Listing, Object, Objects, Store, Version};
 
 /// A bucket.
 pub struct S3Store {
@@ -219,6 +219,10 @@ impl Store for S3Store {
 
     async fn list(&self, prefix: &str) -> Result<Listing, store::Error> {
         self.list_folder(prefix).await
+    }
+
+    async fn folders(&self, prefix: &str, most: usize) -> Result<Folders, store::Error> {
+        self.list_folders(prefix, most).await
     }
 }
 

@@ -119,18 +119,22 @@ fn new_checksums() -> Result<bool, Diagnostic> {
     }
 }
 
-/// Checks the URL of a server. The SDK accepts any text, and fails much later.
-fn check_url(endpoint: &str) -> Result<(), Diagnostic> {
+/// Whether a text is the URL of a server, without user and password. The SDK accepts any text, and fails much later.
+pub(crate) fn is_url(endpoint: &str) -> bool {
     let plain = |url: &Url| url.query().is_none() && url.fragment().is_none();
-    let message = match url::parse(endpoint) {
-        _ if endpoint.contains('@') => {
-            format!(
-                "the URL of {} carries a user or a password",
-                option("endpoint")
-            )
-        }
-        Some(url) if plain(&url) => return Ok(()),
-        _ => format!("`{endpoint}` is not the URL of an S3 server"),
+    !endpoint.contains('@') && url::parse(endpoint).as_ref().is_some_and(plain)
+}
+
+fn check_url(endpoint: &str) -> Result<(), Diagnostic> {
+    if is_url(endpoint) {
+        return Ok(());
+    }
+    let message = match endpoint.contains('@') {
+        true => format!(
+            "the URL of {} carries a user or a password",
+            option("endpoint")
+        ),
+        false => format!("`{endpoint}` is not the URL of an S3 server"),
     };
     Err(Diagnostic::usage(
         message,

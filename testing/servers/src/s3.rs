@@ -294,11 +294,14 @@ impl State {
         let has = |pair: &str| request.query.split('&').any(|one| one == pair);
         let folders = request.query.contains("delimiter=");
         let encoded = has("encoding-type=url") && !self.has(Quirk::ListsRawNames);
-        let most = request
-            .query
-            .split('&')
-            .find_map(|pair| pair.strip_prefix("max-keys="));
-        let most = most.map_or(1000, |most| most.parse().unwrap());
+        let number = |start: &str| {
+            let mut pairs = request.query.split('&');
+            let value = pairs.find_map(|pair| pair.strip_prefix(start))?;
+            value.parse::<usize>().ok()
+        };
+        // The token is the number of entries on the pages before.
+        let before = number("continuation-token=").unwrap_or_default();
+        let most = before + number("max-keys=").unwrap_or(1000);
         let bucket = format!("{}/", path.trim_end_matches('/'));
         let start = format!("{bucket}{prefix}");
         let name = |text: &str| match encoded {
@@ -333,11 +336,17 @@ impl State {
             if count > most {
                 break;
             }
-            names.push_str(&entry);
+            if count > before {
+                names.push_str(&entry);
+            }
         }
         let truncated = match self.has(Quirk::NoIsTruncated) {
             true => String::new(),
             false => format!("<IsTruncated>{}</IsTruncated>", count > most),
+        };
+        let next = match count > most {
+            true => format!("<NextContinuationToken>{most}</NextContinuationToken>"),
+            false => String::new(),
         };
         let encoding = match encoded {
             true => "<EncodingType>url</EncodingType>",
@@ -347,8 +356,9 @@ impl State {
             true => "\u{feff}",
             false => "",
         };
-        let body =
-            format!("{mark}<ListBucketResult>{truncated}{encoding}{names}</ListBucketResult>");
+        let body = format!(
+            "{mark}<ListBucketResult>{truncated}{next}{encoding}{names}</ListBucketResult>"
+        );
         Reply::Answer(200, Vec::new(), body.into_bytes())
     }
 }

@@ -61,6 +61,9 @@ pub(crate) async fn make_bucket_at(endpoint: &str, name: &str) {
     client.create_bucket().bucket(name).send().await.unwrap();
 }
 
+/// More folders than a page has.
+const MANY: usize = 105;
+
 fn names(listing: &Listing) -> Vec<&str> {
     let names = listing.objects.iter().map(|object| object.name.as_str());
     names.collect()
@@ -161,6 +164,22 @@ pub(crate) async fn conforms(store: &dyn Store) {
     if let Some(version) = &records.objects[0].version {
         assert_eq!(*version, store.read(key, 100).await.unwrap().version);
     }
+
+    // Folders are given in full, however many pages that takes, unless there are more than was asked for.
+    for number in 0..MANY {
+        let key = format!("manifests/many/v{number:03}/manifest.json");
+        store.create(&key, b"{}").await.unwrap();
+    }
+    let folders = store.folders("manifests/many/", MANY).await.unwrap();
+    assert!(folders.complete);
+    let all: Vec<_> = (0..MANY).map(|number| format!("v{number:03}")).collect();
+    assert_eq!(folders.names, all);
+    for most in [MANY - 1, 1] {
+        let folders = store.folders("manifests/many/", most).await.unwrap();
+        assert!(!folders.complete, "{most}");
+    }
+    let nothing = store.folders("manifests/none/", 1).await.unwrap();
+    assert!(nothing.complete && nothing.names.is_empty());
 
     // Names are taken as they are.
     for name in [
