@@ -174,7 +174,7 @@ impl Aws {
                 .with_http_client(http.clone())
                 .with_use_fips(anonymous.use_fips())
                 .with_use_dual_stack(anonymous.use_dual_stack());
-            credentials::chain(&config, &profiles)
+            credentials::chain(&config, &profiles, options.of_machine)
         };
         let (role, credentials) = match role {
             Some(role) => {

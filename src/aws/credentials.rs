@@ -30,7 +30,7 @@ const METADATA_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Makes the chain of providers: environment, profile (with SSO and credential processes), container, instance. Each
 /// is used only if those before it have no credentials. A profile that is named and asks for the credentials in the
-/// environment, to assume a role with them, comes before those.
+/// environment, to assume a role with them, comes before those. `of_machine` asks the instance unless a variable forbids it.
 ///
 /// # Errors
 ///
@@ -38,6 +38,7 @@ const METADATA_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) fn chain(
     config: &ProviderConfig,
     profile: &Profiles,
+    of_machine: bool,
 ) -> Result<CredentialsProviderChain, environment::Error> {
     let named_profile = variable("AWS_PROFILE")?;
     let mut profiles = ProfileFileCredentialsProvider::builder().configure(config);
@@ -78,7 +79,7 @@ pub(crate) fn chain(
             map: |error| error,
         },
     );
-    let enabled = metadata_enabled()?;
+    let enabled = metadata_enabled()?.or_else(|| of_machine.then_some(true));
     if !enabled.unwrap_or_else(|| !ci_system::in_any()) {
         return Ok(chain);
     }

@@ -26,6 +26,9 @@ pub struct Options {
     /// Allow http:// to KMS and STS on another machine, such as a LocalStack in a container; never for identity tokens
     #[arg(id = "aws-plain-http", long = "aws-plain-http")]
     pub plain_http: bool,
+    /// Whether the credentials are to be those of this machine, whose metadata service is then asked in any surroundings.
+    #[arg(skip)]
+    pub of_machine: bool,
 }
 
 /// The role to assume. Defaults come from the CI system.
@@ -80,20 +83,20 @@ impl Options {
     }
 }
 
-fn region(text: &str) -> Result<String, String> {
+pub(crate) fn region(text: &str) -> Result<String, String> {
     if is_region(text) {
         return Ok(text.to_owned());
     }
     Err("write a region such as `eu-central-1`".to_owned())
 }
 
-fn arn(text: &str) -> Result<Arn, String> {
+pub(crate) fn arn(text: &str) -> Result<Arn, String> {
     let arn = role::parse_arn(text);
     arn.ok_or_else(|| "write `arn:aws:iam::ACCOUNT:role/NAME`".to_owned())
 }
 
 /// `[\w+=,.@:\/-]{2,1224}` ([AssumeRole](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html)).
-fn external_id(text: &str) -> Result<String, String> {
+pub(crate) fn external_id(text: &str) -> Result<String, String> {
     let valid = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@:/-".contains(&byte);
     if (2..=1224).contains(&text.len()) && text.bytes().all(valid) {
         return Ok(text.to_owned());
