@@ -32,6 +32,7 @@
 //! | [`store`] | stores of objects, in a folder each |
 //! | [`image`] | a reference in its store |
 //! | [`sign`](mod@sign), [`verify`], [`inspect`](mod@inspect), [`doctor`] | the order of requests and checks |
+//! | [`gate`] | containerd's image verifier: whether a node may pull an image |
 //! | [`cli`] | arguments, and what is printed |
 //!
 //! `docs/development.md` shows how to add a key provider and a store.
@@ -48,6 +49,7 @@ pub mod context;
 pub mod diagnostic;
 pub mod doctor;
 pub mod environment;
+pub mod gate;
 pub mod identity;
 pub mod image;
 pub mod inspect;

@@ -5,6 +5,7 @@ mod ci;
 mod crash;
 mod demo;
 mod doctor;
+mod gate;
 mod inspect;
 mod keys;
 mod mistake;
@@ -41,6 +42,7 @@ use crate::cli::output::{json, text};
 use crate::cli::setup::RunContext;
 use crate::cli::typed::Typed;
 use crate::diagnostic::Diagnostic;
+use crate::gate::request;
 use crate::net::timed_out;
 use crate::text::{inert_json, os_reason, printable};
 
@@ -64,18 +66,9 @@ pub fn command_line() -> clap::Command {
 /// Runs the program with `out` and `err` as stdout and stderr.
 pub fn run(arguments: Vec<OsString>, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
     let (out, err) = (&mut IgnoreBrokenPipe(out), &mut IgnoreBrokenPipe(err));
-    let typed = Typed::new(&arguments);
-    let json = typed.wants_json();
-    crash::report_by(move |diagnostic| crash::print(diagnostic, json));
-    let result = if let Some(words) = ci::in_order(&arguments, &typed) {
-        ci::run(&words, out, err)
-    } else if let Some(diagnostic) = typed::secret(&arguments) {
-        failed(diagnostic, json, out, err)
-    } else {
-        match Cli::try_parse_from(&arguments) {
-            Ok(cli) => command(cli, out, err),
-            Err(error) => unparsed(&error, &typed, out, err),
-        }
+    let result = match request::is_request(&arguments) {
+        true => gate::verifier::run(&arguments, out),
+        false => parse_and_run(&arguments, out, err),
     };
     let flushed = match (result, out.flush()) {
         (Ok(ExitStatus::Refused), _) => Ok(ExitStatus::Refused),
@@ -94,6 +87,26 @@ pub fn run(arguments: Vec<OsString>, out: &mut dyn Write, err: &mut dyn Write) -
             );
             let _ = text::error(err, &diagnostic, &[]);
             ExitCode::from(2)
+        }
+    }
+}
+
+fn parse_and_run(
+    arguments: &[OsString],
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> io::Result<ExitStatus> {
+    let typed = Typed::new(arguments);
+    let json = typed.wants_json();
+    crash::report_by(move |diagnostic| crash::print(diagnostic, json));
+    if let Some(words) = ci::in_order(arguments, &typed) {
+        ci::run(&words, out, err)
+    } else if let Some(diagnostic) = typed::secret(arguments) {
+        failed(diagnostic, json, out, err)
+    } else {
+        match Cli::try_parse_from(arguments) {
+            Ok(cli) => command(cli, out, err),
+            Err(error) => unparsed(&error, &typed, out, err),
         }
     }
 }

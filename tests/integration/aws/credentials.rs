@@ -11,7 +11,7 @@ use s3lo_test_servers::http::Reply;
 use s3lo_test_servers::s3::{S3Server, s3_error};
 
 /// A sandbox without credentials, before which there is a metadata service that does not know it.
-fn bare() -> (AwsFixture, S3Server) {
+pub(crate) fn bare() -> (AwsFixture, S3Server) {
     let mut aws = AwsFixture::bare();
     let metadata = S3Server::start();
     let variable = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
@@ -101,7 +101,7 @@ fn elsewhere_the_instance_is_asked_once_and_not_waited_for() {
 }
 
 /// Makes `metadata` the service of an instance that has a role.
-fn instance(metadata: &S3Server, credentials: &Credentials) {
+pub(crate) fn instance(metadata: &S3Server, credentials: &Credentials) {
     let json = serde_json::json!({
         "Code": "Success",
         "Type": "AWS-HMAC",

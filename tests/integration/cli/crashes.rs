@@ -158,3 +158,24 @@ fn a_job_that_panics_leaves_its_results() {
         assert!(run.out.contains("::error title="), "{}", run.out);
     }
 }
+
+#[test]
+fn a_verifier_that_panics_blocks_with_one_line() {
+    let sandbox = crate::gate::node();
+    sandbox.push("myapp", "v1.0", MANIFEST);
+    crate::gate::sign(&sandbox, "myapp:v1.0");
+    let digest = crate::gate::digest(MANIFEST);
+    let line = format!("s3lo -name registry.example:5000/myapp:v1.0 -digest {digest}");
+    for kind in ["a literal", "a text", "an error"] {
+        let run = crashed(&sandbox, &line, "manifest and records are read", kind);
+        let start = "error[internal_error]: the program has a fault in ";
+        let lines: Vec<_> = run
+            .out
+            .lines()
+            .filter(|line| line.contains(start))
+            .collect();
+        assert_eq!(lines.len(), 1, "{}", run.out);
+        assert!(!run.out.contains("allowed"), "{}", run.out);
+        assert_eq!(run.err, "");
+    }
+}
