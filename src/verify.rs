@@ -7,7 +7,8 @@ use futures_util::future::{join, join_all};
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use s3lo_core::crypto::public::{KeyId, PublicKey};
 use s3lo_core::digest::Digest;
-use s3lo_core::verdict::{Found, Policy, Reason, Verdict, judge};
+use s3lo_core::payload::Schema;
+use s3lo_core::verdict::{Found, Reason, Verdict, judge};
 use s3lo_core::{record, verdict};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -33,8 +34,8 @@ pub type Key = LazyKey<PublicKeys>;
 /// How to verify.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// The requirements on a record.
-    pub policy: Policy,
+    /// The lowest schema of a record that is accepted.
+    pub min_schema: Schema,
     /// How many keys must have signed.
     pub require: Require,
     /// The end of the run.
@@ -113,7 +114,7 @@ pub async fn verify(image: &Image, keys: &[Key], options: &Options) -> Result<Ou
                     found,
                     &image.reference,
                     judged_by,
-                    options.policy,
+                    options.min_schema,
                 )
             })
         });

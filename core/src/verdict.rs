@@ -43,13 +43,6 @@ pub struct Key<'a> {
     pub public: &'a PublicKey,
 }
 
-/// The requirements on a record beyond being valid.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Policy {
-    /// The lowest schema that is accepted.
-    pub min_schema: Schema,
-}
-
 /// The result of [`judge`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
@@ -118,7 +111,7 @@ pub enum Reason {
     SchemaTooLow {
         /// The record's.
         found: Schema,
-        /// The policy's.
+        /// The lowest one that is accepted.
         required: Schema,
     },
     /// Fewer of the keys have signed than are required.
@@ -175,7 +168,8 @@ fn foreign_format(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Judges what a store has under the name of `key`'s record of `reference`.
+/// Judges what a store has under the name of `key`'s record of `reference`. A record of a schema below `min_schema` is
+/// rejected.
 ///
 /// The signed bytes are rebuilt from `reference` and `manifest`; of the record, only the signature is
 /// trusted. No verdict depends on `keyRef`, `algorithm` or `signedAt`, which are not signed.
@@ -184,9 +178,9 @@ pub fn judge(
     found: Found<'_>,
     reference: &Reference,
     key: Key<'_>,
-    policy: Policy,
+    min_schema: Schema,
 ) -> Verdict {
-    match check(manifest, found, reference, key, policy) {
+    match check(manifest, found, reference, key, min_schema) {
         Ok(verified) => Verdict::Verified(verified),
         Err(reason) => Verdict::Rejected(reason),
     }
@@ -197,7 +191,7 @@ fn check(
     found: Found<'_>,
     reference: &Reference,
     key: Key<'_>,
-    policy: Policy,
+    min_schema: Schema,
 ) -> Result<Verified, Reason> {
     let current = manifest.digest();
     if let Some(pinned) = reference.unmet_pin(current) {
@@ -226,10 +220,10 @@ fn check(
         }
         record::Error::Unsupported { version } => Reason::UnsupportedSchema { version },
     })?;
-    if record.schema < policy.min_schema {
+    if record.schema < min_schema {
         return Err(Reason::SchemaTooLow {
             found: record.schema,
-            required: policy.min_schema,
+            required: min_schema,
         });
     }
     let key_id = key.public.id();

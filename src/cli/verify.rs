@@ -4,7 +4,7 @@ use std::io::Write;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use s3lo_core::verdict::{Policy, Verdict};
+use s3lo_core::verdict::Verdict;
 
 use crate::ci::report::{Invalid, ReportRow, RowOutcome, Valid};
 use crate::cli::args::{Output, VerifyArgs};
@@ -57,9 +57,7 @@ pub(crate) async fn run(
     err: &mut dyn Write,
 ) -> Result<(ExitStatus, VerifyResults), CommandError> {
     let options = Options {
-        policy: Policy {
-            min_schema: args.min_schema,
-        },
+        min_schema: args.min_schema,
         require: args.require,
         deadline: deadline(args.images.timeout),
     };
