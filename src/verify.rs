@@ -8,6 +8,7 @@ use futures_util::{FutureExt as _, StreamExt as _, stream};
 use s3lo_core::crypto::public::{KeyId, PublicKey};
 use s3lo_core::digest::Digest;
 use s3lo_core::payload::Schema;
+use s3lo_core::policy::decision::{Decision, Require, decide};
 use s3lo_core::verdict::{Found, Reason, Verdict, judge};
 use s3lo_core::{record, verdict};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -21,12 +22,11 @@ use crate::net::timed_out::{TimedOut, until};
 use crate::store::Listing;
 use crate::{image, key, store};
 
-pub use self::decision::{Decision, Require};
-use self::decision::{Family, Vote, decide};
 pub use self::rejection::Rejection;
+use self::vote::{family, vote};
 
-mod decision;
 mod rejection;
+mod vote;
 
 /// A key to verify with, opened once for all images.
 pub type Key = LazyKey<PublicKeys>;
@@ -105,7 +105,7 @@ pub async fn verify(image: &Image, keys: &[Key], options: &Options) -> Result<Ou
             // A key that is open counts as what it is, even if its records could not be read in time.
             Err(_) => key.opened().now_or_never().and_then(Result::ok),
         };
-        let family = Family::of(key.reference.versions(), opened.as_ref());
+        let family = family(key.reference.versions(), opened.as_ref());
         let outcome = records.and_then(|records| {
             records.outcome(|public, found| {
                 let judged_by = verdict::Key { reference, public };
@@ -118,14 +118,15 @@ pub async fn verify(image: &Image, keys: &[Key], options: &Options) -> Result<Ou
                 )
             })
         });
-        let vote = Vote::new(family, &outcome);
+        let vote = vote(family, &outcome);
         (outcome, vote)
     });
     let (outcomes, votes): (Vec<_>, Vec<_>) = judged.unzip();
+    let all: Vec<usize> = (0..votes.len()).collect();
     let mut outcome = Outcome {
         digest: Some(current),
         rejected: None,
-        decision: decide(&votes, options.require),
+        decision: decide(&votes, &all, options.require),
         keys: outcomes,
         beside: None,
     };

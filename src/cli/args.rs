@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use s3lo_core::digest::Digest;
 use s3lo_core::payload::Schema;
+use s3lo_core::policy::decision::Require;
 
 use crate::aws;
 use crate::build_info::long_version;
@@ -19,7 +20,6 @@ use crate::ci::{outputs, summary};
 use crate::key::registry::Providers;
 use crate::sign::IfSigned;
 use crate::store::backend::{Backends, WriteOptions};
-use crate::verify::Require;
 
 /// Signs container images that live in S3, and verifies them
 #[derive(Debug, Parser)]

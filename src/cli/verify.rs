@@ -4,6 +4,7 @@ use std::io::Write;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use s3lo_core::policy::decision::{Decision, Require};
 use s3lo_core::verdict::Verdict;
 
 use crate::ci::report::{Invalid, ReportRow, RowOutcome, Valid};
@@ -19,7 +20,7 @@ use crate::image::Image;
 use crate::key::reference::KeyRef;
 use crate::open_files;
 use crate::option_name::option;
-use crate::verify::{self, Decision, Error, Options, Outcome, Rejection, Require, verify};
+use crate::verify::{self, Error, Options, Outcome, Rejection, verify};
 
 type Answer = Result<Outcome, Error>;
 

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use s3lo_core::policy::decision::Decision;
 use s3lo_core::verdict::Verdict;
 use serde::{Serialize, Serializer};
 
@@ -10,7 +11,7 @@ use crate::image::Image;
 use crate::key::reference::KeyRef;
 use crate::sign::{Signed, Status};
 use crate::text::inert_json;
-use crate::verify::{Decision, KeyOutcome, Outcome, Rejection};
+use crate::verify::{KeyOutcome, Outcome, Rejection};
 use crate::{sign, verify};
 
 /// Writes `value` and a newline.

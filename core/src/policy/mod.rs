@@ -1,0 +1,3 @@
+//! Which keys may sign which images.
+
+pub mod decision;
