@@ -8,7 +8,7 @@ use futures_util::{FutureExt as _, StreamExt as _, stream};
 use s3lo_core::crypto::public::{KeyId, PublicKey};
 use s3lo_core::digest::Digest;
 use s3lo_core::payload::Schema;
-use s3lo_core::policy::decision::{Decision, Require, decide};
+use s3lo_core::policy::decision::{Decision, Require, Vote, decide};
 use s3lo_core::verdict::{Found, Reason, Verdict, judge};
 use s3lo_core::{record, verdict};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::diagnostic::{Explain, Fact};
 use crate::image::{Image, LISTING_TIMEOUT, RecordIds};
 use crate::key::lazy::LazyKey;
-use crate::key::reference::Versions;
+use crate::key::reference::{KeyRef, Versions};
 use crate::key::signer::{PublicKeys, WithheldVersions};
 use crate::net::timed_out::{TimedOut, until};
 use crate::store::Listing;
@@ -50,12 +50,21 @@ pub struct Outcome {
     /// The reason why the image fails for every key.
     pub rejected: Option<Reason>,
     /// The result for each key, in their order.
-    pub keys: Vec<Result<KeyOutcome, Error>>,
+    pub keys: Vec<KeyResult>,
     /// The decision over all keys.
     pub decision: Decision,
     /// The records beside the manifest, if they were looked at to explain why a signature is missing. No verdict depends
     /// on them.
     pub beside: Option<RecordIds>,
+}
+
+/// A key, and what was found out about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyResult {
+    /// The key, as it was named.
+    pub key: KeyRef,
+    /// Whether it signed.
+    pub outcome: Result<KeyOutcome, Error>,
 }
 
 /// The result for one key.
@@ -75,8 +84,59 @@ pub struct KeyOutcome {
 ///
 /// [`Error`] if there is no image to give a verdict on.
 pub async fn verify(image: &Image, keys: &[Key], options: &Options) -> Result<Outcome, Error> {
+    let every_version = |_: &PublicKey| None;
+    let examined = examine(
+        image,
+        keys,
+        options.min_schema,
+        options.deadline,
+        every_version,
+    );
+    let Examined {
+        digest,
+        rejected,
+        keys,
+        votes,
+    } = examined.await?;
+    let decision = match &rejected {
+        Some(_) => Decision::Failed,
+        None => {
+            let all: Vec<_> = (0..votes.len()).collect();
+            decide(&votes, &all, options.require)
+        }
+    };
+    let outcome = Outcome {
+        digest,
+        rejected,
+        keys,
+        decision,
+        beside: None,
+    };
+    Ok(outcome.with_records_beside(image, options.deadline).await)
+}
+
+/// What was found out about an image and each of the keys.
+struct Examined {
+    /// The digest of the object under the tag, if it could be read in full.
+    digest: Option<Digest>,
+    /// The reason why the image fails for every key.
+    rejected: Option<Reason>,
+    keys: Vec<KeyResult>,
+    /// The vote of each key, if the image does not fail for every one.
+    votes: Vec<Vote>,
+}
+
+/// Reads the manifest and the records of all keys at the same time, and judges them. A version of a key for which
+/// `refused` gives a reason is not judged.
+async fn examine(
+    image: &Image,
+    keys: &[Key],
+    min_schema: Schema,
+    deadline: Instant,
+    refused: impl Fn(&PublicKey) -> Option<Reason>,
+) -> Result<Examined, Error> {
     let manifest = async {
-        let read = until(options.deadline, pin!(image.read_manifest())).await;
+        let read = until(deadline, pin!(image.read_manifest())).await;
         Ok::<_, Error>(read??)
     };
     // Nothing is asked for until a key waits for it.
@@ -84,19 +144,19 @@ pub async fn verify(image: &Image, keys: &[Key], options: &Options) -> Result<Ou
     // A time-out of one key must not hide what another one proves.
     let records = join_all(keys.iter().map(|key| {
         let read = read_records(image, key, listing.clone());
-        async move { until(options.deadline, pin!(read)).await? }
+        async move { until(deadline, pin!(read)).await? }
     }));
     let (tagged, records) = join(manifest, records).await;
     let tagged = tagged?;
     tracing::debug!("{}: manifest and records are read", image.reference);
     let manifest = match tagged.manifest {
         Ok(manifest) => manifest,
-        Err(reason) => return Ok(Outcome::rejected(tagged.digest, &reason, records)),
+        Err(reason) => return Ok(Examined::rejected(tagged.digest, reason, keys, records)),
     };
     let current = manifest.digest();
     if let Some(pinned) = image.reference.unmet_pin(current) {
         let reason = Reason::Pinned { pinned, current };
-        return Ok(Outcome::rejected(Some(current), &reason, records));
+        return Ok(Examined::rejected(Some(current), reason, keys, records));
     }
     let judged = keys.iter().zip(records).map(|(key, records)| {
         let reference = key.reference.as_str();
@@ -107,42 +167,33 @@ pub async fn verify(image: &Image, keys: &[Key], options: &Options) -> Result<Ou
         };
         let family = family(key.reference.versions(), opened.as_ref());
         let outcome = records.and_then(|records| {
-            records.outcome(|public, found| {
-                let judged_by = verdict::Key { reference, public };
-                judge(
-                    &manifest,
-                    found,
-                    &image.reference,
-                    judged_by,
-                    options.min_schema,
-                )
+            records.outcome(|public, found| match refused(public) {
+                Some(reason) => Verdict::Rejected(reason),
+                None => {
+                    let key = verdict::Key { reference, public };
+                    judge(&manifest, found, &image.reference, key, min_schema)
+                }
             })
         });
         let vote = vote(family, &outcome);
-        (outcome, vote)
+        let key = key.reference.clone();
+        (KeyResult { key, outcome }, vote)
     });
-    let (outcomes, votes): (Vec<_>, Vec<_>) = judged.unzip();
-    let all: Vec<usize> = (0..votes.len()).collect();
-    let mut outcome = Outcome {
+    let (keys, votes) = judged.unzip();
+    Ok(Examined {
         digest: Some(current),
         rejected: None,
-        decision: decide(&votes, &all, options.require),
-        keys: outcomes,
-        beside: None,
-    };
-    if outcome.decision == Decision::Failed && rejection::is_worth_a_listing(&outcome) {
-        let until = options.deadline.min(Instant::now() + LISTING_TIMEOUT);
-        let listed = timeout_at(until, image.record_ids()).await;
-        outcome.beside = listed.ok().and_then(Result::ok);
-    }
-    Ok(outcome)
+        keys,
+        votes,
+    })
 }
 
-impl Outcome {
-    /// Makes the outcome of an image that fails for every key.
+impl Examined {
+    /// An image that fails for every key.
     fn rejected(
         digest: Option<Digest>,
-        reason: &Reason,
+        reason: Reason,
+        keys: &[Key],
         records: Vec<Result<Records, Error>>,
     ) -> Self {
         let reject = |records: Records| KeyOutcome {
@@ -150,31 +201,62 @@ impl Outcome {
             verdict: Verdict::Rejected(reason.clone()),
             withheld: None,
         };
+        let keys = keys.iter().zip(records).map(|(key, records)| KeyResult {
+            key: key.reference.clone(),
+            outcome: records.map(reject),
+        });
         Self {
             digest,
-            keys: records
-                .into_iter()
-                .map(|record| record.map(reject))
-                .collect(),
-            rejected: Some(reason.clone()),
-            decision: Decision::Failed,
-            beside: None,
+            keys: keys.collect(),
+            votes: Vec::new(),
+            rejected: Some(reason),
         }
     }
+}
 
-    /// The first key with a valid signature, and its index.
-    pub fn first_valid(&self) -> Option<(usize, &KeyOutcome)> {
+impl Outcome {
+    /// Looks at the records beside the manifest, if that may explain why a signature is missing.
+    async fn with_records_beside(mut self, image: &Image, deadline: Instant) -> Self {
+        if self.decision == Decision::Failed && rejection::is_worth_a_listing(&self) {
+            let until = deadline.min(Instant::now() + LISTING_TIMEOUT);
+            let listed = timeout_at(until, image.record_ids()).await;
+            self.beside = listed.ok().and_then(Result::ok);
+        }
+        self
+    }
+
+    /// The first key with a valid signature.
+    pub fn first_valid(&self) -> Option<(&KeyRef, &KeyOutcome)> {
         self.first(|verdict| matches!(verdict, Verdict::Verified(_)))
     }
 
-    /// The first key without a valid signature, and its index.
-    pub fn first_rejected(&self) -> Option<(usize, &KeyOutcome)> {
+    /// The first key without a valid signature.
+    pub fn first_rejected(&self) -> Option<(&KeyRef, &KeyOutcome)> {
         self.first(|verdict| matches!(verdict, Verdict::Rejected(_)))
+    }
+
+    fn first(&self, wanted: impl Fn(&Verdict) -> bool) -> Option<(&KeyRef, &KeyOutcome)> {
+        let known = self.keys.iter().filter_map(|result| {
+            let outcome = result.outcome.as_ref().ok()?;
+            Some((&result.key, outcome))
+        });
+        known
+            .into_iter()
+            .find(|(_, outcome)| wanted(&outcome.verdict))
+    }
+
+    /// The keys that could be judged.
+    pub fn judged(&self) -> impl Iterator<Item = &KeyOutcome> {
+        self.keys
+            .iter()
+            .filter_map(|result| result.outcome.as_ref().ok())
     }
 
     /// The errors of keys.
     pub fn errors(&self) -> impl Iterator<Item = &Error> {
-        self.keys.iter().filter_map(|key| key.as_ref().err())
+        self.keys
+            .iter()
+            .filter_map(|result| result.outcome.as_ref().err())
     }
 
     /// The first error of a key.
@@ -184,8 +266,7 @@ impl Outcome {
 
     /// Remarks on keys of which only some versions were tried.
     pub fn notes(&self) -> impl Iterator<Item = &str> {
-        let keys = self.keys.iter().flatten();
-        let withheld = keys.filter_map(|key| key.withheld.as_ref());
+        let withheld = self.judged().filter_map(|key| key.withheld.as_ref());
         withheld.map(|versions| versions.note.as_str())
     }
 
@@ -198,13 +279,6 @@ impl Outcome {
             (Some(reason), _) | (None, Some(Verdict::Rejected(reason))) => reason,
             _ => &Reason::TooFewKeys,
         }
-    }
-
-    fn first(&self, wanted: impl Fn(&Verdict) -> bool) -> Option<(usize, &KeyOutcome)> {
-        let known =
-            |key: &'_ Result<KeyOutcome, Error>| key.as_ref().is_ok_and(|key| wanted(&key.verdict));
-        let number = self.keys.iter().position(known)?;
-        Some((number, self.keys.get(number)?.as_ref().ok()?))
     }
 }
 

@@ -20,7 +20,7 @@ use crate::image::Image;
 use crate::key::reference::KeyRef;
 use crate::open_files;
 use crate::option_name::option;
-use crate::verify::{self, Error, Options, Outcome, Rejection, verify};
+use crate::verify::{self, Error, KeyResult, Options, Outcome, Rejection, verify};
 
 type Answer = Result<Outcome, Error>;
 
@@ -118,7 +118,7 @@ pub(crate) async fn run(
             out: &mut *out,
             err: &mut *err,
         };
-        print(to, context.style, image, references, answer, several)
+        print(to, context.style, image, answer, several)
     };
     let worked = progress::work_on(
         &images,
@@ -172,7 +172,7 @@ pub(crate) async fn run(
 
 impl VerifyResults {
     /// The outcome of an image in the report.
-    fn found(&self, image: &Image, answer: &Answer) -> RowOutcome {
+    fn found(image: &Image, answer: &Answer) -> RowOutcome {
         let failed = |error: &Error| RowOutcome::Failed(Diagnostic::new(error));
         let outcome = match answer {
             Ok(outcome) => outcome,
@@ -186,7 +186,7 @@ impl VerifyResults {
                 key_id: rejection.key_id.map(|id| id.to_string()),
                 looked_at: rejection.looked_at,
                 beside: rejection.beside.unwrap_or_default(),
-                verdicts: self.verdicts(outcome),
+                verdicts: Self::verdicts(outcome),
                 notes: outcome.notes().map(str::to_owned).collect(),
                 help: rejection.help,
             })
@@ -221,13 +221,17 @@ impl VerifyResults {
     }
 
     /// The verdict of each of several keys.
-    fn verdicts(&self, outcome: &Outcome) -> Vec<(String, String)> {
-        if self.keys.len() < 2 {
+    fn verdicts(outcome: &Outcome) -> Vec<(String, String)> {
+        if outcome.keys.len() < 2 {
             return Vec::new();
         }
-        let each = self.keys.iter().zip(&outcome.keys);
-        each.map(|(key, outcome)| (key.as_str().to_owned(), text::verdict(outcome)))
-            .collect()
+        let verdict = |result: &KeyResult| {
+            (
+                result.key.as_str().to_owned(),
+                text::verdict(&result.outcome),
+            )
+        };
+        outcome.keys.iter().map(verdict).collect()
     }
 
     /// The keys that count: those that signed, or all where it is not so.
@@ -239,12 +243,11 @@ impl VerifyResults {
         let names: Vec<_> = match verified {
             None => self.keys.iter().map(KeyRef::as_str).collect(),
             Some(outcome) => {
-                let each = self.keys.iter().zip(&outcome.keys);
-                let signed = each.filter(|(_, key)| {
-                    let verdict = key.as_ref().map(|key| &key.verdict);
+                let signed = outcome.keys.iter().filter(|result| {
+                    let verdict = result.outcome.as_ref().map(|key| &key.verdict);
                     matches!(verdict, Ok(Verdict::Verified(_)))
                 });
-                signed.map(|(key, _)| key.as_str()).collect()
+                signed.map(|result| result.key.as_str()).collect()
             }
         };
         names.join(", ")
@@ -256,7 +259,7 @@ impl CommandResults for VerifyResults {
 
     fn elements(&self, several: bool) -> Vec<VerifyElement> {
         let each = self.images.iter().zip(&self.answers);
-        each.map(|(image, answer)| VerifyElement::new(image, &self.keys, answer, several))
+        each.map(|(image, answer)| VerifyElement::new(image, answer, several))
             .collect()
     }
 
@@ -270,7 +273,7 @@ impl CommandResults for VerifyResults {
             ReportRow::new(
                 &image.reference,
                 &self.keys_of(answer),
-                self.found(image, answer),
+                Self::found(image, answer),
             )
             .with_errors(
                 answer
@@ -298,7 +301,6 @@ fn print(
     Streams { out, err }: Streams<'_>,
     style: Style,
     image: &Image,
-    keys: &[KeyRef],
     answer: &Answer,
     several: bool,
 ) -> std::io::Result<()> {
@@ -312,8 +314,8 @@ fn print(
         Ok(outcome) => {
             match outcome.decision {
                 Decision::Verified if style.quiet => {}
-                Decision::Verified => text::verified(out, style, image, keys, outcome, several)?,
-                Decision::Failed => text::not_verified(err, style, image, keys, outcome, several)?,
+                Decision::Verified => text::verified(out, style, image, outcome, several)?,
+                Decision::Failed => text::not_verified(err, style, image, outcome, several)?,
                 Decision::Undecided => {}
             }
             // A key that failed is reported even if the others decided.

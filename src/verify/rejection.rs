@@ -39,13 +39,7 @@ impl Rejection {
         let looked_at = |id: &KeyId| reference.stored_path(&reference.record_key(id));
         let beside = outcome.beside.as_ref().map(|all| beside(all, outcome));
         let is_valid = |key: &KeyOutcome| matches!(key.verdict, Verdict::Verified(_));
-        let help = match outcome
-            .keys
-            .iter()
-            .flatten()
-            .filter(|key| is_valid(key))
-            .count()
-        {
+        let help = match outcome.judged().filter(|key| is_valid(key)).count() {
             0 => help(&reason, reference, beside.as_deref()),
             valid => format!(
                 "{valid} of the {} keys signed it, and more are required: have the others sign it too, or ask for fewer with {}\na key counts once, however many files hold it",
@@ -66,12 +60,7 @@ impl Rejection {
 
 /// The IDs of the records that are for none of the keys.
 fn beside(all: &RecordIds, outcome: &Outcome) -> Vec<String> {
-    let own: Vec<_> = outcome
-        .keys
-        .iter()
-        .flatten()
-        .map(|key| key.key_id.to_string())
-        .collect();
+    let own: Vec<_> = outcome.judged().map(|key| key.key_id.to_string()).collect();
     let others = all.ids.iter().filter(|id| !own.contains(id));
     others.take(MAX_BESIDE).cloned().collect()
 }
@@ -116,10 +105,5 @@ fn help(reason: &Reason, reference: &Reference, beside: Option<&[String]>) -> St
 /// Whether the record of some key is missing: only then is a list worth a request.
 pub(super) fn is_worth_a_listing(outcome: &Outcome) -> bool {
     let is_missing = |key: &Verdict| matches!(key, Verdict::Rejected(Reason::NoSignature { .. }));
-    outcome.rejected.is_none()
-        && outcome
-            .keys
-            .iter()
-            .flatten()
-            .any(|key| is_missing(&key.verdict))
+    outcome.rejected.is_none() && outcome.judged().any(|key| is_missing(&key.verdict))
 }

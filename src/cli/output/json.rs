@@ -11,7 +11,7 @@ use crate::image::Image;
 use crate::key::reference::KeyRef;
 use crate::sign::{Signed, Status};
 use crate::text::inert_json;
-use crate::verify::{KeyOutcome, Outcome, Rejection};
+use crate::verify::{KeyOutcome, KeyResult, Outcome, Rejection};
 use crate::{sign, verify};
 
 /// Writes `value` and a newline.
@@ -214,7 +214,6 @@ enum VerifyResult {
 impl VerifyElement {
     pub(crate) fn new(
         image: &Image,
-        keys: &[KeyRef],
         result: &Result<Outcome, verify::Error>,
         several: bool,
     ) -> Self {
@@ -222,20 +221,19 @@ impl VerifyElement {
         Self {
             reference: several.then(|| image.reference.to_string()),
             result: match outcome {
-                Ok(outcome) => VerifyResult::of_image(image, outcome, keys),
+                Ok(outcome) => VerifyResult::of_image(image, outcome),
                 Err(error) => VerifyResult::failed(None, error),
             },
-            signatures: outcome.ok().filter(|_| keys.len() > 1).map(|outcome| {
-                let each = keys.iter().zip(&outcome.keys);
-                each.map(|(key, outcome)| VerifyResult::of_key(key, outcome))
-                    .collect()
-            }),
+            signatures: outcome
+                .ok()
+                .filter(|outcome| outcome.keys.len() > 1)
+                .map(|outcome| outcome.keys.iter().map(VerifyResult::of_key).collect()),
         }
     }
 }
 
 impl VerifyResult {
-    fn of_image(image: &Image, outcome: &Outcome, keys: &[KeyRef]) -> Self {
+    fn of_image(image: &Image, outcome: &Outcome) -> Self {
         let verified = outcome.decision == Decision::Verified;
         if outcome.decision == Decision::Undecided
             && let Some(error) = outcome.first_error()
@@ -248,8 +246,8 @@ impl VerifyResult {
             outcome.first_rejected()
         };
         let (key_ref, key) = match shown {
-            Some((number, key)) => (keys.get(number), Some(key)),
-            None => (keys.first(), None),
+            Some((key_ref, key)) => (Some(key_ref), Some(key)),
+            None => (outcome.keys.first().map(|result| &result.key), None),
         };
         let rejection = (!verified).then(|| Rejection::new(&image.reference, outcome));
         Self::judged(
@@ -283,7 +281,12 @@ impl VerifyResult {
         self
     }
 
-    fn of_key(key_ref: &KeyRef, outcome: &Result<KeyOutcome, verify::Error>) -> Self {
+    fn of_key(
+        KeyResult {
+            key: key_ref,
+            outcome,
+        }: &KeyResult,
+    ) -> Self {
         match outcome {
             Err(error) => Self::failed(Some(key_ref), error),
             Ok(key) => match &key.verdict {

@@ -11,7 +11,7 @@ use crate::image::Image;
 use crate::key::reference::KeyRef;
 use crate::sign::{Signed, Status};
 use crate::text::printable;
-use crate::verify::{Error, KeyOutcome, Outcome, Rejection};
+use crate::verify::{Error, KeyOutcome, KeyResult, Outcome, Rejection};
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -97,7 +97,6 @@ pub(crate) fn verified(
     out: &mut dyn Write,
     style: Style,
     image: &Image,
-    keys: &[KeyRef],
     outcome: &Outcome,
     several: bool,
 ) -> io::Result<()> {
@@ -106,7 +105,7 @@ pub(crate) fn verified(
     if let Some(digest) = outcome.digest {
         writeln!(out, "  Digest:  {digest}")?;
     }
-    for (key, outcome) in keys.iter().zip(&outcome.keys) {
+    for KeyResult { key, outcome } in &outcome.keys {
         if let Ok(KeyOutcome {
             verdict: Verdict::Verified(valid),
             ..
@@ -126,7 +125,6 @@ pub(crate) fn not_verified(
     err: &mut dyn Write,
     style: Style,
     image: &Image,
-    keys: &[KeyRef],
     outcome: &Outcome,
     several: bool,
 ) -> io::Result<()> {
@@ -138,12 +136,12 @@ pub(crate) fn not_verified(
     )?;
     writeln!(err, "  {}", printable(&outcome.reason().to_string()))?;
     let rejection = Rejection::new(&image.reference, outcome);
-    if keys.len() < 2 {
+    if outcome.keys.len() < 2 {
         if let Some(key_id) = rejection.key_id {
             writeln!(err, "  Key ID:    {key_id}")?;
         }
     } else {
-        for (key, outcome) in keys.iter().zip(&outcome.keys) {
+        for KeyResult { key, outcome } in &outcome.keys {
             let (key, verdict) = (printable(key.as_str()), printable(&verdict(outcome)));
             writeln!(err, "  Key:       {key}: {verdict}")?;
         }
