@@ -20,11 +20,15 @@ use crate::key::reference::{KeyRef, Versions};
 use crate::key::signer::{PublicKeys, WithheldVersions};
 use crate::net::timed_out::{TimedOut, until};
 use crate::store::Listing;
-use crate::{image, key, store};
+use crate::{image, key, policy, store};
 
+pub use self::by_policy::{
+    Basis, PolicyKeys, Requirement, RuleOutcome, clock_time, verify_by_policy,
+};
 pub use self::rejection::Rejection;
 use self::vote::{family, vote};
 
+mod by_policy;
 mod rejection;
 mod vote;
 
@@ -53,6 +57,8 @@ pub struct Outcome {
     pub keys: Vec<KeyResult>,
     /// The decision over all keys.
     pub decision: Decision,
+    /// The rule of the policy that decided, if a policy did.
+    pub rule: Option<RuleOutcome>,
     /// The records beside the manifest, if they were looked at to explain why a signature is missing. No verdict depends
     /// on them.
     pub beside: Option<RecordIds>,
@@ -84,14 +90,8 @@ pub struct KeyOutcome {
 ///
 /// [`Error`] if there is no image to give a verdict on.
 pub async fn verify(image: &Image, keys: &[Key], options: &Options) -> Result<Outcome, Error> {
-    let every_version = |_: &PublicKey| None;
-    let examined = examine(
-        image,
-        keys,
-        options.min_schema,
-        options.deadline,
-        every_version,
-    );
+    let (min_schema, deadline) = (options.min_schema, options.deadline);
+    let examined = examine(image, keys, min_schema, deadline, |_, _| None);
     let Examined {
         digest,
         rejected,
@@ -110,6 +110,7 @@ pub async fn verify(image: &Image, keys: &[Key], options: &Options) -> Result<Ou
         rejected,
         keys,
         decision,
+        rule: None,
         beside: None,
     };
     Ok(outcome.with_records_beside(image, options.deadline).await)
@@ -126,14 +127,14 @@ struct Examined {
     votes: Vec<Vote>,
 }
 
-/// Reads the manifest and the records of all keys at the same time, and judges them. A version of a key for which
-/// `refused` gives a reason is not judged.
+/// Reads the manifest and the records of all keys at the same time, and judges them. For a version of a key for which
+/// `refuse` gives a reason no record is read.
 async fn examine(
     image: &Image,
     keys: &[Key],
     min_schema: Schema,
     deadline: Instant,
-    refused: impl Fn(&PublicKey) -> Option<Reason>,
+    refuse: impl Fn(&KeyRef, &PublicKey) -> Option<Reason>,
 ) -> Result<Examined, Error> {
     let manifest = async {
         let read = until(deadline, pin!(image.read_manifest())).await;
@@ -143,7 +144,7 @@ async fn examine(
     let listing = listing(image).shared();
     // A time-out of one key must not hide what another one proves.
     let records = join_all(keys.iter().map(|key| {
-        let read = read_records(image, key, listing.clone());
+        let read = read_records(image, key, listing.clone(), &refuse);
         async move { until(deadline, pin!(read)).await? }
     }));
     let (tagged, records) = join(manifest, records).await;
@@ -167,12 +168,9 @@ async fn examine(
         };
         let family = family(key.reference.versions(), opened.as_ref());
         let outcome = records.and_then(|records| {
-            records.outcome(|public, found| match refused(public) {
-                Some(reason) => Verdict::Rejected(reason),
-                None => {
-                    let key = verdict::Key { reference, public };
-                    judge(&manifest, found, &image.reference, key, min_schema)
-                }
+            records.outcome(|public, found| {
+                let key = verdict::Key { reference, public };
+                judge(&manifest, found, &image.reference, key, min_schema)
             })
         });
         let vote = vote(family, &outcome);
@@ -271,13 +269,17 @@ impl Outcome {
     }
 
     /// The reason why the image is not verified.
-    pub fn reason(&self) -> &Reason {
-        match (
-            &self.rejected,
-            self.first_rejected().map(|(_, key)| &key.verdict),
-        ) {
-            (Some(reason), _) | (None, Some(Verdict::Rejected(reason))) => reason,
-            _ => &Reason::TooFewKeys,
+    pub fn reason(&self) -> Reason {
+        let unmet = self.rule.as_ref().and_then(RuleOutcome::unmet);
+        let of_key = self.first_rejected().map(|(_, key)| &key.verdict);
+        match (&self.rejected, unmet, of_key) {
+            (Some(reason), _, _) => reason.clone(),
+            // The one key of a rule gives a better reason than the rule.
+            (None, Some(unmet), _) if self.keys.len() > 1 => Reason::Unmet {
+                requires: unmet.requires.clone(),
+            },
+            (None, _, Some(Verdict::Rejected(reason))) => reason.clone(),
+            _ => Reason::TooFewKeys,
         }
     }
 }
@@ -285,7 +287,15 @@ impl Outcome {
 /// The records of a key: one for each of its versions, newest first.
 struct Records {
     keys: PublicKeys,
-    read: Vec<Result<Vec<u8>, store::Error>>,
+    read: Vec<Read>,
+}
+
+/// The record of one version of a key.
+enum Read {
+    /// It would not count.
+    Refused(Reason),
+    /// The bytes of the record.
+    Record(Result<Vec<u8>, store::Error>),
 }
 
 impl Records {
@@ -297,16 +307,19 @@ impl Records {
     ) -> Result<KeyOutcome, Error> {
         let (mut absent, mut rejected, mut unread) = (None, None, None);
         for (public, read) in self.keys.iter().zip(&self.read) {
-            let found = match store::found(read) {
-                Ok(found) => found,
-                Err(error) => {
-                    unread.get_or_insert(error);
-                    continue;
-                }
+            let verdict = match read {
+                Read::Refused(reason) => Verdict::Rejected(reason.clone()),
+                Read::Record(read) => match store::found(read) {
+                    Ok(found) => judge(public, found),
+                    Err(error) => {
+                        unread.get_or_insert(error);
+                        continue;
+                    }
+                },
             };
             let outcome = KeyOutcome {
                 key_id: public.id(),
-                verdict: judge(public, found),
+                verdict,
                 withheld: None,
             };
             let first = match &outcome.verdict {
@@ -336,6 +349,7 @@ async fn read_records(
     image: &Image,
     key: &Key,
     listing: impl Future<Output = Option<Arc<Listing>>>,
+    refuse: impl Fn(&KeyRef, &PublicKey) -> Option<Reason>,
 ) -> Result<Records, Error> {
     // Only a key with many versions needs it. It costs no wait, since the key is requested at the same time.
     let listing = async {
@@ -349,7 +363,16 @@ async fn read_records(
     // Collected first: the compiler does not see that a stream of borrowing closures may change threads.
     let read: Vec<_> = keys
         .iter()
-        .map(|public| read_record(image, public, listing.as_deref()))
+        .map(|public| {
+            let refused = refuse(&key.reference, public);
+            let read = read_record(image, public, listing.as_deref());
+            async move {
+                match refused {
+                    Some(reason) => Read::Refused(reason),
+                    None => Read::Record(read.await),
+                }
+            }
+        })
         .collect();
     let read = stream::iter(read)
         .buffered(MAX_CONCURRENT_READS)
@@ -390,6 +413,9 @@ pub enum Error {
     /// The key cannot be opened.
     #[error(transparent)]
     Key(#[from] key::error::Error),
+    /// The policy does not decide.
+    #[error(transparent)]
+    Policy(#[from] policy::Error),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -403,6 +429,7 @@ impl Error {
         match self {
             Self::Image(error) => error,
             Self::Key(error) => error,
+            Self::Policy(error) => error,
             Self::Store(error) => error,
             Self::TimedOut(error) => error,
         }

@@ -82,12 +82,40 @@ pub enum Reason {
         /// The digest under the tag.
         current: Digest,
     },
+    /// The rule of the policy refuses the image.
+    #[error("the policy refuses this image: {0}")]
+    Denied(String),
+    /// The rule of the policy refuses the manifest, whoever signed it.
+    #[error("the policy refuses this manifest: {digest} is in its `deny-digests`")]
+    DeniedDigest {
+        /// The digest under the tag.
+        digest: Digest,
+    },
+    /// The key was valid until then, by the policy.
+    #[error("key {key_ref} does not count since {end}")]
+    KeyExpired {
+        /// The key, as the policy names it.
+        key_ref: String,
+        /// Its `not-after`.
+        end: Timestamp,
+    },
+    /// The policy revokes the key.
+    #[error("key {key_ref} is revoked: {reason}")]
+    KeyRevoked {
+        /// The key, as the policy names it.
+        key_ref: String,
+        /// The reason in the policy.
+        reason: String,
+    },
     /// The bytes are not a manifest.
     #[error("malformed manifest: {0}")]
     MalformedManifest(String),
     /// The bytes are not a record.
     #[error("malformed signature record: {0}")]
     MalformedRecord(String),
+    /// No rule of the policy is about the image.
+    #[error("no rule of the policy is about this image")]
+    NoRule,
     /// There is no record.
     #[error("no signature found for key {key_ref}")]
     NoSignature {
@@ -117,6 +145,12 @@ pub enum Reason {
     /// Fewer of the keys have signed than are required.
     #[error("too few different keys have signed it")]
     TooFewKeys,
+    /// A requirement of the policy is not met.
+    #[error("the policy requires {requires}, which is not met")]
+    Unmet {
+        /// The requirement.
+        requires: String,
+    },
     /// The record's schema is not known.
     #[error("unsupported signature schema version {version}")]
     UnsupportedSchema {

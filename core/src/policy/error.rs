@@ -188,7 +188,8 @@ fn counted(keys: usize) -> String {
 }
 
 impl Problem {
-    fn help(&self) -> String {
+    /// What to write instead.
+    pub fn help(&self) -> String {
         let list = |names: &[&str]| names.join(", ");
         match self {
             Self::TooLarge => "split the policy: one file for each gate".to_owned(),

@@ -9,9 +9,10 @@ use serde::{Serialize, Serializer};
 use crate::diagnostic::{Diagnostic, Fact};
 use crate::image::Image;
 use crate::key::reference::KeyRef;
+use crate::policy::PolicyFile;
 use crate::sign::{Signed, Status};
 use crate::text::inert_json;
-use crate::verify::{KeyOutcome, KeyResult, Outcome, Rejection};
+use crate::verify::{KeyOutcome, KeyResult, Outcome, Rejection, Requirement, RuleOutcome};
 use crate::{sign, verify};
 
 /// Writes `value` and a newline.
@@ -174,6 +175,58 @@ pub(crate) struct VerifyElement {
     result: VerifyResult,
     #[serde(skip_serializing_if = "Option::is_none")]
     signatures: Option<Vec<VerifyResult>>,
+    #[serde(flatten)]
+    policy: Option<ByPolicy>,
+}
+
+/// The policy that decided.
+#[derive(Serialize)]
+struct ByPolicy {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<RuleFields>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requirements: Option<Vec<RequirementFields>>,
+    policy: PolicyFields,
+}
+
+#[derive(Serialize)]
+struct RuleFields {
+    pattern: String,
+    line: usize,
+}
+
+#[derive(Serialize)]
+struct RequirementFields {
+    requires: String,
+    satisfied: bool,
+    by: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct PolicyFields {
+    path: String,
+    sha256: String,
+}
+
+impl ByPolicy {
+    fn new(policy: &PolicyFile, rule: Option<&RuleOutcome>) -> Self {
+        let requirement = |requirement: &Requirement| RequirementFields {
+            requires: requirement.requires.clone(),
+            satisfied: requirement.decision == Decision::Verified,
+            by: requirement.by.clone(),
+        };
+        Self {
+            rule: rule.map(|rule| RuleFields {
+                pattern: rule.pattern.clone(),
+                line: rule.line,
+            }),
+            requirements: rule.map(|rule| rule.requirements.iter().map(requirement).collect()),
+            policy: PolicyFields {
+                path: policy.path.clone(),
+                sha256: policy.digest.hex(),
+            },
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -215,6 +268,7 @@ impl VerifyElement {
     pub(crate) fn new(
         image: &Image,
         result: &Result<Outcome, verify::Error>,
+        policy: Option<&PolicyFile>,
         several: bool,
     ) -> Self {
         let outcome = result.as_ref();
@@ -228,6 +282,10 @@ impl VerifyElement {
                 .ok()
                 .filter(|outcome| outcome.keys.len() > 1)
                 .map(|outcome| outcome.keys.iter().map(VerifyResult::of_key).collect()),
+            policy: policy.map(|policy| {
+                let rule = outcome.ok().and_then(|outcome| outcome.rule.as_ref());
+                ByPolicy::new(policy, rule)
+            }),
         }
     }
 }
