@@ -204,6 +204,7 @@ pub(crate) enum CiWork {
 /// The options that both commands of a job have.
 pub(crate) struct JobOptions<'a> {
     pub(crate) keys: &'a [String],
+    pub(crate) policy: Option<&'a str>,
     pub(crate) images: &'a ImageArgs,
     pub(crate) aws: &'a aws::Options,
     pub(crate) providers: &'a Providers,
@@ -216,6 +217,7 @@ impl CiWork {
         match self {
             Self::Sign(args) => Some(JobOptions {
                 keys: &args.work.keys,
+                policy: None,
                 images: &args.work.images,
                 aws: &args.work.aws,
                 providers: &args.work.providers,
@@ -223,6 +225,7 @@ impl CiWork {
             }),
             Self::Verify(args) => Some(JobOptions {
                 keys: &args.work.keys,
+                policy: args.work.policy.as_deref(),
                 images: &args.work.images,
                 aws: &args.work.aws,
                 providers: &args.work.providers,
