@@ -10,7 +10,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import Callable
 
-from measuring import MANIFEST, WORK, Run, alternate, median, megabytes, milliseconds, spread
+from measuring import MANIFEST, VECTORS, WORK, Run, alternate, median, megabytes, milliseconds, spread
 
 ROUND_TRIP = 50  # ms
 IMAGES = 1000
@@ -22,6 +22,7 @@ IMAGE = "s3://bench/myapp:t0001"
 KEY = ["--key", "awskms:///alias/bench"]
 ROLE = ["--role-arn", "arn:aws:iam::111122223333:role/signer"]
 VAULT_KEY = ["--key", "hashivault://ci-signer"]
+POLICY_KEYS = [VECTORS / f"plain-keys/{name}-pkcs8.key" for name in ("p256", "ed25519", "rsa2048")]
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret"}
 CA = WORK / "ca.pem"
 # A run reads these before its first handshake: the public authorities, and among them the bench's own.
@@ -132,6 +133,31 @@ def verify_by_vault(services):
     return ["verify", IMAGE, *VAULT_KEY], at_vault(services)
 
 
+def sign_by_three(*references):
+    keys = [word for key in POLICY_KEYS for word in ("--key", key)]
+    return ["sign", *references, *keys, "--schema-version", "2", "--concurrency", str(CONCURRENCY)], CREDENTIALS
+
+
+def policy():
+    """A rule that needs all three keys."""
+    path = WORK / "s3lo-policy.toml"
+    lines = ["version = 1"]
+    for key in POLICY_KEYS:
+        lines += [f"[keys.{key.stem}]", f'public = """{key.with_suffix(".pub").read_text()}"""']
+    names = ", ".join(f'"{key.stem}"' for key in POLICY_KEYS)
+    lines += ["[[rules]]", 'images = ["s3://bench/**"]', f"require = [{{ all = [{names}] }}]", ""]
+    path.write_text("\n".join(lines))
+    return path
+
+
+def verify_by_policy(_):
+    return ["verify", IMAGE, "--policy", policy()], CREDENTIALS
+
+
+def verify_many_by_policy(_):
+    return ["verify", *REFERENCES, "--policy", policy(), "--concurrency", str(CONCURRENCY)], CREDENTIALS
+
+
 def at_vault(services):
     return CREDENTIALS | {"VAULT_TOKEN": services.ready["vaultToken"]}
 
@@ -193,6 +219,10 @@ ROWS = [
         of_vault=(LOG_IN, READ, SIGN, REVOKE),
     ),
     Row("`verify` by a `.pub`, plain HTTP", verify_by_file, 1, before=sign),
+    Row(
+        "`verify --policy`, three public keys, plain HTTP", verify_by_policy, 1,
+        before=lambda _: sign_by_three(IMAGE),
+    ),
     Row("`verify` by the KMS key, plain HTTP", verify_by_kms, 2, before=sign),
     Row(
         "`verify` by the Vault key, plain HTTP", verify_by_vault, 2, before=sign_by_vault,
@@ -252,6 +282,7 @@ class Batch:
     bound: str
     limit: Callable  # from the floor, in µs
     before: Callable | None = None
+    connections: int = CONCURRENCY  # of the floor
 
 
 # The wait for the connections, and of every image one, shared by the connections; in µs.
@@ -265,10 +296,16 @@ BATCHES = [
         f"{IMAGES:,} images, verified by a `.pub`, `--concurrency {CONCURRENCY}`", verify_many, 1,
         f"1.15 × (1 + {IMAGES:,} ÷ {CONCURRENCY}) × {ROUND_TRIP} ms", lambda _: 1.15 * READS, before=sign_many,
     ),
+    # The manifest and the records of an image are read at the same time.
+    Batch(
+        f"{IMAGES:,} images, verified by a policy of three keys, `--concurrency {CONCURRENCY}`", verify_many_by_policy, 4,
+        "1.3 × floor", lambda floor: 1.3 * floor, before=lambda _: sign_by_three(*REFERENCES),
+        connections=4 * CONCURRENCY,
+    ),
 ]
 
 
-def many(program, floor, far, repetitions, requests, command, before=None, throttle=None):
+def many(program, floor, far, repetitions, requests, command, before=None, throttle=None, connections=CONCURRENCY):
     """All images: the runs of the program and of bare requests, and what the last one asked for."""
     did = []
 
@@ -282,7 +319,7 @@ def many(program, floor, far, repetitions, requests, command, before=None, throt
 
     def least():
         with Services(far, throttle=throttle) as services:
-            return services.floor(floor, far, requests, CONCURRENCY)
+            return services.floor(floor, far, requests, connections)
 
     runs = alternate(repetitions, program=measured, floor=least)
     asked = {name: did[-1][name]["requests"] for name in ("s3", "kms")}
@@ -330,7 +367,8 @@ def measure(table, program, floor, far, repetitions, repetitions_of_many, wanted
     bars_of_many = []
     for batch in filter(lambda batch: chosen(batch.figure), BATCHES):
         runs, note = many(
-            program, floor, far, repetitions_of_many, batch.requests * IMAGES, batch.command, batch.before
+            program, floor, far, repetitions_of_many, batch.requests * IMAGES, batch.command, batch.before,
+            connections=batch.connections,
         )
         took, least = walls(runs)
         limit = batch.limit(least)

@@ -9,10 +9,11 @@ use futures_util::future::{join, join_all};
 use futures_util::{StreamExt as _, stream};
 use s3lo_core::digest::Digest;
 use s3lo_core::manifest::MediaType;
+use s3lo_core::payload::Schema;
 use s3lo_core::platform::{MAX_CONFIG_BYTES, Platforms};
 use s3lo_core::record::{self, Record};
 use s3lo_core::verdict;
-use s3lo_core::verdict::{Found, Policy, Reason, Verdict, judge};
+use s3lo_core::verdict::{Found, Reason, Verdict, judge};
 use tokio::time::Instant;
 
 use crate::image::{Image, RecordIds};
@@ -94,7 +95,7 @@ async fn inspect_all(image: &Image, keys: &[Key]) -> Result<Inspection, Error> {
                 let verdict = match &manifest {
                     Ok(manifest) => {
                         let key = verdict::Key { reference, public };
-                        judge(manifest, found, &image.reference, key, Policy::default())
+                        judge(manifest, found, &image.reference, key, Schema::V1)
                     }
                     Err(reason) => Verdict::Rejected(reason.clone()),
                 };

@@ -31,6 +31,7 @@
 //! | [`key`] | key references, the providers of keys in a folder each, the keyring of a run |
 //! | [`store`] | stores of objects, in a folder each |
 //! | [`image`] | a reference in its store |
+//! | [`policy`] | the file that lists which keys may sign which images, and its keys |
 //! | [`sign`](mod@sign), [`verify`], [`inspect`](mod@inspect), [`doctor`] | the order of requests and checks |
 //! | [`gate`] | containerd's image verifier: whether a node may pull an image |
 //! | [`cli`] | arguments, and what is printed |
@@ -58,6 +59,7 @@ pub mod mask;
 pub mod net;
 pub mod open_files;
 pub mod option_name;
+pub mod policy;
 pub mod sign;
 mod similar;
 pub mod store;

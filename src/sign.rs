@@ -22,7 +22,7 @@ use s3lo_core::crypto::public::KeyId;
 use s3lo_core::digest::Digest;
 use s3lo_core::payload::{Schema, payload};
 use s3lo_core::record::{Record, Timestamp};
-use s3lo_core::verdict::{Found, Policy, Reason, Verdict, Verified, judge};
+use s3lo_core::verdict::{Found, Reason, Verdict, Verified, judge};
 use s3lo_core::{record, verdict};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -297,8 +297,7 @@ impl Signing<'_> {
             signed_at,
         );
         let bytes = record.to_bytes();
-        let policy = Policy { min_schema: schema };
-        match self.judge(&bytes, policy) {
+        match self.judge(&bytes, schema) {
             Verdict::Verified(_) => Ok(JudgedRecord {
                 record,
                 bytes,
@@ -311,7 +310,7 @@ impl Signing<'_> {
         }
     }
 
-    fn judge(&self, record: &[u8], policy: Policy) -> Verdict {
+    fn judge(&self, record: &[u8], min_schema: Schema) -> Verdict {
         let oversized = u64::try_from(record.len()).is_ok_and(|length| length > record::MAX_BYTES);
         let found = if oversized {
             Found::Oversized
@@ -323,7 +322,7 @@ impl Signing<'_> {
             public: self.signer.public_key(),
         };
         let (manifest, reference) = (&self.target.manifest, &self.image.reference);
-        judge(manifest, found, reference, key, policy)
+        judge(manifest, found, reference, key, min_schema)
     }
 
     async fn put(
@@ -403,7 +402,7 @@ impl Signing<'_> {
             return Ok(RecordAction::Done(self.signed(object_key, judged)));
         }
         let Object { bytes, version, .. } = object;
-        match self.judge(&bytes, Policy::default()) {
+        match self.judge(&bytes, Schema::V1) {
             // It may be valid to those who know its schema.
             Verdict::Rejected(Reason::UnsupportedSchema { version: schema })
                 if self.options.if_signed != IfSigned::Replace && is_later(&schema) =>

@@ -7,25 +7,30 @@ use futures_util::future::{join, join_all};
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use s3lo_core::crypto::public::{KeyId, PublicKey};
 use s3lo_core::digest::Digest;
-use s3lo_core::verdict::{Found, Policy, Reason, Verdict, judge};
+use s3lo_core::payload::Schema;
+use s3lo_core::policy::decision::{Decision, Require, Vote, decide};
+use s3lo_core::verdict::{Found, Reason, Verdict, judge};
 use s3lo_core::{record, verdict};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::diagnostic::{Explain, Fact};
 use crate::image::{Image, LISTING_TIMEOUT, RecordIds};
 use crate::key::lazy::LazyKey;
-use crate::key::reference::Versions;
+use crate::key::reference::{KeyRef, Versions};
 use crate::key::signer::{PublicKeys, WithheldVersions};
 use crate::net::timed_out::{TimedOut, until};
 use crate::store::Listing;
-use crate::{image, key, store};
+use crate::{image, key, policy, store};
 
-pub use self::decision::{Decision, Require};
-use self::decision::{Family, Vote, decide};
+pub use self::by_policy::{
+    Basis, PolicyKeys, Requirement, RuleOutcome, clock_time, verify_by_policy,
+};
 pub use self::rejection::Rejection;
+use self::vote::{family, vote};
 
-mod decision;
+mod by_policy;
 mod rejection;
+mod vote;
 
 /// A key to verify with, opened once for all images.
 pub type Key = LazyKey<PublicKeys>;
@@ -33,8 +38,8 @@ pub type Key = LazyKey<PublicKeys>;
 /// How to verify.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// The requirements on a record.
-    pub policy: Policy,
+    /// The lowest schema of a record that is accepted.
+    pub min_schema: Schema,
     /// How many keys must have signed.
     pub require: Require,
     /// The end of the run.
@@ -49,12 +54,23 @@ pub struct Outcome {
     /// The reason why the image fails for every key.
     pub rejected: Option<Reason>,
     /// The result for each key, in their order.
-    pub keys: Vec<Result<KeyOutcome, Error>>,
+    pub keys: Vec<KeyResult>,
     /// The decision over all keys.
     pub decision: Decision,
+    /// The rule of the policy that decided, if a policy did.
+    pub rule: Option<RuleOutcome>,
     /// The records beside the manifest, if they were looked at to explain why a signature is missing. No verdict depends
     /// on them.
     pub beside: Option<RecordIds>,
+}
+
+/// A key, and what was found out about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyResult {
+    /// The key, as it was named.
+    pub key: KeyRef,
+    /// Whether it signed.
+    pub outcome: Result<KeyOutcome, Error>,
 }
 
 /// The result for one key.
@@ -74,28 +90,74 @@ pub struct KeyOutcome {
 ///
 /// [`Error`] if there is no image to give a verdict on.
 pub async fn verify(image: &Image, keys: &[Key], options: &Options) -> Result<Outcome, Error> {
+    let (min_schema, deadline) = (options.min_schema, options.deadline);
+    let examined = examine(image, keys, min_schema, deadline, |_, _| None);
+    let Examined {
+        digest,
+        rejected,
+        keys,
+        votes,
+    } = examined.await?;
+    let decision = match &rejected {
+        Some(_) => Decision::Failed,
+        None => {
+            let all: Vec<_> = (0..votes.len()).collect();
+            decide(&votes, &all, options.require)
+        }
+    };
+    let outcome = Outcome {
+        digest,
+        rejected,
+        keys,
+        decision,
+        rule: None,
+        beside: None,
+    };
+    Ok(outcome.with_records_beside(image, options.deadline).await)
+}
+
+/// What was found out about an image and each of the keys.
+struct Examined {
+    /// The digest of the object under the tag, if it could be read in full.
+    digest: Option<Digest>,
+    /// The reason why the image fails for every key.
+    rejected: Option<Reason>,
+    keys: Vec<KeyResult>,
+    /// The vote of each key, if the image does not fail for every one.
+    votes: Vec<Vote>,
+}
+
+/// Reads the manifest and the records of all keys at the same time, and judges them. For a version of a key for which
+/// `refuse` gives a reason no record is read.
+async fn examine(
+    image: &Image,
+    keys: &[Key],
+    min_schema: Schema,
+    deadline: Instant,
+    refuse: impl Fn(&KeyRef, &PublicKey) -> Option<Reason>,
+) -> Result<Examined, Error> {
     let manifest = async {
-        let read = until(options.deadline, pin!(image.read_manifest())).await;
+        let read = until(deadline, pin!(image.read_manifest())).await;
         Ok::<_, Error>(read??)
     };
     // Nothing is asked for until a key waits for it.
     let listing = listing(image).shared();
     // A time-out of one key must not hide what another one proves.
     let records = join_all(keys.iter().map(|key| {
-        let read = read_records(image, key, listing.clone());
-        async move { until(options.deadline, pin!(read)).await? }
+        let read = read_records(image, key, listing.clone(), &refuse);
+        async move { until(deadline, pin!(read)).await? }
     }));
     let (tagged, records) = join(manifest, records).await;
     let tagged = tagged?;
     tracing::debug!("{}: manifest and records are read", image.reference);
     let manifest = match tagged.manifest {
         Ok(manifest) => manifest,
-        Err(reason) => return Ok(Outcome::rejected(tagged.digest, &reason, records)),
+        Err(reason) => return Ok(Examined::rejected(tagged.digest, reason, keys, records)),
     };
     let current = manifest.digest();
     if let Some(pinned) = image.reference.unmet_pin(current) {
         let reason = Reason::Pinned { pinned, current };
-        return Ok(Outcome::rejected(Some(current), &reason, records));
+        return Ok(Examined::rejected(Some(current), reason, keys, records));
     }
     let judged = keys.iter().zip(records).map(|(key, records)| {
         let reference = key.reference.as_str();
@@ -104,43 +166,32 @@ pub async fn verify(image: &Image, keys: &[Key], options: &Options) -> Result<Ou
             // A key that is open counts as what it is, even if its records could not be read in time.
             Err(_) => key.opened().now_or_never().and_then(Result::ok),
         };
-        let family = Family::of(key.reference.versions(), opened.as_ref());
+        let family = family(key.reference.versions(), opened.as_ref());
         let outcome = records.and_then(|records| {
             records.outcome(|public, found| {
-                let judged_by = verdict::Key { reference, public };
-                judge(
-                    &manifest,
-                    found,
-                    &image.reference,
-                    judged_by,
-                    options.policy,
-                )
+                let key = verdict::Key { reference, public };
+                judge(&manifest, found, &image.reference, key, min_schema)
             })
         });
-        let vote = Vote::new(family, &outcome);
-        (outcome, vote)
+        let vote = vote(family, &outcome);
+        let key = key.reference.clone();
+        (KeyResult { key, outcome }, vote)
     });
-    let (outcomes, votes): (Vec<_>, Vec<_>) = judged.unzip();
-    let mut outcome = Outcome {
+    let (keys, votes) = judged.unzip();
+    Ok(Examined {
         digest: Some(current),
         rejected: None,
-        decision: decide(&votes, options.require),
-        keys: outcomes,
-        beside: None,
-    };
-    if outcome.decision == Decision::Failed && rejection::is_worth_a_listing(&outcome) {
-        let until = options.deadline.min(Instant::now() + LISTING_TIMEOUT);
-        let listed = timeout_at(until, image.record_ids()).await;
-        outcome.beside = listed.ok().and_then(Result::ok);
-    }
-    Ok(outcome)
+        keys,
+        votes,
+    })
 }
 
-impl Outcome {
-    /// Makes the outcome of an image that fails for every key.
+impl Examined {
+    /// An image that fails for every key.
     fn rejected(
         digest: Option<Digest>,
-        reason: &Reason,
+        reason: Reason,
+        keys: &[Key],
         records: Vec<Result<Records, Error>>,
     ) -> Self {
         let reject = |records: Records| KeyOutcome {
@@ -148,31 +199,62 @@ impl Outcome {
             verdict: Verdict::Rejected(reason.clone()),
             withheld: None,
         };
+        let keys = keys.iter().zip(records).map(|(key, records)| KeyResult {
+            key: key.reference.clone(),
+            outcome: records.map(reject),
+        });
         Self {
             digest,
-            keys: records
-                .into_iter()
-                .map(|record| record.map(reject))
-                .collect(),
-            rejected: Some(reason.clone()),
-            decision: Decision::Failed,
-            beside: None,
+            keys: keys.collect(),
+            votes: Vec::new(),
+            rejected: Some(reason),
         }
     }
+}
 
-    /// The first key with a valid signature, and its index.
-    pub fn first_valid(&self) -> Option<(usize, &KeyOutcome)> {
+impl Outcome {
+    /// Looks at the records beside the manifest, if that may explain why a signature is missing.
+    async fn with_records_beside(mut self, image: &Image, deadline: Instant) -> Self {
+        if self.decision == Decision::Failed && rejection::is_worth_a_listing(&self) {
+            let until = deadline.min(Instant::now() + LISTING_TIMEOUT);
+            let listed = timeout_at(until, image.record_ids()).await;
+            self.beside = listed.ok().and_then(Result::ok);
+        }
+        self
+    }
+
+    /// The first key with a valid signature.
+    pub fn first_valid(&self) -> Option<(&KeyRef, &KeyOutcome)> {
         self.first(|verdict| matches!(verdict, Verdict::Verified(_)))
     }
 
-    /// The first key without a valid signature, and its index.
-    pub fn first_rejected(&self) -> Option<(usize, &KeyOutcome)> {
+    /// The first key without a valid signature.
+    pub fn first_rejected(&self) -> Option<(&KeyRef, &KeyOutcome)> {
         self.first(|verdict| matches!(verdict, Verdict::Rejected(_)))
+    }
+
+    fn first(&self, wanted: impl Fn(&Verdict) -> bool) -> Option<(&KeyRef, &KeyOutcome)> {
+        let known = self.keys.iter().filter_map(|result| {
+            let outcome = result.outcome.as_ref().ok()?;
+            Some((&result.key, outcome))
+        });
+        known
+            .into_iter()
+            .find(|(_, outcome)| wanted(&outcome.verdict))
+    }
+
+    /// The keys that could be judged.
+    pub fn judged(&self) -> impl Iterator<Item = &KeyOutcome> {
+        self.keys
+            .iter()
+            .filter_map(|result| result.outcome.as_ref().ok())
     }
 
     /// The errors of keys.
     pub fn errors(&self) -> impl Iterator<Item = &Error> {
-        self.keys.iter().filter_map(|key| key.as_ref().err())
+        self.keys
+            .iter()
+            .filter_map(|result| result.outcome.as_ref().err())
     }
 
     /// The first error of a key.
@@ -182,34 +264,38 @@ impl Outcome {
 
     /// Remarks on keys of which only some versions were tried.
     pub fn notes(&self) -> impl Iterator<Item = &str> {
-        let keys = self.keys.iter().flatten();
-        let withheld = keys.filter_map(|key| key.withheld.as_ref());
+        let withheld = self.judged().filter_map(|key| key.withheld.as_ref());
         withheld.map(|versions| versions.note.as_str())
     }
 
     /// The reason why the image is not verified.
-    pub fn reason(&self) -> &Reason {
-        match (
-            &self.rejected,
-            self.first_rejected().map(|(_, key)| &key.verdict),
-        ) {
-            (Some(reason), _) | (None, Some(Verdict::Rejected(reason))) => reason,
-            _ => &Reason::TooFewKeys,
+    pub fn reason(&self) -> Reason {
+        let unmet = self.rule.as_ref().and_then(RuleOutcome::unmet);
+        let of_key = self.first_rejected().map(|(_, key)| &key.verdict);
+        match (&self.rejected, unmet, of_key) {
+            (Some(reason), _, _) => reason.clone(),
+            // The one key of a rule gives a better reason than the rule.
+            (None, Some(unmet), _) if self.keys.len() > 1 => Reason::Unmet {
+                requires: unmet.requires.clone(),
+            },
+            (None, _, Some(Verdict::Rejected(reason))) => reason.clone(),
+            _ => Reason::TooFewKeys,
         }
-    }
-
-    fn first(&self, wanted: impl Fn(&Verdict) -> bool) -> Option<(usize, &KeyOutcome)> {
-        let known =
-            |key: &'_ Result<KeyOutcome, Error>| key.as_ref().is_ok_and(|key| wanted(&key.verdict));
-        let number = self.keys.iter().position(known)?;
-        Some((number, self.keys.get(number)?.as_ref().ok()?))
     }
 }
 
 /// The records of a key: one for each of its versions, newest first.
 struct Records {
     keys: PublicKeys,
-    read: Vec<Result<Vec<u8>, store::Error>>,
+    read: Vec<Read>,
+}
+
+/// The record of one version of a key.
+enum Read {
+    /// It would not count.
+    Refused(Reason),
+    /// The bytes of the record.
+    Record(Result<Vec<u8>, store::Error>),
 }
 
 impl Records {
@@ -221,16 +307,19 @@ impl Records {
     ) -> Result<KeyOutcome, Error> {
         let (mut absent, mut rejected, mut unread) = (None, None, None);
         for (public, read) in self.keys.iter().zip(&self.read) {
-            let found = match store::found(read) {
-                Ok(found) => found,
-                Err(error) => {
-                    unread.get_or_insert(error);
-                    continue;
-                }
+            let verdict = match read {
+                Read::Refused(reason) => Verdict::Rejected(reason.clone()),
+                Read::Record(read) => match store::found(read) {
+                    Ok(found) => judge(public, found),
+                    Err(error) => {
+                        unread.get_or_insert(error);
+                        continue;
+                    }
+                },
             };
             let outcome = KeyOutcome {
                 key_id: public.id(),
-                verdict: judge(public, found),
+                verdict,
                 withheld: None,
             };
             let first = match &outcome.verdict {
@@ -260,6 +349,7 @@ async fn read_records(
     image: &Image,
     key: &Key,
     listing: impl Future<Output = Option<Arc<Listing>>>,
+    refuse: impl Fn(&KeyRef, &PublicKey) -> Option<Reason>,
 ) -> Result<Records, Error> {
     // Only a key with many versions needs it. It costs no wait, since the key is requested at the same time.
     let listing = async {
@@ -273,7 +363,16 @@ async fn read_records(
     // Collected first: the compiler does not see that a stream of borrowing closures may change threads.
     let read: Vec<_> = keys
         .iter()
-        .map(|public| read_record(image, public, listing.as_deref()))
+        .map(|public| {
+            let refused = refuse(&key.reference, public);
+            let read = read_record(image, public, listing.as_deref());
+            async move {
+                match refused {
+                    Some(reason) => Read::Refused(reason),
+                    None => Read::Record(read.await),
+                }
+            }
+        })
         .collect();
     let read = stream::iter(read)
         .buffered(MAX_CONCURRENT_READS)
@@ -314,6 +413,9 @@ pub enum Error {
     /// The key cannot be opened.
     #[error(transparent)]
     Key(#[from] key::error::Error),
+    /// The policy does not decide.
+    #[error(transparent)]
+    Policy(#[from] policy::Error),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -327,6 +429,7 @@ impl Error {
         match self {
             Self::Image(error) => error,
             Self::Key(error) => error,
+            Self::Policy(error) => error,
             Self::Store(error) => error,
             Self::TimedOut(error) => error,
         }

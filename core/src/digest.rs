@@ -27,6 +27,11 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// The 64 hex digits, without the name of the algorithm.
+    pub fn hex(self) -> String {
+        format!("{self}").split_off(PREFIX.len())
+    }
+
     /// The key of the object with these bytes in a store: `blobs/sha256/<64 hex>`.
     pub fn blob_key(self) -> String {
         format!("blobs/{self}").replace(':', "/")

@@ -19,6 +19,7 @@ pub mod json;
 pub mod manifest;
 pub mod payload;
 pub mod platform;
+pub mod policy;
 pub mod record;
 pub mod reference;
 pub mod text;

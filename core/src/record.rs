@@ -184,7 +184,7 @@ impl Timestamp {
         (0..=9999).contains(&time.year()).then_some(Self(time))
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
         // The writer of the record may claim a time that UTC cannot express.
         let time = time.checked_to_offset(time::UtcOffset::UTC)?;

@@ -43,13 +43,6 @@ pub struct Key<'a> {
     pub public: &'a PublicKey,
 }
 
-/// The requirements on a record beyond being valid.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Policy {
-    /// The lowest schema that is accepted.
-    pub min_schema: Schema,
-}
-
 /// The result of [`judge`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
@@ -89,12 +82,40 @@ pub enum Reason {
         /// The digest under the tag.
         current: Digest,
     },
+    /// The rule of the policy refuses the image.
+    #[error("the policy refuses this image: {0}")]
+    Denied(String),
+    /// The rule of the policy refuses the manifest, whoever signed it.
+    #[error("the policy refuses this manifest: {digest} is in its `deny-digests`")]
+    DeniedDigest {
+        /// The digest under the tag.
+        digest: Digest,
+    },
+    /// The key was valid until then, by the policy.
+    #[error("key {key_ref} does not count since {end}")]
+    KeyExpired {
+        /// The key, as the policy names it.
+        key_ref: String,
+        /// Its `not-after`.
+        end: Timestamp,
+    },
+    /// The policy revokes the key.
+    #[error("key {key_ref} is revoked: {reason}")]
+    KeyRevoked {
+        /// The key, as the policy names it.
+        key_ref: String,
+        /// The reason in the policy.
+        reason: String,
+    },
     /// The bytes are not a manifest.
     #[error("malformed manifest: {0}")]
     MalformedManifest(String),
     /// The bytes are not a record.
     #[error("malformed signature record: {0}")]
     MalformedRecord(String),
+    /// No rule of the policy is about the image.
+    #[error("no rule of the policy is about this image")]
+    NoRule,
     /// There is no record.
     #[error("no signature found for key {key_ref}")]
     NoSignature {
@@ -118,12 +139,18 @@ pub enum Reason {
     SchemaTooLow {
         /// The record's.
         found: Schema,
-        /// The policy's.
+        /// The lowest one that is accepted.
         required: Schema,
     },
     /// Fewer of the keys have signed than are required.
     #[error("too few different keys have signed it")]
     TooFewKeys,
+    /// A requirement of the policy is not met.
+    #[error("the policy requires {requires}, which is not met")]
+    Unmet {
+        /// The requirement.
+        requires: String,
+    },
     /// The record's schema is not known.
     #[error("unsupported signature schema version {version}")]
     UnsupportedSchema {
@@ -175,7 +202,8 @@ fn foreign_format(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Judges what a store has under the name of `key`'s record of `reference`.
+/// Judges what a store has under the name of `key`'s record of `reference`. A record of a schema below `min_schema` is
+/// rejected.
 ///
 /// The signed bytes are rebuilt from `reference` and `manifest`; of the record, only the signature is
 /// trusted. No verdict depends on `keyRef`, `algorithm` or `signedAt`, which are not signed.
@@ -184,9 +212,9 @@ pub fn judge(
     found: Found<'_>,
     reference: &Reference,
     key: Key<'_>,
-    policy: Policy,
+    min_schema: Schema,
 ) -> Verdict {
-    match check(manifest, found, reference, key, policy) {
+    match check(manifest, found, reference, key, min_schema) {
         Ok(verified) => Verdict::Verified(verified),
         Err(reason) => Verdict::Rejected(reason),
     }
@@ -197,7 +225,7 @@ fn check(
     found: Found<'_>,
     reference: &Reference,
     key: Key<'_>,
-    policy: Policy,
+    min_schema: Schema,
 ) -> Result<Verified, Reason> {
     let current = manifest.digest();
     if let Some(pinned) = reference.unmet_pin(current) {
@@ -226,10 +254,10 @@ fn check(
         }
         record::Error::Unsupported { version } => Reason::UnsupportedSchema { version },
     })?;
-    if record.schema < policy.min_schema {
+    if record.schema < min_schema {
         return Err(Reason::SchemaTooLow {
             found: record.schema,
-            required: policy.min_schema,
+            required: min_schema,
         });
     }
     let key_id = key.public.id();

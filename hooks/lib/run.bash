@@ -96,7 +96,7 @@ for s3lo_variable in $(compgen -v "$s3lo_prefix"); do
   show "${!s3lo_variable}"
   while read -r s3lo_line; do
     case ${s3lo_variable#"$s3lo_prefix"}/$s3lo_line in
-      KEY*/env://*) give "${s3lo_line#env://}" ;;
+      KEY*/env://* | POLICY/env://*) give "${s3lo_line#env://}" ;;
       *_ENV/* | ENVIRONMENT*/*) give "$s3lo_line" ;;
     esac
   done <<<"${!s3lo_variable}"

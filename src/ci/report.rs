@@ -131,6 +131,8 @@ pub struct Valid {
     pub schema: u64,
     /// The ID that the key's service gave the request to sign.
     pub request_id: Option<String>,
+    /// The policy that decided: facts with their names.
+    pub policy: Vec<(&'static str, String)>,
 }
 
 /// The lack of a valid signature.
@@ -148,6 +150,8 @@ pub struct Invalid {
     pub beside: Vec<String>,
     /// Each of several keys, and its verdict.
     pub verdicts: Vec<(String, String)>,
+    /// The policy that decided: facts with their names.
+    pub policy: Vec<(&'static str, String)>,
     /// Remarks on keys of which only some versions were tried.
     pub notes: Vec<String>,
     /// The next action.
@@ -170,7 +174,8 @@ impl Invalid {
             .into_iter()
             .filter_map(|(name, value)| Some((name, value?)));
         let notes = self.notes.iter().map(|note| ("Note", note.clone()));
-        verdicts.chain(known).chain(notes).collect()
+        let policy = self.policy.iter().cloned();
+        verdicts.chain(known).chain(policy).chain(notes).collect()
     }
 }
 

@@ -158,6 +158,9 @@ fn of_valid(row: &ReportRow, valid: &Valid, role: Option<&str>) -> String {
     card.line("Schema", schema(valid.schema));
     card.known("Signed at", valid.signed_at.as_deref());
     card.known("Stored at", valid.stored_path.as_deref());
+    for (name, value) in &valid.policy {
+        card.known(name, Some(value));
+    }
     card.known("Role", role);
     let request = if row.is_by_kms() {
         "KMS request ID"

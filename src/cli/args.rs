@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use s3lo_core::digest::Digest;
 use s3lo_core::payload::Schema;
+use s3lo_core::policy::decision::Require;
 
 use crate::aws;
 use crate::build_info::long_version;
@@ -19,7 +20,6 @@ use crate::ci::{outputs, summary};
 use crate::key::registry::Providers;
 use crate::sign::IfSigned;
 use crate::store::backend::{Backends, WriteOptions};
-use crate::verify::Require;
 
 /// Signs container images that live in S3, and verifies them
 #[derive(Debug, Parser)]
@@ -84,6 +84,7 @@ pub(crate) enum Command {
     GenerateKeyPair(GenerateArgs),
     PublicKey(PublicKeyArgs),
     Inspect(InspectArgs),
+    Policy(PolicyArgs),
     Doctor(DoctorArgs),
     /// Write a tiny image and a throw-away key pair to try the program with
     #[command(after_help = "\
@@ -143,13 +144,22 @@ Examples:
   s3lo verify s3://my-bucket/myapp:v1.0 --key old.pub --key new.pub
   s3lo verify s3://my-bucket/myapp:v1.0 --key a.pub --key b.pub --require all
   s3lo verify s3://my-bucket/myapp:v1.0 --key cosign.pub --min-schema 2 --output json
+  s3lo verify s3://my-bucket/myapp:v1.0 --policy s3lo-policy.toml
 
 Exit codes: 0 verified, 1 a signature is missing or invalid, 2 error, no verdict.")]
 pub(crate) struct VerifyArgs {
     /// The key: a public or private key file, env://NAME, awskms:///alias/NAME or
     /// hashivault://HOST/v1/transit/keys/NAME; may be repeated
-    #[arg(long = "key", short = 'k', value_name = "KEY", required = true)]
+    #[arg(
+        long = "key",
+        short = 'k',
+        value_name = "KEY",
+        required_unless_present = "policy"
+    )]
     pub(crate) keys: Vec<String>,
+    /// A file, or env://NAME, that lists which keys may sign which images, in place of keys, --require and --min-schema
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["keys", "require", "min_schema"])]
+    pub(crate) policy: Option<String>,
     /// Minimum schema of a signature; 2 rejects signatures that do not cover the tag
     #[arg(long, value_name = "N", default_value = "1", value_parser = schema)]
     pub(crate) min_schema: Schema,
@@ -194,6 +204,7 @@ pub(crate) enum CiWork {
 /// The options that both commands of a job have.
 pub(crate) struct JobOptions<'a> {
     pub(crate) keys: &'a [String],
+    pub(crate) policy: Option<&'a str>,
     pub(crate) images: &'a ImageArgs,
     pub(crate) aws: &'a aws::Options,
     pub(crate) providers: &'a Providers,
@@ -206,6 +217,7 @@ impl CiWork {
         match self {
             Self::Sign(args) => Some(JobOptions {
                 keys: &args.work.keys,
+                policy: None,
                 images: &args.work.images,
                 aws: &args.work.aws,
                 providers: &args.work.providers,
@@ -213,6 +225,7 @@ impl CiWork {
             }),
             Self::Verify(args) => Some(JobOptions {
                 keys: &args.work.keys,
+                policy: args.work.policy.as_deref(),
                 images: &args.work.images,
                 aws: &args.work.aws,
                 providers: &args.work.providers,
@@ -339,6 +352,51 @@ pub(crate) struct InspectArgs {
     /// A key to judge the records with; may be repeated
     #[arg(long = "key", short = 'k', value_name = "KEY")]
     pub(crate) keys: Vec<String>,
+    #[command(flatten)]
+    pub(crate) images: ImageArgs,
+    #[command(flatten)]
+    pub(crate) aws: aws::Options,
+    #[command(flatten)]
+    pub(crate) providers: Providers,
+}
+
+/// Check a policy file, or explain how it decides
+#[derive(Args, Debug)]
+pub(crate) struct PolicyArgs {
+    #[command(subcommand)]
+    pub(crate) work: PolicyWork,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyWork {
+    Check(PolicyCheckArgs),
+    Explain(Box<PolicyExplainArgs>),
+}
+
+/// Check a policy file and the keys that it names; nothing is sent
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  s3lo policy check s3lo-policy.toml
+
+Exit codes: 0 the policy can be used, 2 it has a mistake.")]
+pub(crate) struct PolicyCheckArgs {
+    /// The policy: a file, or env://NAME
+    #[arg(value_name = "FILE")]
+    pub(crate) file: String,
+}
+
+/// Show which rule decides about an image, what it requires, and what is met by whom
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  s3lo policy explain s3lo-policy.toml s3://my-bucket/myapp:v1.0
+
+Exit codes are those of `s3lo verify`: 0 the image passes, 1 it is refused, 2 error, no verdict.")]
+pub(crate) struct PolicyExplainArgs {
+    /// The policy: a file, or env://NAME
+    #[arg(value_name = "FILE")]
+    pub(crate) file: String,
     #[command(flatten)]
     pub(crate) images: ImageArgs,
     #[command(flatten)]

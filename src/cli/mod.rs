@@ -11,6 +11,7 @@ mod keys;
 mod mistake;
 mod output;
 mod password;
+mod policy;
 mod setup;
 mod shutdown;
 mod sign;
@@ -25,6 +26,7 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser as _};
+use s3lo_core::policy::decision::Decision;
 use serde::Serialize;
 use tokio::runtime::Builder;
 use tokio::time::Instant;
@@ -45,6 +47,7 @@ use crate::diagnostic::Diagnostic;
 use crate::gate::request;
 use crate::net::timed_out;
 use crate::text::{inert_json, os_reason, printable};
+use crate::verify::Outcome;
 
 /// How a run ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +58,23 @@ enum ExitStatus {
     Refused,
     /// 2: an error.
     Failed,
+}
+
+impl ExitStatus {
+    /// The end of a verification. A proven failure outranks what could not be decided.
+    fn of_verdicts(answers: &[Result<Outcome, crate::verify::Error>]) -> Self {
+        let is = |wanted: Decision| {
+            let mut decided = answers.iter().flatten();
+            decided.any(|outcome| outcome.decision == wanted)
+        };
+        if is(Decision::Failed) {
+            Self::Refused
+        } else if is(Decision::Undecided) || answers.iter().any(Result::is_err) {
+            Self::Failed
+        } else {
+            Self::Done
+        }
+    }
 }
 
 /// Every command and option: the one declaration, from which the tables of the documentation and the inputs of the CI
@@ -175,6 +195,10 @@ fn command_in(
         Command::Inspect(args) => {
             let context = RunContext::command_line(output, style);
             block_on(inspect::run(&args, &context, output, out, err))
+        }
+        Command::Policy(args) => {
+            let context = RunContext::command_line(output, style);
+            block_on(policy::run(&args, &context, output, out, err))
         }
         Command::Doctor(args) => {
             let context = RunContext::command_line(output, style);

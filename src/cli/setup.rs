@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::pin::pin;
+use std::sync::Arc;
 
 use futures_util::future::{Either, select};
 use s3lo_core::crypto::public::PublicKey;
@@ -28,8 +29,11 @@ use crate::key::registry::Providers;
 use crate::mask::Mask;
 use crate::net::timed_out::{TimedOut, explained};
 use crate::option_name::option;
+use crate::policy::PolicyFile;
 use crate::store::backend;
 use crate::store::backend::Stores;
+use crate::verify;
+use crate::verify::{Basis, PolicyKeys};
 
 /// Whether it matters how many keys there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -259,6 +263,50 @@ pub(crate) fn key(typed: &str) -> Result<KeyRef, Diagnostic> {
         child_environment::withhold(variable);
     }
     Ok(key)
+}
+
+/// A policy, for a run over images.
+pub(crate) struct PolicyRun {
+    pub(crate) file: Arc<PolicyFile>,
+    /// The keys in services that the images need, with their numbers in the policy.
+    services: Vec<(usize, KeyRef)>,
+}
+
+impl PolicyRun {
+    /// Reads a policy, for these images.
+    pub(crate) async fn new(
+        file: &str,
+        images: &ImageArgs,
+        context: &RunContext,
+        deadline: Instant,
+    ) -> Result<Self, Diagnostic> {
+        let file = policy(file, context, deadline).await?;
+        let services = file.services(&references(images)?);
+        Ok(Self { file, services })
+    }
+
+    /// The keys to open. The others are in files, which are read.
+    pub(crate) fn keys(&self) -> Vec<KeyRef> {
+        self.services.iter().map(|(_, key)| key.clone()).collect()
+    }
+
+    /// The policy with all of its keys, of which those of [`Self::keys`] are `opened`.
+    pub(crate) fn basis(&self, opened: Vec<verify::Key>, deadline: Instant) -> Basis {
+        let numbers = self.services.iter().map(|(number, _)| *number);
+        let keys = PolicyKeys::new(Arc::clone(&self.file), numbers.zip(opened));
+        Basis::Policy(Arc::new(keys), deadline)
+    }
+}
+
+/// Reads a policy.
+pub(crate) async fn policy(
+    file: &str,
+    context: &RunContext,
+    deadline: Instant,
+) -> Result<Arc<PolicyFile>, Diagnostic> {
+    let loading = pin!(PolicyFile::load(file));
+    let loaded = explained(deadline, loading);
+    context.waiting.during(None, loaded).await
 }
 
 fn check_aws_is_used(options: &aws::Options, context: &Context) -> Result<(), Diagnostic> {

@@ -169,6 +169,7 @@ impl CommandResults for SignResults {
                     stored_path: (!self.dry_run).then(|| signed.stored_path.clone()),
                     schema: signed.schema.version(),
                     request_id: signed.request_id.clone(),
+                    policy: Vec::new(),
                 }),
                 Err(error) => RowOutcome::Failed(Diagnostic::new(error)),
             };

@@ -4,22 +4,23 @@ use std::io::Write;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use s3lo_core::verdict::{Policy, Verdict};
+use s3lo_core::policy::decision::{Decision, Require};
+use s3lo_core::verdict::Verdict;
 
 use crate::ci::report::{Invalid, ReportRow, RowOutcome, Valid};
 use crate::cli::args::{Output, VerifyArgs};
 use crate::cli::output::json::VerifyElement;
 use crate::cli::output::text::Style;
 use crate::cli::output::{progress, text};
-use crate::cli::setup::{KeyCounting, Run, RunContext};
+use crate::cli::setup::{KeyCounting, PolicyRun, Run, RunContext};
 use crate::cli::shutdown::DoneImages;
 use crate::cli::{CommandError, CommandResults, ExitStatus, deadline, setup};
 use crate::diagnostic::Diagnostic;
 use crate::image::Image;
-use crate::key::reference::KeyRef;
 use crate::open_files;
 use crate::option_name::option;
-use crate::verify::{self, Decision, Error, Options, Outcome, Rejection, Require, verify};
+use crate::policy::PolicyFile;
+use crate::verify::{Basis, Error, KeyResult, Options, Outcome, Rejection};
 
 type Answer = Result<Outcome, Error>;
 
@@ -43,7 +44,9 @@ impl Failed {
 /// The outcome of each image.
 pub(crate) struct VerifyResults {
     images: Vec<Image>,
-    keys: Vec<KeyRef>,
+    /// The keys that were named.
+    keys: Vec<String>,
+    policy: Option<Arc<PolicyFile>>,
     answers: Vec<Answer>,
     role: Option<String>,
 }
@@ -56,15 +59,22 @@ pub(crate) async fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<(ExitStatus, VerifyResults), CommandError> {
+    let deadline = deadline(args.images.timeout);
     let options = Options {
-        policy: Policy {
-            min_schema: args.min_schema,
-        },
+        min_schema: args.min_schema,
         require: args.require,
-        deadline: deadline(args.images.timeout),
+        deadline,
     };
-    let references = setup::keys(&args.keys)?;
-    if let Require::AtLeast(least) = args.require
+    let policy = match &args.policy {
+        Some(file) => Some(PolicyRun::new(file, &args.images, context, deadline).await?),
+        None => None,
+    };
+    let references = match &policy {
+        Some(policy) => policy.keys(),
+        None => setup::keys(&args.keys)?,
+    };
+    if policy.is_none()
+        && let Require::AtLeast(least) = args.require
         && least.get() > references.len()
     {
         return Err(CommandError::Diagnostic(Diagnostic::usage(
@@ -94,17 +104,24 @@ pub(crate) async fn run(
         &args.aws,
         &args.providers,
         context,
-        options.deadline,
+        deadline,
     )
     .await?;
-    let references = keys.references();
-    let public: Arc<[verify::Key]> = keys.public_keys().into();
+    let public = keys.public_keys();
+    let (basis, names) = match &policy {
+        None => {
+            let names = keys.references().iter().map(ToString::to_string).collect();
+            (Basis::Keys(public.into(), options), names)
+        }
+        Some(policy) => (policy.basis(public, deadline), Vec::new()),
+    };
+    let policy = policy.map(|policy| policy.file);
     let text = output == Output::Text;
     let (failed, done) = (Failed::default(), DoneImages::default());
     let work = |image: Image| {
-        let (public, failed, done) = (Arc::clone(&public), failed.clone(), done.clone());
+        let (basis, failed, done) = (basis.clone(), failed.clone(), done.clone());
         async move {
-            let answer = verify(&image, &public, &options).await;
+            let answer = basis.verify(&image).await;
             match answer.as_ref().map(|outcome| outcome.decision) {
                 Ok(Decision::Failed) => failed.add(&image),
                 Ok(Decision::Verified) => done.add(),
@@ -119,7 +136,7 @@ pub(crate) async fn run(
             out: &mut *out,
             err: &mut *err,
         };
-        print(to, context.style, image, references, answer, several)
+        print(to, context.style, image, answer, policy.as_deref(), several)
     };
     let worked = progress::work_on(
         &images,
@@ -146,7 +163,7 @@ pub(crate) async fn run(
     warnings.extend(of_keys);
     warnings.extend(setup::store_warnings(&images));
     let quiet = context.style.quiet;
-    if !(quiet && exit_status(&answers) == ExitStatus::Done) {
+    if !(quiet && ExitStatus::of_verdicts(&answers) == ExitStatus::Done) {
         // Warnings that cannot be written do not change the exit code.
         let _ = text::warnings(err, &warnings);
     }
@@ -154,7 +171,8 @@ pub(crate) async fn run(
         printed = printed.and_then(|()| summary(err, &answers));
     }
     let done = VerifyResults {
-        keys: references.to_vec(),
+        keys: names,
+        policy,
         images,
         answers,
         role,
@@ -162,7 +180,7 @@ pub(crate) async fn run(
     if !text {
         printed = done.document(out);
     }
-    match (exit_status(&done.answers), printed) {
+    match (ExitStatus::of_verdicts(&done.answers), printed) {
         // A proven failure is not hidden by a disk that is full.
         (ExitStatus::Refused, _) => Ok((ExitStatus::Refused, done)),
         (exit_status, printed) => printed
@@ -187,7 +205,8 @@ impl VerifyResults {
                 key_id: rejection.key_id.map(|id| id.to_string()),
                 looked_at: rejection.looked_at,
                 beside: rejection.beside.unwrap_or_default(),
-                verdicts: self.verdicts(outcome),
+                verdicts: Self::verdicts(outcome),
+                policy: self.policy_facts(outcome),
                 notes: outcome.notes().map(str::to_owned).collect(),
                 help: rejection.help,
             })
@@ -218,17 +237,28 @@ impl VerifyResults {
             stored_path: None,
             schema: signature.map_or(1, |valid| valid.schema.version()),
             request_id: None,
+            policy: self.policy_facts(outcome),
         })
     }
 
+    /// The policy that decided, and its rule.
+    fn policy_facts(&self, outcome: &Outcome) -> Vec<(&'static str, String)> {
+        let policy = self.policy.as_deref();
+        policy.map_or_else(Vec::new, |policy| text::policy_facts(policy, outcome))
+    }
+
     /// The verdict of each of several keys.
-    fn verdicts(&self, outcome: &Outcome) -> Vec<(String, String)> {
-        if self.keys.len() < 2 {
+    fn verdicts(outcome: &Outcome) -> Vec<(String, String)> {
+        if outcome.keys.len() < 2 {
             return Vec::new();
         }
-        let each = self.keys.iter().zip(&outcome.keys);
-        each.map(|(key, outcome)| (key.as_str().to_owned(), text::verdict(outcome)))
-            .collect()
+        let verdict = |result: &KeyResult| {
+            (
+                result.key.as_str().to_owned(),
+                text::verdict(&result.outcome),
+            )
+        };
+        outcome.keys.iter().map(verdict).collect()
     }
 
     /// The keys that count: those that signed, or all where it is not so.
@@ -238,14 +268,16 @@ impl VerifyResults {
             .ok()
             .filter(|outcome| outcome.decision == Decision::Verified);
         let names: Vec<_> = match verified {
-            None => self.keys.iter().map(KeyRef::as_str).collect(),
+            None => match &self.policy {
+                Some(policy) => vec![policy.path.as_str()],
+                None => self.keys.iter().map(String::as_str).collect(),
+            },
             Some(outcome) => {
-                let each = self.keys.iter().zip(&outcome.keys);
-                let signed = each.filter(|(_, key)| {
-                    let verdict = key.as_ref().map(|key| &key.verdict);
+                let signed = outcome.keys.iter().filter(|result| {
+                    let verdict = result.outcome.as_ref().map(|key| &key.verdict);
                     matches!(verdict, Ok(Verdict::Verified(_)))
                 });
-                signed.map(|(key, _)| key.as_str()).collect()
+                signed.map(|result| result.key.as_str()).collect()
             }
         };
         names.join(", ")
@@ -257,8 +289,10 @@ impl CommandResults for VerifyResults {
 
     fn elements(&self, several: bool) -> Vec<VerifyElement> {
         let each = self.images.iter().zip(&self.answers);
-        each.map(|(image, answer)| VerifyElement::new(image, &self.keys, answer, several))
-            .collect()
+        each.map(|(image, answer)| {
+            VerifyElement::new(image, answer, self.policy.as_deref(), several)
+        })
+        .collect()
     }
 
     fn is_of_several(&self) -> bool {
@@ -299,8 +333,8 @@ fn print(
     Streams { out, err }: Streams<'_>,
     style: Style,
     image: &Image,
-    keys: &[KeyRef],
     answer: &Answer,
+    policy: Option<&PolicyFile>,
     several: bool,
 ) -> std::io::Result<()> {
     let names = if several {
@@ -313,8 +347,10 @@ fn print(
         Ok(outcome) => {
             match outcome.decision {
                 Decision::Verified if style.quiet => {}
-                Decision::Verified => text::verified(out, style, image, keys, outcome, several)?,
-                Decision::Failed => text::not_verified(err, style, image, keys, outcome, several)?,
+                Decision::Verified => text::verified(out, style, image, outcome, policy, several)?,
+                Decision::Failed => {
+                    text::not_verified(err, style, image, outcome, policy, several)?
+                }
                 Decision::Undecided => {}
             }
             // A key that failed is reported even if the others decided.
@@ -336,22 +372,5 @@ fn summary(err: &mut dyn Write, answers: &[Answer]) -> std::io::Result<()> {
     match answers.iter().filter(passed).count() {
         all if all == answers.len() => Ok(()),
         some => writeln!(err, "{some} of {} images are verified", answers.len()),
-    }
-}
-
-/// A proven failure outranks what could not be decided.
-fn exit_status(answers: &[Answer]) -> ExitStatus {
-    let is = |wanted: Decision| {
-        answers
-            .iter()
-            .flatten()
-            .any(|outcome| outcome.decision == wanted)
-    };
-    if is(Decision::Failed) {
-        ExitStatus::Refused
-    } else if is(Decision::Undecided) || answers.iter().any(Result::is_err) {
-        ExitStatus::Failed
-    } else {
-        ExitStatus::Done
     }
 }

@@ -91,6 +91,16 @@ pub enum Error {
         /// The reason.
         reason: String,
     },
+    /// The policy refuses every tag of the image that has the digest.
+    #[error("{image}: no tag with this digest passes; of `{tag}`: {reason}")]
+    RefusedTags {
+        /// The image in its store, with the digest.
+        image: String,
+        /// The first of the tags.
+        tag: String,
+        /// The reason for that one.
+        reason: String,
+    },
     /// The arguments are not those of a verifier.
     #[error(transparent)]
     Request(#[from] request::Error),
@@ -120,6 +130,7 @@ impl Error {
             | Self::OtherImage { .. }
             | Self::Reference(_)
             | Self::Refused { .. }
+            | Self::RefusedTags { .. }
             | Self::TooManyTags { .. } => true,
             Self::Config(_) | Self::Environment(_) | Self::Request(_) | Self::Undecided(_) => false,
         }
@@ -144,7 +155,7 @@ impl Explain for Error {
             Self::NoTagWithDigest { .. } => "no_tag_with_digest",
             Self::OtherImage { .. } => "other_image",
             Self::Reference(error) => error.code(),
-            Self::Refused { .. } => "image_refused",
+            Self::Refused { .. } | Self::RefusedTags { .. } => "image_refused",
             Self::Request(error) => error.code(),
             Self::TooManyTags { .. } => "too_many_tags",
             Self::Undecided(diagnostic) => diagnostic.code,
@@ -177,7 +188,7 @@ impl Explain for Error {
                 "add the host to the gate's file, or set other-images = \"allow\"".to_owned()
             }
             Self::Reference(error) => error.help(),
-            Self::Refused { .. } => {
+            Self::Refused { .. } | Self::RefusedTags { .. } => {
                 "run `s3lo verify` with the same policy for all details".to_owned()
             }
             Self::Request(error) => error.help(),

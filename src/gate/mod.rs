@@ -19,6 +19,7 @@ use std::path::Path;
 use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::future::join;
 use s3lo_core::digest::Digest;
 use s3lo_core::reference::Reference;
 use tokio::time::Instant;
@@ -154,14 +155,21 @@ impl Subject {
             store: opened.await?,
             reference: self.reference,
         };
-        if let Some(aws) = context.configured_aws() {
-            let assumed = aws.assume().await;
-            assumed.map_err(|error| Diagnostic::new(&error))?;
-        }
-        if self.any_tag {
-            return tags::any(&image, self.digest, &policy, deadline).await;
-        }
-        decide(image, self.digest, &policy, deadline).await
+        // A key in a service asks for the credentials too.
+        let assume = async {
+            match context.configured_aws() {
+                Some(aws) => aws.assume().await,
+                None => Ok(()),
+            }
+        };
+        let (assumed, ()) = join(assume, policy.log_in()).await;
+        let decided = match assumed {
+            Err(error) => Err(Diagnostic::new(&error).into()),
+            Ok(()) if self.any_tag => tags::any(&image, self.digest, &policy, deadline).await,
+            Ok(()) => decide(image, self.digest, &policy, deadline).await,
+        };
+        policy.close().await;
+        decided
     }
 }
 

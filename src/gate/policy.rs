@@ -1,27 +1,25 @@
-//! The policy, as far as the gate needs it.
+//! The policy of the gate, with its keys open for one image.
 
-use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::Arc;
 
-use s3lo_core::payload::Schema;
+use s3lo_core::policy::decision::Decision;
 use s3lo_core::reference::Reference;
-use s3lo_core::verdict;
-use serde::Deserialize;
 use tokio::time::Instant;
 
-use crate::bounded_file;
 use crate::context::Context;
 use crate::diagnostic::Diagnostic;
 use crate::image::Image;
 use crate::key::keyring::Keyring;
-use crate::key::registry;
 use crate::key::registry::Providers;
+use crate::policy::PolicyFile;
 use crate::verify;
-use crate::verify::{Decision, Require};
+use crate::verify::{PolicyKeys, verify_by_policy};
 
-/// A policy that is open.
+/// A policy whose keys are those for one image, whatever its tag.
 pub(super) struct Policy {
-    keys: Vec<verify::Key>,
+    keys: PolicyKeys,
+    services: Keyring,
 }
 
 /// The decision about an image.
@@ -32,50 +30,53 @@ pub(super) enum Verdict {
     Refused(String),
 }
 
-#[derive(Deserialize)]
-struct File {
-    keys: std::collections::BTreeMap<String, Key>,
+async fn load(path: &Path) -> Result<Arc<PolicyFile>, Diagnostic> {
+    let Some(path) = path.to_str() else {
+        let help = "name the policy by a path that is text";
+        return Err(Diagnostic::usage(
+            "the path of the policy is not UTF-8",
+            help,
+        ));
+    };
+    let loaded = PolicyFile::load(path).await;
+    loaded.map_err(|error| Diagnostic::new(&error))
 }
 
-#[derive(Deserialize)]
-struct Key {
-    public: String,
-}
-
-fn bad(reason: impl Into<String>) -> Diagnostic {
-    Diagnostic::plain("bad_policy", reason.into(), "mend the policy")
-}
-
-fn read(path: &Path) -> Result<File, Diagnostic> {
-    let bytes = bounded_file::read(path, 262_144);
-    let bytes = bytes.map_err(|error| bad(format!("{}: {error}", path.display())))?;
-    let text = std::str::from_utf8(&bytes).map_err(|error| bad(error.to_string()))?;
-    toml::from_str(text).map_err(|error| bad(error.message()))
-}
-
-/// Checks the policy file alone; what is in it, in short.
+/// Checks the policy file and its keys; what is in it, in short.
 pub(super) async fn check(path: &Path) -> Result<String, Diagnostic> {
-    Ok(format!("{} keys", read(path)?.keys.len()))
+    let policy = &load(path).await?.policy;
+    let (keys, rules) = (policy.keys().len(), policy.rules().len());
+    Ok(format!("{}, keys: {keys}, rules: {rules}", path.display()))
 }
 
 impl Policy {
-    /// Reads the policy, and configures the keys that it needs for an image.
+    /// Reads the policy, and configures the keys in services that it needs for an image.
     pub(super) async fn open(
         path: &Path,
-        _reference: &Reference,
+        reference: &Reference,
         context: &Context,
     ) -> Result<Self, Diagnostic> {
-        let folder = path.parent().unwrap_or_else(|| Path::new(""));
-        let keys = read(path)?.keys;
-        let keys = keys.values().map(|key| {
-            let reference = folder.join(&key.public).display().to_string();
-            registry::parse(&reference).map_err(|error| Diagnostic::new(&error))
-        });
-        let keys = keys.collect::<Result<Vec<_>, _>>()?;
-        let keyring = Keyring::new(keys, &Providers::default(), context).await?;
+        let file = load(path).await?;
+        let named = file.services(std::slice::from_ref(reference));
+        let (numbers, references): (Vec<_>, Vec<_>) = named.into_iter().unzip();
+        let services = Keyring::new(references, &Providers::default(), context).await?;
+        let opened = numbers.into_iter().zip(services.public_keys());
         Ok(Self {
-            keys: keyring.public_keys(),
+            keys: PolicyKeys::new(file, opened),
+            services,
         })
+    }
+
+    /// Logs in to the services of keys. The keys report a failure when they are opened.
+    pub(super) async fn log_in(&self) {
+        self.services.log_in().await;
+    }
+
+    /// Ends the sessions with the services of keys.
+    pub(super) async fn close(&self) {
+        for warning in self.services.close().await {
+            tracing::debug!("{warning}");
+        }
     }
 
     /// Decides about an image, which is pinned to the digest that it must have.
@@ -84,18 +85,13 @@ impl Policy {
         image: &Image,
         deadline: Instant,
     ) -> Result<Verdict, verify::Error> {
-        let options = verify::Options {
-            policy: verdict::Policy {
-                min_schema: Schema::V2,
-            },
-            require: Require::AtLeast(NonZeroUsize::MIN),
-            deadline,
-        };
-        let outcome = verify::verify(image, &self.keys, &options).await?;
+        let outcome = verify_by_policy(image, &self.keys, deadline).await?;
         match (outcome.decision, outcome.first_error()) {
             (Decision::Verified, _) => Ok(Verdict::Passed),
             (Decision::Undecided, Some(error)) => Err(error.clone()),
-            _ => Ok(Verdict::Refused(outcome.reason().to_string())),
+            (Decision::Failed | Decision::Undecided, _) => {
+                Ok(Verdict::Refused(outcome.reason().to_string()))
+            }
         }
     }
 }

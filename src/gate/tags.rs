@@ -93,5 +93,14 @@ async fn of_tag(
         Err(error) if error.as_found().is_some() => return Ok(None),
         Err(error) => return Err(Diagnostic::new(&error).into()),
     }
-    decide(image, digest, policy, deadline).await.map(Some)
+    let (tag, name) = (image.reference.tag().to_owned(), name(&image));
+    let decided = decide(image, digest, policy, deadline).await;
+    decided.map(Some).map_err(|error| match error {
+        Error::Refused { reason, .. } => Error::RefusedTags {
+            image: format!("{name}@{digest}"),
+            tag,
+            reason,
+        },
+        error => error,
+    })
 }

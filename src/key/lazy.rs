@@ -26,6 +26,11 @@ impl<T: Clone + Send + Sync + 'static> LazyKey<T> {
         }
     }
 
+    /// The same key, for messages that name it differently.
+    pub(crate) fn renamed(self, reference: KeyRef) -> Self {
+        Self { reference, ..self }
+    }
+
     /// Waits until the key is open.
     ///
     /// # Errors

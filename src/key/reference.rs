@@ -61,6 +61,17 @@ impl KeyRef {
         })
     }
 
+    /// A key of a policy, which messages name as the policy does.
+    pub(crate) fn named(name: &str, versions: Versions) -> Self {
+        Self {
+            written: name.to_owned(),
+            scheme: PATH_SCHEME.to_owned(),
+            rest: name.to_owned(),
+            versions,
+            suggestion: None,
+        }
+    }
+
     /// The reference as it was written.
     pub fn as_str(&self) -> &str {
         &self.written

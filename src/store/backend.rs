@@ -88,12 +88,16 @@ impl Backends {
 /// The stores of a run, by scheme and root.
 pub type Stores = HashMap<(Scheme, String), Arc<dyn Store>>;
 
+/// The schemes of every kind of store.
+pub fn schemes() -> [Scheme; 2] {
+    Backends::default().all().map(Backend::scheme)
+}
+
 /// Parses a reference to an image in any kind of store.
 ///
 /// # Errors
 ///
 /// [`reference::Error`] unless `text` names exactly one tag.
 pub fn parse(text: &str) -> Result<Reference, reference::Error> {
-    let schemes = Backends::default().all().map(Backend::scheme);
-    Reference::parse(text, &schemes)
+    Reference::parse(text, &schemes())
 }

@@ -34,18 +34,13 @@ impl Rejection {
     /// The rejection of the image that `reference` names.
     pub fn new(reference: &Reference, outcome: &Outcome) -> Self {
         let key = outcome.first_rejected().map(|(_, key)| key);
-        let looked_for = key.filter(|_| outcome.rejected.is_none());
-        let reason = outcome.reason().clone();
+        let looked_for = key.filter(|key| outcome.rejected.is_none() && is_looked_for(key));
+        let reason = outcome.reason();
         let looked_at = |id: &KeyId| reference.stored_path(&reference.record_key(id));
         let beside = outcome.beside.as_ref().map(|all| beside(all, outcome));
         let is_valid = |key: &KeyOutcome| matches!(key.verdict, Verdict::Verified(_));
-        let help = match outcome
-            .keys
-            .iter()
-            .flatten()
-            .filter(|key| is_valid(key))
-            .count()
-        {
+        let help = match outcome.judged().filter(|key| is_valid(key)).count() {
+            _ if outcome.rule.is_some() => help(&reason, reference, beside.as_deref()),
             0 => help(&reason, reference, beside.as_deref()),
             valid => format!(
                 "{valid} of the {} keys signed it, and more are required: have the others sign it too, or ask for fewer with {}\na key counts once, however many files hold it",
@@ -64,14 +59,17 @@ impl Rejection {
     }
 }
 
+/// Whether a record of the key was looked for: a policy need not count it.
+fn is_looked_for(key: &KeyOutcome) -> bool {
+    !matches!(
+        key.verdict,
+        Verdict::Rejected(Reason::KeyRevoked { .. } | Reason::KeyExpired { .. })
+    )
+}
+
 /// The IDs of the records that are for none of the keys.
 fn beside(all: &RecordIds, outcome: &Outcome) -> Vec<String> {
-    let own: Vec<_> = outcome
-        .keys
-        .iter()
-        .flatten()
-        .map(|key| key.key_id.to_string())
-        .collect();
+    let own: Vec<_> = outcome.judged().map(|key| key.key_id.to_string()).collect();
     let others = all.ids.iter().filter(|id| !own.contains(id));
     others.take(MAX_BESIDE).cloned().collect()
 }
@@ -106,6 +104,16 @@ fn help(reason: &Reason, reference: &Reference, beside: Option<&[String]>) -> St
         Reason::MalformedManifest(_) => {
             "push the image again, and sign it: the object under this tag is not a manifest".to_owned()
         }
+        Reason::NoRule => {
+            "add a rule for this image to the policy, or check the name: a rule is about SCHEME://ROOT/IMAGE".to_owned()
+        }
+        Reason::Denied(_) | Reason::DeniedDigest { .. } => {
+            "deploy another image; if this one is to be deployed, the policy must be changed by those who review it".to_owned()
+        }
+        Reason::KeyRevoked { .. } | Reason::KeyExpired { .. } | Reason::Unmet { .. } => format!(
+            "have the keys that the policy names sign the image, with {}\na key that is revoked or expired does not count, and a key counts once under all its names",
+            option("schema-version").with("2")
+        ),
         Reason::TooFewKeys => format!(
             "have the others sign it too, or ask for fewer with {}",
             option("require")
@@ -116,10 +124,5 @@ fn help(reason: &Reason, reference: &Reference, beside: Option<&[String]>) -> St
 /// Whether the record of some key is missing: only then is a list worth a request.
 pub(super) fn is_worth_a_listing(outcome: &Outcome) -> bool {
     let is_missing = |key: &Verdict| matches!(key, Verdict::Rejected(Reason::NoSignature { .. }));
-    outcome.rejected.is_none()
-        && outcome
-            .keys
-            .iter()
-            .flatten()
-            .any(|key| is_missing(&key.verdict))
+    outcome.rejected.is_none() && outcome.judged().any(|key| is_missing(&key.verdict))
 }

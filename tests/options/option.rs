@@ -7,9 +7,9 @@ use std::fmt::Write as _;
 use clap::{Arg, ArgAction, Command};
 use s3lo::aws::arn::Account;
 use s3lo::cli::command_line;
-use s3lo::verify::Require;
 use s3lo_core::digest::Digest;
 use s3lo_core::payload::Schema;
+use s3lo_core::policy::decision::Require;
 
 use crate::Front::{self, Buildkite, CommandLine, GitLab, Page};
 use crate::{LEFT_OUT, NOTES, of_jobs};

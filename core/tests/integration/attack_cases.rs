@@ -13,7 +13,7 @@ use s3lo_core::manifest::Manifest;
 use s3lo_core::payload::Schema;
 use s3lo_core::reference::Reference;
 use s3lo_core::verdict;
-use s3lo_core::verdict::{Found, Key, Policy, Verdict};
+use s3lo_core::verdict::{Found, Key, Verdict};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -177,9 +177,7 @@ impl Case for RecordCase {
                 reference: "cosign.pub",
                 public: &public,
             },
-            Policy {
-                min_schema: Schema::from_version(self.min_schema).unwrap(),
-            },
+            Schema::from_version(self.min_schema).unwrap(),
         );
         match verdict {
             Verdict::Verified(verified) => {

@@ -16,7 +16,7 @@ use s3lo_core::manifest::Manifest;
 use s3lo_core::payload::{Schema, payload};
 use s3lo_core::reference::Reference;
 use s3lo_core::verdict;
-use s3lo_core::verdict::{Found, Key, Policy, Verdict};
+use s3lo_core::verdict::{Found, Key, Verdict};
 use serde_json::{Map, Value};
 
 use self::malleable::{order, other_form};
@@ -78,7 +78,7 @@ impl Signed {
                 reference: "key.pub",
                 public: &self.key,
             },
-            Policy { min_schema },
+            min_schema,
         ))
     }
 

@@ -8,7 +8,7 @@ use s3lo_core::crypto::public::PublicKey;
 use s3lo_core::manifest::Manifest;
 use s3lo_core::record::Record;
 use s3lo_core::reference::Reference;
-use s3lo_core::verdict::{Found, Key, Policy, Verdict, judge};
+use s3lo_core::verdict::{Found, Key, Verdict, judge};
 
 use crate::forgeries::{IMAGES, SCHEMAS};
 use crate::vectors;
@@ -70,8 +70,7 @@ fn every_record_of_s3lo_verifies_and_is_written_byte_for_byte() {
                     reference: "key.pub",
                     public: &public,
                 };
-                let policy = Policy { min_schema: schema };
-                let verdict = judge(&manifest, Found::Bytes(&bytes), &reference, key, policy);
+                let verdict = judge(&manifest, Found::Bytes(&bytes), &reference, key, schema);
                 assert!(matches!(verdict, Verdict::Verified(_)), "{name} in {store}");
                 verified += 1;
             }

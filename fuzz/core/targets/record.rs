@@ -12,7 +12,7 @@ use s3lo_core::manifest::Manifest;
 use s3lo_core::payload::Schema;
 use s3lo_core::record::Record;
 use s3lo_core::reference::Reference;
-use s3lo_core::verdict::{Found, Key, Policy, Verdict, judge};
+use s3lo_core::verdict::{Found, Key, Verdict, judge};
 
 fuzz_target!(|bytes: &[u8]| {
     let record = Record::parse(bytes).ok();
@@ -46,8 +46,7 @@ fn judged(vector: &Vector, bytes: &[u8], record: Option<&Record>) {
             reference: "cosign.pub",
             public: &vector.key,
         };
-        let policy = Policy { min_schema };
-        judge(manifest, Found::Bytes(bytes), reference, key, policy)
+        judge(manifest, Found::Bytes(bytes), reference, key, min_schema)
     };
     // The keys have signed neither of these.
     for verdict in [

@@ -113,7 +113,7 @@ fn input(
     }
     let mut value = value(option.kind, raw, &origin)?;
     if let Value::Lines(lines) = &mut value
-        && option.name() == "key"
+        && matches!(option.name(), "key" | "policy")
         && sources.family == Family::Github
     {
         let mount = Mount::of(&sources.variables);

@@ -18,7 +18,7 @@ pub(crate) fn is_variable(ours: &str) -> bool {
 }
 
 #[rustfmt::skip]
-const PEERS: [(&str, &[&str]); 36] = [
+const PEERS: [(&str, &[&str]); 37] = [
     ("reference", &["image", "images", "image-name", "image-ref", "image-reference", "image-uri", "image-url", "ref",
         "refs", "references", "subject-name", "tag", "tags"]),
     ("key", &["cosign-key", "cosign-private-key", "cosign-public-key", "key-id", "key-path", "key-ref", "keys", "kms",
@@ -32,6 +32,7 @@ const PEERS: [(&str, &[&str]); 36] = [
     ("schema-version", &["schema", "signature-schema", "signature-version"]),
     ("min-schema", &["min-schema-version", "minimum-schema"]),
     ("if-signed", &["force", "if-exists", "overwrite", "recreate"]),
+    ("policy", &["policy-file", "policy-path", "trust-policy"]),
     ("require", &["min-signatures", "required", "threshold"]),
     ("region", &["aws-default-region", "aws-region", "kms-region", "s3-region"]),
     ("role-to-assume", &["assume-role", "assume-role-arn", "aws-role", "aws-role-arn", "aws-role-to-assume", "iam-role",

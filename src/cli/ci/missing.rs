@@ -22,6 +22,7 @@ pub(crate) fn no_options(family: Family) -> Diagnostic {
 fn example(option: &str, family: Family) -> String {
     let value = match option {
         "key" => "awskms:///alias/release-signer",
+        "policy" => "s3lo-policy.toml",
         _ => "s3://my-bucket/myapp:v1.0",
     };
     format!("`{}`", family.written(option, Some(value)))

@@ -87,6 +87,13 @@ pub(crate) fn read(arguments: &[OsString], mask: &Mask) -> Result<Job, (Action, 
     job.map_err(|diagnostic| (action, diagnostic))
 }
 
+/// The defaults of inputs of the GitLab component that are handed over whether or not they were chosen.
+const HANDED_OVER: [(&str, &str); 3] = [
+    ("schema-version", "1"),
+    ("min-schema", "1"),
+    ("require", "any"),
+];
+
 /// A command line in the making.
 struct Parts {
     /// `s3lo ci COMMAND` and the options of the environment.
@@ -142,12 +149,14 @@ impl Parts {
             }
         };
         for input in inputs {
-            // An empty list counts as unset. So does the schema that the GitLab component hands over in any case, where it
-            // is the default: what it does not protect is worth a note.
+            // An empty list counts as unset. So does a default that the GitLab component hands over in any case: schema 1 is
+            // worth a note where nobody chose it, and a policy is not contradicted by what nobody asked for.
             let unset = match &input.value {
-                Value::Lines(lines) if input.name == "schema-version" => {
-                    family == Family::Arguments && *lines == ["1"]
-                }
+                Value::Lines(lines) if family == Family::Arguments => match lines.as_slice() {
+                    [] => true,
+                    [only] => HANDED_OVER.contains(&(input.name.as_str(), only.as_str())),
+                    [_, _, ..] => false,
+                },
                 Value::Lines(lines) => lines.is_empty(),
                 Value::Flag(_) | Value::Secret(_) => false,
             };
@@ -160,11 +169,17 @@ impl Parts {
         }
         let is_set =
             |name: &str| is_typed(name) || parts.origins.iter().any(|(set, _)| set == name);
-        let missing: Vec<_> = ["reference", "key"]
-            .into_iter()
+        let is_empty = |name: &&str| empty.iter().any(|empty| empty == name);
+        let key = match is_set("policy") {
+            true => None,
+            // Its variable is not set: a policy was to decide.
+            false if is_empty(&"policy") => Some("policy"),
+            false => Some("key"),
+        };
+        let missing: Vec<_> = std::iter::once("reference")
+            .chain(key)
             .filter(|name| !is_set(name))
             .collect();
-        let is_empty = |name: &&str| empty.iter().any(|empty| empty == name);
         if missing.len() > 1 && !missing.iter().any(is_empty) {
             return Err(no_options(family).with(&parts.warnings));
         }

@@ -6,7 +6,7 @@ use crate::cli::args::{Command, Output};
 use crate::cli::ci::options::Job;
 use crate::cli::output::text::Style;
 use crate::cli::output::waiting::Waiting;
-use crate::cli::setup::{Configured, RunContext};
+use crate::cli::setup::{Configured, PolicyRun, RunContext};
 use crate::cli::{CommandError, ExitStatus, block_on, deadline, setup};
 use crate::context::Passwords;
 use crate::diagnostic::Diagnostic;
@@ -41,8 +41,13 @@ pub(crate) fn of(job: &Job, mask: &Mask) -> Result<Vec<TokenRequest>, CommandErr
         return Ok(Vec::new());
     };
     let configured = block_on(async {
-        let keys = setup::keys(work.keys)?;
         let deadline = deadline(work.images.timeout);
+        let keys = match work.policy {
+            Some(file) => PolicyRun::new(file, work.images, &context, deadline)
+                .await?
+                .keys(),
+            None => setup::keys(work.keys)?,
+        };
         let (images, aws, providers) = (work.images, work.aws, work.providers);
         Ok(Configured::new(images, keys, aws, providers, &context, deadline).await?)
     })?;

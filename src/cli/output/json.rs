@@ -2,15 +2,17 @@
 
 use std::io::{self, Write};
 
+use s3lo_core::policy::decision::Decision;
 use s3lo_core::verdict::Verdict;
 use serde::{Serialize, Serializer};
 
 use crate::diagnostic::{Diagnostic, Fact};
 use crate::image::Image;
 use crate::key::reference::KeyRef;
+use crate::policy::PolicyFile;
 use crate::sign::{Signed, Status};
 use crate::text::inert_json;
-use crate::verify::{Decision, KeyOutcome, Outcome, Rejection};
+use crate::verify::{KeyOutcome, KeyResult, Outcome, Rejection, Requirement, RuleOutcome};
 use crate::{sign, verify};
 
 /// Writes `value` and a newline.
@@ -173,6 +175,58 @@ pub(crate) struct VerifyElement {
     result: VerifyResult,
     #[serde(skip_serializing_if = "Option::is_none")]
     signatures: Option<Vec<VerifyResult>>,
+    #[serde(flatten)]
+    policy: Option<ByPolicy>,
+}
+
+/// The policy that decided.
+#[derive(Serialize)]
+struct ByPolicy {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<RuleFields>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requirements: Option<Vec<RequirementFields>>,
+    policy: PolicyFields,
+}
+
+#[derive(Serialize)]
+struct RuleFields {
+    pattern: String,
+    line: usize,
+}
+
+#[derive(Serialize)]
+struct RequirementFields {
+    requires: String,
+    satisfied: bool,
+    by: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct PolicyFields {
+    path: String,
+    sha256: String,
+}
+
+impl ByPolicy {
+    fn new(policy: &PolicyFile, rule: Option<&RuleOutcome>) -> Self {
+        let requirement = |requirement: &Requirement| RequirementFields {
+            requires: requirement.requires.clone(),
+            satisfied: requirement.decision == Decision::Verified,
+            by: requirement.by.clone(),
+        };
+        Self {
+            rule: rule.map(|rule| RuleFields {
+                pattern: rule.pattern.clone(),
+                line: rule.line,
+            }),
+            requirements: rule.map(|rule| rule.requirements.iter().map(requirement).collect()),
+            policy: PolicyFields {
+                path: policy.path.clone(),
+                sha256: policy.digest.hex(),
+            },
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -213,28 +267,31 @@ enum VerifyResult {
 impl VerifyElement {
     pub(crate) fn new(
         image: &Image,
-        keys: &[KeyRef],
         result: &Result<Outcome, verify::Error>,
+        policy: Option<&PolicyFile>,
         several: bool,
     ) -> Self {
         let outcome = result.as_ref();
         Self {
             reference: several.then(|| image.reference.to_string()),
             result: match outcome {
-                Ok(outcome) => VerifyResult::of_image(image, outcome, keys),
+                Ok(outcome) => VerifyResult::of_image(image, outcome),
                 Err(error) => VerifyResult::failed(None, error),
             },
-            signatures: outcome.ok().filter(|_| keys.len() > 1).map(|outcome| {
-                let each = keys.iter().zip(&outcome.keys);
-                each.map(|(key, outcome)| VerifyResult::of_key(key, outcome))
-                    .collect()
+            signatures: outcome
+                .ok()
+                .filter(|outcome| outcome.keys.len() > 1)
+                .map(|outcome| outcome.keys.iter().map(VerifyResult::of_key).collect()),
+            policy: policy.map(|policy| {
+                let rule = outcome.ok().and_then(|outcome| outcome.rule.as_ref());
+                ByPolicy::new(policy, rule)
             }),
         }
     }
 }
 
 impl VerifyResult {
-    fn of_image(image: &Image, outcome: &Outcome, keys: &[KeyRef]) -> Self {
+    fn of_image(image: &Image, outcome: &Outcome) -> Self {
         let verified = outcome.decision == Decision::Verified;
         if outcome.decision == Decision::Undecided
             && let Some(error) = outcome.first_error()
@@ -247,8 +304,8 @@ impl VerifyResult {
             outcome.first_rejected()
         };
         let (key_ref, key) = match shown {
-            Some((number, key)) => (keys.get(number), Some(key)),
-            None => (keys.first(), None),
+            Some((key_ref, key)) => (Some(key_ref), Some(key)),
+            None => (outcome.keys.first().map(|result| &result.key), None),
         };
         let rejection = (!verified).then(|| Rejection::new(&image.reference, outcome));
         Self::judged(
@@ -282,7 +339,12 @@ impl VerifyResult {
         self
     }
 
-    fn of_key(key_ref: &KeyRef, outcome: &Result<KeyOutcome, verify::Error>) -> Self {
+    fn of_key(
+        KeyResult {
+            key: key_ref,
+            outcome,
+        }: &KeyResult,
+    ) -> Self {
         match outcome {
             Err(error) => Self::failed(Some(key_ref), error),
             Ok(key) => match &key.verdict {

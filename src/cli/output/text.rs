@@ -3,15 +3,17 @@
 use std::io::{self, IsTerminal as _, Write};
 
 use clap::builder::styling::AnsiColor;
+use s3lo_core::policy::decision::Decision;
 use s3lo_core::verdict::Verdict;
 
 use crate::cli::args::Color;
 use crate::diagnostic::Diagnostic;
 use crate::image::Image;
 use crate::key::reference::KeyRef;
+use crate::policy::PolicyFile;
 use crate::sign::{Signed, Status};
 use crate::text::printable;
-use crate::verify::{Error, KeyOutcome, Outcome, Rejection};
+use crate::verify::{Error, KeyOutcome, KeyResult, Outcome, Rejection};
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -97,8 +99,8 @@ pub(crate) fn verified(
     out: &mut dyn Write,
     style: Style,
     image: &Image,
-    keys: &[KeyRef],
     outcome: &Outcome,
+    policy: Option<&PolicyFile>,
     several: bool,
 ) -> io::Result<()> {
     let check = mark("✓", AnsiColor::Green, style.out_colored);
@@ -106,7 +108,7 @@ pub(crate) fn verified(
     if let Some(digest) = outcome.digest {
         writeln!(out, "  Digest:  {digest}")?;
     }
-    for (key, outcome) in keys.iter().zip(&outcome.keys) {
+    for KeyResult { key, outcome } in &outcome.keys {
         if let Ok(KeyOutcome {
             verdict: Verdict::Verified(valid),
             ..
@@ -118,7 +120,39 @@ pub(crate) fn verified(
             writeln!(out, "  Key:     {}", printable(key.as_str()))?;
         }
     }
+    for (name, value) in policy
+        .iter()
+        .flat_map(|policy| policy_facts(policy, outcome))
+    {
+        writeln!(out, "  {:8} {}", format!("{name}:"), printable(&value))?;
+    }
     Ok(())
+}
+
+/// The policy that decided about an image, and its rule: facts with their names.
+pub(crate) fn policy_facts(policy: &PolicyFile, outcome: &Outcome) -> Vec<(&'static str, String)> {
+    let Some(rule) = &outcome.rule else {
+        return vec![("Policy", policy.path.clone())];
+    };
+    let requirements = rule.requirements.iter().map(|requirement| {
+        let state = match requirement.decision {
+            Decision::Verified => "met",
+            Decision::Failed => "not met",
+            Decision::Undecided => "not known",
+        };
+        let by = match requirement.by.as_slice() {
+            [] => "signed by none of them".to_owned(),
+            by => format!("signed by {}", by.join(", ")),
+        };
+        (
+            "Requires",
+            format!("{}: {state}, {by}", requirement.requires),
+        )
+    });
+    let place = format!("{} ({}:{})", rule.pattern, policy.path, rule.line);
+    std::iter::once(("Rule", place))
+        .chain(requirements)
+        .collect()
 }
 
 /// An image that is not verified, with the verdict of each of several keys.
@@ -126,8 +160,8 @@ pub(crate) fn not_verified(
     err: &mut dyn Write,
     style: Style,
     image: &Image,
-    keys: &[KeyRef],
     outcome: &Outcome,
+    policy: Option<&PolicyFile>,
     several: bool,
 ) -> io::Result<()> {
     let cross = mark("✗", AnsiColor::Red, style.err_colored);
@@ -138,12 +172,12 @@ pub(crate) fn not_verified(
     )?;
     writeln!(err, "  {}", printable(&outcome.reason().to_string()))?;
     let rejection = Rejection::new(&image.reference, outcome);
-    if keys.len() < 2 {
+    if outcome.keys.len() < 2 {
         if let Some(key_id) = rejection.key_id {
             writeln!(err, "  Key ID:    {key_id}")?;
         }
     } else {
-        for (key, outcome) in keys.iter().zip(&outcome.keys) {
+        for KeyResult { key, outcome } in &outcome.keys {
             let (key, verdict) = (printable(key.as_str()), printable(&verdict(outcome)));
             writeln!(err, "  Key:       {key}: {verdict}")?;
         }
@@ -158,6 +192,12 @@ pub(crate) fn not_verified(
         let ids = rejection.beside.iter().flatten().cloned();
         let ids = ids.collect::<Vec<_>>().join(", ");
         writeln!(err, "  Beside it: {ids} (not verified)")?;
+    }
+    for (name, value) in policy
+        .iter()
+        .flat_map(|policy| policy_facts(policy, outcome))
+    {
+        writeln!(err, "  {:10} {}", format!("{name}:"), printable(&value))?;
     }
     for note in outcome.notes() {
         writeln!(err, "  note: {note}")?;

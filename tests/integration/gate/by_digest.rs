@@ -42,8 +42,11 @@ fn one_signed_tag_with_the_digest_is_enough() {
         sandbox.push("myapp", tag, manifest);
     }
     let run = ask(&sandbox, &name(MANIFEST), &digest(MANIFEST)).ends_with(1);
-    let reason = "refused[image_refused]: local://./store/myapp:a: no signature found for key ";
-    assert!(line(&run).starts_with(reason), "{}", run.out);
+    let reason = format!(
+        "refused[image_refused]: local://./store/myapp@{}: no tag with this digest passes; of `a`: no signature found for key ci",
+        digest(MANIFEST)
+    );
+    assert!(line(&run).starts_with(&reason), "{}", run.out);
     // The signature of a tag with another manifest is none.
     sign(&sandbox, "myapp:b");
     ask(&sandbox, &name(MANIFEST), &digest(MANIFEST)).ends_with(1);

@@ -17,7 +17,7 @@ use s3lo_core::crypto::public::PublicKey;
 use s3lo_core::payload::Schema;
 use s3lo_core::reference::Reference;
 use s3lo_core::verdict;
-use s3lo_core::verdict::{Found, Policy, Verdict, judge, read_manifest};
+use s3lo_core::verdict::{Found, Verdict, judge, read_manifest};
 
 use crate::store::conformance::wait_for;
 use crate::support::MANIFEST;
@@ -146,7 +146,7 @@ impl Scene {
             Found::Bytes(&record),
             &reference_(),
             key,
-            Policy::default(),
+            Schema::V1,
         )
     }
 

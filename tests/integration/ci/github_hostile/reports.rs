@@ -29,6 +29,7 @@ fn valid(text: &str, schema: u64) -> RowOutcome {
         stored_path: Some(text.to_owned()),
         schema,
         request_id: Some(text.to_owned()),
+        policy: vec![("rule", text.to_owned())],
     })
 }
 
@@ -49,6 +50,7 @@ fn invalid(text: &str) -> RowOutcome {
         beside: vec![text.to_owned(); 2],
         verdicts: vec![(text.to_owned(), text.to_owned()); 2],
         notes: vec![text.to_owned()],
+        policy: vec![("rule", text.to_owned())],
         help: help(text),
     })
 }

@@ -1,8 +1,9 @@
 //! The outcome of a run, compared with its row.
 
+use s3lo_core::payload::Schema;
 use s3lo_core::reference::Reference;
 use s3lo_core::verdict;
-use s3lo_core::verdict::{Found, Policy, Verdict, judge, read_manifest};
+use s3lo_core::verdict::{Found, Verdict, judge, read_manifest};
 
 use crate::support::MANIFEST;
 use crate::support::program::Run;
@@ -152,7 +153,7 @@ impl Broken {
         let manifest = read_manifest(Found::Bytes(MANIFEST.as_bytes())).unwrap();
         for record in records {
             let found = Found::Bytes(record);
-            let verdict = judge(&manifest, found, reference, key, Policy::default());
+            let verdict = judge(&manifest, found, reference, key, Schema::V1);
             let valid = matches!(verdict, Verdict::Verified(_));
             self.unless(valid, || {
                 format!("what is stored does not verify: {verdict:?}")

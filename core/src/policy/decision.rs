@@ -1,21 +1,17 @@
 //! The decision over all keys: how many have signed, each holder counted once.
 //!
 //! The holder of one version of a key holds them all, so that a key and the kept `.pub` of its older version are one
-//! signer. So are two addresses of one server, and a key that is given both as a file and by a service.
+//! signer. So are two addresses of one server, and a key that is given both as a file and by a service. Keys with one ID
+//! are one key: two that were made to have the same ID only count for less.
 
-use std::collections::HashMap;
-use std::num::NonZeroUsize;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::num::NonZeroUsize;
 
-use s3lo_core::crypto::public::KeyId;
-use s3lo_core::verdict::Verdict;
-
-use super::{Error, KeyOutcome};
-use crate::key::reference::Versions;
-use crate::key::signer::PublicKeys;
+use crate::crypto::public::KeyId;
 
 /// The number of keys that must have a valid signature on the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Require {
     /// Every one.
     All,
@@ -36,21 +32,28 @@ pub enum Decision {
 
 /// The vote of one key.
 #[derive(Clone, Debug)]
-pub(super) struct Vote {
-    answer: Answer,
-    family: Family,
+pub struct Vote {
+    /// Whether the key signed.
+    pub answer: Answer,
+    /// Who holds it.
+    pub family: Family,
 }
 
+/// Whether a key signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Answer {
+pub enum Answer {
+    /// It did.
     Signed,
+    /// It did not, or its signature does not count.
     NotSigned,
+    /// That could not be found out.
     Unknown,
 }
 
 /// The key with all its versions, as far as they are known.
 #[derive(Clone, Debug)]
-pub(super) enum Family {
+pub enum Family {
+    /// These.
     Known(Vec<KeyId>),
     /// A key that could not be opened, and has no other version.
     Single,
@@ -58,38 +61,16 @@ pub(super) enum Family {
     Unknown,
 }
 
-impl Family {
-    /// The versions of a key, if it could be opened. They count whether or not its records can be read.
-    pub(super) fn of(versions: Versions, keys: Option<&PublicKeys>) -> Self {
-        match (keys, versions) {
-            (Some(keys), _) => Self::Known(keys.family().collect()),
-            (None, Versions::Single) => Self::Single,
-            (None, Versions::One | Versions::All) => Self::Unknown,
-        }
-    }
-}
-
-impl Vote {
-    /// The vote of a key by what was found out.
-    pub(super) fn new(family: Family, outcome: &Result<KeyOutcome, Error>) -> Self {
-        let answer = match outcome.as_ref().map(|outcome| &outcome.verdict) {
-            Ok(Verdict::Verified(_)) => Answer::Signed,
-            Ok(Verdict::Rejected(_)) => Answer::NotSigned,
-            Err(_) => Answer::Unknown,
-        };
-        Self { answer, family }
-    }
-}
-
-/// Decides over all keys.
-pub(super) fn decide(votes: &[Vote], require: Require) -> Decision {
-    let any = |wanted: Answer| votes.iter().any(|vote| vote.answer == wanted);
+/// Decides over the keys `of`, numbers of `votes`. The others count for nothing, but may show that two keys have one holder.
+pub fn decide(votes: &[Vote], of: &[usize], require: Require) -> Decision {
+    let answers = of.iter().filter_map(|number| votes.get(*number));
+    let any = |wanted: Answer| answers.clone().any(|vote| vote.answer == wanted);
     match require {
-        Require::All if any(Answer::NotSigned) || votes.is_empty() => Decision::Failed,
+        Require::All if any(Answer::NotSigned) || of.is_empty() => Decision::Failed,
         Require::All if any(Answer::Unknown) => Decision::Undecided,
         Require::All => Decision::Verified,
         Require::AtLeast(least) => {
-            let (fewest, most) = count(votes);
+            let (fewest, most) = count(votes, of);
             if fewest >= least.get() {
                 Decision::Verified
             } else if most >= least.get() {
@@ -102,10 +83,12 @@ pub(super) fn decide(votes: &[Vote], require: Require) -> Decision {
 }
 
 /// The fewest and the most holders that may have signed.
-fn count(votes: &[Vote]) -> (usize, usize) {
+fn count(votes: &[Vote], of: &[usize]) -> (usize, usize) {
     let holders = holders(votes);
     let distinct = |counts: fn(Answer) -> bool| {
-        let each = holders.iter().zip(votes);
+        let each = of
+            .iter()
+            .filter_map(|number| holders.get(*number).zip(votes.get(*number)));
         let counted = each.filter(|(_, vote)| counts(vote.answer));
         let mut counted: Vec<_> = counted.map(|(holder, _)| *holder).collect();
         counted.sort_unstable();
@@ -126,7 +109,7 @@ fn count(votes: &[Vote]) -> (usize, usize) {
 /// The holder of each key, as the index of one of the holder's keys: keys that share a version have one holder.
 fn holders(votes: &[Vote]) -> Vec<usize> {
     let mut holders: Vec<usize> = (0..votes.len()).collect();
-    let mut first: HashMap<KeyId, usize> = HashMap::new();
+    let mut first: BTreeMap<KeyId, usize> = BTreeMap::new();
     for (number, vote) in votes.iter().enumerate() {
         let Family::Known(family) = &vote.family else {
             continue;
@@ -146,6 +129,8 @@ fn holders(votes: &[Vote]) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+
     use super::*;
 
     fn id(number: u8) -> KeyId {
@@ -163,15 +148,27 @@ mod tests {
         vote(Answer::Signed, family)
     }
 
-    fn unopened(versions: Versions) -> Vote {
+    fn unopened(family: Family) -> Vote {
         Vote {
             answer: Answer::Unknown,
-            family: Family::of(versions, None),
+            family,
         }
     }
 
+    fn numbers(votes: &[Vote]) -> Vec<usize> {
+        (0..votes.len()).collect()
+    }
+
+    fn count(votes: &[Vote]) -> (usize, usize) {
+        super::count(votes, &numbers(votes))
+    }
+
     fn at_least(votes: &[Vote], least: usize) -> Decision {
-        decide(votes, Require::AtLeast(NonZeroUsize::new(least).unwrap()))
+        decide(
+            votes,
+            &numbers(votes),
+            Require::AtLeast(NonZeroUsize::new(least).unwrap()),
+        )
     }
 
     #[test]
@@ -211,20 +208,18 @@ mod tests {
 
     #[test]
     fn a_key_with_versions_that_is_not_opened_may_be_the_holder_of_all() {
-        for versions in [Versions::One, Versions::All] {
-            let votes = [signed(&[1]), signed(&[2]), unopened(versions)];
-            assert_eq!(at_least(&votes, 1), Decision::Verified);
-            assert_eq!(at_least(&votes, 2), Decision::Undecided);
-            assert_eq!(at_least(&votes, 3), Decision::Undecided);
-        }
-        let votes = [signed(&[1]), signed(&[2]), unopened(Versions::Single)];
+        let votes = [signed(&[1]), signed(&[2]), unopened(Family::Unknown)];
+        assert_eq!(at_least(&votes, 1), Decision::Verified);
+        assert_eq!(at_least(&votes, 2), Decision::Undecided);
+        assert_eq!(at_least(&votes, 3), Decision::Undecided);
+        let votes = [signed(&[1]), signed(&[2]), unopened(Family::Single)];
         assert_eq!(at_least(&votes, 2), Decision::Verified);
         assert_eq!(at_least(&votes, 3), Decision::Undecided);
     }
 
     /// Every vote over three versions.
     fn all_votes() -> Vec<Vote> {
-        let mut all = vec![unopened(Versions::Single), unopened(Versions::All)];
+        let mut all = vec![unopened(Family::Single), unopened(Family::Unknown)];
         for answer in [Answer::Signed, Answer::NotSigned, Answer::Unknown] {
             for bits in 1..8_u8 {
                 let family: Vec<_> = (0..3).filter(|bit| bits & (1 << bit) != 0).collect();
@@ -277,7 +272,7 @@ mod tests {
         for first in &all {
             for second in &all {
                 for opened in all.iter().filter(|vote| vote.answer != Answer::Unknown) {
-                    let before = [first.clone(), second.clone(), unopened(Versions::All)];
+                    let before = [first.clone(), second.clone(), unopened(Family::Unknown)];
                     let after = [first.clone(), second.clone(), opened.clone()];
                     let (before, after) = (count(&before), count(&after));
                     assert!(

@@ -1,0 +1,308 @@
+//! A policy as its file says it, before the keys that it names are read.
+
+use alloc::borrow::ToOwned as _;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::num::NonZeroUsize;
+
+use super::decision::Require;
+use super::document::{self, Entry, Node, Position};
+use super::error::{Error, Problem};
+use super::pattern::Pattern;
+use super::table::{Table, entries};
+use super::{Key, MAX_BYTES, Policy, Requirement, Rule, Terms};
+use crate::crypto::public::PublicKey;
+use crate::digest::Digest;
+use crate::payload::Schema;
+use crate::record::Timestamp;
+use crate::reference::Scheme;
+
+/// A policy whose keys are still to be read.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    keys: Vec<DraftKey>,
+    rules: Vec<Rule>,
+}
+
+/// A key as the file names it.
+#[derive(Clone, Debug)]
+pub struct DraftKey {
+    /// Its name.
+    pub name: String,
+    /// The place of its `public`.
+    pub at: Position,
+    /// What `public` says.
+    pub source: Source,
+    not_after: Option<Timestamp>,
+    revoked: Option<String>,
+}
+
+/// Where a public key is.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// In the policy itself.
+    Inline(PublicKey),
+    /// In a file, at this path from the directory of the policy.
+    File(String),
+    /// In a key service, under this name.
+    Remote(String),
+}
+
+/// The kinds of stores and key services that a policy may name.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// The stores of images.
+    pub stores: &'a [Scheme],
+    /// The schemes of key services: the text before `://`.
+    pub key_services: &'a [&'a str],
+}
+
+impl Draft {
+    /// Reads a policy file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] for the first mistake that is found.
+    pub fn parse(bytes: &[u8], known: Known<'_>) -> Result<Self, Error> {
+        let start = Position { line: 1, column: 1 };
+        if u64::try_from(bytes.len()).map_or(true, |len| len > MAX_BYTES) {
+            return Err(Error::new(start, Problem::TooLarge));
+        }
+        let text = core::str::from_utf8(bytes).map_err(|_| Error::new(start, Problem::NotUtf8))?;
+        let root = document::read(text.strip_prefix('\u{feff}').unwrap_or(text))?;
+        let mut root = Table::of(root, "a policy", &["version", "keys", "rules"])?;
+        let version = root.need("version", "version = 1")?;
+        let at = version.node.at;
+        match version.integer()? {
+            1 => {}
+            other => return Err(Error::new(at, Problem::Version(other))),
+        }
+        let named = root.need("keys", "[keys.ci]")?;
+        let at = named.node.at;
+        let keys: Vec<_> = entries(named.node, "keys")?
+            .into_iter()
+            .map(|entry| DraftKey::read(entry, known))
+            .collect::<Result<_, _>>()?;
+        if keys.is_empty() {
+            return Err(Error::new(at, Problem::Empty("keys")));
+        }
+        let rules = root.need("rules", "[[rules]]")?.list("rules")?;
+        let read = |node| read_rule(node, &keys, known);
+        let rules: Vec<_> = rules.into_iter().map(read).collect::<Result<_, _>>()?;
+        let mut seen: Vec<&(Position, Pattern)> = Vec::new();
+        for image in rules.iter().flat_map(|rule| &rule.images) {
+            if let Some((first, _)) = seen.iter().find(|(_, other)| *other == image.1) {
+                let (name, first) = (image.1.as_str().to_owned(), *first);
+                return Err(Error::new(image.0, Problem::Twice { name, first }));
+            }
+            seen.push(image);
+        }
+        Ok(Self { keys, rules })
+    }
+
+    /// The keys, in no order that means anything.
+    pub fn keys(&self) -> &[DraftKey] {
+        &self.keys
+    }
+
+    /// The policy, with the public key that each file of a key had: `public` is asked for those of [`Source::File`] alone.
+    ///
+    /// # Errors
+    ///
+    /// The error of `public`, or [`Error`] for a number of keys that cannot be reached, since some of them are one key.
+    pub fn complete<E: From<Error>>(
+        self,
+        mut public: impl FnMut(&DraftKey, &str) -> Result<PublicKey, E>,
+    ) -> Result<Policy, E> {
+        let mut keys = Vec::new();
+        for key in self.keys {
+            let (public, remote) = match &key.source {
+                Source::Inline(public) => (Some(public.clone()), None),
+                Source::File(path) => (Some(public(&key, path)?), None),
+                Source::Remote(name) => (None, Some(name.clone())),
+            };
+            keys.push(Key {
+                name: key.name,
+                public,
+                remote,
+                not_after: key.not_after,
+                revoked: key.revoked,
+            });
+        }
+        let policy = Policy {
+            keys,
+            rules: self.rules,
+        };
+        policy.check_thresholds()?;
+        Ok(policy)
+    }
+}
+
+const KEY_FIELDS: [&str; 4] = ["public", "allow-remote", "not-after", "revoked"];
+
+impl DraftKey {
+    fn read(entry: Entry, known: Known<'_>) -> Result<Self, Error> {
+        let Entry { name, at, node } = entry;
+        if !is_key_name(&name) {
+            return Err(Error::new(at, Problem::KeyName(name)));
+        }
+        let mut table = Table::of(node, "a key", &KEY_FIELDS)?;
+        let public = table.need("public", "public = \"keys/ci.pub\"")?;
+        let at = public.node.at;
+        let public = public.text()?;
+        let remote = table.take("allow-remote");
+        let remote_at = remote.as_ref().map_or(at, |entry| entry.at);
+        let remote = remote.map(Entry::flag).transpose()?.unwrap_or(false);
+        let source = if public.trim_start().starts_with("-----") {
+            let key = PublicKey::from_pem(public.as_bytes()).map_err(|error| {
+                let name = name.clone();
+                Error::new(at, Problem::PublicKey { name, error })
+            })?;
+            Source::Inline(key)
+        } else if let Some((scheme, _)) = public.split_once("://") {
+            if !known.key_services.contains(&scheme) {
+                return Err(Error::new(at, Problem::Scheme { name, public }));
+            }
+            if !remote {
+                return Err(Error::new(at, Problem::Remote { name }));
+            }
+            Source::Remote(public)
+        } else if is_path_below(&public) {
+            Source::File(public)
+        } else {
+            return Err(Error::new(at, Problem::Path(public)));
+        };
+        let is_remote = matches!(source, Source::Remote(_));
+        if remote && !is_remote {
+            return Err(Error::new(remote_at, Problem::NotRemote { name }));
+        }
+        let mut by_name = |field: &'static str| {
+            let entry = table.take(field)?;
+            Some(match &source {
+                Source::Remote(public) => {
+                    let public = public.clone();
+                    Err(Error::new(entry.at, Problem::NotByName { field, public }))
+                }
+                Source::Inline(_) | Source::File(_) => Ok(entry),
+            })
+        };
+        let not_after = by_name("not-after").transpose()?.map(Entry::time);
+        let revoked = by_name("revoked").transpose()?;
+        let revoked = revoked.map(|entry| reason(entry, "revoked")).transpose()?;
+        Ok(Self {
+            name,
+            at,
+            source,
+            not_after: not_after.transpose()?,
+            revoked,
+        })
+    }
+}
+
+/// A name is printed, and part of sentences: no spaces and no signs that mean something in a terminal or in Markdown.
+fn is_key_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (1..=64).contains(&name.len())
+        && name.bytes().all(allowed)
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+}
+
+fn is_path_below(path: &str) -> bool {
+    !path.contains(char::is_control) && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
+}
+
+fn reason(entry: Entry, field: &'static str) -> Result<String, Error> {
+    let at = entry.node.at;
+    let text = entry.text()?;
+    if text.trim().is_empty() {
+        return Err(Error::new(at, Problem::Reason(field)));
+    }
+    Ok(text)
+}
+
+const RULE_FIELDS: [&str; 5] = ["images", "require", "min-schema", "deny-digests", "deny"];
+
+fn read_rule(node: Node, keys: &[DraftKey], known: Known<'_>) -> Result<Rule, Error> {
+    let mut table = Table::of(node, "a rule", &RULE_FIELDS)?;
+    let at = table.at;
+    let images = table.need("images", "images = [\"s3://my-bucket/**\"]")?;
+    let images = images.texts("images")?.into_iter().map(|(at, text)| {
+        let pattern = Pattern::parse(&text, known.stores);
+        let wrong = |problem| {
+            let pattern = text.clone();
+            Error::new(at, Problem::Pattern { pattern, problem })
+        };
+        pattern.map(|pattern| (at, pattern)).map_err(wrong)
+    });
+    let images = images.collect::<Result<_, _>>()?;
+    if let Some(deny) = table.take("deny") {
+        for field in ["require", "min-schema", "deny-digests"] {
+            if let Some(entry) = table.take(field) {
+                return Err(Error::new(entry.at, Problem::BesideDeny { field }));
+            }
+        }
+        let terms = Terms::Deny(reason(deny, "deny")?);
+        return Ok(Rule { at, images, terms });
+    }
+    let require = table.need("require", "require = [{ any = [\"ci\"] }]")?;
+    let require = require.list("require")?.into_iter();
+    let require = require.map(|node| read_requirement(node, keys));
+    let require = require.collect::<Result<_, _>>()?;
+    let min_schema = match table.take("min-schema") {
+        None => Schema::V2,
+        Some(entry) => {
+            let at = entry.node.at;
+            let version = entry.integer()?;
+            let schema = u64::try_from(version).ok().and_then(Schema::from_version);
+            schema.ok_or_else(|| Error::new(at, Problem::Schema(version)))?
+        }
+    };
+    let denied = match table.take("deny-digests") {
+        None => Vec::new(),
+        Some(entry) => entry.texts("deny-digests")?,
+    };
+    let denied = denied.into_iter().map(|(at, text)| {
+        let digest = text.parse::<Digest>();
+        digest.map_err(|_| Error::new(at, Problem::Digest(text.clone())))
+    });
+    let terms = Terms::Require {
+        requirements: require,
+        min_schema,
+        denied: denied.collect::<Result<_, _>>()?,
+    };
+    Ok(Rule { at, images, terms })
+}
+
+fn read_requirement(node: Node, keys: &[DraftKey]) -> Result<Requirement, Error> {
+    let mut table = Table::of(node, "a requirement", &["any", "all", "at-least", "of"])?;
+    let at = table.at;
+    let [any, all, least, of] = ["any", "all", "at-least", "of"].map(|name| table.take(name));
+    let (require, of, field) = match (any, all, least, of) {
+        (Some(of), None, None, None) => (Require::AtLeast(NonZeroUsize::MIN), of, "any"),
+        (None, Some(of), None, None) => (Require::All, of, "all"),
+        (None, None, Some(least), Some(of)) => {
+            let at = least.node.at;
+            let least = least.integer()?;
+            let number = usize::try_from(least).ok().and_then(NonZeroUsize::new);
+            let keys = match &of.node.value {
+                document::Value::List(nodes) => nodes.len(),
+                _ => 0,
+            };
+            let least = number.ok_or_else(|| Error::new(at, Problem::Threshold { least, keys }))?;
+            (Require::AtLeast(least), of, "of")
+        }
+        _ => return Err(Error::new(at, Problem::Requirement)),
+    };
+    let of = of.texts(field)?.into_iter().map(|(at, name)| {
+        let number = keys.iter().position(|key| key.name == name);
+        number.ok_or_else(|| {
+            let known = keys.iter().map(|key| key.name.clone()).collect();
+            Error::new(at, Problem::NoSuchKey { name, known })
+        })
+    });
+    Ok(Requirement {
+        at,
+        require,
+        of: of.collect::<Result<_, _>>()?,
+    })
+}

@@ -1,0 +1,328 @@
+//! A policy: which keys may sign which images, from one file.
+//!
+//! [`Draft::parse`] reads the file, and [`Draft::complete`] adds the public keys that it names by their paths. The policy
+//! then [selects](Policy::select) the rule for an image, and the rule [decides](Selected::decide) over the verdicts of
+//! [`crate::verdict::judge`], which stays the one verifier of signatures.
+
+pub use self::document::Position;
+pub use self::draft::{Draft, DraftKey, Known, Source};
+pub use self::error::{Error, Problem};
+pub use self::pattern::Pattern;
+
+pub mod decision;
+mod document;
+mod draft;
+mod error;
+mod pattern;
+mod table;
+
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use self::decision::{Decision, Require, Vote, decide};
+use crate::crypto::public::PublicKey;
+use crate::digest::Digest;
+use crate::payload::Schema;
+use crate::record::Timestamp;
+use crate::reference::Reference;
+
+/// The most bytes of a policy file.
+pub const MAX_BYTES: u64 = 256 * 1024;
+
+/// A policy with its keys.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    keys: Vec<Key>,
+    rules: Vec<Rule>,
+}
+
+/// A key of a policy.
+#[derive(Clone, Debug)]
+pub struct Key {
+    /// Its name in the policy.
+    pub name: String,
+    /// The key, unless a service has it.
+    pub public: Option<PublicKey>,
+    /// The name of the key in its service.
+    pub remote: Option<String>,
+    not_after: Option<Timestamp>,
+    revoked: Option<String>,
+}
+
+/// Whether a key counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing<'a> {
+    /// It does.
+    Counts,
+    /// It is revoked, for this reason.
+    Revoked(&'a str),
+    /// It counted until then.
+    Expired(Timestamp),
+}
+
+/// A rule about some images.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Its place in the file.
+    pub at: Position,
+    images: Vec<(Position, Pattern)>,
+    /// What it asks for.
+    pub terms: Terms,
+}
+
+/// What a rule asks for.
+#[derive(Clone, Debug)]
+pub enum Terms {
+    /// The images are refused, for this reason.
+    Deny(String),
+    /// They have to be signed.
+    Require {
+        /// All of these have to be met.
+        requirements: Vec<Requirement>,
+        /// The lowest schema of a signature that counts.
+        min_schema: Schema,
+        /// Manifests that are refused.
+        denied: Vec<Digest>,
+    },
+}
+
+/// How many of which keys must have signed.
+#[derive(Clone, Debug)]
+pub struct Requirement {
+    at: Position,
+    require: Require,
+    of: Vec<usize>,
+}
+
+/// The rule that decides about an image.
+#[derive(Clone, Copy, Debug)]
+pub struct Selected<'a> {
+    policy: &'a Policy,
+    /// The rule.
+    pub rule: &'a Rule,
+    /// Its pattern that matches.
+    pub pattern: &'a Pattern,
+    /// The place of the pattern.
+    pub at: Position,
+}
+
+/// Why no rule decides about an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unselected {
+    /// None is about it.
+    NoRule,
+    /// Two are, and neither is more specific.
+    Tie {
+        /// The pattern of the one, and its place.
+        first: (Position, Pattern),
+        /// The pattern of the other.
+        second: (Position, Pattern),
+    },
+}
+
+impl Policy {
+    /// The keys.
+    pub fn keys(&self) -> &[Key] {
+        &self.keys
+    }
+
+    /// The rules, as they stand in the file.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// Finds the most specific rule for an image.
+    ///
+    /// # Errors
+    ///
+    /// [`Unselected`] if there is none, or no one of them.
+    pub fn select(&self, reference: &Reference) -> Result<Selected<'_>, Unselected> {
+        let name = pattern::name(reference);
+        let mut best: Option<Selected<'_>> = None;
+        let mut tie = None;
+        for rule in &self.rules {
+            let matching = rule
+                .images
+                .iter()
+                .filter(|(_, pattern)| pattern.matches(&name));
+            let Some((at, pattern)) = matching.max_by_key(|(_, pattern)| pattern.rank()) else {
+                continue;
+            };
+            let other = Selected {
+                policy: self,
+                rule,
+                pattern,
+                at: *at,
+            };
+            match best {
+                Some(best) if pattern.rank() < best.pattern.rank() => continue,
+                Some(best) if pattern.rank() == best.pattern.rank() => {
+                    tie.get_or_insert((best, other));
+                    continue;
+                }
+                _ => {}
+            }
+            (best, tie) = (Some(other), None);
+        }
+        let place = |selected: Selected<'_>| (selected.at, selected.pattern.clone());
+        match (best, tie) {
+            (_, Some((first, second))) => Err(Unselected::Tie {
+                first: place(first),
+                second: place(second),
+            }),
+            (Some(selected), None) => Ok(selected),
+            (None, None) => Err(Unselected::NoRule),
+        }
+    }
+
+    /// Whether a key counts at this time, whatever it is called: all keys of the policy that are this one decide. Where the
+    /// clock shows no time, no key with an end counts.
+    pub fn standing(&self, public: &PublicKey, now: Option<Timestamp>) -> Standing<'_> {
+        let same = |key: &&Key| {
+            let other = key.public.as_ref();
+            other.is_some_and(|other| other.spki() == public.spki())
+        };
+        let same_key = self.keys.iter().filter(same);
+        if let Some(reason) = same_key.clone().find_map(|key| key.revoked.as_deref()) {
+            return Standing::Revoked(reason);
+        }
+        let end = same_key.clone().filter_map(|key| key.not_after).min();
+        match end {
+            Some(end) if now.is_none_or(|now| now > end) => Standing::Expired(end),
+            _ => Standing::Counts,
+        }
+    }
+
+    /// Checks that as many different keys as a requirement asks for can sign, whether or not they still count: revoking a
+    /// key must not break the file.
+    fn check_thresholds(&self) -> Result<(), Error> {
+        let rules = self.rules.iter();
+        let requirements = rules.flat_map(|rule| match &rule.terms {
+            Terms::Deny(_) => &[],
+            Terms::Require { requirements, .. } => requirements.as_slice(),
+        });
+        for requirement in requirements {
+            let Require::AtLeast(least) = requirement.require else {
+                continue;
+            };
+            let listed = requirement
+                .of
+                .iter()
+                .filter_map(|number| self.keys.get(*number));
+            let different: BTreeSet<_> = listed
+                .map(|key| match &key.public {
+                    Some(public) => (public.spki(), ""),
+                    None => (&[][..], key.remote.as_deref().unwrap_or_default()),
+                })
+                .collect();
+            if least.get() > different.len() {
+                let problem = Problem::Threshold {
+                    least: i64::try_from(least.get()).unwrap_or(i64::MAX),
+                    keys: different.len(),
+                };
+                return Err(Error::new(requirement.at, problem));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a rule has decided about an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ruling {
+    /// Whether the image passes.
+    pub decision: Decision,
+    /// Whether the manifest is one that the rule refuses whoever signed it.
+    pub denied: Option<Digest>,
+    /// Of each requirement, whether it is met.
+    pub met: Vec<Decision>,
+}
+
+impl<'a> Selected<'a> {
+    /// The keys that the rule names, as numbers of [`Policy::keys`], each once.
+    pub fn keys(&self) -> Vec<usize> {
+        let requirements = match &self.rule.terms {
+            Terms::Deny(_) => &[],
+            Terms::Require { requirements, .. } => requirements.as_slice(),
+        };
+        let all: BTreeSet<usize> = requirements
+            .iter()
+            .flat_map(|requirement| requirement.of.iter().copied())
+            .collect();
+        all.into_iter().collect()
+    }
+
+    /// The key of this number.
+    pub fn key(&self, number: usize) -> Option<&'a Key> {
+        self.policy.keys.get(number)
+    }
+
+    /// Decides about the manifest `digest`. `votes` are those of [`Self::keys`], in that order.
+    pub fn decide(&self, digest: Digest, votes: &[Vote]) -> Ruling {
+        let (requirements, denied) = match &self.rule.terms {
+            Terms::Deny(_) => (&[][..], None),
+            Terms::Require {
+                requirements,
+                denied,
+                ..
+            } => {
+                let denied = denied.iter().find(|denied| **denied == digest);
+                (requirements.as_slice(), denied.copied())
+            }
+        };
+        let keys = self.keys();
+        let met: Vec<_> = requirements
+            .iter()
+            .map(|requirement| {
+                let number = |key: &usize| keys.binary_search(key).ok();
+                let of: Vec<_> = requirement.of.iter().filter_map(number).collect();
+                decide(votes, &of, requirement.require)
+            })
+            .collect();
+        let any = |wanted: Decision| met.contains(&wanted);
+        let decision = if denied.is_some() || met.is_empty() || any(Decision::Failed) {
+            Decision::Failed
+        } else if any(Decision::Undecided) {
+            Decision::Undecided
+        } else {
+            Decision::Verified
+        };
+        Ruling {
+            decision,
+            denied,
+            met,
+        }
+    }
+
+    /// The text of a requirement: `any of ci, qa`.
+    pub fn text(&self, requirement: &Requirement) -> String {
+        let names: Vec<_> = requirement
+            .of
+            .iter()
+            .filter_map(|number| self.key(*number))
+            .map(|key| key.name.as_str())
+            .collect();
+        let names = names.join(", ");
+        match requirement.require {
+            Require::All => format!("all of {names}"),
+            Require::AtLeast(least) if least.get() == 1 => format!("any of {names}"),
+            Require::AtLeast(least) => format!("{least} of {names}"),
+        }
+    }
+}
+
+impl Requirement {
+    /// The keys that it names, as numbers of [`Policy::keys`].
+    pub fn keys(&self) -> &[usize] {
+        &self.of
+    }
+}
+
+impl Rule {
+    /// The patterns of the images that the rule is about, with their places.
+    pub fn images(&self) -> &[(Position, Pattern)] {
+        &self.images
+    }
+}

@@ -1,0 +1,325 @@
+//! A policy file: read from a file or a variable, with the public keys that it names.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use s3lo_core::crypto::pem;
+use s3lo_core::crypto::public;
+use s3lo_core::crypto::public::PublicKey;
+use s3lo_core::digest::Digest;
+use s3lo_core::explain::{Explain, Fact};
+use s3lo_core::policy;
+use s3lo_core::policy::{Draft, Known, MAX_BYTES, Pattern, Policy, Position, Source};
+use s3lo_core::reference::Reference;
+
+use crate::bounded_file;
+use crate::environment;
+use crate::key::reference::{KeyRef, PATH_SCHEME, RefError, VARIABLE_SCHEME};
+use crate::key::registry;
+use crate::key::registry::Providers;
+use crate::net::calls;
+use crate::net::calls::Awaited;
+use crate::option_name::option;
+use crate::store::backend;
+use crate::tasks::run_blocking;
+use crate::text::shown_path;
+
+/// A policy, and the file that it is from.
+#[derive(Clone, Debug)]
+pub struct PolicyFile {
+    /// The file, or `env://NAME`, as it was named.
+    pub path: String,
+    /// The digest of its bytes.
+    pub digest: Digest,
+    /// The policy.
+    pub policy: Policy,
+    /// Of each key of the policy, its name in a key service, if it is in one.
+    services: Vec<Option<KeyRef>>,
+}
+
+impl PolicyFile {
+    /// Reads a policy and the keys that it names by their paths: a file, or `env://NAME`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if it cannot be read, or has a mistake.
+    pub async fn load(written: &str) -> Result<Arc<Self>, Error> {
+        let written = written.to_owned();
+        let loaded = run_blocking(move || Self::read(written)).await;
+        loaded.map(Arc::new)
+    }
+
+    fn read(path: String) -> Result<Self, Error> {
+        let stores = backend::schemes();
+        let (bytes, directory) = match path.split_once("://") {
+            Some((VARIABLE_SCHEME, name)) => (from_variable(name)?, None),
+            Some((scheme, _)) if stores.iter().any(|store| store.name == scheme) => {
+                return Err(Error::Stored { path });
+            }
+            _ => (from_file(&path)?, Path::new(&path).parent()),
+        };
+        let mistake = |at, problem| Error::Mistake {
+            path: path.clone(),
+            at,
+            problem,
+        };
+        let providers = Providers::default();
+        let all = providers.all();
+        let schemes = all.iter().flat_map(|provider| provider.schemes()).copied();
+        let known = Known {
+            stores: &stores,
+            key_services: &schemes
+                .filter(|scheme| ![PATH_SCHEME, VARIABLE_SCHEME].contains(scheme))
+                .collect::<Vec<_>>(),
+        };
+        let draft = Draft::parse(&bytes, known)
+            .map_err(|error| mistake(error.at, Problem::Policy(error.problem)))?;
+        let services = draft.keys().iter().map(|key| match &key.source {
+            Source::Remote(name) => match registry::parse(name) {
+                Ok(reference) => Ok(Some(reference)),
+                Err(error) => Err(mistake(key.at, Problem::Service(error))),
+            },
+            Source::Inline(_) | Source::File(_) => Ok(None),
+        });
+        let services = services.collect::<Result<_, _>>()?;
+        let public = |key: &policy::DraftKey, file: &str| {
+            let Some(directory) = directory else {
+                return Err((key.at, Problem::NoDirectory));
+            };
+            public_key(&directory.join(file)).map_err(|reason| {
+                let key_file = directory.join(file).display().to_string();
+                (key.at, Problem::KeyFile { key_file, reason })
+            })
+        };
+        let policy = draft
+            .complete(|key, file| public(key, file).map_err(CompleteError::Key))
+            .map_err(|error| match error {
+                CompleteError::Policy(error) => mistake(error.at, Problem::Policy(error.problem)),
+                CompleteError::Key((at, problem)) => mistake(at, problem),
+            })?;
+        Ok(Self {
+            digest: Digest::of(&bytes),
+            path,
+            policy,
+            services,
+        })
+    }
+
+    /// The names of keys in services that the rules for these images need, as numbers of the policy's keys.
+    pub fn services(&self, references: &[Reference]) -> Vec<(usize, KeyRef)> {
+        let selected = references
+            .iter()
+            .filter_map(|reference| self.policy.select(reference).ok());
+        let mut numbers: Vec<_> = selected.flat_map(|selected| selected.keys()).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let service = |number: usize| {
+            let reference = self.services.get(number)?.clone()?;
+            Some((number, reference))
+        };
+        numbers.into_iter().filter_map(service).collect()
+    }
+
+    /// The error for an image for which no one rule is the most specific.
+    pub(crate) fn tie(
+        &self,
+        reference: &Reference,
+        first: (Position, Pattern),
+        second: (Position, Pattern),
+    ) -> Error {
+        let place = |(at, pattern): (Position, Pattern)| format!("{pattern} (line {})", at.line);
+        Error::Tie {
+            path: self.path.clone(),
+            image: reference.to_string(),
+            first: place(first),
+            second: place(second),
+        }
+    }
+}
+
+enum CompleteError {
+    Policy(policy::Error),
+    Key((Position, Problem)),
+}
+
+impl From<policy::Error> for CompleteError {
+    fn from(error: policy::Error) -> Self {
+        Self::Policy(error)
+    }
+}
+
+fn from_variable(name: &str) -> Result<Vec<u8>, Error> {
+    let unset = || Error::Unset {
+        name: name.to_owned(),
+    };
+    if !environment::is_name(name) {
+        return Err(unset());
+    }
+    let text = environment::variable(name).map_err(|error| Error::Unreadable {
+        path: format!("env://{name}"),
+        reason: error.to_string(),
+    })?;
+    text.map(String::into_bytes).ok_or_else(unset)
+}
+
+fn from_file(path: &str) -> Result<Vec<u8>, Error> {
+    let _call = calls::begin(Awaited::reading(path));
+    match bounded_file::read(path, MAX_BYTES) {
+        Ok(bytes) => Ok(bytes.to_vec()),
+        Err(bounded_file::Error::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
+            Err(Error::Missing {
+                path: path.to_owned(),
+            })
+        }
+        Err(error) => Err(Error::Unreadable {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        }),
+    }
+}
+
+/// Reads a public key, and nothing else: a policy needs no private key.
+fn public_key(path: &Path) -> Result<PublicKey, KeyFileError> {
+    let _call = calls::begin(Awaited::reading(&path.to_string_lossy()));
+    let text = bounded_file::read(path, pem::MAX_BYTES)
+        .map_err(|error| KeyFileError::Unreadable(error.to_string()))?;
+    Ok(PublicKey::from_pem(&text)?)
+}
+
+/// The reason why there is no policy to decide by.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no such file.
+    #[error("there is no policy file `{}`", shown_path(path))]
+    Missing {
+        /// The path.
+        path: String,
+    },
+    /// The file cannot be read.
+    #[error("the policy `{}` cannot be read: {reason}", shown_path(path))]
+    Unreadable {
+        /// The path.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// The variable is not set, or has no such name.
+    #[error("the variable `{name}`, which is to hold the policy, is not set")]
+    Unset {
+        /// The variable.
+        name: String,
+    },
+    /// An object of a store.
+    #[error("`{path}` is in a store, and a policy is never read from one")]
+    Stored {
+        /// The name.
+        path: String,
+    },
+    /// The file has a mistake.
+    #[error("{}:{at}: {problem}", shown_path(path))]
+    Mistake {
+        /// The path.
+        path: String,
+        /// The place of the mistake.
+        at: Position,
+        /// The mistake.
+        problem: Problem,
+    },
+    /// Two rules are equally specific for an image.
+    #[error("two rules of {} are equally specific for {image}", shown_path(path))]
+    Tie {
+        /// The path.
+        path: String,
+        /// The image.
+        image: String,
+        /// The pattern of the one, and its line.
+        first: String,
+        /// The pattern of the other.
+        second: String,
+    },
+}
+
+/// A mistake in a policy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// In the file itself.
+    #[error(transparent)]
+    Policy(policy::Problem),
+    /// In the name of a key in a service.
+    #[error("{0}")]
+    Service(RefError),
+    /// A path in a policy that is in no directory.
+    #[error("this policy is in a variable, beside which no key file lies")]
+    NoDirectory,
+    /// A key file that is none.
+    #[error("the key file `{}` cannot be used: {reason}", shown_path(key_file))]
+    KeyFile {
+        /// The file.
+        key_file: String,
+        /// Why.
+        reason: KeyFileError,
+    },
+}
+
+/// The reason why a file holds no public key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyFileError {
+    /// It cannot be read.
+    #[error("{0}")]
+    Unreadable(String),
+    /// It is not a public key.
+    #[error(transparent)]
+    Public(#[from] public::Error),
+}
+
+impl Explain for Error {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Missing { .. } | Self::Unset { .. } => "policy_not_found",
+            Self::Unreadable { .. } => "policy_unreadable",
+            Self::Stored { .. } | Self::Mistake { .. } | Self::Tie { .. } => "bad_policy",
+        }
+    }
+
+    fn facts(&self) -> Vec<Fact> {
+        match self {
+            Self::Tie { first, second, .. } => {
+                vec![Fact::new("first", first), Fact::new("second", second)]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn help(&self) -> String {
+        let policy = option("policy");
+        match self {
+            Self::Missing { .. } => format!(
+                "check the path: it is relative to the directory in which s3lo runs\na policy in a variable is {}",
+                policy.with("env://NAME")
+            ),
+            Self::Unreadable { .. } => {
+                "make it a regular file of at most 262144 bytes that this user may read".to_owned()
+            }
+            Self::Unset { name } => format!("set {name} to the text of the policy"),
+            Self::Stored { .. } => {
+                "whoever can change the store would decide what is trusted: keep the policy in the repository that deploys, or on the node".to_owned()
+            }
+            Self::Mistake { problem, .. } => match problem {
+                Problem::Policy(problem) => problem.help(),
+                Problem::Service(error) => error.help(),
+                Problem::NoDirectory => {
+                    "write the PEM of the key into the policy: public = \"\"\"-----BEGIN PUBLIC KEY-----…\"\"\"".to_owned()
+                }
+                Problem::KeyFile { .. } => {
+                    "the path is relative to the policy's directory, and the file a public key, as `s3lo public-key --key KEY` prints it".to_owned()
+                }
+            },
+            Self::Tie { .. } => {
+                "make one of the patterns more specific: the image's full name, or a longer text before its first `*`".to_owned()
+            }
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The verification of an image by a policy.
+
+use std::collections::HashMap;
+use std::future::ready;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use s3lo_core::crypto::public::PublicKey;
+use s3lo_core::policy::decision::Decision;
+use s3lo_core::policy::{Selected, Standing, Terms, Unselected};
+use s3lo_core::record::Timestamp;
+use s3lo_core::verdict::{Reason, Verdict};
+use tokio::time::Instant;
+
+use super::{Error, Examined, Key, KeyResult, Options, Outcome, examine, verify};
+use crate::image::Image;
+use crate::key;
+use crate::key::reference::{KeyRef, Versions};
+use crate::key::signer::PublicKeys;
+use crate::net::timed_out::TimedOut;
+use crate::policy::PolicyFile;
+
+/// What images are verified by.
+#[derive(Clone)]
+pub enum Basis {
+    /// Keys that are named, and how many of them have to have signed.
+    Keys(Arc<[Key]>, Options),
+    /// A policy.
+    Policy(Arc<PolicyKeys>, Instant),
+}
+
+impl Basis {
+    /// Verifies `image`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if there is no image to give a verdict on, or no rule that decides.
+    pub async fn verify(&self, image: &Image) -> Result<Outcome, Error> {
+        match self {
+            Self::Keys(keys, options) => verify(image, keys, options).await,
+            Self::Policy(keys, deadline) => verify_by_policy(image, keys, *deadline).await,
+        }
+    }
+}
+
+/// A policy with its keys open, at the time of the run.
+pub struct PolicyKeys {
+    file: Arc<PolicyFile>,
+    /// The keys of the policy, in its order.
+    keys: Vec<Key>,
+    now: Option<Timestamp>,
+}
+
+impl PolicyKeys {
+    /// The keys of a policy, of which `services` has those in key services, as [`PolicyFile::services`] numbers them.
+    pub fn new(file: Arc<PolicyFile>, services: impl IntoIterator<Item = (usize, Key)>) -> Self {
+        let mut services: HashMap<usize, Key> = services.into_iter().collect();
+        let keys = file.policy.keys().iter().enumerate();
+        let keys = keys.map(
+            |(number, key)| match (&key.public, services.remove(&number)) {
+                (Some(public), _) => {
+                    let public = PublicKeys::from(public.clone());
+                    Key::new(
+                        KeyRef::named(&key.name, Versions::Single),
+                        ready(Ok(public)),
+                    )
+                }
+                (None, Some(service)) => {
+                    let versions = service.reference.versions();
+                    service.renamed(KeyRef::named(&key.name, versions))
+                }
+                // No image of the run needs it.
+                (None, None) => {
+                    let unopened = Err(key::error::Error::new(TimedOut::default()));
+                    Key::new(KeyRef::named(&key.name, Versions::All), ready(unopened))
+                }
+            },
+        );
+        let keys = keys.collect();
+        Self {
+            keys,
+            file,
+            now: clock_time(),
+        }
+    }
+
+    /// The policy.
+    pub fn file(&self) -> &PolicyFile {
+        &self.file
+    }
+
+    /// The reason for which the policy does not count a key.
+    fn refused(&self, key: &KeyRef, public: &PublicKey) -> Option<Reason> {
+        let key_ref = key.as_str().to_owned();
+        match self.file.policy.standing(public, self.now) {
+            Standing::Counts => None,
+            Standing::Revoked(reason) => Some(Reason::KeyRevoked {
+                key_ref,
+                reason: reason.to_owned(),
+            }),
+            Standing::Expired(end) => Some(Reason::KeyExpired { key_ref, end }),
+        }
+    }
+}
+
+/// The time of the clock, if it shows one that can be written.
+pub fn clock_time() -> Option<Timestamp> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    Timestamp::from_unix_seconds(since.as_secs())
+}
+
+/// The rule that decided about an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleOutcome {
+    /// Its pattern that matches.
+    pub pattern: String,
+    /// The line of the pattern in the policy.
+    pub line: usize,
+    /// What it requires.
+    pub requirements: Vec<Requirement>,
+}
+
+/// A requirement of a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Requirement {
+    /// Its text: `any of ci, qa`.
+    pub requires: String,
+    /// Whether it is met.
+    pub decision: Decision,
+    /// The names of its keys that have signed.
+    pub by: Vec<String>,
+}
+
+/// Verifies `image` by the rule of the policy that is about it.
+///
+/// # Errors
+///
+/// [`Error`] if there is no image to give a verdict on, or no rule that decides.
+pub async fn verify_by_policy(
+    image: &Image,
+    policy: &PolicyKeys,
+    deadline: Instant,
+) -> Result<Outcome, Error> {
+    let refused = |reason, rule| Outcome {
+        digest: None,
+        rejected: Some(reason),
+        keys: Vec::new(),
+        decision: Decision::Failed,
+        rule,
+        beside: None,
+    };
+    let selected = match policy.file.policy.select(&image.reference) {
+        Ok(selected) => selected,
+        Err(Unselected::NoRule) => return Ok(refused(Reason::NoRule, None)),
+        Err(Unselected::Tie { first, second }) => {
+            return Err(policy.file.tie(&image.reference, first, second).into());
+        }
+    };
+    let min_schema = match &selected.rule.terms {
+        Terms::Deny(reason) => {
+            let rule = RuleOutcome::new(&selected, &[], &[]);
+            return Ok(refused(Reason::Denied(reason.clone()), Some(rule)));
+        }
+        Terms::Require { min_schema, .. } => *min_schema,
+    };
+    let numbers = selected.keys();
+    let keys: Vec<_> = numbers
+        .iter()
+        .filter_map(|number| policy.keys.get(*number).cloned())
+        .collect();
+    let refuse = |key: &KeyRef, public: &PublicKey| policy.refused(key, public);
+    let Examined {
+        digest,
+        rejected,
+        keys,
+        votes,
+    } = examine(image, &keys, min_schema, deadline, refuse).await?;
+    let (decision, met, denied) = match (digest, &rejected) {
+        (Some(digest), None) => {
+            let ruling = selected.decide(digest, &votes);
+            (ruling.decision, ruling.met, ruling.denied)
+        }
+        _ => (Decision::Failed, Vec::new(), None),
+    };
+    let rule = RuleOutcome::new(&selected, &met, &keys);
+    let rejected = rejected.or_else(|| denied.map(|digest| Reason::DeniedDigest { digest }));
+    let outcome = Outcome {
+        digest,
+        rejected,
+        keys,
+        decision,
+        rule: Some(rule),
+        beside: None,
+    };
+    Ok(outcome.with_records_beside(image, deadline).await)
+}
+
+impl RuleOutcome {
+    /// The rule, of whose requirements `met` has the decisions, and `keys` what is known of its keys.
+    fn new(selected: &Selected<'_>, met: &[Decision], keys: &[KeyResult]) -> Self {
+        let requirements = match &selected.rule.terms {
+            Terms::Deny(_) => &[],
+            Terms::Require { requirements, .. } => requirements.as_slice(),
+        };
+        let has_signed = |name: &str| {
+            keys.iter().any(|result| {
+                let verdict = result.outcome.as_ref().map(|outcome| &outcome.verdict);
+                result.key.as_str() == name && matches!(verdict, Ok(Verdict::Verified(_)))
+            })
+        };
+        let requirements = requirements
+            .iter()
+            .enumerate()
+            .map(|(number, requirement)| {
+                let names = requirement.keys().iter();
+                let names = names.filter_map(|number| selected.key(*number));
+                let by = names.filter(|key| has_signed(&key.name));
+                Requirement {
+                    requires: selected.text(requirement),
+                    decision: met.get(number).copied().unwrap_or(Decision::Failed),
+                    by: by.map(|key| key.name.clone()).collect(),
+                }
+            });
+        Self {
+            pattern: selected.pattern.to_string(),
+            line: selected.at.line,
+            requirements: requirements.collect(),
+        }
+    }
+
+    /// The first requirement that is not met.
+    pub fn unmet(&self) -> Option<&Requirement> {
+        let mut all = self.requirements.iter();
+        all.find(|requirement| requirement.decision == Decision::Failed)
+    }
+}
