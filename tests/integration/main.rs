@@ -13,6 +13,7 @@ mod cli;
 mod core;
 mod examples;
 mod gate;
+mod node;
 mod release;
 mod store;
 mod support;

@@ -1,4 +1,4 @@
-//! The services that the program speaks to, in process: S3, KMS, STS, GitHub's identity tokens and Vault.
+//! The services that the program speaks to, in process: S3, KMS, STS, GitHub's identity tokens, Vault, and the registry of a node.
 //! By themselves they answer as the real ones do; a test or a benchmark has them answer anything else, lie
 //! about its length, break off or stay silent.
 #![forbid(unsafe_code)]
@@ -8,6 +8,7 @@ pub mod authority;
 pub mod aws;
 pub mod http;
 pub mod iam;
+pub mod registry;
 pub mod s3;
 pub mod vault;
 
