@@ -200,7 +200,6 @@ fn a_gate_that_cannot_read_its_files_blocks_every_image() {
         "policy = ".to_owned(),
         without("other-images = \"allow\""),
         good.replace("\"allow\"", "\"warn\""),
-        good.replace("policy.toml", "missing.toml"),
         format!("unknown = 1\n{good}"),
     ];
     for file in files {
@@ -210,10 +209,18 @@ fn a_gate_that_cannot_read_its_files_blocks_every_image() {
             assert!(is(&pull, name, Blocked(2, ".toml")), "{pull:?}: {file}");
         }
     }
+    // The policy is for the hosts of the file.
+    let allowed = [("other.example/app:v1".to_owned(), Allowed)];
+    let missing = good.replace("policy.toml", "missing.toml");
+    sandbox.write("gate.toml", missing);
+    let blocked = [("app:v1", Blocked(2, "missing.toml"))];
+    pulls(&node, &of(OF_PROD, &blocked));
+    pulls(&node, &allowed);
     sandbox.write("gate.toml", &good);
     fs::write(&policy, "version = 1").unwrap();
     let blocked = [("app:v1", Blocked(2, "policy.toml"))];
     pulls(&node, &of(OF_PROD, &blocked));
+    pulls(&node, &allowed);
 }
 
 #[test]
