@@ -92,10 +92,7 @@ pub enum Problem {
         example: String,
     },
     /// A time that is not one moment.
-    #[error(
-        "`{}` is not a date and time with an offset from UTC",
-        clipped(text)
-    )]
+    #[error("`{}` is not a date and time with an offset from UTC", clipped(text))]
     Time {
         /// The time.
         text: String,

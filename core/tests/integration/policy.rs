@@ -1,5 +1,7 @@
 //! Policies: a truth table as data, mistakes with their places, properties, and a second program that decides too.
 
+mod cases;
+mod decide;
 mod mistakes;
 
 use s3lo_core::crypto::public::PublicKey;
