@@ -2,7 +2,12 @@
 
 mod cases;
 mod decide;
+mod generate;
 mod mistakes;
+mod properties;
+
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex};
 
 use s3lo_core::crypto::public::PublicKey;
 use s3lo_core::policy::Known;
@@ -21,6 +26,11 @@ fn private_key(identity: &str) -> ed25519_dalek::SigningKey {
 }
 
 fn public_key(identity: &str) -> PublicKey {
-    let key = private_key(identity).verifying_key();
-    PublicKey::from_ed25519_bytes(key.as_bytes()).unwrap()
+    static KEYS: LazyLock<Mutex<HashMap<String, PublicKey>>> = LazyLock::new(Mutex::default);
+    let mut keys = KEYS.lock().unwrap();
+    let make = || {
+        let key = private_key(identity).verifying_key();
+        PublicKey::from_ed25519_bytes(key.as_bytes()).unwrap()
+    };
+    keys.entry(identity.to_owned()).or_insert_with(make).clone()
 }
