@@ -5,6 +5,7 @@ mod decide;
 mod generate;
 mod mistakes;
 mod properties;
+mod schema;
 
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex};
