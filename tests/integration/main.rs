@@ -12,6 +12,7 @@ mod ci;
 mod cli;
 mod core;
 mod examples;
+mod policy;
 mod release;
 mod store;
 mod support;

@@ -81,7 +81,11 @@ pub(super) fn read(text: &str) -> Result<Node, Error> {
             let start = error.span().map_or(0, |span| span.start);
             Error::new(
                 places.of_offset(start),
-                Problem::Syntax(clipped(error.message())),
+                match error.message() {
+                    // Its "key" is a field, and could be taken for a key that signs.
+                    "duplicate key" => Problem::Syntax("this name is there twice".to_owned()),
+                    message => Problem::Syntax(clipped(message)),
+                },
             )
         })?;
         let at = places.of_offset(table.span().start);
@@ -137,7 +141,7 @@ fn toml(value: Spanned<DeValue<'_>>, places: &Places<'_>) -> Result<Node, Error>
         DeValue::Boolean(flag) => Value::Boolean(flag),
         DeValue::Datetime(time) => match Timestamp::parse(&time.to_string()) {
             Some(time) => Value::Time(time),
-            None => Value::Other("a time without its offset from UTC"),
+            None => Value::Other("a local time"),
         },
         DeValue::Array(values) => {
             let nodes = values.into_iter().map(|value| toml(value, places));

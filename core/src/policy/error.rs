@@ -74,7 +74,7 @@ pub enum Problem {
         example: &'static str,
     },
     /// A value of another type.
-    #[error("`{}` is {found}, and must be {wanted}", clipped(field))]
+    #[error("{} is {found}, and must be {wanted}", quoted(field))]
     Type {
         /// The field.
         field: String,
@@ -110,7 +110,7 @@ pub enum Problem {
         name: String,
     },
     /// `allow-remote` for a key that is given by itself.
-    #[error("`allow-remote` is there for the key `{name}`, which is in no key service")]
+    #[error("the key `{name}` has `allow-remote`, and is in no key service")]
     NotRemote {
         /// Its name.
         name: String,
@@ -128,7 +128,7 @@ pub enum Problem {
     },
     /// A revocation or an end by a name that may lead to another key.
     #[error(
-        "`{field}` is there for the name of a key in a key service, which may lead to another key tomorrow"
+        "`{field}` stands beside the name of a key in a key service, which may lead to another key tomorrow"
     )]
     NotByName {
         /// `revoked` or `not-after`.
@@ -162,7 +162,7 @@ pub enum Problem {
         known: Vec<String>,
     },
     /// A number of keys that says nothing, or that cannot be reached.
-    #[error("`at-least = {least}` of {}", counted(*keys))]
+    #[error("`at-least = {least}` {}", unreachable(*least, *keys))]
     Threshold {
         /// The number.
         least: i64,
@@ -180,10 +180,19 @@ pub enum Problem {
     Reason(&'static str),
 }
 
-fn counted(keys: usize) -> String {
-    match keys {
-        1 => "one key".to_owned(),
-        keys => format!("{keys} different keys"),
+/// A field in quotes; what has no name of its own, such as `a rule`, stands without.
+fn quoted(field: &str) -> String {
+    match field.contains(' ') {
+        true => field.to_owned(),
+        false => format!("`{}`", clipped(field)),
+    }
+}
+
+fn unreachable(least: i64, keys: usize) -> String {
+    match (least, keys) {
+        (..=0, _) => "asks for no key".to_owned(),
+        (_, 1) => "cannot be met by one key".to_owned(),
+        (_, keys) => format!("cannot be met by {keys} different keys"),
     }
 }
 
@@ -230,7 +239,7 @@ impl Problem {
                 format!("the keys of this policy are {}", clipped(&known.join(", ")))
             }
             Self::Threshold { least: ..=0, .. } => "write 1 or more: zero keys would let every image pass".to_owned(),
-            Self::Threshold { keys, .. } => format!("write {keys} or less, or add a key; one key under several names counts once"),
+            Self::Threshold { keys, .. } => format!("write at most {keys}, or add a key; one key under several names counts once"),
             Self::Schema(_) => "write `min-schema = 2`, or `1` to accept signatures that do not cover the tag".to_owned(),
             Self::Digest(_) => "write sha256: and 64 hexadecimal digits".to_owned(),
             Self::Reason(field) => format!("write the reason, for those whose image is refused: `{field} = \"…\"`"),

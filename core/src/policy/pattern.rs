@@ -32,7 +32,7 @@ impl Pattern {
             .split_once("://")
             .filter(|(name, _)| schemes.iter().any(|scheme| scheme.name == *name));
         let Some((_, rest)) = scheme else {
-            return Err("begins with no kind of store");
+            return Err("does not begin with the scheme of a store");
         };
         if rest.contains(['?', '[', ']', '{', '}', '\\']) {
             return Err("has a character that has a meaning in other tools and none here");
@@ -48,7 +48,7 @@ impl Pattern {
             return Err("names a tag, and a rule is about an image under any tag");
         }
         if !can_match(text, schemes) {
-            return Err("matches no image that there can be");
+            return Err("matches no possible image");
         }
         Ok(Self(text.to_owned()))
     }
