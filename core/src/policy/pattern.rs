@@ -53,7 +53,7 @@ impl Pattern {
             return Err("names a tag, and a rule is about an image under any tag");
         }
         if !can_match(text, schemes) {
-            return Err("matches no image that there can be");
+            return Err("matches no possible image");
         }
         Ok(Self(text.to_owned()))
     }
