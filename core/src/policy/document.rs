@@ -129,30 +129,37 @@ fn not_toml(error: &toml::de::Error, places: &Places<'_>) -> Error {
     Error::new(at, problem)
 }
 
-/// Where the lines of a text begin.
+/// Where the lines of a text begin. A place is found without counting, since one line may have every value of the file.
 struct Places<'a> {
     text: &'a str,
     lines: Vec<usize>,
+    /// The bytes that begin no character.
+    inner: Vec<usize>,
 }
 
 impl<'a> Places<'a> {
     fn of(text: &'a str) -> Self {
-        let after = text
-            .match_indices('\n')
-            .map(|(at, end)| at.saturating_add(end.len()));
-        let lines = core::iter::once(0).chain(after).collect();
-        Self { text, lines }
+        let after = text.match_indices('\n');
+        let after = after.map(|(at, end)| at.saturating_add(end.len()));
+        let inner = (0..text.len()).filter(|at| !text.is_char_boundary(*at));
+        Self {
+            text,
+            lines: core::iter::once(0).chain(after).collect(),
+            inner: inner.collect(),
+        }
     }
 
     fn of_offset(&self, offset: usize) -> Position {
         let line = self.lines.partition_point(|start| *start <= offset).max(1);
         let start = self.lines.get(line.saturating_sub(1)).copied();
-        let before = self.text.get(start.unwrap_or_default()..offset);
+        let character = |offset: usize| {
+            let inner = self.inner.partition_point(|inner| *inner < offset);
+            offset.saturating_sub(inner)
+        };
+        let before = character(offset).saturating_sub(character(start.unwrap_or_default()));
         Position {
             line,
-            column: before
-                .map_or(0, |before| before.chars().count())
-                .saturating_add(1),
+            column: before.saturating_add(1),
         }
     }
 

@@ -1,7 +1,7 @@
 //! A policy as its file says it, before the keys that it names are read.
 
-use alloc::borrow::ToOwned as _;
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -12,7 +12,7 @@ use super::document::{self, Entry, Node, Position};
 use super::error::{Error, Problem};
 use super::example::{KEY, REQUIREMENT, RULE, example};
 use super::pattern::Pattern;
-use super::table::{Table, entries};
+use super::table::{Table, entries, twice};
 use super::{Key, MAX_BYTES, Policy, Requirement, Rule, Terms};
 use crate::crypto::public::PublicKey;
 use crate::digest::Digest;
@@ -92,13 +92,11 @@ impl Draft {
         let rules = root.need("rules")?.list("rules")?;
         let read = |node| read_rule(node, &keys, known);
         let rules: Vec<_> = rules.into_iter().map(read).collect::<Result<_, _>>()?;
-        let mut seen: Vec<&(Position, Pattern)> = Vec::new();
-        for image in rules.iter().flat_map(|rule| &rule.images) {
-            if let Some((first, _)) = seen.iter().find(|(_, other)| *other == image.1) {
-                let (name, first) = (image.1.as_str().to_owned(), Some(*first));
-                return Err(Error::new(image.0, Problem::Twice { name, first }));
+        let mut seen = BTreeMap::new();
+        for (at, pattern) in rules.iter().flat_map(|rule| &rule.images) {
+            if let Some(first) = seen.insert(pattern.as_str(), *at) {
+                return Err(twice(pattern.as_str(), first, *at));
             }
-            seen.push(image);
         }
         Ok(Self { keys, rules })
     }

@@ -1,6 +1,7 @@
 //! Fields of a table, taken one by one.
 
 use alloc::borrow::ToOwned as _;
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -72,12 +73,10 @@ pub(super) fn entries(node: Node, name: &str, part: &str) -> Result<Vec<Entry>, 
         };
         return Err(wrong_type(&node, name, wanted, part));
     };
-    for (number, entry) in entries.iter().enumerate() {
-        let before = entries.iter().take(number);
-        if let Some(first) = before.into_iter().find(|other| other.name == entry.name) {
-            let name = entry.name.clone();
-            let first = Some(first.at);
-            return Err(Error::new(entry.at, Problem::Twice { name, first }));
+    let mut seen = BTreeMap::new();
+    for entry in &entries {
+        if let Some(first) = seen.insert(&entry.name, entry.at) {
+            return Err(twice(&entry.name, first, entry.at));
         }
     }
     Ok(entries)
@@ -143,15 +142,15 @@ impl Entry {
 
     /// A list of texts, at least one and none twice, each with its place.
     pub(super) fn texts(self, field: &'static str) -> Result<Vec<(Position, String)>, Error> {
-        let mut texts: Vec<(Position, String)> = Vec::new();
+        let mut texts = Vec::new();
+        let mut seen = BTreeMap::new();
         for node in self.list(field)? {
             let Value::Text(text) = node.value else {
                 let entry = format!("an entry of `{field}`");
                 return Err(wrong_type(&node, &entry, "a text in quotes", field));
             };
-            if let Some((first, _)) = texts.iter().find(|(_, other)| *other == text) {
-                let first = Some(*first);
-                return Err(Error::new(node.at, Problem::Twice { name: text, first }));
+            if let Some(first) = seen.insert(text.clone(), node.at) {
+                return Err(twice(&text, first, node.at));
             }
             texts.push((node.at, text));
         }
@@ -162,6 +161,12 @@ impl Entry {
         let name = format!("`{}`", clipped(&self.name));
         wrong_type(&self.node, &name, wanted, &self.name)
     }
+}
+
+/// The error for a name that is at `first` and again at `at`.
+pub(super) fn twice(name: &str, first: Position, at: Position) -> Error {
+    let (name, first) = (name.to_owned(), Some(first));
+    Error::new(at, Problem::Twice { name, first })
 }
 
 fn wrong_type(node: &Node, name: &str, wanted: &'static str, part: &str) -> Error {

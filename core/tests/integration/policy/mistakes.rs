@@ -29,10 +29,18 @@ fn large() -> impl Iterator<Item = (String, Vec<u8>)> {
     let nested = |open: &str, inner: &str, close: &str, times: usize| {
         format!("{}{inner}{}", open.repeat(times), close.repeat(times))
     };
+    let patterns: Vec<_> = (0..9_000)
+        .map(|number| format!("\"s3://prod/{number}*\""))
+        .collect();
+    let patterns = patterns.join(", ");
+    let one_line = format!(
+        r#"{{"version": 1, "keys": {{"ci": {{"public": "ü.pub"}}}}, "rules": [{{"images": [{patterns}, "s3://prod/0*"], "deny": "no"}}]}}"#
+    );
     let spaces = usize::try_from(MAX_BYTES).unwrap();
     [
         ("too-large.toml", format!("version = 1\n{comment}")),
         ("too-large.json", format!("{{{}}}", " ".repeat(spaces))),
+        ("large-line.json", one_line),
         (
             "deep-list.toml",
             format!("version = {}\n", nested("[", "1", "]", 100_000)),
