@@ -121,6 +121,11 @@ impl PolicyFile {
         numbers.into_iter().filter_map(service).collect()
     }
 
+    /// The names of all keys in services.
+    pub fn all_services(&self) -> impl Iterator<Item = &KeyRef> {
+        self.services.iter().flatten()
+    }
+
     /// The error for an image for which no one rule is the most specific.
     pub(crate) fn tie(
         &self,
@@ -154,7 +159,9 @@ fn from_variable(name: &str) -> Result<Vec<u8>, Error> {
         name: name.to_owned(),
     };
     if !environment::is_name(name) {
-        return Err(unset());
+        return Err(Error::NoVariable {
+            name: name.to_owned(),
+        });
     }
     let text = environment::variable(name).map_err(|error| Error::Unreadable {
         path: format!("env://{name}"),
@@ -205,8 +212,14 @@ pub enum Error {
         /// Why.
         reason: String,
     },
-    /// The variable is not set, or has no such name.
-    #[error("the variable `{name}`, which is to hold the policy, is not set")]
+    /// No variable can have this name.
+    #[error("`env://{name}` does not name a variable")]
+    NoVariable {
+        /// The name.
+        name: String,
+    },
+    /// The variable is not set.
+    #[error("the variable `{name}`, which should hold the policy, is not set")]
     Unset {
         /// The variable.
         name: String,
@@ -252,7 +265,7 @@ pub enum Problem {
     #[error("{0}")]
     Service(RefError),
     /// A path in a policy that is in no directory.
-    #[error("this policy is in a variable, beside which no key file lies")]
+    #[error("a policy in a variable has no directory, and this is the path of a key file")]
     NoDirectory,
     /// A key file that is none.
     #[error("the key file `{}` cannot be used: {reason}", shown_path(key_file))]
@@ -278,7 +291,9 @@ pub enum KeyFileError {
 impl Explain for Error {
     fn code(&self) -> &'static str {
         match self {
-            Self::Missing { .. } | Self::Unset { .. } => "policy_not_found",
+            Self::Missing { .. } | Self::NoVariable { .. } | Self::Unset { .. } => {
+                "policy_not_found"
+            }
             Self::Unreadable { .. } => "policy_unreadable",
             Self::Stored { .. } | Self::Mistake { .. } | Self::Tie { .. } => "bad_policy",
         }
@@ -303,6 +318,9 @@ impl Explain for Error {
             Self::Unreadable { .. } => {
                 "make it a regular file of at most 262144 bytes that this user may read".to_owned()
             }
+            Self::NoVariable { .. } => {
+                format!("write {}", policy.with("env://NAME"))
+            }
             Self::Unset { name } => format!("set {name} to the text of the policy"),
             Self::Stored { .. } => {
                 "whoever can change the store would decide what is trusted: keep the policy in the repository that deploys, or on the node".to_owned()
@@ -314,7 +332,7 @@ impl Explain for Error {
                     "write the PEM of the key into the policy: public = \"\"\"-----BEGIN PUBLIC KEY-----…\"\"\"".to_owned()
                 }
                 Problem::KeyFile { .. } => {
-                    "the path is relative to the policy's directory, and the file a public key, as `s3lo public-key --key KEY` prints it".to_owned()
+                    "the path is relative to the policy's directory; the file holds a public key, as `s3lo public-key --key KEY` prints it".to_owned()
                 }
             },
             Self::Tie { .. } => {

@@ -146,7 +146,7 @@ pub enum Reason {
     #[error("too few different keys have signed it")]
     TooFewKeys,
     /// A requirement of the policy is not met.
-    #[error("the policy requires {requires}, which is not met")]
+    #[error("a requirement of the policy is not met: {requires}")]
     Unmet {
         /// The requirement.
         requires: String,

@@ -148,7 +148,7 @@ async fn explain(
         deadline,
     )
     .await?;
-    let basis = policy.basis(keys.public_keys(), deadline);
+    let basis = policy.basis(&keys.public_keys(), deadline);
     let work = |image: Image| {
         let basis = basis.clone();
         async move { basis.verify(&image).await }

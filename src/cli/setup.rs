@@ -92,6 +92,21 @@ pub(crate) struct Run {
     pub(crate) role: Option<String>,
 }
 
+/// The keys of a run.
+pub(crate) struct RunKeys {
+    /// Those to open.
+    open: Vec<KeyRef>,
+    /// Those of a policy that no image of the run needs. Options for them do no harm.
+    spare: Vec<KeyRef>,
+}
+
+impl From<Vec<KeyRef>> for RunKeys {
+    fn from(open: Vec<KeyRef>) -> Self {
+        let spare = Vec::new();
+        Self { open, spare }
+    }
+}
+
 /// Images and keys whose settings are understood. Nothing was sent yet.
 pub(crate) struct Configured {
     shared: Context,
@@ -105,12 +120,13 @@ impl Configured {
     /// Makes stores and keys of the arguments and the environment.
     pub(crate) async fn new(
         images: &ImageArgs,
-        keys: Vec<KeyRef>,
+        keys: impl Into<RunKeys>,
         aws: &aws::Options,
         providers: &Providers,
         context: &RunContext,
         deadline: Instant,
     ) -> Result<Self, Diagnostic> {
+        let RunKeys { open: keys, spare } = keys.into();
         let references = references(images)?;
         let texts = references.iter().map(ToString::to_string);
         let mut warnings: Vec<_> = given_twice(texts).collect();
@@ -120,7 +136,7 @@ impl Configured {
         }
         let shared = context.shared(aws, deadline);
         let waiting = &context.waiting;
-        let configured = Keyring::new(keys, providers, &shared);
+        let configured = Keyring::new(keys, &spare, providers, &shared);
         let keys = waiting.during(None, configured).await?;
         let (mut stores, mut opened) = (Stores::new(), Vec::with_capacity(references.len()));
         for reference in references {
@@ -128,7 +144,9 @@ impl Configured {
             let store = waiting.during(None, opening).await?;
             opened.push(Image { reference, store });
         }
-        check_aws_is_used(aws, &shared)?;
+        if spare.is_empty() {
+            check_aws_is_used(aws, &shared)?;
+        }
         Ok(Self {
             shared,
             images: opened,
@@ -153,7 +171,7 @@ impl Run {
     /// understood.
     pub(crate) async fn new(
         images: &ImageArgs,
-        keys: Vec<KeyRef>,
+        keys: impl Into<RunKeys>,
         counted: KeyCounting,
         aws: &aws::Options,
         providers: &Providers,
@@ -230,7 +248,7 @@ pub(crate) async fn public_key(
 ) -> Result<(PublicKey, Vec<String>), Diagnostic> {
     let references = vec![key(typed)?];
     let (shared, waiting) = (context.shared(aws, deadline), &context.waiting);
-    let configured = Keyring::new(references, providers, &shared);
+    let configured = Keyring::new(references, &[], providers, &shared);
     let keys = waiting.during(None, configured).await?;
     check_aws_is_used(aws, &shared)?;
     let signals = ShutdownSignals::listen();
@@ -285,15 +303,26 @@ impl PolicyRun {
         Ok(Self { file, services })
     }
 
-    /// The keys to open. The others are in files, which are read.
-    pub(crate) fn keys(&self) -> Vec<KeyRef> {
-        self.services.iter().map(|(_, key)| key.clone()).collect()
+    /// The keys in services, each once under all its names in the policy. The others are in files, which are read.
+    pub(crate) fn keys(&self) -> RunKeys {
+        let mut open: Vec<KeyRef> = Vec::new();
+        for (_, key) in &self.services {
+            if !open.contains(key) {
+                open.push(key.clone());
+            }
+        }
+        let all = self.file.all_services();
+        let spare = all.filter(|key| !open.contains(key)).cloned().collect();
+        RunKeys { open, spare }
     }
 
     /// The policy with all of its keys, of which those of [`Self::keys`] are `opened`.
-    pub(crate) fn basis(&self, opened: Vec<verify::Key>, deadline: Instant) -> Basis {
-        let numbers = self.services.iter().map(|(number, _)| *number);
-        let keys = PolicyKeys::new(Arc::clone(&self.file), numbers.zip(opened));
+    pub(crate) fn basis(&self, opened: &[verify::Key], deadline: Instant) -> Basis {
+        let services = self.services.iter().filter_map(|(number, key)| {
+            let opened = opened.iter().find(|opened| opened.reference == *key)?;
+            Some((*number, opened.clone()))
+        });
+        let keys = PolicyKeys::new(Arc::clone(&self.file), services);
         Basis::Policy(Arc::new(keys), deadline)
     }
 }

@@ -71,17 +71,17 @@ pub(crate) async fn run(
     };
     let references = match &policy {
         Some(policy) => policy.keys(),
-        None => setup::keys(&args.keys)?,
+        None => setup::keys(&args.keys)?.into(),
     };
     if policy.is_none()
         && let Require::AtLeast(least) = args.require
-        && least.get() > references.len()
+        && least.get() > args.keys.len()
     {
         return Err(CommandError::Diagnostic(Diagnostic::usage(
             format!(
                 "{} asks for more keys than are given ({})",
                 option("require").with(&least.to_string()),
-                references.len()
+                args.keys.len()
             ),
             format!("give {} for each key that may have signed", option("key")),
         )));
@@ -113,9 +113,12 @@ pub(crate) async fn run(
             let names = keys.references().iter().map(ToString::to_string).collect();
             (Basis::Keys(public.into(), options), names)
         }
-        Some(policy) => (policy.basis(public, deadline), Vec::new()),
+        Some(policy) => (policy.basis(&public, deadline), Vec::new()),
     };
     let policy = policy.map(|policy| policy.file);
+    let most_keys = policy
+        .as_ref()
+        .map_or(args.keys.len(), |policy| policy.policy.keys().len());
     let text = output == Output::Text;
     let (failed, done) = (Failed::default(), DoneImages::default());
     let work = |image: Image| {
@@ -140,7 +143,7 @@ pub(crate) async fn run(
     };
     let worked = progress::work_on(
         &images,
-        open_files::concurrency(args.images.concurrency, args.keys.len()),
+        open_files::concurrency(args.images.concurrency, most_keys),
         text,
         &context.waiting,
         work,

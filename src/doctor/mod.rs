@@ -67,7 +67,7 @@ impl Doctor {
             names_aws,
         } = subject;
         let keys = match key {
-            Some(key) => Some(Keyring::new(vec![key], providers, &context).await),
+            Some(key) => Some(Keyring::new(vec![key], &[], providers, &context).await),
             None => None,
         };
         let in_s3 = reference.as_ref().map(Reference::scheme) == Some(Scheme::S3);

@@ -26,13 +26,14 @@ pub struct Keyring {
 }
 
 impl Keyring {
-    /// Configures every key. Nothing is sent yet.
+    /// Configures every key. Nothing is sent yet. `spare` are keys that this run does not need, though others do.
     ///
     /// # Errors
     ///
     /// A setting that is missing or invalid, or an option that no key uses.
     pub async fn new(
         references: Vec<KeyRef>,
+        spare: &[KeyRef],
         providers: &Providers,
         context: &Context,
     ) -> Result<Self, Diagnostic> {
@@ -45,8 +46,8 @@ impl Keyring {
                 .collect();
             if own.is_empty() {
                 match provider.unused_option() {
-                    Some(unused) => return Err(unused),
-                    None => continue,
+                    Some(unused) if !spare.iter().any(is_own) => return Err(unused),
+                    _ => continue,
                 }
             }
             let mut session = provider.session();

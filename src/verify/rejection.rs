@@ -111,7 +111,7 @@ fn help(reason: &Reason, reference: &Reference, beside: Option<&[String]>) -> St
             "deploy another image; if this one is to be deployed, the policy must be changed by those who review it".to_owned()
         }
         Reason::KeyRevoked { .. } | Reason::KeyExpired { .. } | Reason::Unmet { .. } => format!(
-            "have the keys that the policy names sign the image, with {}\na key that is revoked or expired does not count, and a key counts once under all its names",
+            "have the image signed by the keys that the policy names, with {}\na key that is revoked or expired does not count, and a key counts once under all its names",
             option("schema-version").with("2")
         ),
         Reason::TooFewKeys => format!(

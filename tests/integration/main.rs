@@ -14,6 +14,7 @@ mod core;
 mod examples;
 mod gate;
 mod node;
+mod policy;
 mod release;
 mod store;
 mod support;

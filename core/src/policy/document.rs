@@ -1,6 +1,6 @@
 //! A document of TOML or JSON as a tree whose every value knows its place.
 
-use alloc::borrow::{Cow, ToOwned as _};
+use alloc::borrow::ToOwned as _;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::fmt;
@@ -30,10 +30,18 @@ impl fmt::Display for Position {
     }
 }
 
+/// How a document is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Toml,
+    Json,
+}
+
 /// A value and its place.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) at: Position,
+    pub(super) form: Form,
     pub(super) value: Value,
 }
 
@@ -44,7 +52,8 @@ pub(super) enum Value {
     Text(String),
     Integer(i64),
     Boolean(bool),
-    Time(Timestamp),
+    /// A time of TOML as it is printed, and the moment if it names one.
+    Time(String, Option<Timestamp>),
     /// A value that no field has, by its name.
     Other(&'static str),
 }
@@ -60,68 +69,105 @@ pub(super) struct Entry {
 /// No document that is valid is deeper.
 const MAX_DEPTH: usize = 8;
 
+/// The text of a file, without the mark of its byte order.
+pub(super) fn text(bytes: &[u8]) -> Result<&str, Error> {
+    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
+    core::str::from_utf8(bytes).map_err(|error| {
+        let valid = bytes.get(..error.valid_up_to()).unwrap_or_default();
+        let valid = core::str::from_utf8(valid).unwrap_or_default();
+        Error::new(Places::of(valid).of_offset(valid.len()), Problem::NotUtf8)
+    })
+}
+
 /// Reads a document, JSON if it begins with `{` and TOML otherwise.
 pub(super) fn read(text: &str) -> Result<Node, Error> {
     let places = Places::of(text);
     if text.trim_start().starts_with('{') {
-        let whole: &RawValue = serde_json::from_str(text).map_err(|error| {
-            let at = Position {
-                line: error.line(),
-                column: error.column().max(1),
-            };
-            // Its own text ends with the place.
-            let text = error.to_string();
-            let end = text.rfind(" at line ");
-            let reason = end.and_then(|end| text.get(..end)).unwrap_or(&text);
-            Error::new(at, Problem::Syntax(reason.to_owned()))
-        })?;
+        let whole: &RawValue =
+            serde_json::from_str(text).map_err(|error| not_json(&error, text, &places))?;
         json(whole, &places, MAX_DEPTH)
     } else {
-        let table = DeTable::parse(text).map_err(|error| {
-            let start = error.span().map_or(0, |span| span.start);
-            Error::new(
-                places.of_offset(start),
-                Problem::Syntax(clipped(error.message())),
-            )
-        })?;
+        let table = DeTable::parse(text).map_err(|error| not_toml(&error, &places))?;
         let at = places.of_offset(table.span().start);
         let value = table_of(table.into_inner(), &places)?;
-        Ok(Node { at, value })
+        let form = Form::Toml;
+        Ok(Node { at, form, value })
     }
 }
 
-/// Where the lines of a text begin.
+/// The error for `part` of the text, which is no JSON.
+fn not_json(error: &serde_json::Error, part: &str, places: &Places<'_>) -> Error {
+    // It counts the bytes of a line.
+    let lines = part.split_inclusive('\n');
+    let before = lines.take(error.line().saturating_sub(1)).map(str::len);
+    let offset = before.sum::<usize>().saturating_add(error.column());
+    let at = places.of_part(part, offset.saturating_sub(1).min(part.len()));
+    // Its own text ends with the place.
+    let text = error.to_string();
+    let end = text.rfind(" at line ");
+    let reason = end.and_then(|end| text.get(..end)).unwrap_or(&text);
+    let form = "JSON";
+    let reason = clipped(reason);
+    Error::new(at, Problem::Syntax { form, reason })
+}
+
+fn not_toml(error: &toml::de::Error, places: &Places<'_>) -> Error {
+    let span = error.span().unwrap_or_default();
+    let at = places.of_offset(span.start);
+    let problem = match error.message() {
+        "duplicate key" => {
+            let name = places.text.get(span).unwrap_or_default();
+            let name = name.trim_matches(['"', '\'']).to_owned();
+            Problem::Twice { name, first: None }
+        }
+        "recursion limit" | "cannot recurse further; max recursion depth met" => Problem::TooDeep,
+        reason => Problem::Syntax {
+            form: "TOML",
+            reason: clipped(reason),
+        },
+    };
+    Error::new(at, problem)
+}
+
+/// Where the lines of a text begin. A place is found without counting, since one line may have every value of the file.
 struct Places<'a> {
     text: &'a str,
     lines: Vec<usize>,
+    /// The bytes that begin no character.
+    inner: Vec<usize>,
 }
 
 impl<'a> Places<'a> {
     fn of(text: &'a str) -> Self {
-        let after = text.match_indices('\n').map(|(at, end)| at + end.len());
-        let lines = core::iter::once(0).chain(after).collect();
-        Self { text, lines }
+        let after = text.match_indices('\n');
+        let after = after.map(|(at, end)| at.saturating_add(end.len()));
+        let inner = (0..text.len()).filter(|at| !text.is_char_boundary(*at));
+        Self {
+            text,
+            lines: core::iter::once(0).chain(after).collect(),
+            inner: inner.collect(),
+        }
     }
 
     fn of_offset(&self, offset: usize) -> Position {
         let line = self.lines.partition_point(|start| *start <= offset).max(1);
         let start = self.lines.get(line.saturating_sub(1)).copied();
-        let before = self.text.get(start.unwrap_or_default()..offset);
+        let character = |offset: usize| {
+            let inner = self.inner.partition_point(|inner| *inner < offset);
+            offset.saturating_sub(inner)
+        };
+        let before = character(offset).saturating_sub(character(start.unwrap_or_default()));
         Position {
             line,
-            column: before
-                .map_or(0, |before| before.chars().count())
-                .saturating_add(1),
+            column: before.saturating_add(1),
         }
     }
 
-    /// The place of a part of the text, or `None` for a text that is none.
-    fn of_part(&self, part: &str) -> Option<Position> {
-        let offset = part
-            .as_ptr()
-            .addr()
-            .checked_sub(self.text.as_ptr().addr())?;
-        (offset <= self.text.len()).then(|| self.of_offset(offset))
+    /// The place in a part of the text, `offset` bytes after the beginning of the part.
+    fn of_part(&self, part: &str, offset: usize) -> Position {
+        let start = part.as_ptr().addr();
+        let start = start.saturating_sub(self.text.as_ptr().addr());
+        self.of_offset(start.saturating_add(offset))
     }
 }
 
@@ -135,21 +181,29 @@ fn toml(value: Spanned<DeValue<'_>>, places: &Places<'_>) -> Result<Node, Error>
         }
         DeValue::Float(_) => Value::Other("a fraction"),
         DeValue::Boolean(flag) => Value::Boolean(flag),
-        DeValue::Datetime(time) => match Timestamp::parse(&time.to_string()) {
-            Some(time) => Value::Time(time),
-            None => Value::Other("a time without its offset from UTC"),
-        },
+        DeValue::Datetime(mut time) => {
+            let text = time.to_string();
+            // TOML may leave out the seconds, and RFC 3339 does not.
+            if let Some(time) = &mut time.time {
+                time.second.get_or_insert(0);
+            }
+            Value::Time(text, Timestamp::parse(&time.to_string()))
+        }
         DeValue::Array(values) => {
             let nodes = values.into_iter().map(|value| toml(value, places));
             Value::List(nodes.collect::<Result<_, _>>()?)
         }
         DeValue::Table(table) => table_of(table, places)?,
     };
-    Ok(Node { at, value })
+    let form = Form::Toml;
+    Ok(Node { at, form, value })
 }
 
 fn table_of(table: DeTable<'_>, places: &Places<'_>) -> Result<Value, Error> {
-    let entries = table.into_iter().map(|(name, value)| {
+    let mut entries: Vec<_> = table.into_iter().collect();
+    // The parser sorts them by their names.
+    entries.sort_by_key(|(name, _)| name.span().start);
+    let entries = entries.into_iter().map(|(name, value)| {
         Ok(Entry {
             at: places.of_offset(name.span().start),
             name: name.into_inner().into_owned(),
@@ -160,14 +214,14 @@ fn table_of(table: DeTable<'_>, places: &Places<'_>) -> Result<Value, Error> {
 }
 
 /// The fields of an object, none of them read. Of a name that is there twice both are kept.
-struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+struct Fields<'a>(Vec<(&'a RawValue, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct OfMap;
 
         impl<'de> Visitor<'de> for OfMap {
-            type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
+            type Value = Vec<(&'de RawValue, &'de RawValue)>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
@@ -175,8 +229,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut fields = Vec::new();
-                while let Some((Name(name), value)) = map.next_entry()? {
-                    fields.push((name, value));
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
                 }
                 Ok(fields)
             }
@@ -186,58 +240,47 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
     }
 }
 
-/// The name of a field, a part of the document itself where no character of it is escaped.
-#[derive(Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
-
 fn json(raw: &RawValue, places: &Places<'_>, depth: usize) -> Result<Node, Error> {
     let text = raw.get();
-    let at = places
-        .of_part(text)
-        .unwrap_or(Position { line: 1, column: 1 });
-    let wrong =
-        |error: serde_json::Error| Error::new(at, Problem::Syntax(clipped(&error.to_string())));
+    let at = places.of_part(text, 0);
     let inner = || {
-        depth
-            .checked_sub(1)
-            .ok_or_else(|| Error::new(at, Problem::TooDeep))
+        let depth = depth.checked_sub(1);
+        depth.ok_or_else(|| Error::new(at, Problem::TooDeep))
     };
     let value = match text.as_bytes().first() {
         Some(b'{') => {
             let depth = inner()?;
-            let Fields(fields) = serde_json::from_str(text).map_err(wrong)?;
+            let Fields(fields) = parsed(text, places)?;
             let entries = fields.into_iter().map(|(name, value)| {
-                let node = json(value, places, depth)?;
-                let at = match &name {
-                    // The quotation mark in front of it.
-                    Cow::Borrowed(name) => places.of_part(name).map(|at| Position {
-                        column: at.column.saturating_sub(1),
-                        ..at
-                    }),
-                    Cow::Owned(_) => None,
-                };
                 Ok(Entry {
-                    name: name.into_owned(),
-                    at: at.unwrap_or(node.at),
-                    node,
+                    at: places.of_part(name.get(), 0),
+                    name: parsed(name.get(), places)?,
+                    node: json(value, places, depth)?,
                 })
             });
             Value::Table(entries.collect::<Result<_, Error>>()?)
         }
         Some(b'[') => {
             let depth = inner()?;
-            let values: Vec<&RawValue> = serde_json::from_str(text).map_err(wrong)?;
+            let values: Vec<&RawValue> = parsed(text, places)?;
             let nodes = values.into_iter().map(|value| json(value, places, depth));
             Value::List(nodes.collect::<Result<_, _>>()?)
         }
-        Some(b'"') => Value::Text(serde_json::from_str(text).map_err(wrong)?),
+        Some(b'"') => Value::Text(parsed(text, places)?),
         Some(b't') => Value::Boolean(true),
         Some(b'f') => Value::Boolean(false),
         Some(b'n') => Value::Other("null"),
-        _ => serde_json::from_str(text).map_or(
-            Value::Other("a number that is no whole one"),
-            Value::Integer,
-        ),
+        _ => match text.parse() {
+            Ok(number) => Value::Integer(number),
+            Err(_) if text.contains(['.', 'e', 'E']) => Value::Other("a fraction"),
+            Err(_) => Value::Other("a number that is too large"),
+        },
     };
-    Ok(Node { at, value })
+    let form = Form::Json;
+    Ok(Node { at, form, value })
+}
+
+/// A part of a document of JSON as a value.
+fn parsed<'a, T: Deserialize<'a>>(text: &'a str, places: &Places<'_>) -> Result<T, Error> {
+    serde_json::from_str(text).map_err(|error| not_json(&error, text, places))
 }

@@ -1,6 +1,8 @@
 //! A policy as its file says it, before the keys that it names are read.
 
-use alloc::borrow::ToOwned as _;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::num::NonZeroUsize;
@@ -8,8 +10,9 @@ use core::num::NonZeroUsize;
 use super::decision::Require;
 use super::document::{self, Entry, Node, Position};
 use super::error::{Error, Problem};
+use super::example::{KEY, REQUIREMENT, RULE, example};
 use super::pattern::Pattern;
-use super::table::{Table, entries};
+use super::table::{Table, entries, twice};
 use super::{Key, MAX_BYTES, Policy, Requirement, Rule, Terms};
 use crate::crypto::public::PublicKey;
 use crate::digest::Digest;
@@ -41,7 +44,7 @@ pub struct DraftKey {
 #[derive(Clone, Debug)]
 pub enum Source {
     /// In the policy itself.
-    Inline(PublicKey),
+    Inline(Box<PublicKey>),
     /// In a file, at this path from the directory of the policy.
     File(String),
     /// In a key service, under this name.
@@ -68,34 +71,32 @@ impl Draft {
         if u64::try_from(bytes.len()).map_or(true, |len| len > MAX_BYTES) {
             return Err(Error::new(start, Problem::TooLarge));
         }
-        let text = core::str::from_utf8(bytes).map_err(|_| Error::new(start, Problem::NotUtf8))?;
-        let root = document::read(text.strip_prefix('\u{feff}').unwrap_or(text))?;
-        let mut root = Table::of(root, "a policy", &["version", "keys", "rules"])?;
-        let version = root.need("version", "version = 1")?;
+        let text = document::text(bytes)?;
+        let root = document::read(text)?;
+        let mut root = Table::of(root, "the policy", "a policy", &POLICY_FIELDS)?;
+        let version = root.need("version")?;
         let at = version.node.at;
         match version.integer()? {
             1 => {}
             other => return Err(Error::new(at, Problem::Version(other))),
         }
-        let named = root.need("keys", "[keys.ci]")?;
+        let named = root.need("keys")?;
         let at = named.node.at;
-        let keys: Vec<_> = entries(named.node, "keys")?
+        let keys: Vec<_> = entries(named.node, "`keys`", "keys")?
             .into_iter()
             .map(|entry| DraftKey::read(entry, known))
             .collect::<Result<_, _>>()?;
         if keys.is_empty() {
             return Err(Error::new(at, Problem::Empty("keys")));
         }
-        let rules = root.need("rules", "[[rules]]")?.list("rules")?;
+        let rules = root.need("rules")?.list("rules")?;
         let read = |node| read_rule(node, &keys, known);
         let rules: Vec<_> = rules.into_iter().map(read).collect::<Result<_, _>>()?;
-        let mut seen: Vec<&(Position, Pattern)> = Vec::new();
-        for image in rules.iter().flat_map(|rule| &rule.images) {
-            if let Some((first, _)) = seen.iter().find(|(_, other)| *other == image.1) {
-                let (name, first) = (image.1.as_str().to_owned(), *first);
-                return Err(Error::new(image.0, Problem::Twice { name, first }));
+        let mut seen = BTreeMap::new();
+        for (at, pattern) in rules.iter().flat_map(|rule| &rule.images) {
+            if let Some(first) = seen.insert(pattern.as_str(), *at) {
+                return Err(twice(pattern.as_str(), first, *at));
             }
-            seen.push(image);
         }
         Ok(Self { keys, rules })
     }
@@ -117,7 +118,7 @@ impl Draft {
         let mut keys = Vec::new();
         for key in self.keys {
             let (public, remote) = match &key.source {
-                Source::Inline(public) => (Some(public.clone()), None),
+                Source::Inline(public) => (Some(PublicKey::clone(public)), None),
                 Source::File(path) => (Some(public(&key, path)?), None),
                 Source::Remote(name) => (None, Some(name.clone())),
             };
@@ -138,6 +139,8 @@ impl Draft {
     }
 }
 
+const POLICY_FIELDS: [&str; 3] = ["version", "keys", "rules"];
+
 const KEY_FIELDS: [&str; 4] = ["public", "allow-remote", "not-after", "revoked"];
 
 impl DraftKey {
@@ -146,25 +149,27 @@ impl DraftKey {
         if !is_key_name(&name) {
             return Err(Error::new(at, Problem::KeyName(name)));
         }
-        let mut table = Table::of(node, "a key", &KEY_FIELDS)?;
-        let public = table.need("public", "public = \"keys/ci.pub\"")?;
+        let mut table = Table::of(node, &format!("the key `{name}`"), KEY, &KEY_FIELDS)?;
+        let form = table.form;
+        let public = table.need("public")?;
         let at = public.node.at;
         let public = public.text()?;
         let remote = table.take("allow-remote");
         let remote_at = remote.as_ref().map_or(at, |entry| entry.at);
         let remote = remote.map(Entry::flag).transpose()?.unwrap_or(false);
-        let source = if public.trim_start().starts_with("-----") {
+        let source = if public.contains("-----BEGIN ") {
             let key = PublicKey::from_pem(public.as_bytes()).map_err(|error| {
                 let name = name.clone();
                 Error::new(at, Problem::PublicKey { name, error })
             })?;
-            Source::Inline(key)
+            Source::Inline(Box::new(key))
         } else if let Some((scheme, _)) = public.split_once("://") {
             if !known.key_services.contains(&scheme) {
                 return Err(Error::new(at, Problem::Scheme { name, public }));
             }
             if !remote {
-                return Err(Error::new(at, Problem::Remote { name }));
+                let example = example("allow-remote", form);
+                return Err(Error::new(at, Problem::Remote { name, example }));
             }
             Source::Remote(public)
         } else if is_path_below(&public) {
@@ -180,15 +185,19 @@ impl DraftKey {
             let entry = table.take(field)?;
             Some(match &source {
                 Source::Remote(public) => {
-                    let public = public.clone();
-                    Err(Error::new(entry.at, Problem::NotByName { field, public }))
+                    let problem = Problem::NotByName {
+                        field,
+                        public: public.clone(),
+                        example: example("public", form),
+                    };
+                    Err(Error::new(entry.at, problem))
                 }
                 Source::Inline(_) | Source::File(_) => Ok(entry),
             })
         };
         let not_after = by_name("not-after").transpose()?.map(Entry::time);
         let revoked = by_name("revoked").transpose()?;
-        let revoked = revoked.map(|entry| reason(entry, "revoked")).transpose()?;
+        let revoked = revoked.map(|entry| entry.reason("revoked")).transpose()?;
         Ok(Self {
             name,
             at,
@@ -207,25 +216,19 @@ fn is_key_name(name: &str) -> bool {
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
 }
 
+/// A path to a file that leads nowhere else, read as one on every system: a backslash separates on some of them.
 fn is_path_below(path: &str) -> bool {
-    !path.contains(char::is_control) && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
-}
-
-fn reason(entry: Entry, field: &'static str) -> Result<String, Error> {
-    let at = entry.node.at;
-    let text = entry.text()?;
-    if text.trim().is_empty() {
-        return Err(Error::new(at, Problem::Reason(field)));
-    }
-    Ok(text)
+    !path.contains(|c: char| c.is_control() || c == '\\')
+        && path.split('/').all(|part| !matches!(part, "" | ".."))
+        && path.rsplit('/').next() != Some(".")
 }
 
 const RULE_FIELDS: [&str; 5] = ["images", "require", "min-schema", "deny-digests", "deny"];
 
 fn read_rule(node: Node, keys: &[DraftKey], known: Known<'_>) -> Result<Rule, Error> {
-    let mut table = Table::of(node, "a rule", &RULE_FIELDS)?;
+    let mut table = Table::of(node, RULE, RULE, &RULE_FIELDS)?;
     let at = table.at;
-    let images = table.need("images", "images = [\"s3://my-bucket/**\"]")?;
+    let images = table.need("images")?;
     let images = images.texts("images")?.into_iter().map(|(at, text)| {
         let pattern = Pattern::parse(&text, known.stores);
         let wrong = |problem| {
@@ -241,10 +244,10 @@ fn read_rule(node: Node, keys: &[DraftKey], known: Known<'_>) -> Result<Rule, Er
                 return Err(Error::new(entry.at, Problem::BesideDeny { field }));
             }
         }
-        let terms = Terms::Deny(reason(deny, "deny")?);
+        let terms = Terms::Deny(deny.reason("deny")?);
         return Ok(Rule { at, images, terms });
     }
-    let require = table.need("require", "require = [{ any = [\"ci\"] }]")?;
+    let require = table.need("require")?;
     let require = require.list("require")?.into_iter();
     let require = require.map(|node| read_requirement(node, keys));
     let require = require.collect::<Result<_, _>>()?;
@@ -263,7 +266,7 @@ fn read_rule(node: Node, keys: &[DraftKey], known: Known<'_>) -> Result<Rule, Er
     };
     let denied = denied.into_iter().map(|(at, text)| {
         let digest = text.parse::<Digest>();
-        digest.map_err(|_| Error::new(at, Problem::Digest(text.clone())))
+        digest.map_err(|error| Error::new(at, Problem::Digest { text, error }))
     });
     let terms = Terms::Require {
         requirements: require,
@@ -273,25 +276,26 @@ fn read_rule(node: Node, keys: &[DraftKey], known: Known<'_>) -> Result<Rule, Er
     Ok(Rule { at, images, terms })
 }
 
+const REQUIREMENT_FIELDS: [&str; 4] = ["any", "all", "at-least", "of"];
+
 fn read_requirement(node: Node, keys: &[DraftKey]) -> Result<Requirement, Error> {
-    let mut table = Table::of(node, "a requirement", &["any", "all", "at-least", "of"])?;
-    let at = table.at;
-    let [any, all, least, of] = ["any", "all", "at-least", "of"].map(|name| table.take(name));
+    let mut table = Table::of(node, REQUIREMENT, REQUIREMENT, &REQUIREMENT_FIELDS)?;
+    let mut at = table.at;
+    let [any, all, least, of] = REQUIREMENT_FIELDS.map(|name| table.take(name));
     let (require, of, field) = match (any, all, least, of) {
         (Some(of), None, None, None) => (Require::AtLeast(NonZeroUsize::MIN), of, "any"),
         (None, Some(of), None, None) => (Require::All, of, "all"),
         (None, None, Some(least), Some(of)) => {
-            let at = least.node.at;
+            at = least.node.at;
             let least = least.integer()?;
             let number = usize::try_from(least).ok().and_then(NonZeroUsize::new);
-            let keys = match &of.node.value {
-                document::Value::List(nodes) => nodes.len(),
-                _ => 0,
-            };
-            let least = number.ok_or_else(|| Error::new(at, Problem::Threshold { least, keys }))?;
-            (Require::AtLeast(least), of, "of")
+            let number = number.ok_or_else(|| Error::new(at, Problem::NoThreshold(least)))?;
+            (Require::AtLeast(number), of, "of")
         }
-        _ => return Err(Error::new(at, Problem::Requirement)),
+        _ => {
+            let example = example(REQUIREMENT, table.form);
+            return Err(Error::new(at, Problem::Requirement { example }));
+        }
     };
     let of = of.texts(field)?.into_iter().map(|(at, name)| {
         let number = keys.iter().position(|key| key.name == name);

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use super::document::Position;
 use crate::crypto::public;
+use crate::digest;
 use crate::text::clipped;
 
 /// A mistake in a policy file, and its place.
@@ -40,48 +41,63 @@ pub enum Problem {
     #[error("the file is not UTF-8")]
     NotUtf8,
     /// Neither TOML nor JSON.
-    #[error("{0}")]
-    Syntax(String),
+    #[error("this is not {form}: {reason}")]
+    Syntax {
+        /// The one that it would have to be.
+        form: &'static str,
+        /// Why it is not.
+        reason: String,
+    },
     /// Tables in tables, deeper than any field is.
     #[error("this is nested too deep")]
     TooDeep,
     /// A field that a policy does not have.
-    #[error("`{}` is no field of {within}", clipped(name))]
+    #[error("`{}` is no field of {kind}", clipped(name))]
     UnknownField {
         /// The field.
         name: String,
         /// What has it.
-        within: &'static str,
+        kind: &'static str,
         /// The fields that there are.
         known: &'static [&'static str],
     },
     /// A name that is there twice.
-    #[error("`{}` is there twice, the first time in line {}", clipped(name), first.line)]
+    #[error("`{}` is there twice{}", clipped(name), first_on(*first))]
     Twice {
         /// The name.
         name: String,
-        /// The first place.
-        first: Position,
+        /// The first place, if it is known.
+        first: Option<Position>,
     },
     /// A field that has to be there.
-    #[error("{within} has no `{name}`")]
+    #[error("{name} has no `{field}`")]
     Missing {
         /// The field.
-        name: &'static str,
+        field: &'static str,
         /// What lacks it.
-        within: &'static str,
+        name: String,
         /// What to write.
-        example: &'static str,
+        example: String,
     },
     /// A value of another type.
-    #[error("`{}` is {found}, and must be {wanted}", clipped(field))]
+    #[error("{name} is {found}, and must be {wanted}")]
     Type {
-        /// The field.
-        field: String,
+        /// What has the value.
+        name: String,
         /// The type that it must have.
         wanted: &'static str,
         /// The type that it has.
         found: &'static str,
+        /// What to write.
+        example: String,
+    },
+    /// A time that is not one moment.
+    #[error("`{}` is not a date and time with an offset from UTC", clipped(text))]
+    Time {
+        /// The time.
+        text: String,
+        /// What to write.
+        example: String,
     },
     /// Another version of the format.
     #[error("version {0} of policies is not known")]
@@ -90,7 +106,7 @@ pub enum Problem {
     #[error("`{0}` is empty")]
     Empty(&'static str),
     /// A name of a key that could be taken for something else.
-    #[error("`{}` cannot be the name of a key", clipped(.0))]
+    #[error("{} cannot be the name of a key", quoted(.0))]
     KeyName(String),
     /// A key in the file that is none.
     #[error("the key `{name}` cannot be used: {error}")]
@@ -101,16 +117,18 @@ pub enum Problem {
         error: public::Error,
     },
     /// A path that is absolute, or leads out of the directory.
-    #[error("`{}` is not a path below the directory of the policy", clipped(.0))]
+    #[error("{} is not the path of a file below the directory of the policy", quoted(.0))]
     Path(String),
     /// A key of a service that is not allowed.
     #[error("the key `{name}` is in a key service, which the policy does not allow for it")]
     Remote {
         /// Its name.
         name: String,
+        /// What to write.
+        example: String,
     },
     /// `allow-remote` for a key that is given by itself.
-    #[error("`allow-remote` is there for the key `{name}`, which is in no key service")]
+    #[error("`allow-remote` is set for the key `{name}`, which is in no key service")]
     NotRemote {
         /// Its name.
         name: String,
@@ -127,14 +145,14 @@ pub enum Problem {
         public: String,
     },
     /// A revocation or an end by a name that may lead to another key.
-    #[error(
-        "`{field}` is there for the name of a key in a key service, which may lead to another key tomorrow"
-    )]
+    #[error("`{field}` is set for a name in a key service, which may lead to another key tomorrow")]
     NotByName {
         /// `revoked` or `not-after`.
         field: &'static str,
         /// The `public` of the key.
         public: String,
+        /// What to write.
+        example: String,
     },
     /// A pattern that cannot be used.
     #[error("the pattern `{}` {problem}", clipped(pattern))]
@@ -152,7 +170,10 @@ pub enum Problem {
     },
     /// A requirement that is none of the three.
     #[error("a requirement is one of `any`, `all`, or `at-least` with `of`")]
-    Requirement,
+    Requirement {
+        /// What to write.
+        example: String,
+    },
     /// A key that the file does not name.
     #[error("`{}` is no key of this policy", clipped(name))]
     NoSuchKey {
@@ -161,23 +182,49 @@ pub enum Problem {
         /// The keys that there are.
         known: Vec<String>,
     },
-    /// A number of keys that says nothing, or that cannot be reached.
-    #[error("`at-least = {least}` of {}", counted(*keys))]
+    /// A number of keys that asks for none.
+    #[error("`at-least` is {0}, which asks for no key")]
+    NoThreshold(i64),
+    /// A number of keys that cannot be reached.
+    #[error("`at-least` is {least}, and `of` lists {}", counted(*keys))]
     Threshold {
         /// The number.
-        least: i64,
+        least: usize,
         /// How many different keys there are.
         keys: usize,
     },
     /// A schema that is not known.
-    #[error("`min-schema = {0}`: there are the schemas 1 and 2")]
+    #[error("there is no schema {0}")]
     Schema(i64),
     /// What is no digest.
-    #[error("`{}` is not a digest", clipped(.0))]
-    Digest(String),
+    #[error("`{}` is not a digest: {error}", clipped(text))]
+    Digest {
+        /// The text.
+        text: String,
+        /// Why.
+        error: digest::Error,
+    },
     /// A reason that says nothing.
-    #[error("`{0}` gives no reason")]
-    Reason(&'static str),
+    #[error("`{field}` gives no reason")]
+    Reason {
+        /// `revoked` or `deny`.
+        field: &'static str,
+        /// What to write.
+        example: String,
+    },
+}
+
+fn first_on(first: Option<Position>) -> String {
+    first.map_or_else(String::new, |first| {
+        format!(", first on line {}", first.line)
+    })
+}
+
+fn quoted(text: &str) -> String {
+    match text {
+        "" => "an empty text".to_owned(),
+        text => format!("`{}`", clipped(text)),
+    }
 }
 
 fn counted(keys: usize) -> String {
@@ -190,50 +237,56 @@ fn counted(keys: usize) -> String {
 impl Problem {
     /// What to write instead.
     pub fn help(&self) -> String {
-        let list = |names: &[&str]| names.join(", ");
         match self {
             Self::TooLarge => "split the policy: one file for each gate".to_owned(),
             Self::NotUtf8 => "save the file as UTF-8".to_owned(),
-            Self::Syntax(_) | Self::TooDeep => {
+            Self::Syntax { .. } | Self::TooDeep => {
                 "correct the file at this place; it is TOML, or JSON if it begins with `{`".to_owned()
             }
-            Self::UnknownField { known, within, .. } => {
-                format!("the fields of {within} are {}", list(known))
+            Self::UnknownField { known, kind, .. } => {
+                format!("the fields of {kind}: {}", known.join(", "))
             }
             Self::Twice { .. } => "remove one of them".to_owned(),
             Self::Missing { example, .. } => format!("add `{example}`"),
-            Self::Type { wanted, .. } => format!("write {wanted}"),
-            Self::Version(_) => "write `version = 1`, or update s3lo".to_owned(),
+            Self::Type { example, .. } | Self::Time { example, .. } => format!("write `{example}`"),
+            Self::Version(_) => "write version 1, or update s3lo".to_owned(),
             Self::Empty(field) => format!("write at least one entry into `{field}`"),
             Self::KeyName(_) => {
                 "use letters, digits, `.`, `_` and `-`, at most 64, and a letter or digit first".to_owned()
             }
             Self::PublicKey { .. } => "give the public key: the output of `s3lo public-key --key KEY`".to_owned(),
-            Self::Path(_) => "write the path from the policy's directory, such as `keys/ci.pub`, without `..`".to_owned(),
-            Self::Remote { name } => format!(
+            Self::Path(_) => {
+                "write the path from the policy's directory, such as `keys/ci.pub`: it has no `..` and no backslash".to_owned()
+            }
+            Self::Remote { example, .. } => format!(
                 "give its public key, as `s3lo public-key --key KEY` prints it; or, to trust whatever key the service gives, \
-                 write `allow-remote = true` below `[keys.{name}]`"
+                 write `{example}` beside it"
             ),
             Self::NotRemote { .. } => "remove `allow-remote`".to_owned(),
             Self::Scheme { .. } => {
                 "write a path, the PEM itself, or `awskms://…`, `hashivault://…`, `openbao://…`".to_owned()
             }
-            Self::NotByName { public, .. } => {
-                format!("save the key by `s3lo public-key --key {} > key.pub`, and write `public = \"key.pub\"`", clipped(public))
-            }
+            Self::NotByName { public, example, .. } => format!(
+                "save the key by `s3lo public-key --key {} > keys/ci.pub`, and write `{example}`",
+                clipped(public)
+            ),
             Self::Pattern { .. } => {
                 "write SCHEME://ROOT/IMAGE, such as `s3://my-bucket/payments/*`, or `**` for every image".to_owned()
             }
             Self::BesideDeny { field } => format!("remove `{field}`, or `deny`"),
-            Self::Requirement => "write `{ any = [\"ci\"] }`, `{ all = [\"ci\", \"qa\"] }` or `{ at-least = 2, of = [\"a\", \"b\", \"c\"] }`".to_owned(),
+            Self::Requirement { example } => format!("write one of them, such as `{example}`"),
             Self::NoSuchKey { known, .. } => {
-                format!("the keys of this policy are {}", clipped(&known.join(", ")))
+                format!("the keys of this policy: {}", clipped(&known.join(", ")))
             }
-            Self::Threshold { least: ..=0, .. } => "write 1 or more: zero keys would let every image pass".to_owned(),
-            Self::Threshold { keys, .. } => format!("write {keys} or less, or add a key; one key under several names counts once"),
-            Self::Schema(_) => "write `min-schema = 2`, or `1` to accept signatures that do not cover the tag".to_owned(),
-            Self::Digest(_) => "write sha256: and 64 hexadecimal digits".to_owned(),
-            Self::Reason(field) => format!("write the reason, for those whose image is refused: `{field} = \"…\"`"),
+            Self::NoThreshold(_) => "write 1 or more: zero keys would let every image pass".to_owned(),
+            Self::Threshold { keys, .. } => {
+                format!("write at most {keys}, or add a key: one key under several names counts once")
+            }
+            Self::Schema(_) => "write 2, or 1 to accept signatures that do not cover the tag".to_owned(),
+            Self::Digest { .. } => "write `sha256:` and 64 hex digits".to_owned(),
+            Self::Reason { example, .. } => {
+                format!("write the reason, for those whose image is refused: `{example}`")
+            }
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod decision;
 mod document;
 mod draft;
 mod error;
+mod example;
 mod pattern;
 mod table;
 
@@ -91,6 +92,7 @@ pub enum Terms {
 /// How many of which keys must have signed.
 #[derive(Clone, Debug)]
 pub struct Requirement {
+    /// The place of its number of keys, or its own where it has none.
     at: Position,
     require: Require,
     of: Vec<usize>,
@@ -219,7 +221,7 @@ impl Policy {
                 .collect();
             if least.get() > different.len() {
                 let problem = Problem::Threshold {
-                    least: i64::try_from(least.get()).unwrap_or(i64::MAX),
+                    least: least.get(),
                     keys: different.len(),
                 };
                 return Err(Error::new(requirement.at, problem));

@@ -28,27 +28,32 @@ impl Pattern {
         if text == EVERY_IMAGE {
             return Ok(Self(text.to_owned()));
         }
+        if text.trim() != text {
+            return Err("begins or ends with white space");
+        }
         let scheme = text
             .split_once("://")
             .filter(|(name, _)| schemes.iter().any(|scheme| scheme.name == *name));
         let Some((_, rest)) = scheme else {
-            return Err("begins with no kind of store");
+            return Err("does not begin with the scheme of a store");
         };
         if rest.contains(['?', '[', ']', '{', '}', '\\']) {
-            return Err("has a character that has a meaning in other tools and none here");
+            return Err("has a character that means something in other tools and nothing here");
         }
         if rest.contains("***") {
             return Err("has three `*` in a row");
         }
         if rest.contains('@') {
-            return Err("names a digest, and a rule is about an image under any tag");
+            return Err(
+                "has an `@`, as before a digest, and a rule is about an image under any tag",
+            );
         }
         let last = rest.rsplit('/').next().unwrap_or_default();
         if rest.contains('/') && last.contains(':') {
             return Err("names a tag, and a rule is about an image under any tag");
         }
         if !can_match(text, schemes) {
-            return Err("matches no image that there can be");
+            return Err("matches no possible image");
         }
         Ok(Self(text.to_owned()))
     }
@@ -188,6 +193,7 @@ mod tests {
             "s3://b/a\nb",
             "S3://b/app",
             " s3://b/app",
+            "s3://b/app ",
             "local://app",
         ] {
             assert!(Pattern::parse(pattern, &SCHEMES).is_err(), "{pattern}");

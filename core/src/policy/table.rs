@@ -1,45 +1,46 @@
 //! Fields of a table, taken one by one.
 
 use alloc::borrow::ToOwned as _;
+use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::document::{Entry, Node, Position, Value};
+use super::document::{Entry, Form, Node, Position, Value};
 use super::error::{Error, Problem};
+use super::example::example;
 use crate::record::Timestamp;
+use crate::text::clipped;
 
 /// A table of the file, of which every field is known and there once.
 pub(super) struct Table {
     pub(super) at: Position,
-    within: &'static str,
+    pub(super) form: Form,
+    name: String,
     entries: Vec<Entry>,
 }
 
 impl Table {
-    /// The table `node`, called `within` in messages, of which `known` are the fields.
+    /// The table `node`, called `name` in messages, one of those of `kind`, whose fields are `known`.
     pub(super) fn of(
         node: Node,
-        within: &'static str,
+        name: &str,
+        kind: &'static str,
         known: &'static [&'static str],
     ) -> Result<Self, Error> {
         let table = Self {
             at: node.at,
-            within,
-            entries: entries(node, within)?,
+            form: node.form,
+            name: name.to_owned(),
+            entries: entries(node, name, kind)?,
         };
         let unknown = |entry: &&Entry| !known.contains(&entry.name.as_str());
         match table.entries.iter().find(unknown) {
             None => Ok(table),
             Some(entry) => {
                 let name = entry.name.clone();
-                Err(Error::new(
-                    entry.at,
-                    Problem::UnknownField {
-                        name,
-                        within,
-                        known,
-                    },
-                ))
+                let problem = Problem::UnknownField { name, kind, known };
+                Err(Error::new(entry.at, problem))
             }
         }
     }
@@ -51,31 +52,31 @@ impl Table {
     }
 
     /// Takes a field that must be there.
-    pub(super) fn need(
-        &mut self,
-        name: &'static str,
-        example: &'static str,
-    ) -> Result<Entry, Error> {
-        let missing = Problem::Missing {
-            name,
-            within: self.within,
-            example,
-        };
-        self.take(name).ok_or_else(|| Error::new(self.at, missing))
+    pub(super) fn need(&mut self, field: &'static str) -> Result<Entry, Error> {
+        self.take(field).ok_or_else(|| {
+            let missing = Problem::Missing {
+                field,
+                name: self.name.clone(),
+                example: example(field, self.form),
+            };
+            Error::new(self.at, missing)
+        })
     }
 }
 
-/// The fields of a table with names of its own.
-pub(super) fn entries(node: Node, field: &str) -> Result<Vec<Entry>, Error> {
+/// The fields of a table, called `name` in messages: the part of a policy that [`example`] knows as `part`.
+pub(super) fn entries(node: Node, name: &str, part: &str) -> Result<Vec<Entry>, Error> {
     let Value::Table(entries) = node.value else {
-        return Err(wrong_type(&node, field, "a table"));
+        let wanted = match node.form {
+            Form::Toml => "a table",
+            Form::Json => "an object",
+        };
+        return Err(wrong_type(&node, name, wanted, part));
     };
-    for (number, entry) in entries.iter().enumerate() {
-        let before = entries.iter().take(number);
-        if let Some(first) = before.into_iter().find(|other| other.name == entry.name) {
-            let (first, second) = (first.at.min(entry.at), first.at.max(entry.at));
-            let name = entry.name.clone();
-            return Err(Error::new(second, Problem::Twice { name, first }));
+    let mut seen = BTreeMap::new();
+    for entry in &entries {
+        if let Some(first) = seen.insert(&entry.name, entry.at) {
+            return Err(twice(&entry.name, first, entry.at));
         }
     }
     Ok(entries)
@@ -85,33 +86,47 @@ impl Entry {
     pub(super) fn text(self) -> Result<String, Error> {
         match self.node.value {
             Value::Text(text) => Ok(text),
-            _ => Err(wrong_type(&self.node, &self.name, "a text in quotes")),
+            _ => Err(self.wrong_type("a text in quotes")),
         }
     }
 
     pub(super) fn flag(self) -> Result<bool, Error> {
         match self.node.value {
             Value::Boolean(flag) => Ok(flag),
-            _ => Err(wrong_type(&self.node, &self.name, "true or false")),
+            _ => Err(self.wrong_type("true or false")),
         }
     }
 
     pub(super) fn integer(self) -> Result<i64, Error> {
         match self.node.value {
             Value::Integer(number) => Ok(number),
-            _ => Err(wrong_type(&self.node, &self.name, "a whole number")),
+            _ => Err(self.wrong_type("a whole number")),
         }
     }
 
     /// A time of TOML, or as text, for JSON has none.
     pub(super) fn time(self) -> Result<Timestamp, Error> {
-        let time = match &self.node.value {
-            Value::Time(time) => Some(*time),
-            Value::Text(text) => Timestamp::parse(text),
-            _ => None,
+        let (text, time) = match &self.node.value {
+            Value::Time(text, time) => (text, *time),
+            Value::Text(text) => (text, Timestamp::parse(text)),
+            _ => return Err(self.wrong_type("a time")),
         };
-        let wanted = "a time with its offset from UTC, such as 2027-01-31T00:00:00Z";
-        time.ok_or_else(|| wrong_type(&self.node, &self.name, wanted))
+        time.ok_or_else(|| {
+            let text = text.clone();
+            let example = example(&self.name, self.node.form);
+            Error::new(self.node.at, Problem::Time { text, example })
+        })
+    }
+
+    /// A reason, which must not be empty.
+    pub(super) fn reason(self, field: &'static str) -> Result<String, Error> {
+        let (at, form) = (self.node.at, self.node.form);
+        let text = self.text()?;
+        if text.trim().is_empty() {
+            let example = example(field, form);
+            return Err(Error::new(at, Problem::Reason { field, example }));
+        }
+        Ok(text)
     }
 
     /// A list with at least one entry.
@@ -121,44 +136,58 @@ impl Entry {
                 Err(Error::new(self.node.at, Problem::Empty(field)))
             }
             Value::List(nodes) => Ok(nodes),
-            _ => Err(wrong_type(&self.node, &self.name, "a list in [ ]")),
+            _ => Err(self.wrong_type("a list")),
         }
     }
 
     /// A list of texts, at least one and none twice, each with its place.
     pub(super) fn texts(self, field: &'static str) -> Result<Vec<(Position, String)>, Error> {
-        let mut texts: Vec<(Position, String)> = Vec::new();
+        let mut texts = Vec::new();
+        let mut seen = BTreeMap::new();
         for node in self.list(field)? {
             let Value::Text(text) = node.value else {
-                return Err(wrong_type(&node, field, "a list of texts in quotes"));
+                let entry = format!("an entry of `{field}`");
+                return Err(wrong_type(&node, &entry, "a text in quotes", field));
             };
-            if let Some((first, _)) = texts.iter().find(|(_, other)| *other == text) {
-                let first = *first;
-                return Err(Error::new(node.at, Problem::Twice { name: text, first }));
+            if let Some(first) = seen.insert(text.clone(), node.at) {
+                return Err(twice(&text, first, node.at));
             }
             texts.push((node.at, text));
         }
         Ok(texts)
     }
+
+    fn wrong_type(&self, wanted: &'static str) -> Error {
+        let name = format!("`{}`", clipped(&self.name));
+        wrong_type(&self.node, &name, wanted, &self.name)
+    }
 }
 
-pub(super) fn wrong_type(node: &Node, field: &str, wanted: &'static str) -> Error {
+/// The error for a name that is at `first` and again at `at`.
+pub(super) fn twice(name: &str, first: Position, at: Position) -> Error {
+    let (name, first) = (name.to_owned(), Some(first));
+    Error::new(at, Problem::Twice { name, first })
+}
+
+fn wrong_type(node: &Node, name: &str, wanted: &'static str, part: &str) -> Error {
     let found = match &node.value {
+        Value::Table(_) if node.form == Form::Json => "an object",
         Value::Table(_) => "a table",
         Value::List(_) => "a list",
         Value::Text(_) => "a text",
         Value::Integer(_) => "a number",
-        Value::Boolean(_) => "true or false",
-        Value::Time(_) => "a time",
+        Value::Boolean(true) => "`true`",
+        Value::Boolean(false) => "`false`",
+        Value::Time(..) => "a time",
         Value::Other(name) => name,
     };
-    let field = field.to_owned();
-    Error::new(
-        node.at,
-        Problem::Type {
-            field,
-            wanted,
-            found,
-        },
-    )
+    let name = name.to_owned();
+    let example = example(part, node.form);
+    let problem = Problem::Type {
+        name,
+        wanted,
+        found,
+        example,
+    };
+    Error::new(node.at, problem)
 }

@@ -7,6 +7,7 @@
 
 mod attack_cases;
 mod forgeries;
+mod policy;
 mod properties;
 mod vectors;
 mod wycheproof;

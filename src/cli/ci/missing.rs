@@ -28,12 +28,19 @@ fn example(option: &str, family: Family) -> String {
     format!("`{}`", family.written(option, Some(value)))
 }
 
-/// The error for an option that every command needs. One that is there and empty came from a secret or a variable.
-pub(crate) fn missing_option(option: &str, family: Family, is_empty: bool) -> Diagnostic {
-    let add = format!("add {}", example(option, family));
-    let name = family.written(option, None);
+/// The error for an option that every command needs, or of which it needs one. One that is there and empty came from a
+/// secret or a variable.
+pub(crate) fn missing_option(options: &[&str], family: Family, is_empty: bool) -> Diagnostic {
+    let examples: Vec<_> = options.iter().map(|name| example(name, family)).collect();
+    let add = format!("add {}", examples.join(" or "));
+    let names = options.iter().map(|name| family.written(name, None));
+    let names: Vec<_> = names.map(|name| format!("`{name}`")).collect();
+    let (names, are) = (
+        names.join(" and "),
+        if names.len() > 1 { "are" } else { "is" },
+    );
     if !is_empty {
-        return Diagnostic::usage(format!("`{name}` is not set"), add);
+        return Diagnostic::usage(format!("{names} {are} not set"), add);
     }
     let cause = match CiSystem::detect() {
         _ if is_true("TF_BUILD") => {
@@ -50,5 +57,8 @@ pub(crate) fn missing_option(option: &str, family: Family, is_empty: bool) -> Di
         }
         _ => "the variable or secret that it is made from is not set",
     };
-    Diagnostic::usage(format!("`{name}` is empty"), format!("{cause}; else {add}"))
+    Diagnostic::usage(
+        format!("{names} {are} empty"),
+        format!("{cause}; else {add}"),
+    )
 }

@@ -170,21 +170,26 @@ impl Parts {
         let is_set =
             |name: &str| is_typed(name) || parts.origins.iter().any(|(set, _)| set == name);
         let is_empty = |name: &&str| empty.iter().any(|empty| empty == name);
-        let key = match is_set("policy") {
-            true => None,
-            // Its variable is not set: a policy was to decide.
-            false if is_empty(&"policy") => Some("policy"),
-            false => Some("key"),
+        // A policy stands in the place of keys. GitHub and GitLab hand over every input, empty where it was left out.
+        let keys: &[_] = match ["key", "policy"] {
+            either if either.into_iter().any(is_set) => &[],
+            either if either.iter().all(is_empty) => &["key", "policy"],
+            [_, policy] if is_empty(&policy) => &["policy"],
+            _ => &["key"],
         };
-        let missing: Vec<_> = std::iter::once("reference")
-            .chain(key)
-            .filter(|name| !is_set(name))
+        let reference: &[_] = match is_set("reference") {
+            true => &[],
+            false => &["reference"],
+        };
+        let missing: Vec<_> = [reference, keys]
+            .into_iter()
+            .filter(|names| !names.is_empty())
             .collect();
-        if missing.len() > 1 && !missing.iter().any(is_empty) {
+        if missing.len() > 1 && !missing.concat().iter().any(is_empty) {
             return Err(no_options(family).with(&parts.warnings));
         }
-        if let Some(name) = missing.first() {
-            let missing = missing_option(name, family, is_empty(name));
+        if let Some(names) = missing.first() {
+            let missing = missing_option(names, family, names.iter().any(is_empty));
             return Err(missing.with(&parts.warnings));
         }
         Ok(parts)

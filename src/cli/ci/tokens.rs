@@ -46,7 +46,7 @@ pub(crate) fn of(job: &Job, mask: &Mask) -> Result<Vec<TokenRequest>, CommandErr
             Some(file) => PolicyRun::new(file, work.images, &context, deadline)
                 .await?
                 .keys(),
-            None => setup::keys(work.keys)?,
+            None => setup::keys(work.keys)?.into(),
         };
         let (images, aws, providers) = (work.images, work.aws, work.providers);
         Ok(Configured::new(images, keys, aws, providers, &context, deadline).await?)

@@ -140,14 +140,12 @@ pub(crate) fn policy_facts(policy: &PolicyFile, outcome: &Outcome) -> Vec<(&'sta
             Decision::Failed => "not met",
             Decision::Undecided => "not known",
         };
-        let by = match requirement.by.as_slice() {
-            [] => "signed by none of them".to_owned(),
-            by => format!("signed by {}", by.join(", ")),
+        let by = match (requirement.decision, requirement.by.as_slice()) {
+            (Decision::Undecided, []) => String::new(),
+            (_, []) => ", signed by none of them".to_owned(),
+            (_, by) => format!(", signed by {}", by.join(", ")),
         };
-        (
-            "Requires",
-            format!("{}: {state}, {by}", requirement.requires),
-        )
+        ("Needs", format!("{}: {state}{by}", requirement.requires))
     });
     let place = format!("{} ({}:{})", rule.pattern, policy.path, rule.line);
     std::iter::once(("Rule", place))

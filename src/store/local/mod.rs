@@ -10,6 +10,7 @@ mod beneath;
 mod error;
 mod lock;
 mod meant;
+mod version;
 mod write;
 
 use std::fs::File;
@@ -22,7 +23,6 @@ use async_trait::async_trait;
 use clap::Args;
 use rustix::fs::{self, AtFlags, CWD, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
-use s3lo_core::digest::Digest;
 use s3lo_core::reference::{Reference, Scheme};
 use tokio::time::Instant;
 
@@ -208,14 +208,14 @@ impl Place {
         let stat = fs::fstat(&seen).map_err(failed)?;
         let not_a_file = |stat: &Stat| Error::NotAFile {
             object: object(),
-            version: unread(stat),
+            version: version::metadata(stat),
         };
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => {}
             FileType::Symlink => {
                 return Err(Error::Symlink {
                     object: object(),
-                    version: Some(unread(&stat)),
+                    version: Some(version::metadata(&stat)),
                 });
             }
             _ => return Err(not_a_file(&stat)),
@@ -234,22 +234,22 @@ impl Place {
         // Not more than that is reserved for it.
         let size = u64::try_from(stat.st_size).unwrap_or_default().min(limit);
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
-        File::from(file)
+        let file = File::from(file);
+        (&file)
             .take(limit.saturating_add(1))
             .read_to_end(&mut bytes)
             .map_err(|error| failed(errno(&error)))?;
         if u64::try_from(bytes.len()).is_ok_and(|length| length <= limit) {
-            let version = Version(Digest::of(&bytes).to_string());
             return Ok(Object {
+                version: version::whole(&bytes),
                 bytes,
-                version,
                 reservation: Reservation::default(),
             });
         }
         Err(Error::Oversized {
             object: object(),
             limit,
-            version: unread(&stat),
+            version: version::oversized(&file, &stat, &bytes, limit),
         })
     }
 
@@ -322,23 +322,6 @@ impl Place {
             }),
         }
     }
-}
-
-/// The beginning of the version of an object that was not read: it is too large, or not a file.
-const UNREAD: &str = "unread:";
-
-fn unread(stat: &Stat) -> Version {
-    let Stat {
-        st_ino,
-        st_mode,
-        st_size,
-        st_mtime,
-        st_mtime_nsec,
-        ..
-    } = stat;
-    Version(format!(
-        "{UNREAD}{st_ino}:{st_mode}:{st_size}:{st_mtime}:{st_mtime_nsec}"
-    ))
 }
 
 fn errno(error: &std::io::Error) -> Errno {

@@ -14,7 +14,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{self, AtFlags, CWD, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
-use s3lo_core::digest::Digest;
 use s3lo_core::manifest;
 use tokio::time::{Instant, sleep};
 
@@ -22,7 +21,7 @@ use crate::diagnostic::SharedError;
 use crate::net::calls;
 use crate::net::calls::Awaited;
 use crate::store::local::lock::{holder, try_lock};
-use crate::store::local::{Place, UNREAD, errno, error, unread};
+use crate::store::local::{Place, errno, error, version};
 use crate::store::{Error, Version};
 use crate::tasks::run_blocking;
 
@@ -129,7 +128,7 @@ impl Writing {
             Err(Errno::EXIST) => Err(Error::Exists { object: object() }),
             Err(Errno::ISDIR) => Err(Error::NotAFile {
                 object: object(),
-                version: Version(UNREAD.to_owned()),
+                version: version::directory(),
             }),
             Err(error) => Err(self.place.failed("write", error)),
         }
@@ -142,26 +141,24 @@ impl Writing {
 
     /// Whether the name still has this version.
     fn is_still(&self, version: &Version) -> Result<bool, Error> {
-        let (place, folder) = (&self.place, &self.folder);
-        if version.0.starts_with(UNREAD) {
-            let stat = fs::statat(folder, place.name.as_str(), AtFlags::SYMLINK_NOFOLLOW);
-            return Ok(stat.is_ok_and(|stat| unread(&stat) == *version));
-        }
-        match place.read(folder, manifest::MAX_BYTES) {
+        let limit = version::limit(version).unwrap_or(manifest::MAX_BYTES);
+        match self.place.read(&self.folder, limit) {
             Ok(object) => Ok(object.version == *version),
             Err(
-                Error::NotFound { .. }
-                | Error::Oversized { .. }
-                | Error::NotAFile { .. }
-                | Error::Symlink { .. },
-            ) => Ok(false),
+                Error::Oversized { version: now, .. }
+                | Error::NotAFile { version: now, .. }
+                | Error::Symlink {
+                    version: Some(now), ..
+                },
+            ) => Ok(now == *version),
+            Err(Error::NotFound { .. } | Error::Symlink { .. }) => Ok(false),
             Err(error) => Err(error),
         }
     }
 
     /// Looks whether the object is ours: without a lock that all writers see, another one may have been faster.
     fn read_back(&self) -> Result<(), Error> {
-        let ours = Version(Digest::of(&self.bytes).to_string());
+        let ours = version::whole(&self.bytes);
         if self.is_still(&ours)? {
             return Ok(());
         }

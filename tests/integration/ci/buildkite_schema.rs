@@ -38,7 +38,9 @@ fn plugin_yml_satisfies_the_buildkite_linter() {
     assert_eq!(definition["requirements"], json!([]));
     let configuration = &definition["configuration"];
     assert_eq!(configuration["additionalProperties"], false);
-    assert_eq!(configuration["required"], json!(["reference", "key"]));
+    assert_eq!(configuration["required"], json!(["reference"]));
+    let either = json!([{"required": ["key"]}, {"required": ["policy"]}]);
+    assert_eq!(configuration["anyOf"], either);
     for (name, property) in configuration["properties"].as_object().unwrap() {
         assert!(property["description"].is_string(), "{name}");
         assert!(!property["type"].is_null(), "{name}");
@@ -115,7 +117,12 @@ fn what_it_allows_is_what_makes_sense() {
     ] {
         assert_ne!(with(name, value.clone()), [""; 0], "{name} {value}");
     }
-    for missing in [json!({"key": "k"}), json!({"reference": "r"}), json!({})] {
+    for missing in [
+        json!({"key": "k"}),
+        json!({"reference": "r"}),
+        json!({"policy": "p"}),
+        json!({}),
+    ] {
         assert_ne!(faults(&missing), [""; 0], "{missing}");
     }
 }

@@ -116,14 +116,22 @@ pub(crate) async fn conforms(store: &dyn Store) {
         Err(Error::NotFound { .. })
     ));
 
-    // A bound is kept to the byte, and an object beyond it can still be replaced.
+    // A bound is kept to the byte, and an object beyond it can still be replaced, unless another writer was faster.
     assert_eq!(store.read(key, 6).await.unwrap().bytes, b"second");
-    let Err(Error::Oversized {
-        version, limit: 5, ..
-    }) = store.read(key, 5).await
-    else {
-        panic!("6 bytes are more than 5");
+    let oversized = async || match store.read(key, 5).await {
+        Err(Error::Oversized {
+            version, limit: 5, ..
+        }) => version,
+        other => panic!("6 bytes are more than 5: {other:?}"),
     };
+    let version = oversized().await;
+    store
+        .replace(key, b"faster", &second.version)
+        .await
+        .unwrap();
+    let late = store.replace(key, b"small", &version).await;
+    assert!(matches!(late, Err(Error::Changed { .. })), "{late:?}");
+    let version = oversized().await;
     store.replace(key, b"small", &version).await.unwrap();
     assert_eq!(store.read(key, 5).await.unwrap().bytes, b"small");
 

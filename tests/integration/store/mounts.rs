@@ -1,9 +1,12 @@
 //! `local://` on real FUSE mounts, which lack links, unnamed files, or exclusive renames.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
+use std::time::SystemTime;
 
 use s3lo::store::local::LocalStore;
+use s3lo::store::{Error, Store as _};
+use tempfile::TempDir;
 
 use super::conformance::{conforms, make_bucket, wait_for};
 use crate::support::mount::Mount;
@@ -84,4 +87,63 @@ fn a_bucket_mounted_by_s3fs_conforms() {
     let mount = Mount::s3fs("mounted-conforms");
     let root = mount.path().join("made/on/demand");
     wait_for(conforms(&LocalStore::new(root.to_str().unwrap())));
+}
+
+/// Reads an object that is too large, lets `change` happen to its file, and says whether its version then is another.
+fn changes(root: &Path, change: impl FnOnce(&Path)) -> bool {
+    let file = root.join("folder/a.json");
+    fs::create_dir_all(root.join("folder")).unwrap();
+    fs::write(&file, "start, end").unwrap();
+    let store = LocalStore::new(root.to_str().unwrap());
+    wait_for(async {
+        let Err(Error::Oversized { version, .. }) = store.read("folder/a.json", 5).await else {
+            panic!("10 bytes are more than 5");
+        };
+        change(&file);
+        let replaced = store.replace("folder/a.json", b"small", &version).await;
+        match replaced {
+            Ok(()) => false,
+            Err(Error::Changed { .. }) => true,
+            other => panic!("{other:?}"),
+        }
+    })
+}
+
+/// Puts another file in the place of one, with the same mtime.
+fn put_in_place(file: &Path, content: &str) {
+    let other = file.with_extension("other");
+    fs::write(&other, content).unwrap();
+    let mtime = fs::metadata(file).unwrap().modified().unwrap();
+    set_mtime(&other, mtime);
+    fs::rename(other, file).unwrap();
+}
+
+fn set_mtime(file: &Path, mtime: SystemTime) {
+    let file = File::options().write(true).open(file);
+    file.unwrap().set_modified(mtime).unwrap();
+}
+
+#[test]
+fn a_change_of_an_object_that_is_too_large_is_seen() {
+    let (mount, folder) = (Mount::rclone("writes"), TempDir::new().unwrap());
+    for root in [mount.path().as_path(), folder.path()] {
+        assert!(!changes(root, |_| {}));
+        assert!(changes(root, |file| put_in_place(file, "START, end")));
+        assert!(changes(root, |file| put_in_place(file, "start, the end")));
+        assert!(changes(root, |file| put_in_place(file, "start")));
+        assert!(changes(root, |file| fs::remove_file(file).unwrap()));
+    }
+    // A file system of its own shows what was not read as well.
+    assert!(changes(folder.path(), |file| put_in_place(
+        file,
+        "start, END"
+    )));
+}
+
+/// rclone itself gives a file another mtime after a while.
+#[test]
+fn an_object_that_is_too_large_is_the_same_with_another_mtime_on_rclone() {
+    let mount = Mount::rclone("writes");
+    let touched = |file: &Path| set_mtime(file, SystemTime::UNIX_EPOCH);
+    assert!(!changes(&mount.path(), touched));
 }

@@ -29,7 +29,7 @@ fn valid(text: &str, schema: u64) -> RowOutcome {
         stored_path: Some(text.to_owned()),
         schema,
         request_id: Some(text.to_owned()),
-        policy: vec![("rule", text.to_owned())],
+        policy: vec![("Rule", text.to_owned())],
     })
 }
 
@@ -49,8 +49,8 @@ fn invalid(text: &str) -> RowOutcome {
         looked_at: Some(text.to_owned()),
         beside: vec![text.to_owned(); 2],
         verdicts: vec![(text.to_owned(), text.to_owned()); 2],
+        policy: vec![("Rule", text.to_owned())],
         notes: vec![text.to_owned()],
-        policy: vec![("rule", text.to_owned())],
         help: help(text),
     })
 }
