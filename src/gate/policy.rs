@@ -59,7 +59,7 @@ impl Policy {
         let file = load(path).await?;
         let named = file.services(std::slice::from_ref(reference));
         let (numbers, references): (Vec<_>, Vec<_>) = named.into_iter().unzip();
-        let services = Keyring::new(references, &Providers::default(), context).await?;
+        let services = Keyring::new(references, &[], &Providers::default(), context).await?;
         let opened = numbers.into_iter().zip(services.public_keys());
         Ok(Self {
             keys: PolicyKeys::new(file, opened),
