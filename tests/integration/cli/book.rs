@@ -167,9 +167,11 @@ fn fields(json: &serde_json::Value, names: &mut BTreeSet<String>) {
 fn every_field_of_json_is_documented() {
     let mut sandbox = Sandbox::new();
     sandbox.set("COSIGN_PASSWORD", "secret");
+    sandbox.write("eks.toml", include_str!("../gate/configs/eks.toml"));
     let mut names = BTreeSet::new();
     for (line, code) in [
         ("demo", 0),
+        ("gate check --config eks.toml --gate-config none.toml", 1),
         ("doctor local://./demo/hello:v1 --key cosign.key", 0),
         ("sign local://./demo/hello:v1 --key cosign.key --dry-run", 0),
         ("sign local://./demo/hello:v1 --key cosign.key", 0),

@@ -5,6 +5,7 @@ pub(crate) mod against_containerd;
 pub(crate) mod by_digest;
 pub(crate) mod check;
 pub(crate) mod names;
+pub(crate) mod setup;
 pub(crate) mod verifier;
 
 use std::io::Write as _;
