@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use crate::gate::check::CONTAINERD_CONFIG;
 
-/// Check the gate of a node: whether its containerd asks this program before it pulls an image
+/// Check a node: whether its containerd asks this program before it pulls an image
 #[derive(Args, Debug)]
 pub(crate) struct GateArgs {
     #[command(subcommand)]
