@@ -23,6 +23,7 @@
 //! |---|---|
 //! | [`text`], [`option_name`], [`mask`], [`tasks`], [`open_files`] | text for terminals, options in messages, masking of secrets, work side by side and its bounds; files written atomically and read with a bound |
 //! | [`environment`], [`child_environment`], [`diagnostic`] | variables, of which an empty one is unset, and those that no child gets; errors as they are printed |
+//! | [`checks`] | what was looked at, for `doctor` and the gate |
 //! | [`net`] | HTTP client, certificates, URLs, retry, the calls in progress |
 //! | [`identity`] | the CI system and its identity token |
 //! | [`aws`] | the configuration that all clients of AWS share, the role, its credentials |
@@ -43,6 +44,7 @@ mod atomic_file;
 pub mod aws;
 mod bounded_file;
 mod build_info;
+pub mod checks;
 pub mod child_environment;
 pub mod ci;
 pub mod cli;

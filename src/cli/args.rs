@@ -17,6 +17,7 @@ use crate::ci::files;
 use crate::ci::files::Destination;
 use crate::ci::inputs::Family;
 use crate::ci::{outputs, summary};
+use crate::cli::gate_args::GateArgs;
 use crate::key::registry::Providers;
 use crate::sign::IfSigned;
 use crate::store::backend::{Backends, WriteOptions};
@@ -86,6 +87,7 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     Policy(PolicyArgs),
     Doctor(DoctorArgs),
+    Gate(GateArgs),
     /// Write a tiny image and a throw-away key pair to try the program with
     #[command(after_help = "\
 Writes ./demo, and cosign.key and cosign.pub unless they exist, and prints the commands to try.

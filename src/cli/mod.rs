@@ -6,6 +6,7 @@ mod crash;
 mod demo;
 mod doctor;
 mod gate;
+mod gate_args;
 mod inspect;
 mod keys;
 mod mistake;
@@ -204,6 +205,7 @@ fn command_in(
             let context = RunContext::command_line(output, style);
             block_on(doctor::run(&args, &context, output, out, err))
         }
+        Command::Gate(args) => block_on(gate::check::run(&args, output, style, out)),
         Command::Demo => demo::run(output, out),
         Command::Version => version::run(output, out).map_err(CommandError::from),
         Command::Completions(args) => {

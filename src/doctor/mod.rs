@@ -156,7 +156,7 @@ impl Doctor {
                     caller
                         .checks
                         .iter_mut()
-                        .for_each(Check::forgive_credentials);
+                        .for_each(check::forgive_credentials);
                 }
                 caller
             }

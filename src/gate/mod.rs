@@ -6,6 +6,7 @@
 //!
 //! Nothing is remembered from one pull to the next, and nothing is set up for an image of another host.
 
+pub mod check;
 pub mod config;
 mod error;
 pub mod name;
@@ -15,7 +16,6 @@ pub mod request;
 mod tags;
 
 use std::fmt;
-use std::path::Path;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -194,15 +194,6 @@ async fn decide(
             .about("image", image.reference.unpinned())
             .into()),
     }
-}
-
-/// Checks the policy file alone; what is in it, in short.
-///
-/// # Errors
-///
-/// The mistake in it.
-pub async fn check_policy(path: &Path) -> Result<String, Diagnostic> {
-    policy::check(path).await
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Printed output: text, JSON and progress.
 
+pub(crate) mod checks;
 pub(crate) mod inert;
 pub(crate) mod json;
 pub(crate) mod progress;

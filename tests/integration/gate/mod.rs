@@ -1,7 +1,9 @@
 //! The gate of a node: the program as containerd's image verifier, and the check of a node. That a real containerd asks it
 //! is tested in `node`.
 
+pub(crate) mod against_containerd;
 pub(crate) mod by_digest;
+pub(crate) mod check;
 pub(crate) mod names;
 pub(crate) mod verifier;
 
