@@ -8,10 +8,11 @@ use alloc::vec::Vec;
 use core::num::NonZeroUsize;
 
 use super::decision::Require;
-use super::document::{self, Entry, Node, Position};
+use super::document::{self, Entry, Node};
 use super::error::{Error, Problem};
 use super::example::{KEY, REQUIREMENT, RULE, example};
 use super::pattern::Pattern;
+use super::position::Position;
 use super::table::{Table, entries, twice};
 use super::{Key, MAX_BYTES, Policy, Requirement, Rule, Terms};
 use crate::crypto::public::PublicKey;

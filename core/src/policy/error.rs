@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::document::Position;
+use super::position::Position;
 use crate::crypto::public;
 use crate::digest;
 use crate::text::{clipped, clipped_to};
