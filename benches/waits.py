@@ -3,6 +3,7 @@
 `benches/far` plays the services. Each measurement has its own, so that nothing is signed yet.
 """
 
+import hashlib
 import json
 import os
 import pathlib
@@ -158,6 +159,21 @@ def verify_many_by_policy(_):
     return ["verify", *REFERENCES, "--policy", policy(), "--concurrency", str(CONCURRENCY)], CREDENTIALS
 
 
+def asked_by_containerd(host):
+    """The arguments of an image verifier, and the gate of a node whose images of `registry.example` are in the bucket."""
+    file = WORK / "gate.toml"
+    host_entry = '[[hosts]]\nhost = "registry.example"\nbucket = "bench"\n'
+    file.write_text(f'policy = "{policy()}"\nother-images = "allow"\n{host_entry}')
+    digest = f"sha256:{hashlib.sha256(MANIFEST.read_bytes()).hexdigest()}"
+    descriptor = "application/vnd.oci.descriptor.v1+json"
+    arguments = ["-name", f"{host}/myapp:t0001", "-digest", digest, "-stdin-media-type", descriptor]
+    return arguments, CREDENTIALS | {"S3LO_GATE_CONFIG": str(file)}
+
+
+def decide_at_gate(_):
+    return asked_by_containerd("registry.example")
+
+
 def at_vault(services):
     return CREDENTIALS | {"VAULT_TOKEN": services.ready["vaultToken"]}
 
@@ -223,6 +239,10 @@ ROWS = [
         "`verify --policy`, three public keys, plain HTTP", verify_by_policy, 1,
         before=lambda _: sign_by_three(IMAGE),
     ),
+    Row(
+        "the gate of a node, by three public keys, plain HTTP", decide_at_gate, 1,
+        before=lambda _: sign_by_three(IMAGE),
+    ),
     Row("`verify` by the KMS key, plain HTTP", verify_by_kms, 2, before=sign),
     Row(
         "`verify` by the Vault key, plain HTTP", verify_by_vault, 2, before=sign_by_vault,
@@ -232,6 +252,7 @@ ROWS = [
 MEMORY = {
     "memory of a KMS sign": (sign, sign_with_token, sign_on_github),
     "memory of a Vault sign": (sign_by_vault, sign_by_vault_on_gitlab),
+    "memory of `verify --policy` and of the gate": (verify_by_policy, decide_at_gate),
 }
 
 

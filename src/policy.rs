@@ -10,8 +10,11 @@ use s3lo_core::crypto::public::PublicKey;
 use s3lo_core::digest::Digest;
 use s3lo_core::explain::{Explain, Fact};
 use s3lo_core::policy;
-use s3lo_core::policy::{Draft, Known, MAX_BYTES, Pattern, Policy, Position, Source};
+use s3lo_core::policy::{
+    Draft, Known, MAX_BYTES, Pattern, Policy, Position, Source, Terms, Unselected,
+};
 use s3lo_core::reference::Reference;
+use s3lo_core::verdict::Reason;
 
 use crate::bounded_file;
 use crate::environment;
@@ -54,9 +57,15 @@ impl PolicyFile {
         let stores = backend::schemes();
         let (bytes, directory) = match path.split_once("://") {
             Some((VARIABLE_SCHEME, name)) => (from_variable(name)?, None),
-            Some((scheme, _)) if stores.iter().any(|store| store.name == scheme) => {
+            Some((scheme, _))
+                if stores
+                    .iter()
+                    .any(|store| store.name.eq_ignore_ascii_case(scheme)) =>
+            {
                 return Err(Error::Stored { path });
             }
+            // It may have a secret in it.
+            _ if KeyRef::split(&path).is_err() => return Err(Error::NotAName),
             _ => (from_file(&path)?, Path::new(&path).parent()),
         };
         let mistake = |at, problem| Error::Mistake {
@@ -121,6 +130,18 @@ impl PolicyFile {
         numbers.into_iter().filter_map(service).collect()
     }
 
+    /// The reason for which an image is refused whoever signed it: nothing of it is read.
+    pub fn refusal(&self, reference: &Reference) -> Option<Reason> {
+        match self.policy.select(reference) {
+            Err(Unselected::NoRule) => Some(Reason::NoRule),
+            Err(Unselected::Tie { .. }) => None,
+            Ok(selected) => match &selected.rule.terms {
+                Terms::Deny(reason) => Some(Reason::Denied(reason.clone())),
+                Terms::Require { .. } => None,
+            },
+        }
+    }
+
     /// The names of all keys in services.
     pub fn all_services(&self) -> impl Iterator<Item = &KeyRef> {
         self.services.iter().flatten()
@@ -159,9 +180,7 @@ fn from_variable(name: &str) -> Result<Vec<u8>, Error> {
         name: name.to_owned(),
     };
     if !environment::is_name(name) {
-        return Err(Error::NoVariable {
-            name: name.to_owned(),
-        });
+        return Err(Error::NotAName);
     }
     let text = environment::variable(name).map_err(|error| Error::Unreadable {
         path: format!("env://{name}"),
@@ -212,12 +231,9 @@ pub enum Error {
         /// Why.
         reason: String,
     },
-    /// No variable can have this name.
-    #[error("`env://{name}` does not name a variable")]
-    NoVariable {
-        /// The name.
-        name: String,
-    },
+    /// A text that is neither the path of a file nor the name of a variable, and may be a secret.
+    #[error("the policy is named by neither a path nor `env://` and the name of a variable")]
+    NotAName,
     /// The variable is not set.
     #[error("the variable `{name}`, which should hold the policy, is not set")]
     Unset {
@@ -291,9 +307,7 @@ pub enum KeyFileError {
 impl Explain for Error {
     fn code(&self) -> &'static str {
         match self {
-            Self::Missing { .. } | Self::NoVariable { .. } | Self::Unset { .. } => {
-                "policy_not_found"
-            }
+            Self::Missing { .. } | Self::NotAName | Self::Unset { .. } => "policy_not_found",
             Self::Unreadable { .. } => "policy_unreadable",
             Self::Stored { .. } | Self::Mistake { .. } | Self::Tie { .. } => "bad_policy",
         }
@@ -318,9 +332,11 @@ impl Explain for Error {
             Self::Unreadable { .. } => {
                 "make it a regular file of at most 262144 bytes that this user may read".to_owned()
             }
-            Self::NoVariable { .. } => {
-                format!("write {}", policy.with("env://NAME"))
-            }
+            Self::NotAName => format!(
+                "write {} or {}",
+                policy.with("s3lo-policy.toml"),
+                policy.with("env://NAME")
+            ),
             Self::Unset { name } => format!("set {name} to the text of the policy"),
             Self::Stored { .. } => {
                 "whoever can change the store would decide what is trusted: keep the policy in the repository that deploys, or on the node".to_owned()

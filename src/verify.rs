@@ -10,7 +10,7 @@ use s3lo_core::digest::Digest;
 use s3lo_core::payload::Schema;
 use s3lo_core::policy::decision::{Decision, Require, Vote, decide};
 use s3lo_core::verdict::{Found, Reason, Verdict, judge};
-use s3lo_core::{record, verdict};
+use s3lo_core::{manifest, record, verdict};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::diagnostic::{Explain, Fact};
@@ -91,12 +91,13 @@ pub struct KeyOutcome {
 /// [`Error`] if there is no image to give a verdict on.
 pub async fn verify(image: &Image, keys: &[Key], options: &Options) -> Result<Outcome, Error> {
     let (min_schema, deadline) = (options.min_schema, options.deadline);
-    let examined = examine(image, keys, min_schema, deadline, |_, _| None);
+    let examined = examine(image, keys, min_schema, deadline, |_, _| None, &[]);
     let Examined {
         digest,
         rejected,
         keys,
         votes,
+        ..
     } = examined.await?;
     let decision = match &rejected {
         Some(_) => Decision::Failed,
@@ -125,19 +126,26 @@ struct Examined {
     keys: Vec<KeyResult>,
     /// The vote of each key, if the image does not fail for every one.
     votes: Vec<Vote>,
+    /// The manifest, or one that it names, if it is among those that are refused.
+    denied: Option<Digest>,
 }
 
 /// Reads the manifest and the records of all keys at the same time, and judges them. For a version of a key for which
-/// `refuse` gives a reason no record is read.
+/// `refuse` gives a reason no record is read. It looks whether the manifest is one of `denied`, or names one.
 async fn examine(
     image: &Image,
     keys: &[Key],
     min_schema: Schema,
     deadline: Instant,
     refuse: impl Fn(&KeyRef, &PublicKey) -> Option<Reason>,
+    denied: &[Digest],
 ) -> Result<Examined, Error> {
+    let mentioned = |bytes: &[u8]| match denied {
+        [] => Ok(None),
+        denied => manifest::mentioned(bytes, denied),
+    };
     let manifest = async {
-        let read = until(deadline, pin!(image.read_manifest())).await;
+        let read = until(deadline, pin!(image.read_manifest_and(mentioned))).await;
         Ok::<_, Error>(read??)
     };
     // Nothing is asked for until a key waits for it.
@@ -148,11 +156,18 @@ async fn examine(
         async move { until(deadline, pin!(read)).await? }
     }));
     let (tagged, records) = join(manifest, records).await;
-    let tagged = tagged?;
+    let (tagged, mentioned) = tagged?;
     tracing::debug!("{}: manifest and records are read", image.reference);
     let manifest = match tagged.manifest {
         Ok(manifest) => manifest,
         Err(reason) => return Ok(Examined::rejected(tagged.digest, reason, keys, records)),
+    };
+    let mentioned = match mentioned.transpose() {
+        Ok(mentioned) => mentioned.flatten(),
+        Err(error) => {
+            let reason = Reason::MalformedManifest(error.to_string());
+            return Ok(Examined::rejected(tagged.digest, reason, keys, records));
+        }
     };
     let current = manifest.digest();
     if let Some(pinned) = image.reference.unmet_pin(current) {
@@ -183,6 +198,7 @@ async fn examine(
         rejected: None,
         keys,
         votes,
+        denied: mentioned.or_else(|| denied.contains(&current).then_some(current)),
     })
 }
 
@@ -207,6 +223,7 @@ impl Examined {
             digest,
             keys: keys.collect(),
             votes: Vec::new(),
+            denied: None,
             rejected: Some(reason),
         }
     }

@@ -15,7 +15,7 @@ use alloc::format;
 use alloc::string::{String, ToString as _};
 use core::fmt;
 
-use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::digest::Digest;
@@ -57,6 +57,25 @@ impl Manifest {
     pub fn media_type(&self) -> MediaType {
         self.media_type
     }
+}
+
+/// Finds one of the digests among all texts of a manifest: those of an index's children, of the config and the layers,
+/// under whatever name. The tools that read the manifest after this program may read its names differently.
+///
+/// # Errors
+///
+/// [`Error`] if the bytes are not JSON, or nested too deep to look at all of it.
+pub fn mentioned(bytes: &[u8], digests: &[Digest]) -> Result<Option<Digest>, Error> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let mut found = None;
+    let look = json::Texts(&mut |text| {
+        let mut all = digests.iter();
+        found = found.or_else(|| all.find(|digest| text == digest.to_string()).copied());
+    });
+    DeserializeSeed::deserialize(look, &mut json).map_err(|error| Error::Json {
+        reason: clipped(&error.to_string()),
+    })?;
+    Ok(found)
 }
 
 /// The media types that can be signed.

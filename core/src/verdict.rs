@@ -88,7 +88,7 @@ pub enum Reason {
     /// The rule of the policy refuses the manifest, whoever signed it.
     #[error("the policy refuses this manifest: {digest} is in its `deny-digests`")]
     DeniedDigest {
-        /// The digest under the tag.
+        /// The digest under the tag, or one that its manifest names.
         digest: Digest,
     },
     /// The key was valid until then, by the policy.

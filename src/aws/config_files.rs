@@ -78,9 +78,10 @@ async fn done_reading(
     }
 }
 
-/// The profiles with processes that do not get our secrets, if there are such: the SDK starts `sh -c` with the text of
-/// `credential_process`, and would give it the whole environment.
-pub(crate) fn with_bare_processes() -> Option<EnvConfigFiles> {
+/// The profiles in the place of those that the SDK would read, where it must not: it starts `sh -c` with the text of
+/// `credential_process`, and would give it the whole environment; without HOME it takes `~` for a folder below the working
+/// directory, in which others may write.
+pub(crate) fn in_place_of_files() -> Option<EnvConfigFiles> {
     let home = variable("HOME").ok().flatten().map(PathBuf::from);
     let text = |name: &str, below: &str| {
         let place = variable(name).ok().flatten().map(PathBuf::from);
@@ -89,10 +90,8 @@ pub(crate) fn with_bare_processes() -> Option<EnvConfigFiles> {
     };
     let config = text("AWS_CONFIG_FILE", ".aws/config").unwrap_or_default();
     let credentials = text("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials").unwrap_or_default();
-    if ![&config, &credentials]
-        .into_iter()
-        .any(|text| text.to_ascii_lowercase().contains(PROCESS))
-    {
+    let is_safe = |text: &&String| !text.to_ascii_lowercase().contains(PROCESS);
+    if home.is_some() && [&config, &credentials].iter().all(is_safe) {
         return None;
     }
     let names = child_environment::withheld();

@@ -42,7 +42,7 @@ pub(crate) fn chain(
 ) -> Result<CredentialsProviderChain, environment::Error> {
     let named_profile = variable("AWS_PROFILE")?;
     let mut profiles = ProfileFileCredentialsProvider::builder().configure(config);
-    if let Some(files) = config_files::with_bare_processes() {
+    if let Some(files) = config_files::in_place_of_files() {
         profiles = profiles.profile_files(files);
     }
     let environment = Source {

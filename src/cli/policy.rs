@@ -19,7 +19,7 @@ use crate::image::Image;
 use crate::open_files;
 use crate::policy::PolicyFile;
 use crate::text::printable;
-use crate::verify::{Error, Outcome, clock_time};
+use crate::verify::{Error, Outcome, RuleOutcome, clock_time};
 
 type Answer = Result<Outcome, Error>;
 
@@ -183,7 +183,20 @@ fn explained(
     writeln!(out, "{}", printable(&image.reference.to_string()))?;
     let outcome = match answer {
         Ok(outcome) => outcome,
-        Err(error) => return text::error(out, &Diagnostic::new(error), &[]),
+        Err(error) => {
+            if let Ok(selected) = policy.policy.select(&image.reference) {
+                let rule = RuleOutcome::unread(&selected);
+                writeln!(
+                    out,
+                    "  Rule:     {}",
+                    printable(&text::place_of(policy, &rule))
+                )?;
+                for requirement in &rule.requirements {
+                    writeln!(out, "  Needs:    {}", requirement.requires)?;
+                }
+            }
+            return text::error(out, &Diagnostic::new(error), &[]);
+        }
     };
     let mut lines = text::policy_facts(policy, outcome);
     lines.extend(outcome.keys.iter().map(|result| {

@@ -98,12 +98,17 @@ pub(crate) struct RunKeys {
     open: Vec<KeyRef>,
     /// Those of a policy that no image of the run needs. Options for them do no harm.
     spare: Vec<KeyRef>,
+    /// Whether something of an image is read: a policy may refuse all of them for their names.
+    reads_images: bool,
 }
 
 impl From<Vec<KeyRef>> for RunKeys {
     fn from(open: Vec<KeyRef>) -> Self {
-        let spare = Vec::new();
-        Self { open, spare }
+        Self {
+            open,
+            spare: Vec::new(),
+            reads_images: true,
+        }
     }
 }
 
@@ -114,6 +119,7 @@ pub(crate) struct Configured {
     stores: Stores,
     keys: Keyring,
     warnings: Vec<String>,
+    reads_images: bool,
 }
 
 impl Configured {
@@ -126,7 +132,11 @@ impl Configured {
         context: &RunContext,
         deadline: Instant,
     ) -> Result<Self, Diagnostic> {
-        let RunKeys { open: keys, spare } = keys.into();
+        let RunKeys {
+            open: keys,
+            spare,
+            reads_images,
+        } = keys.into();
         let references = references(images)?;
         let texts = references.iter().map(ToString::to_string);
         let mut warnings: Vec<_> = given_twice(texts).collect();
@@ -153,6 +163,7 @@ impl Configured {
             stores,
             keys,
             warnings,
+            reads_images,
         })
     }
 
@@ -185,6 +196,7 @@ impl Run {
             stores,
             keys,
             mut warnings,
+            reads_images,
         } = configured;
         if counted == KeyCounting::Distinct
             && let Some((one, other)) = keys.same_key()
@@ -195,7 +207,12 @@ impl Run {
             ));
         }
         let signals = ShutdownSignals::listen();
-        let ready = ready(&shared, &stores, &keys);
+        let ready = async {
+            match reads_images {
+                true => ready(&shared, &stores, &keys).await,
+                false => Ok(()),
+            }
+        };
         let ready = context.waiting.during(None, ready);
         signals.unless_stopped(&keys, ready).await?;
         warnings.extend(shared.configured_aws().and_then(Aws::warning));
@@ -288,6 +305,10 @@ pub(crate) struct PolicyRun {
     pub(crate) file: Arc<PolicyFile>,
     /// The keys in services that the images need, with their numbers in the policy.
     services: Vec<(usize, KeyRef)>,
+    /// How many images there are.
+    images: usize,
+    /// Those that the policy refuses for their names alone.
+    pub(crate) refused: Vec<String>,
 }
 
 impl PolicyRun {
@@ -299,8 +320,15 @@ impl PolicyRun {
         deadline: Instant,
     ) -> Result<Self, Diagnostic> {
         let file = policy(file, context, deadline).await?;
-        let services = file.services(&references(images)?);
-        Ok(Self { file, services })
+        let images = references(images)?;
+        let is_refused = |image: &&Reference| file.refusal(image).is_some();
+        let refused = images.iter().filter(is_refused);
+        Ok(Self {
+            services: file.services(&images),
+            refused: refused.map(ToString::to_string).collect(),
+            images: images.len(),
+            file,
+        })
     }
 
     /// The keys in services, each once under all its names in the policy. The others are in files, which are read.
@@ -313,7 +341,11 @@ impl PolicyRun {
         }
         let all = self.file.all_services();
         let spare = all.filter(|key| !open.contains(key)).cloned().collect();
-        RunKeys { open, spare }
+        RunKeys {
+            open,
+            spare,
+            reads_images: self.refused.len() < self.images,
+        }
     }
 
     /// The policy with all of its keys, of which those of [`Self::keys`] are `opened`.

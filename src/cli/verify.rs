@@ -34,10 +34,21 @@ impl Failed {
         names.push(image.reference.to_string());
     }
 
-    /// Their names, if there are any.
-    fn names(&self) -> Option<String> {
+    /// Their names.
+    fn names(&self) -> Vec<String> {
         let names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        (!names.is_empty()).then(|| names.join(", "))
+        names.clone()
+    }
+}
+
+/// The error that ends a run. It does not hide the images that are refused already.
+fn not_hiding(error: Diagnostic, refused: &[String]) -> CommandError {
+    match refused {
+        [] => error.into(),
+        refused => CommandError::Refused(Diagnostic {
+            message: format!("{}; not verified: {}", error.message, refused.join(", ")),
+            ..error
+        }),
     }
 }
 
@@ -106,7 +117,11 @@ pub(crate) async fn run(
         context,
         deadline,
     )
-    .await?;
+    .await
+    .map_err(|error| match &policy {
+        Some(policy) => not_hiding(error, &policy.refused),
+        None => error.into(),
+    })?;
     let public = keys.public_keys();
     let (basis, names) = match &policy {
         None => {
@@ -154,13 +169,7 @@ pub(crate) async fn run(
         // Nor is it hidden by a signal.
         Err(stopped) => {
             let stopped = done.explain(stopped, images.len(), "verified");
-            return Err(match failed.names() {
-                None => stopped.into(),
-                Some(names) => CommandError::Refused(Diagnostic {
-                    message: format!("{}; not verified: {names}", stopped.message),
-                    ..stopped
-                }),
-            });
+            return Err(not_hiding(stopped, &failed.names()));
         }
     };
     warnings.extend(of_keys);

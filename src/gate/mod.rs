@@ -148,7 +148,15 @@ impl Subject {
             deadline,
         };
         let context = Context::new(settings, Passwords::default());
-        let policy = Policy::open(&config.policy, &self.reference, &context).await?;
+        let file = policy::load(&config.policy).await?;
+        // Nothing has to be read for it.
+        if let Some(reason) = file.refusal(&self.reference) {
+            return Err(Error::Refused {
+                image: self.reference.unpinned(),
+                reason: reason.to_string(),
+            });
+        }
+        let policy = Policy::open(file, &self.reference, &context).await?;
         let mut stores = Stores::new();
         let opened = config.stores.open(&self.reference, &context, &mut stores);
         let image = Image {

@@ -6,7 +6,7 @@
 //! hosts has.
 
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The longest repository that the grammar allows.
 const MAX_REPOSITORY_LEN: usize = 255;
@@ -96,7 +96,14 @@ impl Host {
                     .all(|byte| byte.is_ascii_hexdigit() || byte == b':') =>
             {
                 let address: Ipv6Addr = address.parse().map_err(|_| Fault::Host)?;
-                format!("[{address}]")
+                match address.to_canonical() {
+                    IpAddr::V4(address) => address.to_string(),
+                    IpAddr::V6(address) => format!("[{address}]"),
+                }
+            }
+            // As `2130706433`, `127.1` and `0x7f.1`, which resolvers take for an address.
+            None if is_numeric(name) && name.parse::<Ipv4Addr>().is_err() => {
+                return Err(Fault::Host);
             }
             None if name.len() <= MAX_HOST_LEN && name.split('.').all(is_domain_component) => {
                 name.to_ascii_lowercase()
@@ -147,6 +154,15 @@ fn number(port: &str) -> Result<u16, Fault> {
     let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
     let port = digits.then(|| port.trim_start_matches('0').parse().ok());
     port.flatten().ok_or(Fault::Host)
+}
+
+/// Whether the last part of a name is a number, which that of no domain is
+/// ([WHATWG URL](https://url.spec.whatwg.org/#ends-in-a-number-checker)).
+fn is_numeric(name: &str) -> bool {
+    let last = name.rsplit('.').next().unwrap_or_default();
+    let is_hex = |rest: &str| rest.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let hex = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
+    hex.is_some_and(is_hex) || last.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn is_domain_component(text: &str) -> bool {

@@ -30,7 +30,7 @@ pub(super) enum Verdict {
     Refused(String),
 }
 
-async fn load(path: &Path) -> Result<Arc<PolicyFile>, Diagnostic> {
+pub(super) async fn load(path: &Path) -> Result<Arc<PolicyFile>, Diagnostic> {
     let Some(path) = path.to_str() else {
         let help = "name the policy by a path that is text";
         return Err(Diagnostic::usage(
@@ -50,13 +50,12 @@ pub(super) async fn check(path: &Path) -> Result<String, Diagnostic> {
 }
 
 impl Policy {
-    /// Reads the policy, and configures the keys in services that it needs for an image.
+    /// Configures the keys in services that the policy needs for an image.
     pub(super) async fn open(
-        path: &Path,
+        file: Arc<PolicyFile>,
         reference: &Reference,
         context: &Context,
     ) -> Result<Self, Diagnostic> {
-        let file = load(path).await?;
         let named = file.services(std::slice::from_ref(reference));
         let (numbers, references): (Vec<_>, Vec<_>) = named.into_iter().unzip();
         let services = Keyring::new(references, &[], &Providers::default(), context).await?;

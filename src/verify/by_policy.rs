@@ -156,12 +156,14 @@ pub async fn verify_by_policy(
             return Err(policy.file.tie(&image.reference, first, second).into());
         }
     };
-    let min_schema = match &selected.rule.terms {
+    let (min_schema, denied) = match &selected.rule.terms {
         Terms::Deny(reason) => {
-            let rule = RuleOutcome::new(&selected, &[], &[]);
+            let rule = RuleOutcome::unread(&selected);
             return Ok(refused(Reason::Denied(reason.clone()), Some(rule)));
         }
-        Terms::Require { min_schema, .. } => *min_schema,
+        Terms::Require {
+            min_schema, denied, ..
+        } => (*min_schema, denied),
     };
     let numbers = selected.keys();
     let keys: Vec<_> = numbers
@@ -174,13 +176,17 @@ pub async fn verify_by_policy(
         rejected,
         keys,
         votes,
-    } = examine(image, &keys, min_schema, deadline, refuse).await?;
-    let (decision, met, denied) = match (digest, &rejected) {
-        (Some(digest), None) => {
+        denied,
+    } = examine(image, &keys, min_schema, deadline, refuse, denied).await?;
+    let (decision, met) = match digest {
+        Some(digest) if rejected.is_none() => {
             let ruling = selected.decide(digest, &votes);
-            (ruling.decision, ruling.met, ruling.denied)
+            match denied {
+                Some(_) => (Decision::Failed, ruling.met),
+                None => (ruling.decision, ruling.met),
+            }
         }
-        _ => (Decision::Failed, Vec::new(), None),
+        _ => (Decision::Failed, Vec::new()),
     };
     let rule = RuleOutcome::new(&selected, &met, &keys);
     let rejected = rejected.or_else(|| denied.map(|digest| Reason::DeniedDigest { digest }));
@@ -196,6 +202,11 @@ pub async fn verify_by_policy(
 }
 
 impl RuleOutcome {
+    /// The rule for an image that is not read.
+    pub fn unread(selected: &Selected<'_>) -> Self {
+        Self::new(selected, &[], &[])
+    }
+
     /// The rule, of whose requirements `met` has the decisions, and `keys` what is known of its keys.
     fn new(selected: &Selected<'_>, met: &[Decision], keys: &[KeyResult]) -> Self {
         let requirements = match &selected.rule.terms {

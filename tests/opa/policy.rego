@@ -207,7 +207,7 @@ policy_field("rules", listed) if {
 
 faults contains sprintf("keys: the name `%s`", [name]) if {
 	some name in key_names
-	not regex.match(`^[A-Za-z0-9._-]{1,64}$`, name)
+	not regex.match(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`, name)
 }
 
 faults contains sprintf("keys.%s: not a table", [name]) if {
@@ -238,6 +238,12 @@ faults contains sprintf("keys.%s: a service's key without `allow-remote`", [name
 	not key["allow-remote"]
 }
 
+faults contains sprintf("keys.%s: `allow-remote` for a key of no service", [name]) if {
+	some name, key in key_tables
+	key["allow-remote"]
+	not remote(key.public)
+}
+
 faults contains sprintf("keys.%s: a service's key with `%s`", [name, field]) if {
 	some name, key in key_tables
 	remote(key.public)
@@ -252,39 +258,34 @@ key_field("public", public) if remote(public)
 
 key_field("public", public) if {
 	is_string(public)
-	startswith(public, "-----BEGIN PUBLIC KEY-----")
+	contains(public, "-----BEGIN PUBLIC KEY-----")
 }
 
 key_field("public", public) if path(public)
 
-# It is `true` where it is needed; elsewhere it changes nothing.
+# Whether it is needed is looked at above.
 key_field("allow-remote", allowed) if is_boolean(allowed)
 
 # Its value is looked at above.
 key_field("not-after", _)
 
-# A reason that is empty is one too: the key does not count.
-key_field("revoked", reason) if is_string(reason)
+key_field("revoked", text) if reason(text)
+
+reason(text) if {
+	is_string(text)
+	regex.match(`\S`, text)
+}
 
 remote(public) if {
 	is_string(public)
 	strings.any_prefix_match(public, ["awskms://", "hashivault://", "openbao://"])
 }
 
-# A file in the directory of the policy or below it. `keys/../ci.pub` does not lead out of it.
+# A file in the directory of the policy or below it. A `.` is a part of the path, but not the file.
 path(public) if {
 	is_string(public)
-	not regex.match(`^/|^-----|^[A-Za-z][A-Za-z0-9+.-]*://|[\x00-\x1f\x7f]`, public)
-	not regex.match(`(^|/)\.{0,2}$`, public)
-	not leads_out(public)
-}
-
-leads_out(public) if {
-	contains(public, "..")
-	parts := [part | some part in split(public, "/"); not part in {"", "."}]
-	some last, ".." in parts
-	opened := [index | some index, part in parts; index <= last; part != ".."]
-	(last + 1) - count(opened) > count(opened)
+	not regex.match(`-----BEGIN |://|[\\\x00-\x1f\x7f-\x{9f}]`, public)
+	not regex.match(`(^|/)(\.\.)?(/|$)|(^|/)\.$`, public)
 }
 
 # Rules
@@ -330,17 +331,17 @@ rule_field("require", requirements) if {
 
 rule_field("min-schema", schema) if schema in {1, 2}
 
-# It may be empty: unlike for `images` and `require`, nothing says at least one.
 rule_field("deny-digests", digests) if {
 	is_array(digests)
+	count(digests) > 0
+	count(digests) == count({digest | some digest in digests})
 	every digest in digests {
 		is_string(digest)
 		regex.match(`^sha256:[0-9a-f]{64}$`, digest)
 	}
 }
 
-# A reason that is empty is one too: the images are refused.
-rule_field("deny", reason) if is_string(reason)
+rule_field("deny", text) if reason(text)
 
 # Patterns
 
@@ -382,8 +383,11 @@ refused_in_patterns := concat("|", [
 	# Characters of other tools, and control characters.
 	`[?\[\]{}\\\x00-\x1f\x7f-\x{9f}]`,
 	`\*\*\*`,
-	# A tag or digest: both are in the last part.
-	`[:@][^/]*$`,
+	# A tag, in the last part, and what stands before a digest.
+	`:[^/]*$`,
+	`@`,
+	# White space before it is before the scheme.
+	`\s$`,
 	# A part that is empty, `.` or `..`.
 	`(^|/)\.{0,2}(/|$)`,
 	# A variable that was not replaced with its value.
@@ -406,8 +410,16 @@ requirement_of_keys(requirement) if {
 	is_number(least)
 	least == floor(least)
 	least >= 1
-	least <= count(identities(requirement.of))
+	least <= count(different(requirement.of))
 }
+
+# The names of one public key are one. Which key a service has is not in the file: its name there counts.
+different(names) := {which |
+	some name in names
+	which := object.get(services, name, {"key": input.keys[name]})
+}
+
+services := {name: {"service": key.public} | some name, key in key_tables; remote(key.public)}
 
 names_of_keys(names) if {
 	is_array(names)

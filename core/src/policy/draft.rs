@@ -8,10 +8,11 @@ use alloc::vec::Vec;
 use core::num::NonZeroUsize;
 
 use super::decision::Require;
-use super::document::{self, Entry, Node, Position};
+use super::document::{self, Entry, Node};
 use super::error::{Error, Problem};
 use super::example::{KEY, REQUIREMENT, RULE, example};
 use super::pattern::Pattern;
+use super::position::Position;
 use super::table::{Table, entries, twice};
 use super::{Key, MAX_BYTES, Policy, Requirement, Rule, Terms};
 use crate::crypto::public::PublicKey;
@@ -165,7 +166,8 @@ impl DraftKey {
             Source::Inline(Box::new(key))
         } else if let Some((scheme, _)) = public.split_once("://") {
             if !known.key_services.contains(&scheme) {
-                return Err(Error::new(at, Problem::Scheme { name, public }));
+                let scheme = String::from(scheme);
+                return Err(Error::new(at, Problem::Scheme { name, scheme }));
             }
             if !remote {
                 let example = example("allow-remote", form);
@@ -174,6 +176,8 @@ impl DraftKey {
             Source::Remote(public)
         } else if is_path_below(&public) {
             Source::File(public)
+        } else if public.len() > MAX_PATH_SHOWN || public.contains(char::is_control) {
+            return Err(Error::new(at, Problem::NoPath { name }));
         } else {
             return Err(Error::new(at, Problem::Path(public)));
         };
@@ -184,10 +188,9 @@ impl DraftKey {
         let mut by_name = |field: &'static str| {
             let entry = table.take(field)?;
             Some(match &source {
-                Source::Remote(public) => {
+                Source::Remote(_) => {
                     let problem = Problem::NotByName {
                         field,
-                        public: public.clone(),
                         example: example("public", form),
                     };
                     Err(Error::new(entry.at, problem))
@@ -207,6 +210,9 @@ impl DraftKey {
         })
     }
 }
+
+/// A text that is longer is not repeated in an error: it may be a private key that was put there by mistake.
+const MAX_PATH_SHOWN: usize = 80;
 
 /// A name is printed, and part of sentences: no spaces and no signs that mean something in a terminal or in Markdown.
 fn is_key_name(name: &str) -> bool {

@@ -5,10 +5,10 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::document::Position;
+use super::position::Position;
 use crate::crypto::public;
 use crate::digest;
-use crate::text::clipped;
+use crate::text::{clipped, clipped_to};
 
 /// A mistake in a policy file, and its place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -106,7 +106,7 @@ pub enum Problem {
     #[error("`{0}` is empty")]
     Empty(&'static str),
     /// A name of a key that could be taken for something else.
-    #[error("{} cannot be the name of a key", quoted(.0))]
+    #[error("{} cannot be the name of a key", quoted(&clipped_to(.0, 64)))]
     KeyName(String),
     /// A key in the file that is none.
     #[error("the key `{name}` cannot be used: {error}")]
@@ -119,6 +119,12 @@ pub enum Problem {
     /// A path that is absolute, or leads out of the directory.
     #[error("{} is not the path of a file below the directory of the policy", quoted(.0))]
     Path(String),
+    /// A text that is no path, and may be a key.
+    #[error("`public` of the key `{name}` is neither a path nor the PEM of a public key")]
+    NoPath {
+        /// Its name.
+        name: String,
+    },
     /// A key of a service that is not allowed.
     #[error("the key `{name}` is in a key service, which the policy does not allow for it")]
     Remote {
@@ -135,22 +141,20 @@ pub enum Problem {
     },
     /// A scheme of no key service.
     #[error(
-        "the key `{name}` is `{}`, which is the name of no key in a key service",
-        clipped(public)
+        "`{}://` of the key `{name}` is the scheme of no key service",
+        clipped_to(scheme, 20)
     )]
     Scheme {
         /// Its name.
         name: String,
-        /// Its `public`.
-        public: String,
+        /// The scheme of its `public`, which may carry a secret behind it.
+        scheme: String,
     },
     /// A revocation or an end by a name that may lead to another key.
     #[error("`{field}` is set for a name in a key service, which may lead to another key tomorrow")]
     NotByName {
         /// `revoked` or `not-after`.
         field: &'static str,
-        /// The `public` of the key.
-        public: String,
         /// What to write.
         example: String,
     },
@@ -255,7 +259,7 @@ impl Problem {
                 "use letters, digits, `.`, `_` and `-`, at most 64, and a letter or digit first".to_owned()
             }
             Self::PublicKey { .. } => "give the public key: the output of `s3lo public-key --key KEY`".to_owned(),
-            Self::Path(_) => {
+            Self::Path(_) | Self::NoPath { .. } => {
                 "write the path from the policy's directory, such as `keys/ci.pub`: it has no `..` and no backslash".to_owned()
             }
             Self::Remote { example, .. } => format!(
@@ -266,9 +270,8 @@ impl Problem {
             Self::Scheme { .. } => {
                 "write a path, the PEM itself, or `awskms://…`, `hashivault://…`, `openbao://…`".to_owned()
             }
-            Self::NotByName { public, example, .. } => format!(
-                "save the key by `s3lo public-key --key {} > keys/ci.pub`, and write `{example}`",
-                clipped(public)
+            Self::NotByName { example, .. } => format!(
+                "save the key by `s3lo public-key --key KEY > keys/ci.pub`, and write `{example}`"
             ),
             Self::Pattern { .. } => {
                 "write SCHEME://ROOT/IMAGE, such as `s3://my-bucket/payments/*`, or `**` for every image".to_owned()

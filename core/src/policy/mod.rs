@@ -4,10 +4,10 @@
 //! then [selects](Policy::select) the rule for an image, and the rule [decides](Selected::decide) over the verdicts of
 //! [`crate::verdict::judge`], which stays the one verifier of signatures.
 
-pub use self::document::Position;
 pub use self::draft::{Draft, DraftKey, Known, Source};
 pub use self::error::{Error, Problem};
 pub use self::pattern::Pattern;
+pub use self::position::Position;
 
 pub mod decision;
 mod document;
@@ -15,6 +15,7 @@ mod draft;
 mod error;
 mod example;
 mod pattern;
+mod position;
 mod table;
 
 use alloc::collections::BTreeSet;

@@ -6,9 +6,10 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::document::{Entry, Form, Node, Position, Value};
+use super::document::{Entry, Form, Node, Value};
 use super::error::{Error, Problem};
 use super::example::example;
+use super::position::Position;
 use crate::record::Timestamp;
 use crate::text::clipped;
 

@@ -4,6 +4,7 @@ mod cases;
 mod decide;
 mod generate;
 mod mistakes;
+mod opa;
 mod properties;
 mod schema;
 

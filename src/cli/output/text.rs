@@ -13,7 +13,7 @@ use crate::key::reference::KeyRef;
 use crate::policy::PolicyFile;
 use crate::sign::{Signed, Status};
 use crate::text::printable;
-use crate::verify::{Error, KeyOutcome, KeyResult, Outcome, Rejection};
+use crate::verify::{Error, KeyOutcome, KeyResult, Outcome, Rejection, RuleOutcome};
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -129,6 +129,11 @@ pub(crate) fn verified(
     Ok(())
 }
 
+/// A rule by its pattern and its place in the policy.
+pub(crate) fn place_of(policy: &PolicyFile, rule: &RuleOutcome) -> String {
+    format!("{} ({}:{})", rule.pattern, policy.path, rule.line)
+}
+
 /// The policy that decided about an image, and its rule: facts with their names.
 pub(crate) fn policy_facts(policy: &PolicyFile, outcome: &Outcome) -> Vec<(&'static str, String)> {
     let Some(rule) = &outcome.rule else {
@@ -147,7 +152,7 @@ pub(crate) fn policy_facts(policy: &PolicyFile, outcome: &Outcome) -> Vec<(&'sta
         };
         ("Needs", format!("{}: {state}{by}", requirement.requires))
     });
-    let place = format!("{} ({}:{})", rule.pattern, policy.path, rule.line);
+    let place = place_of(policy, rule);
     std::iter::once(("Rule", place))
         .chain(requirements)
         .collect()

@@ -5,13 +5,18 @@ use super::{ask, digest, line, node, sign};
 use crate::support::MANIFEST;
 
 /// Each leads containerd to `good:v1` of the host, and is passed on as it was written.
-const SPELLINGS: [&str; 6] = [
+const SPELLINGS: [&str; 10] = [
     "registry.example:5000/%67ood:v1",
     "user@registry.example:5000/good:v1",
     "user:password@registry.example:5000/good:v1",
     "registry.example:5000//.//good:v1",
     "registry.example:5000/other/../good:v1",
     "registry.example:5000/good:v1?x=1",
+    // Resolvers take these for an address.
+    "2130706433:5000/good:v1",
+    "127.1:5000/good:v1",
+    "0x7f.0.0.1:5000/good:v1",
+    "0x7f000001/good:v1",
 ];
 
 #[test]

@@ -1,6 +1,7 @@
 //! Policies: the file, its verdicts, its keys in services, and the gates that obey it.
 
 mod ci;
+mod evasions;
 mod explain;
 mod file;
 mod mistakes;

@@ -137,3 +137,36 @@ fn every_case_has_the_verdict_of_the_documentation() {
         wrong.join("\n")
     );
 }
+
+/// TOML has times and numbers of its own, in more forms than one.
+#[test]
+fn the_forms_of_toml_are_read() {
+    let key = |end: &str| format!("[keys.ci]\npublic = 'ci.pub'\nnot-after = {end}\n");
+    let rule = "[[rules]]\nimages = ['**']\nrequire = [{ at-least = 0x1, of = ['ci'] }]\n";
+    for end in [
+        "2027-01-31T00:00:00Z",
+        "2027-01-31 00:00:00z",
+        "2027-01-31t00:00:00.999Z",
+        "2027-01-31T00:00Z",
+        "2027-01-31T02:00+02:00",
+        "2027-01-30 19:00:00-05:00",
+        "\"2027-01-31T00:00:00Z\"",
+    ] {
+        let text = format!("version = +1\n{}{rule}", key(end));
+        for (now, word) in [
+            ("2027-01-31T00:00:00Z", "verified"),
+            ("2027-01-31T00:00:01Z", "refused"),
+        ] {
+            let input = Input {
+                policy: Value::Null,
+                image: "s3://prod/app".to_owned(),
+                digest: MANIFESTS[0].digest(),
+                now: now.to_owned(),
+                keys: [("ci".to_owned(), "aa".to_owned())].into(),
+                signatures: [("aa".to_owned(), Stored::V2)].into(),
+            };
+            let policy = input.read_bytes(text.as_bytes()).unwrap();
+            assert_eq!(input.word_by(&policy), word, "{end} at {now}");
+        }
+    }
+}

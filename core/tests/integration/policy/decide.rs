@@ -34,7 +34,8 @@ pub(super) struct Input {
     pub(super) digest: Digest,
     /// RFC 3339.
     pub(super) now: String,
-    /// The identity of each key, by its name in the policy. A key without one is in a service that does not answer.
+    /// The identity of each key, by its name in the policy. One that is missing is a service that does not answer, or a
+    /// file that cannot be read.
     pub(super) keys: BTreeMap<String, String>,
     /// What is stored for each identity.
     pub(super) signatures: BTreeMap<String, Stored>,
@@ -76,6 +77,15 @@ pub(super) static MANIFESTS: LazyLock<[Manifest; 3]> = LazyLock::new(|| {
     })
 });
 
+/// Why there is no policy.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unread {
+    #[error(transparent)]
+    Mistake(#[from] Error),
+    #[error("the file of a key cannot be read")]
+    NoFile,
+}
+
 /// The moment of an RFC 3339 text.
 pub(super) fn moment(text: &str) -> Timestamp {
     let time = OffsetDateTime::parse(text, &Rfc3339).unwrap();
@@ -84,16 +94,16 @@ pub(super) fn moment(text: &str) -> Timestamp {
 
 impl Input {
     /// Reads the policy, with the keys of the input.
-    pub(super) fn read(&self) -> Result<Policy, Error> {
+    pub(super) fn read(&self) -> Result<Policy, Unread> {
         let text = serde_json::to_vec(&self.policy).unwrap();
         self.read_bytes(&text)
     }
 
     /// Reads the policy from another document.
-    pub(super) fn read_bytes(&self, text: &[u8]) -> Result<Policy, Error> {
+    pub(super) fn read_bytes(&self, text: &[u8]) -> Result<Policy, Unread> {
         let policy = Draft::parse(text, KNOWN)?.complete(|key, _| {
-            let identity = self.keys.get(&key.name);
-            Ok::<_, Error>(public_key(identity.expect("a key with a file")))
+            let identity = self.keys.get(&key.name).ok_or(Unread::NoFile)?;
+            Ok::<_, Unread>(public_key(identity))
         })?;
         for key in policy.keys() {
             // A key that stands in the policy itself must be the one that the input names.
@@ -157,19 +167,7 @@ impl Input {
             _ if !counts => Answer::NotSigned,
             None => Answer::NotSigned,
             Some(Stored::Unknown) => Answer::Unknown,
-            Some(stored) => {
-                let record = record(identity, *stored, reference, self.digest);
-                let manifest = manifest(self.digest);
-                let found = Found::Bytes(&record);
-                let key = verdict::Key {
-                    reference: &key.name,
-                    public: &public,
-                };
-                match verdict::judge(manifest, found, reference, key, least) {
-                    Verdict::Verified(_) => Answer::Signed,
-                    Verdict::Rejected(_) => Answer::NotSigned,
-                }
-            }
+            Some(stored) => answer(identity, *stored, reference, self.digest, least),
         };
         Vote { answer, family }
     }
@@ -181,18 +179,39 @@ fn manifest(digest: Digest) -> &'static Manifest {
         .expect("the digest of a manifest")
 }
 
-type Signed = (String, Stored, String, Digest);
+type Asked = (String, Stored, String, Digest, Schema);
 
-/// The record that is stored for an identity. Signing takes longer than all the rest, and the same is asked for often.
-fn record(identity: &str, stored: Stored, reference: &Reference, digest: Digest) -> Vec<u8> {
-    static RECORDS: LazyLock<Mutex<HashMap<Signed, Vec<u8>>>> = LazyLock::new(Mutex::default);
-    let key = (identity.to_owned(), stored, reference.to_string(), digest);
-    if let Some(record) = RECORDS.lock().unwrap().get(&key) {
-        return record.clone();
+/// The verdict on a record. It takes longer than all the rest, and the same is asked for often.
+fn answer(
+    identity: &str,
+    stored: Stored,
+    reference: &Reference,
+    digest: Digest,
+    least: Schema,
+) -> Answer {
+    static ANSWERS: LazyLock<Mutex<HashMap<Asked, Answer>>> = LazyLock::new(Mutex::default);
+    let asked = (
+        identity.to_owned(),
+        stored,
+        reference.to_string(),
+        digest,
+        least,
+    );
+    if let Some(answer) = ANSWERS.lock().unwrap().get(&asked) {
+        return *answer;
     }
     let record = sign(identity, stored, reference, digest);
-    RECORDS.lock().unwrap().insert(key, record.clone());
-    record
+    let key = verdict::Key {
+        reference: "test.pub",
+        public: &public_key(identity),
+    };
+    let found = Found::Bytes(&record);
+    let answer = match verdict::judge(manifest(digest), found, reference, key, least) {
+        Verdict::Verified(_) => Answer::Signed,
+        Verdict::Rejected(_) => Answer::NotSigned,
+    };
+    ANSWERS.lock().unwrap().insert(asked, answer);
+    answer
 }
 
 fn sign(identity: &str, stored: Stored, reference: &Reference, digest: Digest) -> Vec<u8> {

@@ -72,8 +72,9 @@ pub(super) fn input(dice: &mut Dice) -> Input {
         .map(|name| ((*name).to_owned(), key(dice, name)));
     let written: Map<String, Value> = written.collect();
     let mut taken = BTreeSet::new();
-    let rules: Vec<Value> = (0..=dice.below(5))
-        .filter_map(|_| rule(dice, &names, &keys, &mut taken))
+    let number = 1 + dice.below(5);
+    let rules: Vec<Value> = (0..number)
+        .filter_map(|first| rule(dice, &names, &keys, first == 0, &mut taken))
         .collect();
     let mut policy = json!({ "version": 1, "keys": written, "rules": rules });
     if dice.percent(12) {
@@ -135,7 +136,7 @@ pub(super) fn pattern(dice: &mut Dice) -> String {
                 .one(&["s3://**", "s3://b**", "local://./s/*", "local://**"])
                 .to_owned();
         }
-        2 | 3 => return image(dice),
+        4 => return image(dice),
         _ => {}
     }
     let root = dice.one(&["b", "b", "b", "b", "c", "*", "b*"]);
@@ -150,10 +151,14 @@ fn rule(
     dice: &mut Dice,
     names: &[&str],
     keys: &BTreeMap<String, String>,
+    first: bool,
     taken: &mut BTreeSet<String>,
 ) -> Option<Value> {
+    let wide =
+        (first && dice.percent(60)).then(|| dice.one(&["**", "s3://**", "s3://b**"]).to_owned());
     let images: Vec<String> = (0..=dice.below(3))
         .map(|_| pattern(dice))
+        .chain(wide)
         .filter(|pattern| taken.insert(pattern.clone()))
         .collect();
     if images.is_empty() {
@@ -162,7 +167,8 @@ fn rule(
     if dice.percent(12) {
         return Some(json!({ "images": images, "deny": "no" }));
     }
-    let require: Vec<Value> = (0..=dice.below(3))
+    let requirements = dice.one(&[&1, &1, &1, &2, &3]);
+    let require: Vec<Value> = (0..*requirements)
         .map(|_| requirement(dice, names, keys))
         .collect();
     let mut rule = json!({ "images": images, "require": require });
@@ -181,7 +187,8 @@ fn rule(
 }
 
 fn requirement(dice: &mut Dice, names: &[&str], keys: &BTreeMap<String, String>) -> Value {
-    let of = dice.some(names, 1, 4);
+    let most = *dice.one(&[&1, &2, &3, &4]);
+    let of = dice.some(names, 1, most);
     match dice.below(3) {
         0 => json!({ "any": of }),
         1 => json!({ "all": of }),

@@ -8,7 +8,7 @@ use s3lo_core::policy::{Policy, Unselected};
 use s3lo_core::reference::Reference;
 use serde_json::{Map, Value, json};
 
-use super::decide::{Input, Stored};
+use super::decide::{Input, Stored, Unread};
 use super::generate::{Dice, image, input, pattern};
 
 fn config(cases: u32) -> ProptestConfig {
@@ -295,7 +295,7 @@ proptest! {
             for with_headers in [false, true] {
                 let text = toml(&input.policy, with_headers);
                 let policy = input.read_bytes(text.as_bytes());
-                let policy = policy.map_err(|error| TestCaseError::fail(format!("{}: {error}\n{text}", error.at)))?;
+                let policy = policy.map_err(|error| TestCaseError::fail(format!("{error}\n{text}")))?;
                 prop_assert_eq!(input.word_by(&policy), input.word(), "{}", text);
             }
         }
@@ -309,7 +309,7 @@ proptest! {
         if !text.contains("null") {
             let error = input.read_bytes(text.as_bytes()).err();
             // Of a place, the line is another.
-            let sentence = |error: s3lo_core::policy::Error| {
+            let sentence = |error: Unread| {
                 let sentence = error.to_string().replace("an object", "a table");
                 sentence.split(", first on").next().map(str::to_owned)
             };
