@@ -9,7 +9,8 @@ use secrecy::{ExposeSecret as _, SecretSlice};
 use tempfile::NamedTempFile;
 
 use crate::atomic_file;
-use crate::cli::args::{GenerateArgs, Output, PublicKeyArgs};
+use crate::cli::args::Output;
+use crate::cli::args::keys::{GenerateArgs, PublicKeyArgs};
 use crate::cli::output::{json, text};
 use crate::cli::setup::RunContext;
 use crate::cli::shutdown::ShutdownSignals;

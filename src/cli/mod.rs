@@ -6,7 +6,6 @@ mod crash;
 mod demo;
 mod doctor;
 mod gate;
-mod gate_args;
 mod inspect;
 mod keys;
 mod mistake;

@@ -9,7 +9,8 @@ use s3lo_core::policy::decision::Decision;
 use s3lo_core::policy::{Policy, Standing, Terms};
 use serde::Serialize;
 
-use crate::cli::args::{Output, PolicyArgs, PolicyCheckArgs, PolicyExplainArgs, PolicyWork};
+use crate::cli::args::Output;
+use crate::cli::args::policy::{PolicyArgs, PolicyCheckArgs, PolicyExplainArgs, PolicyWork};
 use crate::cli::output::json::{self, VerifyElement};
 use crate::cli::output::{progress, text};
 use crate::cli::setup::{self, KeyCounting, PolicyRun, Run, RunContext};

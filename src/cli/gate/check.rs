@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::checks::{Outcome, outcome};
 use crate::cli::args::Output;
-use crate::cli::gate_args::{GateArgs, GateWork};
+use crate::cli::args::gate::{GateArgs, GateWork};
 use crate::cli::output::checks::CheckElement;
 use crate::cli::output::text::Style;
 use crate::cli::output::{checks, json};

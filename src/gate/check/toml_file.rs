@@ -7,7 +7,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::bounded_file;
-use crate::gate::position::Position;
+use crate::gate::position::position;
 
 /// A file that was read.
 #[derive(Clone, Debug)]
@@ -93,7 +93,7 @@ pub(super) fn below<'a>(table: &'a Table, names: &[&str]) -> Option<&'a Node> {
 
 fn parse(text: &str) -> Result<Table, Error> {
     let table = DeTable::parse(text).map_err(|error| Error::Syntax {
-        line: Position::of(text, error.span()).line,
+        line: position(text, error.span()).line,
         reason: error.message().to_owned(),
     })?;
     Ok(table_of(text, table.into_inner()))
@@ -101,7 +101,7 @@ fn parse(text: &str) -> Result<Table, Error> {
 
 fn table_of(text: &str, table: DeTable<'_>) -> Table {
     let entries = table.into_iter().map(|(name, value)| {
-        let line = Position::of(text, Some(name.span())).line;
+        let line = position(text, Some(name.span())).line;
         let node = Node {
             line,
             ..node_of(text, value)
@@ -112,7 +112,7 @@ fn table_of(text: &str, table: DeTable<'_>) -> Table {
 }
 
 fn node_of(text: &str, value: Spanned<DeValue<'_>>) -> Node {
-    let line = Position::of(text, Some(value.span())).line;
+    let line = position(text, Some(value.span())).line;
     let value = match value.into_inner() {
         DeValue::String(text) => Value::Text(text.into_owned()),
         DeValue::Integer(number) => {

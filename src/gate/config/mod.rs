@@ -18,7 +18,7 @@ use crate::bounded_file;
 use crate::environment;
 use crate::environment::variable;
 use crate::gate::name::{Host, ImageName};
-use crate::gate::position::Position;
+use crate::gate::position::{Position, position};
 use crate::store::backend;
 use crate::store::backend::Backends;
 use crate::store::s3::options::{S3, is_url};
@@ -132,7 +132,7 @@ impl Config {
             problem,
         };
         let Ok(text) = std::str::from_utf8(&bytes) else {
-            return Err(mistake((Position::of("", None), Problem::NotUtf8)));
+            return Err(mistake((position("", None), Problem::NotUtf8)));
         };
         let folder = path.parent().unwrap_or_else(|| Path::new(""));
         Self::parse(text, folder).map_err(mistake)
@@ -142,10 +142,9 @@ impl Config {
     fn parse(text: &str, folder: &Path) -> Result<Self, (Position, Problem)> {
         let file: File = toml::from_str(text).map_err(|error| {
             let problem = Problem::Toml(error.message().to_owned());
-            (Position::of(text, error.span()), problem)
+            (position(text, error.span()), problem)
         })?;
-        let at =
-            |place: &Spanned<String>, problem| (Position::of(text, Some(place.span())), problem);
+        let at = |place: &Spanned<String>, problem| (position(text, Some(place.span())), problem);
         let policy = file.policy.get_ref();
         if policy.is_empty() || policy.contains("://") {
             return Err(at(&file.policy, Problem::Policy(policy.clone())));
@@ -159,7 +158,7 @@ impl Config {
             hosts.push(entry);
         }
         if hosts.is_empty() {
-            return Err((Position::of(text, None), Problem::NoHosts));
+            return Err((position(text, None), Problem::NoHosts));
         }
         let s3 = &file.s3;
         Ok(Self {

@@ -1,5 +1,9 @@
 //! The command line: commands and options.
 
+pub(crate) mod gate;
+pub(crate) mod keys;
+pub(crate) mod policy;
+
 use std::convert::Infallible;
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -17,7 +21,9 @@ use crate::ci::files;
 use crate::ci::files::Destination;
 use crate::ci::inputs::Family;
 use crate::ci::{outputs, summary};
-use crate::cli::gate_args::GateArgs;
+use crate::cli::args::gate::GateArgs;
+use crate::cli::args::keys::{GenerateArgs, PublicKeyArgs};
+use crate::cli::args::policy::PolicyArgs;
 use crate::key::registry::Providers;
 use crate::sign::IfSigned;
 use crate::store::backend::{Backends, WriteOptions};
@@ -305,42 +311,6 @@ pub(crate) struct ImageArgs {
     pub(crate) concurrency: usize,
 }
 
-/// Make a cosign key pair (EC P-256)
-#[derive(Args, Debug)]
-#[command(after_help = "\
-Examples:
-  s3lo generate-key-pair
-  COSIGN_PASSWORD=secret s3lo generate-key-pair --output-key-prefix release
-
-Writes PREFIX.key, encrypted with the password, and PREFIX.pub.")]
-pub(crate) struct GenerateArgs {
-    /// Prefix of the files' names
-    #[arg(long, value_name = "PREFIX", default_value = "cosign")]
-    pub(crate) output_key_prefix: String,
-    /// Overwrite files that exist
-    #[arg(long)]
-    pub(crate) force: bool,
-}
-
-/// Print a key's public half
-#[derive(Args, Debug)]
-#[command(after_help = "\
-Examples:
-  s3lo public-key --key cosign.key > cosign.pub
-  s3lo public-key --key awskms:///alias/release-signer > release-signer.pub")]
-pub(crate) struct PublicKeyArgs {
-    /// The key: a file, env://NAME, awskms:///alias/NAME or hashivault://HOST/v1/transit/keys/NAME
-    #[arg(long, short, value_name = "KEY")]
-    pub(crate) key: String,
-    /// Time limit of the whole run
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = timeout)]
-    pub(crate) timeout: Duration,
-    #[command(flatten)]
-    pub(crate) aws: aws::Options,
-    #[command(flatten)]
-    pub(crate) providers: Providers,
-}
-
 /// Show an image: its digest, its platforms, and the signature records beside it
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -354,51 +324,6 @@ pub(crate) struct InspectArgs {
     /// A key to judge the records with; may be repeated
     #[arg(long = "key", short = 'k', value_name = "KEY")]
     pub(crate) keys: Vec<String>,
-    #[command(flatten)]
-    pub(crate) images: ImageArgs,
-    #[command(flatten)]
-    pub(crate) aws: aws::Options,
-    #[command(flatten)]
-    pub(crate) providers: Providers,
-}
-
-/// Check a policy file, or explain how it decides
-#[derive(Args, Debug)]
-pub(crate) struct PolicyArgs {
-    #[command(subcommand)]
-    pub(crate) work: PolicyWork,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum PolicyWork {
-    Check(PolicyCheckArgs),
-    Explain(Box<PolicyExplainArgs>),
-}
-
-/// Check a policy file and the keys that it names; nothing is sent
-#[derive(Args, Debug)]
-#[command(after_help = "\
-Examples:
-  s3lo policy check s3lo-policy.toml
-
-Exit codes: 0 the policy can be used, 2 it has a mistake.")]
-pub(crate) struct PolicyCheckArgs {
-    /// The policy: a file, or env://NAME
-    #[arg(value_name = "FILE")]
-    pub(crate) file: String,
-}
-
-/// Show which rule decides about an image, what it requires, and what is met by whom
-#[derive(Args, Debug)]
-#[command(after_help = "\
-Examples:
-  s3lo policy explain s3lo-policy.toml s3://my-bucket/myapp:v1.0
-
-Exit codes are those of `s3lo verify`: 0 the image passes, 1 it is refused, 2 error, no verdict.")]
-pub(crate) struct PolicyExplainArgs {
-    /// The policy: a file, or env://NAME
-    #[arg(value_name = "FILE")]
-    pub(crate) file: String,
     #[command(flatten)]
     pub(crate) images: ImageArgs,
     #[command(flatten)]
@@ -525,7 +450,7 @@ fn require(text: &str) -> Result<Require, String> {
     }
 }
 
-fn timeout(text: &str) -> Result<Duration, String> {
+pub(super) fn timeout(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(time) if !time.is_zero() && time <= MAX_TIMEOUT => Ok(time),
         _ => Err("write a time from 1ms to 1day, such as `30s` or `5m`".to_owned()),
