@@ -82,7 +82,7 @@ fn decision(policy: &Policy, selected: &Selected<'_>, answer: Answer) -> Decisio
         let Some(public) = public.or(KEYS.last()) else {
             unreachable!("there are keys");
         };
-        let counts = policy.standing(public, *NOW) == Standing::Counts;
+        let counts = policy.standing(public, Some(*NOW)) == Standing::Counts;
         Vote {
             answer: if counts { answer } else { Answer::NotSigned },
             family: Family::Known(vec![public.id()]),
