@@ -5,6 +5,7 @@ mod evasions;
 mod explain;
 mod file;
 mod mistakes;
+mod page;
 mod services;
 mod verdicts;
 mod waits;

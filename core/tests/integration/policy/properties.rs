@@ -197,9 +197,18 @@ fn inline(value: &Value) -> String {
             format!("[{}]", list.join(", "))
         }
         Value::Object(table) => {
-            let fields = table
-                .iter()
-                .map(|(name, value)| format!("{name} = {}", inline(value)));
+            let fields = table.iter().map(|(name, value)| {
+                let is_bare = !name.is_empty()
+                    && name
+                        .bytes()
+                        .all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+                let name = if is_bare {
+                    name.clone()
+                } else {
+                    json!(name).to_string()
+                };
+                format!("{name} = {}", inline(value))
+            });
             format!("{{ {} }}", fields.collect::<Vec<_>>().join(", "))
         }
         // What JSON writes of the rest is TOML too.
