@@ -141,6 +141,14 @@ impl Subject {
         decided.unwrap_or_else(|error| Err(Diagnostic::new(&error).into()))
     }
 
+    /// The image, for messages.
+    fn shown(&self) -> String {
+        match self.any_tag {
+            true => format!("{}@{}", tags::name(&self.reference), self.digest),
+            false => self.reference.unpinned(),
+        }
+    }
+
     async fn decided(self, config: &Config, deadline: Instant) -> Result<Passed, Error> {
         let settings = Settings {
             options: config.aws.clone(),
@@ -152,7 +160,7 @@ impl Subject {
         // Nothing has to be read for it.
         if let Some(reason) = file.refusal(&self.reference) {
             return Err(Error::Refused {
-                image: self.reference.unpinned(),
+                image: self.shown(),
                 reason: reason.to_string(),
             });
         }

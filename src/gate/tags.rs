@@ -6,6 +6,7 @@
 use futures_util::{StreamExt as _, stream};
 use s3lo_core::digest::Digest;
 use s3lo_core::manifest;
+use s3lo_core::reference::Reference;
 use tokio::time::Instant;
 
 use crate::diagnostic::Diagnostic;
@@ -34,14 +35,14 @@ pub(super) async fn any(
     let listed = listed.map_err(|error| Diagnostic::new(&error))?;
     if !listed.complete {
         return Err(Error::TooManyTags {
-            image: name(image),
+            image: name(&image.reference),
             most: MAX_TAGS,
         });
     }
     let tags = listed.names.into_iter();
     // A folder that can be no tag has no signature.
     let tagged = tags.filter_map(|tag| {
-        let prefix = name(image);
+        let prefix = name(&image.reference);
         let reference = backend::parse(&format!("{prefix}:{tag}")).ok()?;
         (reference.tag() == tag).then(|| Image {
             reference,
@@ -66,14 +67,13 @@ pub(super) async fn any(
     Err(failure
         .or(refusal)
         .unwrap_or_else(|| Error::NoTagWithDigest {
-            image: name(image),
+            image: name(&image.reference),
             digest: digest.to_string(),
         }))
 }
 
 /// The image without a tag: `s3://BUCKET/IMAGE`.
-fn name(image: &Image) -> String {
-    let reference = &image.reference;
+pub(super) fn name(reference: &Reference) -> String {
     let (scheme, root) = (reference.scheme(), reference.root());
     format!("{scheme}://{root}/{}", reference.image())
 }
@@ -93,7 +93,7 @@ async fn of_tag(
         Err(error) if error.as_found().is_some() => return Ok(None),
         Err(error) => return Err(Diagnostic::new(&error).into()),
     }
-    let (tag, name) = (image.reference.tag().to_owned(), name(&image));
+    let (tag, name) = (image.reference.tag().to_owned(), name(&image.reference));
     let decided = decide(image, digest, policy, deadline).await;
     decided.map(Some).map_err(|error| match error {
         Error::Refused { reason, .. } => Error::RefusedTags {

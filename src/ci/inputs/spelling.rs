@@ -282,12 +282,12 @@ fn is_empty(value: &OsStr) -> bool {
     value.to_string_lossy().trim().is_empty()
 }
 
-/// Whether a variable `S3LO_…` is known to be no option: outputs of earlier jobs, those of the program's tests, and what
-/// Kubernetes sets for a Service whose name begins with `s3lo`
+/// Whether a variable `S3LO_…` is known to be no option: outputs of earlier jobs, those of the program's tests, the one of
+/// a node's gate, and what Kubernetes sets for a Service whose name begins with `s3lo`
 /// ([variables of Services](https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables)).
 fn is_reserved(rest: &str) -> bool {
     let prefixes = ["SIGN_", "VERIFY_", "TEST_", "PORT_", "SERVICE_PORT_"];
-    let names = ["PORT", "SERVICE_HOST", "SERVICE_PORT"];
+    let names = ["GATE_CONFIG", "PORT", "SERVICE_HOST", "SERVICE_PORT"];
     let of_other_service = ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT"];
     prefixes.iter().any(|prefix| rest.starts_with(prefix))
         || names.contains(&rest)

@@ -312,6 +312,7 @@ fn a_variable_of_ours_that_is_no_option_is_refused_with_the_right_one() {
         "S3LO_SIGN_DIGEST",
         "S3LO_VERIFY_VERIFIED",
         "S3LO_TEST_TOOLS",
+        "S3LO_GATE_CONFIG",
         "S3LO_SERVICE_HOST",
         "S3LO_SERVICE_PORT",
         "S3LO_SERVICE_PORT_HTTP",

@@ -95,9 +95,23 @@ async fn gate(path: PathBuf) -> (Option<Config>, Vec<Check>) {
         Ok(detail) => Check::ok(Topic::Policy, detail),
         Err(problem) => Check::failed(Topic::Policy, problem),
     });
-    checks.extend(program::writable([&path], Topic::GateFile));
-    checks.extend(program::writable([&config.policy], Topic::Policy));
+    checks.extend(program::writable(with_folder(&path), Topic::GateFile));
+    checks.extend(program::writable(
+        with_folder(&config.policy),
+        Topic::Policy,
+    ));
     (Some(config), checks)
+}
+
+/// A file and its folder, of which either decides what the file says.
+fn with_folder(path: &Path) -> impl Iterator<Item = PathBuf> {
+    let folder = path
+        .parent()
+        .map(|folder| match folder.as_os_str().is_empty() {
+            true => PathBuf::from("."),
+            false => folder.to_owned(),
+        });
+    [path.to_owned()].into_iter().chain(folder)
 }
 
 /// Reads containerd's files, and what they lead to.

@@ -64,7 +64,7 @@ pub(super) fn check(plugin: &Plugin) -> Vec<Check> {
                 let detail = format!("this program is {}", path.display());
                 checks.push(Check::ok(Topic::Program, detail));
             }
-            checks.extend(writable([directory, path], Topic::Program));
+            checks.extend(writable([directory.clone(), path.clone()], Topic::Program));
         }
     }
     checks
@@ -134,16 +134,16 @@ fn fill<'a>(file: &mut File, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> {
 }
 
 /// A problem for each of these that others than root, and than who runs this, may write.
-pub(super) fn writable<'a>(
-    paths: impl IntoIterator<Item = &'a PathBuf>,
+pub(super) fn writable(
+    paths: impl IntoIterator<Item = PathBuf>,
     topic: Topic,
 ) -> impl Iterator<Item = Check> {
-    let is_writable = |path: &&PathBuf| {
+    let is_writable = |path: &PathBuf| {
         fs::metadata(path).is_ok_and(|meta| {
             let is_foreign = ![0, geteuid().as_raw()].contains(&meta.uid());
             is_foreign || meta.permissions().mode() & 0o022 != 0
         })
     };
-    let paths = paths.into_iter().filter(is_writable).cloned();
+    let paths = paths.into_iter().filter(is_writable);
     paths.map(move |path| Check::failed(topic, Diagnostic::new(&Problem::Writable { path })))
 }

@@ -59,6 +59,22 @@ fn one_signed_tag_with_the_digest_is_enough() {
 }
 
 #[test]
+fn an_image_without_a_rule_is_named_without_a_tag() {
+    let sandbox = any_tag();
+    sandbox.push("myapp", "v1", MANIFEST);
+    sandbox.write(
+        "policy.toml",
+        super::POLICY.replace("**", "local://./other/**"),
+    );
+    let run = ask(&sandbox, &name(MANIFEST), &digest(MANIFEST)).ends_with(1);
+    let start = format!(
+        "refused[image_refused]: local://./store/myapp@{}: ",
+        digest(MANIFEST)
+    );
+    assert!(line(&run).starts_with(&start), "{}", run.out);
+}
+
+#[test]
 fn what_is_no_tag_is_passed_over() {
     let sandbox = any_tag();
     sandbox.push("myapp", "v1", MANIFEST);

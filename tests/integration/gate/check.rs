@@ -302,8 +302,17 @@ fn what_else_is_in_the_directory_of_verifiers_counts() {
 
 #[test]
 fn files_that_others_may_write_are_named() {
-    for name in ["gate.toml", "policy.toml", "verifiers"] {
-        let node = Node::new();
+    for name in ["gate.toml", "policy.toml", "verifiers", "own"] {
+        let mut node = Node::new();
+        // The gate's file, in a folder of its own.
+        node.0.write(
+            "own/gate.toml",
+            GATE.replace("policy.toml", "../policy.toml"),
+        );
+        node.0.set("S3LO_GATE_CONFIG", "own/gate.toml");
+        if name == "gate.toml" {
+            node.0.set("S3LO_GATE_CONFIG", "gate.toml");
+        }
         fs::set_permissions(node.0.file(name), fs::Permissions::from_mode(0o777)).unwrap();
         let report = node.report(1);
         let found = detail(&report, "writable_by_others");
