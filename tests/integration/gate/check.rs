@@ -20,7 +20,7 @@ impl Node {
         let program = sandbox.write_program("path/containerd", program);
         let path = program.parent().unwrap().to_str().unwrap().to_owned();
         sandbox.set("PATH", &path);
-        sandbox.set("HOME", "/root");
+        sandbox.set("HOME", "/home/node");
         fs::create_dir_all(sandbox.file("verifiers")).unwrap();
         symlink(env!("CARGO_BIN_EXE_s3lo"), sandbox.file("verifiers/s3lo")).unwrap();
         let node = Self(sandbox);

@@ -261,7 +261,7 @@ fn the_daemon_set_has_no_more_of_the_node_than_it_writes() {
         paths.collect::<Vec<_>>(),
         ["/etc/s3lo", "/opt/containerd/image-verifier"]
     );
-    // The program that stays ends when it is told to.
+    // The program that stays ends at once.
     let command: Vec<_> = main["command"]
         .as_sequence()
         .unwrap()
