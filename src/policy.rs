@@ -345,7 +345,7 @@ impl Explain for Error {
                 Problem::Policy(problem) => problem.help(),
                 Problem::Service(error) => error.help(),
                 Problem::NoDirectory => {
-                    "write the PEM of the key into the policy: public = \"\"\"-----BEGIN PUBLIC KEY-----…\"\"\"".to_owned()
+                    "write the PEM of the key, `-----BEGIN PUBLIC KEY-----…`, into the policy itself".to_owned()
                 }
                 Problem::KeyFile { .. } => {
                     "the path is relative to the policy's directory; the file holds a public key, as `s3lo public-key --key KEY` prints it".to_owned()

@@ -92,7 +92,7 @@ pub enum Reason {
         digest: Digest,
     },
     /// The key was valid until then, by the policy.
-    #[error("key {key_ref} does not count since {end}")]
+    #[error("key {key_ref} expired on {end}")]
     KeyExpired {
         /// The key, as the policy names it.
         key_ref: String,
@@ -114,7 +114,7 @@ pub enum Reason {
     #[error("malformed signature record: {0}")]
     MalformedRecord(String),
     /// No rule of the policy is about the image.
-    #[error("no rule of the policy is about this image")]
+    #[error("no rule of the policy matches this image")]
     NoRule,
     /// There is no record.
     #[error("no signature found for key {key_ref}")]

@@ -98,7 +98,7 @@ fn notes(policy: &Policy) -> Vec<String> {
                 notes.push(format!("key {} is revoked: {reason}", key.name));
             }
             Standing::Expired(end) => {
-                notes.push(format!("key {} does not count since {end}", key.name));
+                notes.push(format!("key {} expired on {end}", key.name));
             }
         }
         let same = policy.keys().iter().find(|other| {

@@ -40,7 +40,14 @@ impl Rejection {
         let beside = outcome.beside.as_ref().map(|all| beside(all, outcome));
         let is_valid = |key: &KeyOutcome| matches!(key.verdict, Verdict::Verified(_));
         let help = match outcome.judged().filter(|key| is_valid(key)).count() {
-            _ if outcome.rule.is_some() => help(&reason, reference, beside.as_deref()),
+            _ if outcome.rule.is_some() => match &reason {
+                Reason::NoSignature { .. } => format!(
+                    "{}\na policy requires schema 2 unless its rule accepts less: sign with {}",
+                    help(&reason, reference, beside.as_deref()),
+                    option("schema-version").with("2")
+                ),
+                _ => help(&reason, reference, beside.as_deref()),
+            },
             0 => help(&reason, reference, beside.as_deref()),
             valid => format!(
                 "{valid} of the {} keys signed it, and more are required: have the others sign it too, or ask for fewer with {}\na key counts once, however many files hold it",
@@ -110,8 +117,11 @@ fn help(reason: &Reason, reference: &Reference, beside: Option<&[String]>) -> St
         Reason::Denied(_) | Reason::DeniedDigest { .. } => {
             "deploy another image; if this one is to be deployed, the policy must be changed by those who review it".to_owned()
         }
-        Reason::KeyRevoked { .. } | Reason::KeyExpired { .. } | Reason::Unmet { .. } => format!(
-            "have the image signed by the keys that the policy names, with {}\na key that is revoked or expired does not count, and a key counts once under all its names",
+        Reason::KeyRevoked { .. } | Reason::KeyExpired { .. } => {
+            "have a key that still counts sign the image, or have those who review the policy name one".to_owned()
+        }
+        Reason::Unmet { .. } => format!(
+            "have more of the keys that the policy names sign the image, with {}\na key that is revoked or expired does not count, and a key counts once under all its names",
             option("schema-version").with("2")
         ),
         Reason::TooFewKeys => format!(

@@ -42,6 +42,8 @@ pub(crate) fn inputs() -> String {
             _ => "both",
         };
         let default = match option.required {
+            // A policy names keys too.
+            true if option.name == "key" => "required, but for `verify` with `policy`".to_owned(),
             true => "required".to_owned(),
             false => option.default(GitHub).unwrap_or_default(),
         };

@@ -52,7 +52,7 @@ pub enum Problem {
     #[error("this is nested too deep")]
     TooDeep,
     /// A field that a policy does not have.
-    #[error("`{}` is no field of {kind}", clipped(name))]
+    #[error("{kind} has no field `{}`", clipped(name))]
     UnknownField {
         /// The field.
         name: String,
@@ -62,7 +62,7 @@ pub enum Problem {
         known: &'static [&'static str],
     },
     /// A name that is there twice.
-    #[error("`{}` is there twice{}", clipped(name), first_on(*first))]
+    #[error("`{}` appears twice{}", clipped(name), first_on(*first))]
     Twice {
         /// The name.
         name: String,

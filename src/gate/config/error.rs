@@ -79,7 +79,7 @@ pub enum Problem {
     #[error("{0}")]
     Toml(String),
     /// The host is there twice, letter case and the ports of https and http aside.
-    #[error("`{0}` is there twice")]
+    #[error("`{0}` appears twice")]
     Twice(Host),
 }
 

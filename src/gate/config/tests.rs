@@ -118,7 +118,7 @@ fn a_mistake_is_named_with_its_place() {
         ),
         (
             format!("{START}{host}bucket = \"b\"\n[[hosts]]\nhost = \"A:443\"\nbucket = \"c\""),
-            "7:8: `a` is there twice",
+            "7:8: `a` appears twice",
         ),
         (
             format!("{START}[[hosts]]\nhost = \"https://a\"\nbucket = \"b\""),

@@ -215,7 +215,7 @@ fn a_version_that_is_revoked_by_its_public_key_does_not_count(product: Product) 
         "not-after = 2020-01-31T00:00:00Z\n",
     ] {
         let run = verified(&sandbox, &vault_policy(name, line, any)).ends_with(1);
-        let expected = ["is revoked: leaked", "does not count since 2020-01-31"];
+        let expected = ["is revoked: leaked", "expired on 2020-01-31"];
         assert!(
             expected.iter().any(|text| run.err.contains(text)),
             "{}",

@@ -202,7 +202,7 @@ fn a_key_counts_once_under_two_names() {
             ("revoked = \"lost\"", "key ci-again is revoked: lost"),
             (
                 "not-after = 2020-01-31T00:00:00Z",
-                "key ci-again does not count since 2020-01-31T00:00:00Z",
+                "key ci-again expired on 2020-01-31T00:00:00Z",
             ),
         ] {
             let policy = twice(&public, any);
