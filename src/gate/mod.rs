@@ -2,7 +2,7 @@
 //!
 //! containerd runs the program for each pull, with the name of the image and the digest that it leads to. The digest is
 //! the pin: it is what containerd then fetches, and everything below it is checked against it. The name leads to the
-//! reference in the store, whose signatures the [policy] judges. Children of an index are not asked about.
+//! reference in the store, whose signatures the policy judges. Children of an index are not asked about.
 //!
 //! Nothing is remembered from one pull to the next, and nothing is set up for an image of another host.
 
