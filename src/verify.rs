@@ -126,23 +126,23 @@ struct Examined {
     keys: Vec<KeyResult>,
     /// The vote of each key, if the image does not fail for every one.
     votes: Vec<Vote>,
-    /// The manifest, or one that it names, if it is among those that are refused.
-    denied: Option<Digest>,
+    /// The one of the digests that were looked for that the manifest names.
+    mentioned: Option<Digest>,
 }
 
 /// Reads the manifest and the records of all keys at the same time, and judges them. For a version of a key for which
-/// `refuse` gives a reason no record is read. It looks whether the manifest is one of `denied`, or names one.
+/// `refuse` gives a reason no record is read. It looks whether the manifest names one of `digests`.
 async fn examine(
     image: &Image,
     keys: &[Key],
     min_schema: Schema,
     deadline: Instant,
     refuse: impl Fn(&KeyRef, &PublicKey) -> Option<Reason>,
-    denied: &[Digest],
+    digests: &[Digest],
 ) -> Result<Examined, Error> {
-    let mentioned = |bytes: &[u8]| match denied {
+    let mentioned = |bytes: &[u8]| match digests {
         [] => Ok(None),
-        denied => manifest::mentioned(bytes, denied),
+        digests => manifest::mentioned(bytes, digests),
     };
     let manifest = async {
         let read = until(deadline, pin!(image.read_manifest_and(mentioned))).await;
@@ -198,7 +198,7 @@ async fn examine(
         rejected: None,
         keys,
         votes,
-        denied: mentioned.or_else(|| denied.contains(&current).then_some(current)),
+        mentioned,
     })
 }
 
@@ -223,7 +223,7 @@ impl Examined {
             digest,
             keys: keys.collect(),
             votes: Vec::new(),
-            denied: None,
+            mentioned: None,
             rejected: Some(reason),
         }
     }

@@ -80,6 +80,11 @@ impl Reference {
         format!("{}:{}", self.image, self.tag)
     }
 
+    /// The image under any tag: `s3://BUCKET/IMAGE`.
+    pub fn repository(&self) -> String {
+        format!("{}://{}/{}", self.scheme, self.root, self.image)
+    }
+
     /// The reference without its pin: `s3://BUCKET/IMAGE:TAG`.
     pub fn unpinned(&self) -> String {
         format!("{}://{}", self.scheme, self.path())

@@ -144,7 +144,7 @@ impl Subject {
     /// The image, for messages.
     fn shown(&self) -> String {
         match self.any_tag {
-            true => format!("{}@{}", tags::name(&self.reference), self.digest),
+            true => format!("{}@{}", self.reference.repository(), self.digest),
             false => self.reference.unpinned(),
         }
     }

@@ -6,7 +6,6 @@
 use futures_util::{StreamExt as _, stream};
 use s3lo_core::digest::Digest;
 use s3lo_core::manifest;
-use s3lo_core::reference::Reference;
 use tokio::time::Instant;
 
 use crate::diagnostic::Diagnostic;
@@ -35,14 +34,14 @@ pub(super) async fn any(
     let listed = listed.map_err(|error| Diagnostic::new(&error))?;
     if !listed.complete {
         return Err(Error::TooManyTags {
-            image: name(&image.reference),
+            image: image.reference.repository(),
             most: MAX_TAGS,
         });
     }
     let tags = listed.names.into_iter();
     // A folder that can be no tag has no signature.
     let tagged = tags.filter_map(|tag| {
-        let prefix = name(&image.reference);
+        let prefix = image.reference.repository();
         let reference = backend::parse(&format!("{prefix}:{tag}")).ok()?;
         (reference.tag() == tag).then(|| Image {
             reference,
@@ -67,15 +66,9 @@ pub(super) async fn any(
     Err(failure
         .or(refusal)
         .unwrap_or_else(|| Error::NoTagWithDigest {
-            image: name(&image.reference),
+            image: image.reference.repository(),
             digest: digest.to_string(),
         }))
-}
-
-/// The image without a tag: `s3://BUCKET/IMAGE`.
-pub(super) fn name(reference: &Reference) -> String {
-    let (scheme, root) = (reference.scheme(), reference.root());
-    format!("{scheme}://{root}/{}", reference.image())
 }
 
 /// Has the policy decide about a tag; `None` if it has another digest.
@@ -93,7 +86,8 @@ async fn of_tag(
         Err(error) if error.as_found().is_some() => return Ok(None),
         Err(error) => return Err(Diagnostic::new(&error).into()),
     }
-    let (tag, name) = (image.reference.tag().to_owned(), name(&image.reference));
+    let reference = &image.reference;
+    let (tag, name) = (reference.tag().to_owned(), reference.repository());
     let decided = decide(image, digest, policy, deadline).await;
     decided.map(Some).map_err(|error| match error {
         Error::Refused { reason, .. } => Error::RefusedTags {

@@ -176,20 +176,18 @@ pub async fn verify_by_policy(
         rejected,
         keys,
         votes,
-        denied,
+        mentioned,
     } = examine(image, &keys, min_schema, deadline, refuse, denied).await?;
-    let (decision, met) = match digest {
-        Some(digest) if rejected.is_none() => {
-            let ruling = selected.decide(digest, &votes);
-            match denied {
-                Some(_) => (Decision::Failed, ruling.met),
-                None => (ruling.decision, ruling.met),
-            }
+    let (decision, met, rejected) = match rejected {
+        Some(reason) => (Decision::Failed, Vec::new(), Some(reason)),
+        None => {
+            let names: Vec<_> = mentioned.into_iter().chain(digest).collect();
+            let ruling = selected.decide(&names, &votes);
+            let denied = ruling.denied.map(|digest| Reason::DeniedDigest { digest });
+            (ruling.decision, ruling.met, denied)
         }
-        _ => (Decision::Failed, Vec::new()),
     };
     let rule = RuleOutcome::new(&selected, &met, &keys);
-    let rejected = rejected.or_else(|| denied.map(|digest| Reason::DeniedDigest { digest }));
     let outcome = Outcome {
         digest,
         rejected,
@@ -209,29 +207,23 @@ impl RuleOutcome {
 
     /// The rule, of whose requirements `met` has the decisions, and `keys` what is known of its keys.
     fn new(selected: &Selected<'_>, met: &[Decision], keys: &[KeyResult]) -> Self {
-        let requirements = match &selected.rule.terms {
-            Terms::Deny(_) => &[],
-            Terms::Require { requirements, .. } => requirements.as_slice(),
-        };
         let has_signed = |name: &str| {
             keys.iter().any(|result| {
                 let verdict = result.outcome.as_ref().map(|outcome| &outcome.verdict);
                 result.key.as_str() == name && matches!(verdict, Ok(Verdict::Verified(_)))
             })
         };
-        let requirements = requirements
-            .iter()
-            .enumerate()
-            .map(|(number, requirement)| {
-                let names = requirement.keys().iter();
-                let names = names.filter_map(|number| selected.key(*number));
-                let by = names.filter(|key| has_signed(&key.name));
-                Requirement {
-                    requires: selected.text(requirement),
-                    decision: met.get(number).copied().unwrap_or(Decision::Failed),
-                    by: by.map(|key| key.name.clone()).collect(),
-                }
-            });
+        let requirements = selected.rule.requirements().iter();
+        let requirements = requirements.enumerate().map(|(number, requirement)| {
+            let names = requirement.keys().iter();
+            let names = names.filter_map(|number| selected.key(*number));
+            let by = names.filter(|key| has_signed(&key.name));
+            Requirement {
+                requires: selected.text(requirement),
+                decision: met.get(number).copied().unwrap_or(Decision::Failed),
+                by: by.map(|key| key.name.clone()).collect(),
+            }
+        });
         Self {
             pattern: selected.pattern.to_string(),
             line: selected.at.line,

@@ -142,7 +142,7 @@ impl Policy {
     ///
     /// [`Unselected`] if there is none, or no one of them.
     pub fn select(&self, reference: &Reference) -> Result<Selected<'_>, Unselected> {
-        let name = pattern::name(reference);
+        let name = reference.repository();
         let mut best: Option<Selected<'_>> = None;
         let mut tie = None;
         for rule in &self.rules {
@@ -183,15 +183,11 @@ impl Policy {
     /// Whether a key counts at this time, whatever it is called: all keys of the policy that are this one decide. Where the
     /// clock shows no time, no key with an end counts.
     pub fn standing(&self, public: &PublicKey, now: Option<Timestamp>) -> Standing<'_> {
-        let same = |key: &&Key| {
-            let other = key.public.as_ref();
-            other.is_some_and(|other| other.spki() == public.spki())
-        };
-        let same_key = self.keys.iter().filter(same);
+        let same_key = self.keys.iter().filter(|key| key.is(public));
         if let Some(reason) = same_key.clone().find_map(|key| key.revoked.as_deref()) {
             return Standing::Revoked(reason);
         }
-        let end = same_key.clone().filter_map(|key| key.not_after).min();
+        let end = same_key.filter_map(|key| key.not_after).min();
         match end {
             Some(end) if now.is_none_or(|now| now > end) => Standing::Expired(end),
             _ => Standing::Counts,
@@ -201,12 +197,7 @@ impl Policy {
     /// Checks that as many different keys as a requirement asks for can sign, whether or not they still count: revoking a
     /// key must not break the file.
     fn check_thresholds(&self) -> Result<(), Error> {
-        let rules = self.rules.iter();
-        let requirements = rules.flat_map(|rule| match &rule.terms {
-            Terms::Deny(_) => &[],
-            Terms::Require { requirements, .. } => requirements.as_slice(),
-        });
-        for requirement in requirements {
+        for requirement in self.rules.iter().flat_map(Rule::requirements) {
             let Require::AtLeast(least) = requirement.require else {
                 continue;
             };
@@ -237,7 +228,7 @@ impl Policy {
 pub struct Ruling {
     /// Whether the image passes.
     pub decision: Decision,
-    /// Whether the manifest is one that the rule refuses whoever signed it.
+    /// The digest for which the rule refuses the manifest, no matter who signed it.
     pub denied: Option<Digest>,
     /// Of each requirement, whether it is met.
     pub met: Vec<Decision>,
@@ -246,15 +237,9 @@ pub struct Ruling {
 impl<'a> Selected<'a> {
     /// The keys that the rule names, as numbers of [`Policy::keys`], each once.
     pub fn keys(&self) -> Vec<usize> {
-        let requirements = match &self.rule.terms {
-            Terms::Deny(_) => &[],
-            Terms::Require { requirements, .. } => requirements.as_slice(),
-        };
-        let all: BTreeSet<usize> = requirements
-            .iter()
-            .flat_map(|requirement| requirement.of.iter().copied())
-            .collect();
-        all.into_iter().collect()
+        let requirements = self.rule.requirements().iter();
+        let all = requirements.flat_map(|requirement| requirement.of.iter().copied());
+        all.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// The key of this number.
@@ -262,22 +247,17 @@ impl<'a> Selected<'a> {
         self.policy.keys.get(number)
     }
 
-    /// Decides about the manifest `digest`. `votes` are those of [`Self::keys`], in that order.
-    pub fn decide(&self, digest: Digest, votes: &[Vote]) -> Ruling {
-        let (requirements, denied) = match &self.rule.terms {
-            Terms::Deny(_) => (&[][..], None),
-            Terms::Require {
-                requirements,
-                denied,
-                ..
-            } => {
-                let denied = denied.iter().find(|denied| **denied == digest);
-                (requirements.as_slice(), denied.copied())
-            }
+    /// Decides about a manifest by the `votes` of [`Self::keys`], in that order. It is refused in any case if a digest among
+    /// `names`, its own and those that it names, is denied.
+    pub fn decide(&self, names: &[Digest], votes: &[Vote]) -> Ruling {
+        let denied = match &self.rule.terms {
+            Terms::Deny(_) => None,
+            Terms::Require { denied, .. } => names.iter().find(|name| denied.contains(name)),
         };
+        let denied = denied.copied();
         let keys = self.keys();
+        let requirements = self.rule.requirements().iter();
         let met: Vec<_> = requirements
-            .iter()
             .map(|requirement| {
                 let number = |key: &usize| keys.binary_search(key).ok();
                 let of: Vec<_> = requirement.of.iter().filter_map(number).collect();
@@ -323,7 +303,23 @@ impl Requirement {
     }
 }
 
+impl Key {
+    /// Whether it is this key. One in a service is not known.
+    pub fn is(&self, public: &PublicKey) -> bool {
+        let own = self.public.as_ref();
+        own.is_some_and(|own| own.spki() == public.spki())
+    }
+}
+
 impl Rule {
+    /// What it requires: nothing if it refuses the images.
+    pub fn requirements(&self) -> &[Requirement] {
+        match &self.terms {
+            Terms::Deny(_) => &[],
+            Terms::Require { requirements, .. } => requirements,
+        }
+    }
+
     /// The patterns of the images that the rule is about, with their places.
     pub fn images(&self) -> &[(Position, Pattern)] {
         &self.images

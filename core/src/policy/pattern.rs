@@ -83,16 +83,6 @@ impl fmt::Display for Pattern {
     }
 }
 
-/// The name of a reference that patterns are compared with.
-pub(super) fn name(reference: &Reference) -> String {
-    format!(
-        "{}://{}/{}",
-        reference.scheme(),
-        reference.root(),
-        reference.image()
-    )
-}
-
 /// Whether an image can have a name that the pattern matches: one with something for each `*` is tried.
 fn can_match(pattern: &str, schemes: &[Scheme]) -> bool {
     ["xxx", ""].into_iter().any(|within| {
@@ -102,7 +92,7 @@ fn can_match(pattern: &str, schemes: &[Scheme]) -> bool {
                 .replace('*', within)
                 .replace('\0', across);
             let reference = Reference::parse(&format!("{sample}:t"), schemes);
-            reference.is_ok_and(|reference| matches(pattern, &name(&reference)))
+            reference.is_ok_and(|reference| matches(pattern, &reference.repository()))
         })
     })
 }

@@ -89,7 +89,7 @@ fn decision(policy: &Policy, selected: &Selected<'_>, answer: Answer) -> Decisio
         }
     });
     let votes: Vec<_> = votes.collect();
-    selected.decide(Digest::of(b""), &votes).decision
+    selected.decide(&[Digest::of(b"")], &votes).decision
 }
 
 static KEYS: LazyLock<[PublicKey; 2]> = LazyLock::new(|| {

@@ -142,7 +142,7 @@ impl Input {
             self.vote(policy, key, &reference, min_schema)
         });
         let votes: Vec<_> = votes.collect();
-        match selected.decide(self.digest, &votes).decision {
+        match selected.decide(&[self.digest], &votes).decision {
             Decision::Verified => "verified",
             Decision::Failed => "refused",
             Decision::Undecided => "undecided",
