@@ -115,19 +115,29 @@ impl PolicyFile {
         })
     }
 
-    /// The names of keys in services that the rules for these images need, as numbers of the policy's keys.
-    pub fn services(&self, references: &[Reference]) -> Vec<(usize, KeyRef)> {
+    /// The names of the keys in services that the rules for these images need, each once, however it is called in the policy.
+    pub fn services(&self, references: &[Reference]) -> Vec<KeyRef> {
         let selected = references
             .iter()
             .filter_map(|reference| self.policy.select(reference).ok());
         let mut numbers: Vec<_> = selected.flat_map(|selected| selected.keys()).collect();
         numbers.sort_unstable();
         numbers.dedup();
-        let service = |number: usize| {
-            let reference = self.services.get(number)?.clone()?;
-            Some((number, reference))
-        };
-        numbers.into_iter().filter_map(service).collect()
+        let mut services: Vec<KeyRef> = Vec::new();
+        for service in numbers
+            .into_iter()
+            .filter_map(|number| self.service(number))
+        {
+            if !services.contains(service) {
+                services.push(service.clone());
+            }
+        }
+        services
+    }
+
+    /// The name of the policy's key of this number in its key service, if it is in one.
+    pub fn service(&self, number: usize) -> Option<&KeyRef> {
+        self.services.get(number)?.as_ref()
     }
 
     /// The reason for which an image is refused whoever signed it: nothing of it is read.

@@ -303,8 +303,8 @@ pub(crate) fn key(typed: &str) -> Result<KeyRef, Diagnostic> {
 /// A policy, for a run over images.
 pub(crate) struct PolicyRun {
     pub(crate) file: Arc<PolicyFile>,
-    /// The keys in services that the images need, with their numbers in the policy.
-    services: Vec<(usize, KeyRef)>,
+    /// The keys in services that the images need.
+    services: Vec<KeyRef>,
     /// How many images there are.
     images: usize,
     /// Those that the policy refuses for their names alone.
@@ -331,14 +331,9 @@ impl PolicyRun {
         })
     }
 
-    /// The keys in services, each once under all its names in the policy. The others are in files, which are read.
+    /// The keys in services. The others are in files, which are read.
     pub(crate) fn keys(&self) -> RunKeys {
-        let mut open: Vec<KeyRef> = Vec::new();
-        for (_, key) in &self.services {
-            if !open.contains(key) {
-                open.push(key.clone());
-            }
-        }
+        let open = self.services.clone();
         let all = self.file.all_services();
         let spare = all.filter(|key| !open.contains(key)).cloned().collect();
         RunKeys {
@@ -350,11 +345,7 @@ impl PolicyRun {
 
     /// The policy with all of its keys, of which those of [`Self::keys`] are `opened`.
     pub(crate) fn basis(&self, opened: &[verify::Key], deadline: Instant) -> Basis {
-        let services = self.services.iter().filter_map(|(number, key)| {
-            let opened = opened.iter().find(|opened| opened.reference == *key)?;
-            Some((*number, opened.clone()))
-        });
-        let keys = PolicyKeys::new(Arc::clone(&self.file), services);
+        let keys = PolicyKeys::new(Arc::clone(&self.file), opened);
         Basis::Policy(Arc::new(keys), deadline)
     }
 }

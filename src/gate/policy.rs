@@ -57,11 +57,9 @@ impl Policy {
         context: &Context,
     ) -> Result<Self, Diagnostic> {
         let named = file.services(std::slice::from_ref(reference));
-        let (numbers, references): (Vec<_>, Vec<_>) = named.into_iter().unzip();
-        let services = Keyring::new(references, &[], &Providers::default(), context).await?;
-        let opened = numbers.into_iter().zip(services.public_keys());
+        let services = Keyring::new(named, &[], &Providers::default(), context).await?;
         Ok(Self {
-            keys: PolicyKeys::new(file, opened),
+            keys: PolicyKeys::new(file, &services.public_keys()),
             services,
         })
     }

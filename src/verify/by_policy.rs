@@ -1,6 +1,5 @@
 //! The verification of an image by a policy.
 
-use std::collections::HashMap;
 use std::future::ready;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -52,41 +51,37 @@ pub struct PolicyKeys {
 }
 
 impl PolicyKeys {
-    /// The keys of a policy, of which `services` has those in key services, as [`PolicyFile::services`] numbers them.
-    pub fn new(file: Arc<PolicyFile>, services: impl IntoIterator<Item = (usize, Key)>) -> Self {
-        let mut services: HashMap<usize, Key> = services.into_iter().collect();
+    /// The keys of a policy, of which `opened` are those of [`PolicyFile::services`].
+    pub fn new(file: Arc<PolicyFile>, opened: &[Key]) -> Self {
         let keys = file.policy.keys().iter().enumerate();
-        let keys = keys.map(
-            |(number, key)| match (&key.public, services.remove(&number)) {
-                (Some(public), _) => {
-                    let public = PublicKeys::from(public.clone());
-                    Key::new(
-                        KeyRef::named(&key.name, Versions::Single),
-                        ready(Ok(public)),
-                    )
-                }
-                (None, Some(service)) => {
-                    let versions = service.reference.versions();
-                    service.renamed(KeyRef::named(&key.name, versions))
+        let keys = keys.map(|(number, key)| {
+            let name = |versions| KeyRef::named(&key.name, versions);
+            if let Some(public) = &key.public {
+                let public = PublicKeys::from(public.clone());
+                return Key::new(name(Versions::Single), ready(Ok(public)));
+            }
+            let service = file.service(number);
+            match opened
+                .iter()
+                .find(|opened| Some(&opened.reference) == service)
+            {
+                Some(opened) => {
+                    let versions = opened.reference.versions();
+                    opened.clone().renamed(name(versions))
                 }
                 // No image of the run needs it.
-                (None, None) => {
+                None => {
                     let unopened = Err(key::error::Error::new(TimedOut::default()));
-                    Key::new(KeyRef::named(&key.name, Versions::All), ready(unopened))
+                    Key::new(name(Versions::All), ready(unopened))
                 }
-            },
-        );
+            }
+        });
         let keys = keys.collect();
         Self {
             keys,
             file,
             now: clock_time(),
         }
-    }
-
-    /// The policy.
-    pub fn file(&self) -> &PolicyFile {
-        &self.file
     }
 
     /// The reason for which the policy does not count a key.
