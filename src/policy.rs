@@ -9,9 +9,10 @@ use s3lo_core::crypto::public;
 use s3lo_core::crypto::public::PublicKey;
 use s3lo_core::digest::Digest;
 use s3lo_core::explain::{Explain, Fact};
+use s3lo_core::payload::Schema;
 use s3lo_core::policy;
 use s3lo_core::policy::{
-    Draft, Known, MAX_BYTES, Pattern, Policy, Position, Source, Terms, Unselected,
+    Draft, Known, MAX_BYTES, Policy, Position, Selected, Source, Terms, Unselected,
 };
 use s3lo_core::reference::Reference;
 use s3lo_core::verdict::Reason;
@@ -140,15 +141,47 @@ impl PolicyFile {
         self.services.get(number)?.as_ref()
     }
 
-    /// The reason for which an image is refused whoever signed it: nothing of it is read.
-    pub fn refusal(&self, reference: &Reference) -> Option<Reason> {
-        match self.policy.select(reference) {
-            Err(Unselected::NoRule) => Some(Reason::NoRule),
-            Err(Unselected::Tie { .. }) => None,
-            Ok(selected) => match &selected.rule.terms {
-                Terms::Deny(reason) => Some(Reason::Denied(reason.clone())),
-                Terms::Require { .. } => None,
+    /// Finds out what the policy asks of an image.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if two rules are equally specific for it.
+    pub fn demand(&self, reference: &Reference) -> Result<Demand<'_>, Error> {
+        let selected = match self.policy.select(reference) {
+            Ok(selected) => selected,
+            Err(Unselected::NoRule) => {
+                let reason = Reason::NoRule;
+                return Ok(Demand::Refused { reason, rule: None });
+            }
+            Err(Unselected::Tie { first, second }) => {
+                return Err(Error::Tie {
+                    path: self.path.clone(),
+                    image: reference.to_string(),
+                    first: format!("{} (line {})", first.1, first.0.line),
+                    second: format!("{} (line {})", second.1, second.0.line),
+                });
+            }
+        };
+        Ok(match &selected.rule.terms {
+            Terms::Deny(reason) => Demand::Refused {
+                reason: Reason::Denied(reason.clone()),
+                rule: Some(selected),
             },
+            Terms::Require {
+                min_schema, denied, ..
+            } => Demand::Signed {
+                rule: selected,
+                min_schema: *min_schema,
+                denied,
+            },
+        })
+    }
+
+    /// The reason for which an image is refused for its name alone.
+    pub fn refusal(&self, reference: &Reference) -> Option<Reason> {
+        match self.demand(reference) {
+            Ok(Demand::Refused { reason, .. }) => Some(reason),
+            Ok(Demand::Signed { .. }) | Err(_) => None,
         }
     }
 
@@ -156,22 +189,27 @@ impl PolicyFile {
     pub fn all_services(&self) -> impl Iterator<Item = &KeyRef> {
         self.services.iter().flatten()
     }
+}
 
-    /// The error for an image for which no one rule is the most specific.
-    pub(crate) fn tie(
-        &self,
-        reference: &Reference,
-        first: (Position, Pattern),
-        second: (Position, Pattern),
-    ) -> Error {
-        let place = |(at, pattern): (Position, Pattern)| format!("{pattern} (line {})", at.line);
-        Error::Tie {
-            path: self.path.clone(),
-            image: reference.to_string(),
-            first: place(first),
-            second: place(second),
-        }
-    }
+/// What a policy asks of an image.
+#[derive(Clone, Debug)]
+pub enum Demand<'a> {
+    /// It is refused for its name alone: nothing of it is read.
+    Refused {
+        /// Why.
+        reason: Reason,
+        /// The rule that refuses it, if there is one about it.
+        rule: Option<Selected<'a>>,
+    },
+    /// It has to be signed.
+    Signed {
+        /// The rule.
+        rule: Selected<'a>,
+        /// The lowest schema of a signature that counts.
+        min_schema: Schema,
+        /// Manifests that are refused.
+        denied: &'a [Digest],
+    },
 }
 
 enum CompleteError {

@@ -15,7 +15,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use futures_util::future::{join, join_all};
 use s3lo_core::crypto::public::KeyId;
@@ -33,6 +33,7 @@ use crate::image::{Image, LISTING_TIMEOUT, TagState};
 use crate::key::lazy::LazyKey;
 use crate::key::reference::KeyRef;
 use crate::key::signer::Signer;
+use crate::net::clock::timestamp;
 use crate::net::retry::spread;
 use crate::net::timed_out::until;
 use crate::store;
@@ -279,11 +280,7 @@ impl Signing<'_> {
         let public = self.signer.public_key();
         let payload = payload(schema, &self.image.reference, manifest.digest());
         let signature = self.signer.sign(&payload).await?;
-        let now = (self.options.now)().duration_since(UNIX_EPOCH);
-        let signed_at = now
-            .ok()
-            .and_then(|since| Timestamp::from_unix_seconds(since.as_secs()))
-            .ok_or(Error::Clock)?;
+        let signed_at = timestamp((self.options.now)()).ok_or(Error::Clock)?;
         let record = Record::new(
             schema,
             manifest.digest(),

@@ -22,9 +22,7 @@ use crate::net::timed_out::{TimedOut, until};
 use crate::store::Listing;
 use crate::{image, key, policy, store};
 
-pub use self::by_policy::{
-    Basis, PolicyKeys, Requirement, RuleOutcome, clock_time, verify_by_policy,
-};
+pub use self::by_policy::{Basis, PolicyKeys, RequirementOutcome, RuleOutcome, verify_by_policy};
 pub use self::rejection::Rejection;
 use self::vote::{family, vote};
 
@@ -73,6 +71,14 @@ pub struct KeyResult {
     pub outcome: Result<KeyOutcome, Error>,
 }
 
+impl KeyResult {
+    /// Whether it signed.
+    pub fn has_signed(&self) -> bool {
+        let verdict = self.outcome.as_ref().map(|outcome| &outcome.verdict);
+        matches!(verdict, Ok(Verdict::Verified(_)))
+    }
+}
+
 /// The result for one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyOutcome {
@@ -92,7 +98,7 @@ pub struct KeyOutcome {
 pub async fn verify(image: &Image, keys: &[Key], options: &Options) -> Result<Outcome, Error> {
     let (min_schema, deadline) = (options.min_schema, options.deadline);
     let examined = examine(image, keys, min_schema, deadline, |_, _| None, &[]);
-    let Examined {
+    let Findings {
         digest,
         rejected,
         keys,
@@ -118,7 +124,7 @@ pub async fn verify(image: &Image, keys: &[Key], options: &Options) -> Result<Ou
 }
 
 /// What was found out about an image and each of the keys.
-struct Examined {
+struct Findings {
     /// The digest of the object under the tag, if it could be read in full.
     digest: Option<Digest>,
     /// The reason why the image fails for every key.
@@ -139,7 +145,7 @@ async fn examine(
     deadline: Instant,
     refuse: impl Fn(&KeyRef, &PublicKey) -> Option<Reason>,
     digests: &[Digest],
-) -> Result<Examined, Error> {
+) -> Result<Findings, Error> {
     let mentioned = |bytes: &[u8]| match digests {
         [] => Ok(None),
         digests => manifest::mentioned(bytes, digests),
@@ -160,19 +166,19 @@ async fn examine(
     tracing::debug!("{}: manifest and records are read", image.reference);
     let manifest = match tagged.manifest {
         Ok(manifest) => manifest,
-        Err(reason) => return Ok(Examined::rejected(tagged.digest, reason, keys, records)),
+        Err(reason) => return Ok(Findings::rejected(tagged.digest, reason, keys, records)),
     };
     let mentioned = match mentioned.transpose() {
         Ok(mentioned) => mentioned.flatten(),
         Err(error) => {
             let reason = Reason::MalformedManifest(error.to_string());
-            return Ok(Examined::rejected(tagged.digest, reason, keys, records));
+            return Ok(Findings::rejected(tagged.digest, reason, keys, records));
         }
     };
     let current = manifest.digest();
     if let Some(pinned) = image.reference.unmet_pin(current) {
         let reason = Reason::Pinned { pinned, current };
-        return Ok(Examined::rejected(Some(current), reason, keys, records));
+        return Ok(Findings::rejected(Some(current), reason, keys, records));
     }
     let judged = keys.iter().zip(records).map(|(key, records)| {
         let reference = key.reference.as_str();
@@ -193,7 +199,7 @@ async fn examine(
         (KeyResult { key, outcome }, vote)
     });
     let (keys, votes) = judged.unzip();
-    Ok(Examined {
+    Ok(Findings {
         digest: Some(current),
         rejected: None,
         keys,
@@ -202,7 +208,7 @@ async fn examine(
     })
 }
 
-impl Examined {
+impl Findings {
     /// An image that fails for every key.
     fn rejected(
         digest: Option<Digest>,

@@ -1,9 +1,8 @@
 //! `s3lo policy`.
 
 use std::io::{self, Write};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use s3lo_core::crypto::public::PublicKey;
 use s3lo_core::payload::Schema;
 use s3lo_core::policy::decision::Decision;
 use s3lo_core::policy::{Policy, Standing, Terms};
@@ -17,10 +16,11 @@ use crate::cli::setup::{self, KeyCounting, PolicyRun, Run, RunContext};
 use crate::cli::{CommandError, ExitStatus, deadline};
 use crate::diagnostic::Diagnostic;
 use crate::image::Image;
+use crate::net::clock::timestamp;
 use crate::open_files;
 use crate::policy::PolicyFile;
 use crate::text::printable;
-use crate::verify::{Error, Outcome, RuleOutcome, clock_time};
+use crate::verify::{Error, Outcome, RuleOutcome};
 
 type Answer = Result<Outcome, Error>;
 
@@ -81,7 +81,7 @@ async fn check(
 
 /// What may surprise those who wrote the policy, though it is no mistake.
 fn notes(policy: &Policy) -> Vec<String> {
-    let now = clock_time();
+    let now = timestamp(SystemTime::now());
     let mut notes = Vec::new();
     for key in policy.keys() {
         let Some(public) = &key.public else {
@@ -101,10 +101,8 @@ fn notes(policy: &Policy) -> Vec<String> {
                 notes.push(format!("key {} expired on {end}", key.name));
             }
         }
-        let same = policy.keys().iter().find(|other| {
-            let other_public = other.public.as_ref().map(PublicKey::spki);
-            other.name < key.name && other_public == Some(public.spki())
-        });
+        let mut others = policy.keys().iter();
+        let same = others.find(|other| other.name < key.name && other.is(public));
         if let Some(same) = same {
             notes.push(format!(
                 "{} and {} are one key, which counts once",
@@ -182,23 +180,24 @@ fn explained(
     answer: &Answer,
 ) -> io::Result<()> {
     writeln!(out, "{}", printable(&image.reference.to_string()))?;
-    let outcome = match answer {
-        Ok(outcome) => outcome,
-        Err(error) => {
-            if let Ok(selected) = policy.policy.select(&image.reference) {
-                let rule = RuleOutcome::unread(&selected);
-                writeln!(
-                    out,
-                    "  Rule:     {}",
-                    printable(&text::place_of(policy, &rule))
-                )?;
-                for requirement in &rule.requirements {
-                    writeln!(out, "  Needs:    {}", requirement.requires)?;
-                }
-            }
-            return text::error(out, &Diagnostic::new(error), &[]);
-        }
+    let lines = match answer {
+        Ok(outcome) => of_outcome(policy, outcome),
+        Err(_) => of_unread(image, policy),
     };
+    for (name, value) in lines {
+        writeln!(out, "  {:9} {}", format!("{name}:"), printable(&value))?;
+    }
+    let errors: Vec<_> = match answer {
+        Ok(outcome) => outcome.errors().collect(),
+        Err(error) => vec![error],
+    };
+    for error in errors {
+        text::error(out, &Diagnostic::new(error), &[])?;
+    }
+    Ok(())
+}
+
+fn of_outcome(policy: &PolicyFile, outcome: &Outcome) -> Vec<(&'static str, String)> {
     let mut lines = text::policy_facts(policy, outcome);
     lines.extend(outcome.keys.iter().map(|result| {
         let verdict = text::verdict(&result.outcome);
@@ -211,11 +210,17 @@ fn explained(
         Decision::Undecided => "not known, see below".to_owned(),
     };
     lines.push(("Result", result));
-    for (name, value) in lines {
-        writeln!(out, "  {:9} {}", format!("{name}:"), printable(&value))?;
-    }
-    for error in outcome.errors() {
-        text::error(out, &Diagnostic::new(error), &[])?;
-    }
-    Ok(())
+    lines
+}
+
+/// The rule for an image that could not be read.
+fn of_unread(image: &Image, policy: &PolicyFile) -> Vec<(&'static str, String)> {
+    let Ok(selected) = policy.policy.select(&image.reference) else {
+        return Vec::new();
+    };
+    let rule = RuleOutcome::unread(&selected);
+    let place = ("Rule", text::place_of(policy, &rule));
+    let requirements = rule.requirements.into_iter();
+    let needs = requirements.map(|requirement| ("Needs", requirement.requires));
+    std::iter::once(place).chain(needs).collect()
 }

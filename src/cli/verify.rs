@@ -285,10 +285,7 @@ impl VerifyResults {
                 None => self.keys.iter().map(String::as_str).collect(),
             },
             Some(outcome) => {
-                let signed = outcome.keys.iter().filter(|result| {
-                    let verdict = result.outcome.as_ref().map(|key| &key.verdict);
-                    matches!(verdict, Ok(Verdict::Verified(_)))
-                });
+                let signed = outcome.keys.iter().filter(|result| result.has_signed());
                 signed.map(|result| result.key.as_str()).collect()
             }
         };

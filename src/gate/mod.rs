@@ -30,7 +30,7 @@ use crate::diagnostic::Diagnostic;
 use crate::gate::config::{ByDigest, Config, OtherImages};
 pub use crate::gate::error::Error;
 use crate::gate::name::{Host, ImageName};
-use crate::gate::policy::{Policy, Verdict};
+use crate::gate::policy::OpenPolicy;
 use crate::gate::request::Request;
 use crate::image::Image;
 use crate::mask::Mask;
@@ -164,7 +164,7 @@ impl Subject {
                 reason: reason.to_string(),
             });
         }
-        let policy = Policy::open(file, &self.reference, &context).await?;
+        let policy = OpenPolicy::open(file, &self.reference, &context).await?;
         let mut stores = Stores::new();
         let opened = config.stores.open(&self.reference, &context, &mut stores);
         let image = Image {
@@ -193,7 +193,7 @@ impl Subject {
 async fn decide(
     image: Image,
     digest: Digest,
-    policy: &Policy,
+    policy: &OpenPolicy,
     deadline: Instant,
 ) -> Result<Passed, Error> {
     let image = Image {
@@ -201,10 +201,10 @@ async fn decide(
         ..image
     };
     match policy.decide(&image, deadline).await {
-        Ok(Verdict::Passed) => Ok(Passed::Verified(image.reference)),
-        Ok(Verdict::Refused(reason)) => Err(Error::Refused {
+        Ok(None) => Ok(Passed::Verified(image.reference)),
+        Ok(Some(reason)) => Err(Error::Refused {
             image: image.reference.unpinned(),
-            reason,
+            reason: reason.to_string(),
         }),
         Err(error) => Err(Diagnostic::new(&error)
             .about("image", image.reference.unpinned())

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use s3lo_core::policy::decision::Decision;
 use s3lo_core::reference::Reference;
+use s3lo_core::verdict::Reason;
 use tokio::time::Instant;
 
 use crate::context::Context;
@@ -17,17 +18,9 @@ use crate::verify;
 use crate::verify::{PolicyKeys, verify_by_policy};
 
 /// A policy whose keys are those for one image, whatever its tag.
-pub(super) struct Policy {
+pub(super) struct OpenPolicy {
     keys: PolicyKeys,
     services: Keyring,
-}
-
-/// The decision about an image.
-pub(super) enum Verdict {
-    /// The policy accepts it.
-    Passed,
-    /// The policy refuses it, for this reason.
-    Refused(String),
 }
 
 pub(super) async fn load(path: &Path) -> Result<Arc<PolicyFile>, Diagnostic> {
@@ -49,7 +42,7 @@ pub(super) async fn check(path: &Path) -> Result<String, Diagnostic> {
     Ok(format!("{}, keys: {keys}, rules: {rules}", path.display()))
 }
 
-impl Policy {
+impl OpenPolicy {
     /// Configures the keys in services that the policy needs for an image.
     pub(super) async fn open(
         file: Arc<PolicyFile>,
@@ -76,19 +69,17 @@ impl Policy {
         }
     }
 
-    /// Decides about an image, which is pinned to the digest that it must have.
+    /// Decides about an image, which is pinned to the digest that it must have: the reason if it is refused.
     pub(super) async fn decide(
         &self,
         image: &Image,
         deadline: Instant,
-    ) -> Result<Verdict, verify::Error> {
+    ) -> Result<Option<Reason>, verify::Error> {
         let outcome = verify_by_policy(image, &self.keys, deadline).await?;
         match (outcome.decision, outcome.first_error()) {
-            (Decision::Verified, _) => Ok(Verdict::Passed),
+            (Decision::Verified, _) => Ok(None),
             (Decision::Undecided, Some(error)) => Err(error.clone()),
-            (Decision::Failed | Decision::Undecided, _) => {
-                Ok(Verdict::Refused(outcome.reason().to_string()))
-            }
+            (Decision::Failed | Decision::Undecided, _) => Ok(Some(outcome.reason())),
         }
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::diagnostic::Diagnostic;
 use crate::gate::error::Error;
-use crate::gate::policy::Policy;
+use crate::gate::policy::OpenPolicy;
 use crate::gate::{Passed, decide};
 use crate::image::Image;
 use crate::store::backend;
@@ -26,7 +26,7 @@ const CONCURRENCY: usize = 16;
 pub(super) async fn any(
     image: &Image,
     digest: Digest,
-    policy: &Policy,
+    policy: &OpenPolicy,
     deadline: Instant,
 ) -> Result<Passed, Error> {
     let prefix = image.reference.tags_prefix();
@@ -75,7 +75,7 @@ pub(super) async fn any(
 async fn of_tag(
     image: Image,
     digest: Digest,
-    policy: &Policy,
+    policy: &OpenPolicy,
     deadline: Instant,
 ) -> Result<Option<Passed>, Error> {
     let key = image.reference.manifest_key();

@@ -1,11 +1,12 @@
-//! This machine's clock, compared with the dates of servers' responses.
+//! This machine's clock: its time as it is written, and compared with the dates of servers' responses.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
+use s3lo_core::record::Timestamp;
 
 /// A difference of clocks from which on it may be the reason for a refused signature. The SDK's own.
 pub(crate) const MIN_SKEW: Duration = Duration::from_secs(4 * 60);
@@ -13,6 +14,12 @@ pub(crate) const MIN_SKEW: Duration = Duration::from_secs(4 * 60);
 /// The advice on a clock that is wrong.
 pub(crate) const SET_CLOCK: &str =
     "set this machine's clock, for example with `timedatectl set-ntp true`";
+
+/// A time to the second, if it is one that can be written.
+pub(crate) fn timestamp(time: SystemTime) -> Option<Timestamp> {
+    let since = time.duration_since(UNIX_EPOCH).ok()?;
+    Timestamp::from_unix_seconds(since.as_secs())
+}
 
 /// The difference between the clock of a server and this machine's.
 #[derive(Clone, Debug, PartialEq, Eq)]

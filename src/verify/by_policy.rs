@@ -2,22 +2,23 @@
 
 use std::future::ready;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use s3lo_core::crypto::public::PublicKey;
 use s3lo_core::policy::decision::Decision;
-use s3lo_core::policy::{Selected, Standing, Terms, Unselected};
+use s3lo_core::policy::{Selected, Standing};
 use s3lo_core::record::Timestamp;
-use s3lo_core::verdict::{Reason, Verdict};
+use s3lo_core::verdict::Reason;
 use tokio::time::Instant;
 
-use super::{Error, Examined, Key, KeyResult, Options, Outcome, examine, verify};
+use super::{Error, Findings, Key, KeyResult, Options, Outcome, examine, verify};
 use crate::image::Image;
 use crate::key;
 use crate::key::reference::{KeyRef, Versions};
 use crate::key::signer::PublicKeys;
+use crate::net::clock::timestamp;
 use crate::net::timed_out::TimedOut;
-use crate::policy::PolicyFile;
+use crate::policy::{Demand, PolicyFile};
 
 /// What images are verified by.
 #[derive(Clone)]
@@ -80,7 +81,7 @@ impl PolicyKeys {
         Self {
             keys,
             file,
-            now: clock_time(),
+            now: timestamp(SystemTime::now()),
         }
     }
 
@@ -98,12 +99,6 @@ impl PolicyKeys {
     }
 }
 
-/// The time of the clock, if it shows one that can be written.
-pub fn clock_time() -> Option<Timestamp> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-    Timestamp::from_unix_seconds(since.as_secs())
-}
-
 /// The rule that decided about an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuleOutcome {
@@ -112,12 +107,12 @@ pub struct RuleOutcome {
     /// The line of the pattern in the policy.
     pub line: usize,
     /// What it requires.
-    pub requirements: Vec<Requirement>,
+    pub requirements: Vec<RequirementOutcome>,
 }
 
-/// A requirement of a rule.
+/// Whether a requirement of a rule is met.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Requirement {
+pub struct RequirementOutcome {
     /// Its text: `any of ci, qa`.
     pub requires: String,
     /// Whether it is met.
@@ -136,37 +131,29 @@ pub async fn verify_by_policy(
     policy: &PolicyKeys,
     deadline: Instant,
 ) -> Result<Outcome, Error> {
-    let refused = |reason, rule| Outcome {
-        digest: None,
-        rejected: Some(reason),
-        keys: Vec::new(),
-        decision: Decision::Failed,
-        rule,
-        beside: None,
-    };
-    let selected = match policy.file.policy.select(&image.reference) {
-        Ok(selected) => selected,
-        Err(Unselected::NoRule) => return Ok(refused(Reason::NoRule, None)),
-        Err(Unselected::Tie { first, second }) => {
-            return Err(policy.file.tie(&image.reference, first, second).into());
+    let (selected, min_schema, denied) = match policy.file.demand(&image.reference)? {
+        Demand::Signed {
+            rule,
+            min_schema,
+            denied,
+        } => (rule, min_schema, denied),
+        Demand::Refused { reason, rule } => {
+            return Ok(Outcome {
+                digest: None,
+                rejected: Some(reason),
+                keys: Vec::new(),
+                decision: Decision::Failed,
+                rule: rule.as_ref().map(RuleOutcome::unread),
+                beside: None,
+            });
         }
     };
-    let (min_schema, denied) = match &selected.rule.terms {
-        Terms::Deny(reason) => {
-            let rule = RuleOutcome::unread(&selected);
-            return Ok(refused(Reason::Denied(reason.clone()), Some(rule)));
-        }
-        Terms::Require {
-            min_schema, denied, ..
-        } => (*min_schema, denied),
-    };
-    let numbers = selected.keys();
+    let numbers = selected.keys().into_iter();
     let keys: Vec<_> = numbers
-        .iter()
-        .filter_map(|number| policy.keys.get(*number).cloned())
+        .filter_map(|number| policy.keys.get(number).cloned())
         .collect();
     let refuse = |key: &KeyRef, public: &PublicKey| policy.refused(key, public);
-    let Examined {
+    let Findings {
         digest,
         rejected,
         keys,
@@ -203,17 +190,15 @@ impl RuleOutcome {
     /// The rule, of whose requirements `met` has the decisions, and `keys` what is known of its keys.
     fn new(selected: &Selected<'_>, met: &[Decision], keys: &[KeyResult]) -> Self {
         let has_signed = |name: &str| {
-            keys.iter().any(|result| {
-                let verdict = result.outcome.as_ref().map(|outcome| &outcome.verdict);
-                result.key.as_str() == name && matches!(verdict, Ok(Verdict::Verified(_)))
-            })
+            keys.iter()
+                .any(|result| result.key.as_str() == name && result.has_signed())
         };
         let requirements = selected.rule.requirements().iter();
         let requirements = requirements.enumerate().map(|(number, requirement)| {
             let names = requirement.keys().iter();
             let names = names.filter_map(|number| selected.key(*number));
             let by = names.filter(|key| has_signed(&key.name));
-            Requirement {
+            RequirementOutcome {
                 requires: selected.text(requirement),
                 decision: met.get(number).copied().unwrap_or(Decision::Failed),
                 by: by.map(|key| key.name.clone()).collect(),
@@ -227,7 +212,7 @@ impl RuleOutcome {
     }
 
     /// The first requirement that is not met.
-    pub fn unmet(&self) -> Option<&Requirement> {
+    pub fn unmet(&self) -> Option<&RequirementOutcome> {
         let mut all = self.requirements.iter();
         all.find(|requirement| requirement.decision == Decision::Failed)
     }

@@ -12,7 +12,7 @@ use crate::key::reference::KeyRef;
 use crate::policy::PolicyFile;
 use crate::sign::{Signed, Status};
 use crate::text::inert_json;
-use crate::verify::{KeyOutcome, KeyResult, Outcome, Rejection, Requirement, RuleOutcome};
+use crate::verify::{KeyOutcome, KeyResult, Outcome, Rejection, RequirementOutcome, RuleOutcome};
 use crate::{sign, verify};
 
 /// Writes `value` and a newline.
@@ -210,7 +210,7 @@ struct PolicyFields {
 
 impl ByPolicy {
     fn new(policy: &PolicyFile, rule: Option<&RuleOutcome>) -> Self {
-        let requirement = |requirement: &Requirement| RequirementFields {
+        let requirement = |requirement: &RequirementOutcome| RequirementFields {
             requires: requirement.requires.clone(),
             satisfied: requirement.decision == Decision::Verified,
             by: requirement.by.clone(),
