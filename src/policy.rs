@@ -331,7 +331,7 @@ pub enum Problem {
     /// A path in a policy that is in no directory.
     #[error("a policy in a variable has no directory, and this is the path of a key file")]
     NoDirectory,
-    /// A key file that is none.
+    /// A key file that cannot be used.
     #[error("the key file `{}` cannot be used: {reason}", shown_path(key_file))]
     KeyFile {
         /// The file.
@@ -387,7 +387,7 @@ impl Explain for Error {
             ),
             Self::Unset { name } => format!("set {name} to the text of the policy"),
             Self::Stored { .. } => {
-                "whoever can change the store would decide what is trusted: keep the policy in the repository that deploys, or on the node".to_owned()
+                "anyone who can change the store would decide what is trusted: keep the policy in the repository that deploys, or on the node".to_owned()
             }
             Self::Mistake { problem, .. } => match problem {
                 Problem::Policy(problem) => problem.help(),

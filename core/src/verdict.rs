@@ -85,7 +85,7 @@ pub enum Reason {
     /// The rule of the policy refuses the image.
     #[error("the policy refuses this image: {0}")]
     Denied(String),
-    /// The rule of the policy refuses the manifest, whoever signed it.
+    /// The rule of the policy refuses the manifest, no matter who signed it.
     #[error("the policy refuses this manifest: {digest} is in its `deny-digests`")]
     DeniedDigest {
         /// The digest under the tag, or one that its manifest names.

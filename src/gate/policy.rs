@@ -17,7 +17,7 @@ use crate::policy::PolicyFile;
 use crate::verify;
 use crate::verify::{PolicyKeys, verify_by_policy};
 
-/// A policy whose keys are those for one image, whatever its tag.
+/// A policy whose keys are those for one image, under any tag.
 pub(super) struct OpenPolicy {
     keys: PolicyKeys,
     services: Keyring,

@@ -108,7 +108,7 @@ pub enum Problem {
     /// A name of a key that could be taken for something else.
     #[error("{} cannot be the name of a key", quoted(&clipped_to(.0, 64)))]
     KeyName(String),
-    /// A key in the file that is none.
+    /// A text in the place of a public key that is not one.
     #[error("the key `{name}` cannot be used: {error}")]
     PublicKey {
         /// Its name.
@@ -172,7 +172,7 @@ pub enum Problem {
         /// The field.
         field: &'static str,
     },
-    /// A requirement that is none of the three.
+    /// A requirement of an unknown form.
     #[error("a requirement is one of `any`, `all`, or `at-least` with `of`")]
     Requirement {
         /// What to write.
@@ -263,7 +263,7 @@ impl Problem {
                 "write the path from the policy's directory, such as `keys/ci.pub`: it has no `..` and no backslash".to_owned()
             }
             Self::Remote { example, .. } => format!(
-                "give its public key, as `s3lo public-key --key KEY` prints it; or, to trust whatever key the service gives, \
+                "give its public key, as `s3lo public-key --key KEY` prints it; or, to trust any key that the service gives, \
                  write `{example}` beside it"
             ),
             Self::NotRemote { .. } => "remove `allow-remote`".to_owned(),

@@ -180,7 +180,7 @@ impl Policy {
         }
     }
 
-    /// Whether a key counts at this time, whatever it is called: all keys of the policy that are this one decide. Where the
+    /// Whether a key counts at this time, under any of its names: all keys of the policy that are this one decide. Where the
     /// clock shows no time, no key with an end counts.
     pub fn standing(&self, public: &PublicKey, now: Option<Timestamp>) -> Standing<'_> {
         let same_key = self.keys.iter().filter(|key| key.is(public));

@@ -1,7 +1,7 @@
 //! The servers that images of a host come from: hosts.toml in a folder for each host
 //! ([hosts.go](https://github.com/containerd/containerd/blob/v2.4.2/core/remotes/docker/config/hosts.go)).
 //!
-//! Whoever writes a pod chooses the name of the image. A second name for a server of the gate's is another image to the
+//! The author of a pod chooses the name of the image. A second name for a server of the gate's is another image to the
 //! gate, which passes where other images do. Names that only DNS knows are not found here.
 
 use std::collections::{BTreeMap, BTreeSet};

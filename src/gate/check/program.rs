@@ -16,7 +16,7 @@ use crate::gate::check::topic::{Check, Topic};
 use crate::gate::check::verifiers::Plugin;
 use crate::text::os_reason;
 
-/// This very program, whatever lies at its path by now.
+/// This very program, even if another one lies at its path by now.
 const SELF: &str = "/proc/self/exe";
 
 /// The most entries that are looked at.

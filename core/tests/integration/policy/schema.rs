@@ -158,7 +158,7 @@ fn the_schema_refuses_the_mistakes_that_a_schema_can() {
     assert!(refused >= 130);
 }
 
-/// The fields of one part of a policy, as the parser lists them for a document with a field that is none.
+/// The fields of one part of a policy, as the parser lists them for a document with an unknown field.
 fn fields(document: &Value) -> BTreeSet<String> {
     let error = Draft::parse(document.to_string().as_bytes(), KNOWN).unwrap_err();
     let Problem::UnknownField { known, .. } = error.problem else {
