@@ -64,7 +64,7 @@ fn decide(arguments: &[OsString], deadline: Instant) -> Result<Passed, Error> {
     decided
 }
 
-/// The code, the sentence, and the first fact or else the first line of the help, on one line.
+/// The code, the sentence, the facts, and the first line of the help, on one line.
 fn failed(word: &str, diagnostic: &Diagnostic) -> String {
     let Diagnostic {
         code,
@@ -72,11 +72,12 @@ fn failed(word: &str, diagnostic: &Diagnostic) -> String {
         facts,
         help,
     } = diagnostic;
-    let more = match facts.first() {
-        Some(fact) => format!("{}: {}", fact.name, fact.value),
-        None => format!("help: {}", help.lines().next().unwrap_or_default()),
-    };
-    line(&format!("{word}[{code}]: {message}; {more}"))
+    let mut text = format!("{word}[{code}]: {message}");
+    for fact in facts {
+        text.push_str(&format!("; {}: {}", fact.name, fact.value));
+    }
+    text.extend(help.lines().next().map(|help| format!("; help: {help}")));
+    line(&text)
 }
 
 fn line(text: &str) -> String {
@@ -107,7 +108,7 @@ mod tests {
         let with_fact = Diagnostic::usage("no", "do").about("image", "s3://b/a:v1");
         assert_eq!(
             failed("error", &with_fact),
-            "error[usage]: no; image: s3://b/a:v1"
+            "error[usage]: no; image: s3://b/a:v1; help: do"
         );
     }
 }
